@@ -1,0 +1,47 @@
+"""What can go wrong, and with which exit code a command then ends.
+
+Every message is one line that names the argument, the value received and the values allowed.
+"""
+
+from __future__ import annotations
+
+
+class WorkbenchError(Exception):
+    """The root of our errors; a command that meets one ends with `code`."""
+
+    code = 1
+
+
+class RunError(WorkbenchError):
+    """The work itself failed: a run diverged, a notebook raised."""
+
+    code = 1
+
+
+class ParameterError(WorkbenchError, ValueError):
+    """A parameter has a wrong value; nothing was started."""
+
+    code = 2
+
+
+class DataError(WorkbenchError):
+    """A data set is missing, altered or malformed."""
+
+    code = 3
+
+
+class StoreError(WorkbenchError):
+    """The store of records cannot be used: unreadable, read-only, altered, held by another process."""
+
+    code = 4
+
+
+class Stopped(WorkbenchError):
+    """Stopped on request; the same command continues."""
+
+    code = 5
+
+
+def choices(names: object) -> str:
+    """`a, b, c`, sorted, for the end of a message."""
+    return ", ".join(sorted(str(name) for name in names))  # type: ignore[attr-defined]
