@@ -1,0 +1,77 @@
+"""IndRNN Workbench: see, reproduce and trust what a recurrent net gains when each neuron remembers only itself.
+
+    import workbench as wb
+    h = wb.recur(a, u)                    one layer's recurrence, h_t = relu(a_t + u * h_{t-1})
+    rnn = wb.IndRNN(2, 128)               a layer used like torch.nn.RNN
+    record = wb.run("adding_indrnn_T100") train, or return what is recorded
+
+Names load when they are first used: importing the package imports nothing else.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from . import analysis as analysis
+    from . import figures as figures
+    from .compare import results_table as results_table
+    from .config import Config as Config
+    from .errors import WorkbenchError as WorkbenchError
+    from .models import IndRNN as IndRNN
+    from .models import bound as bound
+    from .models import build as build
+    from .notebook import Study as Study
+    from .record import Record as Record
+    from .record import list_records as list_records
+    from .recurrence import available as available
+    from .recurrence import recur as recur
+    from .study import run as run
+
+_HOME = {
+    "Config": "config",
+    "IndRNN": "models",
+    "Record": "record",
+    "Study": "notebook",
+    "WorkbenchError": "errors",
+    "available": "recurrence",
+    "bound": "models",
+    "build": "models",
+    "list_records": "record",
+    "recur": "recurrence",
+    "results_table": "compare",
+    "run": "study",
+}
+_MODULES = ("analysis", "figures")
+
+__all__ = [  # noqa: RUF022  (sorted as a reader looks for them)
+    "Config",
+    "IndRNN",
+    "Record",
+    "Study",
+    "WorkbenchError",
+    "analysis",
+    "available",
+    "bound",
+    "build",
+    "figures",
+    "list_records",
+    "recur",
+    "results_table",
+    "run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f".{name}", __name__)
+    if name in _HOME:
+        return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+    raise AttributeError(f"module 'workbench' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

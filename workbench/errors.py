@@ -30,6 +30,10 @@ class DataError(WorkbenchError):
     code = 3
 
 
+class MissingData(DataError):
+    """A data set is not on this machine and cannot be fetched."""
+
+
 class StoreError(WorkbenchError):
     """The store of records cannot be used: unreadable, read-only, altered, held by another process."""
 

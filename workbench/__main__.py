@@ -1,0 +1,374 @@
+"""The command line: `workbench` or `python -m workbench`.
+
+Results go to stdout, progress and errors to stderr. Exit codes: 0 all succeeded, 1 failed work, 2 a wrong parameter,
+3 wrong data, 4 a store that cannot be used, 5 stopped and resumable.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from . import __version__, places
+from .errors import ParameterError, StoreError, WorkbenchError, choices
+
+app = typer.Typer(
+    name="workbench",
+    help="See, reproduce and trust Independently Recurrent Neural Networks (arXiv:1910.06251).",
+    invoke_without_command=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+BudgetOption = Annotated[str, typer.Option("--budget", help="smoke (seconds), quick (minutes) or paper.")]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+LimitOption = Annotated[
+    str | None, typer.Option("--time-limit", help="Stop, resumable, after this long: 90s, 8m, 2h.")
+]
+
+
+@app.command("list")
+def list_(
+    what: Annotated[str, typer.Argument(help="experiments, data or runs.")] = "experiments", as_json: Json = False
+) -> None:
+    """Every experiment with its claim and what is recorded; or the data sets; or the recorded runs."""
+    if what == "experiments":
+        _print_rows(_experiments(), as_json, ("id", "where", "parameters", "claim", "recorded"))
+    elif what == "data":
+        _print_rows(_data_sets(), as_json, ("name", "here", "folder", "title"))
+    elif what == "runs":
+        from .record import list_records
+
+        rows = json.loads(list_records().to_json(orient="records"))
+        _print_rows(rows, as_json, ("id", "experiment", "seed", "smoke", "status", "step", "published"))
+    else:
+        raise ParameterError(f"list: {what!r} cannot be listed; choose one of data, experiments, runs")
+
+
+@app.command()
+def run(
+    experiment: Annotated[str, typer.Argument(help="A name of `workbench list`, or a CONFIG.json.")],
+    budget: BudgetOption = "quick",
+    seed: Annotated[str, typer.Option(help="Decides everything that is random.")] = "0",
+    device: DeviceOption = "auto",
+    changes: Annotated[list[str] | None, typer.Option("--set", help="A field: model.depth=4. Repeatable.")] = None,
+    threads: Annotated[str | None, typer.Option(help="Threads of a run that begins; 1 unless given.")] = None,
+    backend: Annotated[str, typer.Option(help="auto, or an engine of `workbench doctor`.")] = "auto",
+    fresh: Annotated[bool, typer.Option("--fresh", help="Set an earlier record aside and start anew.")] = False,
+    time_limit: LimitOption = None,
+    as_json: Json = False,
+) -> None:
+    """One training run: resumes if begun, returns at once if finished."""
+    from . import notebook, study
+    from .config import Config, parse_value
+
+    chosen: str | Config = experiment
+    if experiment.endswith(".json"):
+        try:
+            chosen = Config.parse(Path(experiment).read_text(encoding="utf-8"), origin=experiment)
+        except (OSError, UnicodeDecodeError) as error:
+            raise ParameterError(f"config: {experiment} cannot be read: {error}") from None
+    record = study.run(
+        chosen,
+        budget,  # type: ignore[arg-type]
+        parse_value(seed),
+        device=device,
+        backend=backend,
+        threads=None if threads is None else _threads(parse_value(threads)),
+        changes=notebook.given(changes or []),
+        fresh=fresh,
+        time_limit=_seconds(time_limit),
+    )
+    summary = json.loads(record.summary.to_json())
+    if as_json:
+        print(json.dumps(summary))
+    else:
+        for key, value in summary.items():
+            print(f"{key:16} {value}")
+    if record.status == "diverged":
+        raise WorkbenchError(f"{record.experiment} seed {record.seed}: diverged at step {summary['step']}; recorded as such")
+
+
+@app.command()
+def reproduce(
+    targets: Annotated[list[str] | None, typer.Argument(help="Notebooks or experiments; the default study if none.")] = None,
+    budget: BudgetOption = "quick",
+    seeds: Annotated[int | None, typer.Option(help="How many seeds; the notebook's own number unless given.")] = None,
+    values: Annotated[list[str] | None, typer.Option("-p", help="A notebook's parameter: name=value. Repeatable.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Runs at a time; the number of cores unless given.")] = None,
+    device: DeviceOption = "auto",
+    time_limit: LimitOption = None,
+) -> None:
+    """Train what the notebooks show, execute them through papermill, write the tables. Resumes; repeats nothing."""
+    from . import batch, compare, notebook
+
+    if workers is not None and workers < 1:
+        raise ParameterError(f"workers: {workers} is not a number of workers; at least 1 is needed")
+    if seeds is not None and not 1 <= seeds <= notebook.MOST_SEEDS:
+        raise ParameterError(f"seeds: {seeds} is not a number of seeds; 1 to {notebook.MOST_SEEDS} is allowed")
+    chosen = targets or list(batch.DEFAULT_STUDY)
+    batch.reproduce(
+        chosen,
+        budget,
+        seeds=seeds,
+        values=notebook.given(values or []),
+        workers=workers,
+        device=device,
+        time_limit=_seconds(time_limit),
+        say=lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    if budget == "smoke":
+        print("The smoke budget shows that everything runs; its nets are too small to compare with the paper.")
+        return
+    shown = dict.fromkeys(name for name, *_ in batch.plan(chosen, budget, seeds, notebook.given(values or []), device)[1])
+    print(compare.render(compare.results_table(list(shown)), "text"), end="")
+
+
+@app.command()
+def status(
+    watch: Annotated[bool, typer.Option("--watch", help="Again every two seconds, until Ctrl-C.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Every run's state, from disk."""
+    import time
+
+    from .record import list_records
+
+    while True:
+        rows = json.loads(list_records().to_json(orient="records"))
+        if watch and not as_json:
+            print("\x1b[2J\x1b[H", end="")
+        _print_rows(rows, as_json, ("id", "experiment", "seed", "smoke", "status", "step", "published"))
+        if not watch:
+            return
+        time.sleep(2)
+
+
+@app.command("import")
+def import_(folder: Annotated[Path, typer.Argument(help="A folder of runs, such as results/published.")]) -> None:
+    """Take over the records and checkpoints of another store, each verified; what is further here stays."""
+    from .adopt import adopt
+
+    taken, kept = adopt(folder)
+    print(f"{taken} runs taken over, {kept} kept as they are")
+
+
+@app.command()
+def tables(
+    format_: Annotated[str, typer.Option("--format", help="text, csv, latex, html, json or markdown.")] = "text",
+    verify: Annotated[bool, typer.Option("--verify", help="Check every record's hashes, re-run one smoke record.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Ours beside the paper's: every claim with our number, interval, step, protocol and a computed verdict."""
+    from . import compare
+
+    formats = ("csv", "html", "json", "latex", "markdown", "text")
+    if format_ not in formats:
+        raise ParameterError(f"format: {format_!r} is unknown; choose one of {choices(formats)}")
+    if verify:
+        from .adopt import rerun_one
+
+        complaints = [*compare.verify(), *rerun_one()]
+        for line in complaints:
+            print(line, file=sys.stderr)
+        if complaints:
+            raise StoreError(f"{len(complaints)} records do not verify")
+    print(compare.render(compare.results_table(), "json" if as_json else format_), end="")
+
+
+@app.command()
+def data(
+    names: Annotated[list[str] | None, typer.Argument(help="Data sets; all if none.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Only look and verify, fetch nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Fetch and verify data sets; say where they are and what is missing."""
+    from .tasks import download
+
+    for name in names or list(download.SETS):
+        download.locate(name, fetch=not check)
+    _print_rows(_data_sets(names), as_json, ("name", "here", "folder", "title"))
+
+
+@app.command()
+def lab(
+    port: Annotated[int, typer.Option(help="Port on this machine.")] = 8888,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser.")] = True,
+) -> None:
+    """JupyterLab on the notebooks, opening the tour; with a token, on this machine only."""
+    import os
+
+    if not 1 <= port <= 65535:
+        raise ParameterError(f"port: {port} is not a port; 1 to 65535 is allowed")
+    folder = places.notebooks()
+    command = [sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1", f"--port={port}", f"--ServerApp.root_dir={folder}"]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")
+    command.append("--LabApp.default_url=/lab/tree/00_tour.ipynb")
+    if not browser:
+        command.append("--no-browser")
+    os.execv(sys.executable, command)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """What works here: versions, devices, engines, data, disk room; says how to get what is missing."""
+    from .doctor import examine
+
+    rows = examine()
+    _print_rows(rows, as_json, ("what", "state", "detail"))
+    if any(row["state"] == "broken" for row in rows):
+        raise StoreError("doctor: something that is needed is broken; see above")
+
+
+def _experiments() -> list[dict[str, Any]]:
+    from . import paper, tasks
+    from .models.build import build, count
+    from .record import records
+
+    recorded: dict[str, list[dict[str, Any]]] = {}
+    for record in records():
+        if record.status != "damaged":
+            recorded.setdefault(record.experiment, []).append(
+                {"id": record.id, "seed": record.seed, "smoke": record.smoke, "step": record.step, "status": record.status}
+            )
+    rows = []
+    for known in paper.EXPERIMENTS.values():
+        net = build(known.config.model, tasks.spec(known.config.task))
+        rows.append(
+            {
+                "id": known.id,
+                "where": known.where,
+                "title": known.title,
+                "claim": [{"metric": c.metric, "value": c.value, "source": c.source} for c in known.claims],
+                "parameters": count(net),
+                "budgets": {
+                    "smoke": known.at("smoke")[0].train.steps,
+                    "quick": known.quick,
+                    "paper": known.config.train.steps,
+                },
+                "data": known.data,
+                "recorded": recorded.get(known.id, []),
+                "note": known.note,
+            }
+        )
+    return rows
+
+
+def _data_sets(names: list[str] | None = None) -> list[dict[str, Any]]:
+    from .errors import MissingData
+    from .tasks import download
+
+    rows = []
+    for name in names or list(download.SETS):
+        known = download.SETS[name]
+        try:
+            folder: str | None = str(download.locate(name, fetch=False))
+        except MissingData:
+            folder = None
+        rows.append(
+            {
+                "name": name,
+                "here": folder is not None,
+                "folder": folder,
+                "title": known.title,
+                "files": known.files,
+                "url": known.url,
+                "licence": known.licence,
+                "cite": known.cite,
+            }
+        )
+    return rows
+
+
+def _print_rows(rows: list[dict[str, Any]], as_json: bool, columns: tuple[str, ...]) -> None:
+    """JSON, or columns just wide enough."""
+    if as_json:
+        print(json.dumps(rows))
+        return
+    table = [[_cell(row.get(column)) for column in columns] for row in rows]
+    widths = [max(len(line[i]) for line in [list(columns), *table]) for i in range(len(columns))]
+    for line in [list(columns), *table]:
+        print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, list):
+        if value and "metric" in value[0]:
+            return "; ".join(f"{c['metric']} {c['value']:g}" for c in value[:1])
+        return ", ".join(f"seed {r['seed']}{' (smoke)' if r['smoke'] else ''} to {r['step']:,}" for r in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else str(value)
+
+
+def _threads(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1024:
+        raise ParameterError(f"threads: {value!r} is not a number of threads; 1 to 1024 is allowed")
+    return value
+
+
+def _seconds(text: str | None) -> float | None:
+    """90s, 8m, 2h or plain seconds."""
+    if text is None:
+        return None
+    unit = {"s": 1, "m": 60, "h": 3600}.get(text[-1:], None)
+    number = text[:-1] if unit else text
+    try:
+        seconds = float(number) * (unit or 1)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 1e9:
+        raise ParameterError(f"time-limit: {text!r} is not a time; write 90s, 8m or 2h")
+    return seconds
+
+
+def _version(shown: bool) -> None:
+    if shown:
+        print(f"workbench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """See, reproduce and trust Independently Recurrent Neural Networks (arXiv:1910.06251)."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+# Typer carries a click of its own in newer releases and imports click in older ones; this is ClickException in both.
+CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command line; returns its exit code. Errors are one plain line on stderr."""
+    places.make_absolute()
+    try:
+        code = app(arguments, standalone_mode=False)
+    except (typer.Abort, KeyboardInterrupt):
+        print("workbench: stopped", file=sys.stderr)
+        return 5
+    except CommandLineError as error:
+        message: str = error.format_message()  # type: ignore[attr-defined]
+        print(f"workbench: {' '.join(message.split())}", file=sys.stderr)
+        return 2
+    except WorkbenchError as error:
+        print(f"workbench: {error}", file=sys.stderr)
+        return error.code
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader went away, as `| head` does
+        return 0
+    return code if isinstance(code, int) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,15 @@
+"""The nets: `build` makes one from its config; `IndRNN` is the layer for code of your own."""
+
+from __future__ import annotations
+
+from .bounds import bound as bound
+from .bounds import half_life as half_life
+from .bounds import near_one as near_one
+from .build import build as build
+from .build import clamp_ as clamp_
+from .build import count as count
+from .build import set_backend as set_backend
+from .build import set_generator as set_generator
+from .rnn import IndRNN as IndRNN
+
+__all__ = ["IndRNN", "bound", "build", "clamp_", "count", "half_life", "near_one", "set_backend", "set_generator"]

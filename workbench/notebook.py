@@ -1,0 +1,206 @@
+"""A notebook of the study: its typed parameters, checked before anything runs, and the records that it shows.
+
+Papermill only warns about an unknown parameter, checks no type and runs a parameter's name as code: the checks here
+come first, on the command line, and again inside the kernel, where every notebook opens with `wb.Study(globals())`.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import paper, places, study
+from .config import BUDGETS, parse_value
+from .errors import ParameterError, choices
+from .record import Record
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
+TYPES: dict[str, type] = {"int": int, "float": float, "str": str, "bool": bool, "list": list}
+MOST_SEEDS = 1000
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One annotated line of the parameters cell: `seeds: int = 3  # help`."""
+
+    name: str
+    type: type
+    default: Any
+
+    def check(self, value: Any) -> Any:
+        """The value if it fits, else a ParameterError with name, value and what is allowed."""
+        if self.type is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if type(value) is not self.type:
+            raise ParameterError(f"{self.name}: {value!r} received; a value of type {self.type.__name__} is needed")
+        if self.name in ("experiments", "baselines"):
+            for name in value:
+                paper.experiment(name)
+        elif self.name == "budget" and value not in BUDGETS:
+            raise ParameterError(f"budget: {value!r} is unknown; choose one of {choices(BUDGETS)}")
+        elif self.name == "device" and value not in ("auto", "cpu", "cuda"):
+            raise ParameterError(f"device: {value!r} is unknown; choose one of auto, cpu, cuda")
+        elif self.name == "seeds" and not 1 <= value <= MOST_SEEDS:
+            raise ParameterError(f"seeds: {value!r} is not a number of seeds; 1 to {MOST_SEEDS} is allowed")
+        return value
+
+
+def find(name: str) -> Path:
+    """The notebook of a name (`fig4_adding`); ParameterError offers those there are."""
+    known = {path.stem: path for path in sorted(places.notebooks().glob("*.ipynb"))}
+    if name not in known:
+        close = difflib.get_close_matches(name, [*known, *paper.EXPERIMENTS], 3)
+        hint = f"did you mean {' or '.join(close)}?" if close else f"choose a notebook ({choices(known)}) or an experiment"
+        raise ParameterError(f"{name}: no notebook or experiment of that name; {hint}")
+    return known[name]
+
+
+def parameters(path: Path) -> dict[str, Parameter]:
+    """The parameters of a notebook, from its one cell tagged `parameters`."""
+    try:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        tagged = [c for c in cells if "parameters" in c.get("metadata", {}).get("tags", [])]
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise ParameterError(f"{path}: not a notebook: {error}") from None
+    if len(tagged) != 1:
+        raise ParameterError(f"{path}: {len(tagged)} cells are tagged `parameters`; exactly one is needed")
+    found = {}
+    for line in ast.parse("".join(tagged[0]["source"])).body:
+        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and line.value is not None:
+            kind = ast.unparse(line.annotation).split("[")[0]
+            found[line.target.id] = Parameter(line.target.id, TYPES[kind], ast.literal_eval(line.value))
+    return found
+
+
+def check(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
+    """All parameters of a notebook with the given ones in place, each checked."""
+    known = parameters(path)
+    for name in given:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {close[0]}?" if close else f"choose one of {choices(known)}"
+            raise ParameterError(f"{name}: {path.stem} has no such parameter; {hint}")
+    return {name: p.check(given.get(name, p.default)) for name, p in known.items()}
+
+
+def planned(values: Mapping[str, Any]) -> list[tuple[str, str, int]]:
+    """The runs a notebook shows under its parameters: (experiment, budget, seed).
+
+    By convention `experiments` run with `seeds` seeds and `baselines` with one.
+    """
+    runs = []
+    for name in study.substitute(values.get("experiments", [])):
+        runs += [(name, values["budget"], seed) for seed in range(values["seeds"])]
+    runs += [(name, values["budget"], 0) for name in study.substitute(values.get("baselines", []))]
+    return runs
+
+
+class Study:
+    """What a notebook works with: `wb.Study(globals())` right after its parameters cell.
+
+    Checks the parameters, then trains what is not recorded yet. `records` are the runs shown, `experiments` first.
+    """
+
+    def __init__(self, scope: Mapping[str, Any]):
+        name = _notebook_name(scope)
+        self.path = find(name)
+        known = parameters(self.path)
+        given = {n: scope[n] for n in known if n in scope}
+        if "study" not in scope:  # first run in this kernel: only parameters can have been set so far
+            plain = (bool, int, float, str, list, dict)
+            strangers = [n for n, v in scope.items() if not n.startswith("_") and type(v) in plain and n not in _IPYTHON]
+            given |= {n: scope[n] for n in strangers}
+        self.name = name
+        self.values = check(self.path, given)
+        self.budget: str = self.values.get("budget", "quick")
+        self._records: list[Record] | None = None
+
+    @property
+    def records(self) -> list[Record]:
+        """The runs of this notebook; the first look trains those that are not recorded."""
+        if self._records is None:
+            device = self.values.get("device", "auto")
+            self._records = [study.run(n, b, s, device=device) for n, b, s in planned(self.values)]  # type: ignore[arg-type]
+        return self._records
+
+    def live(self) -> None:
+        """Train what is not recorded with its curves drawn as they go; nothing to show if all is recorded already."""
+        from .batch import recorded
+
+        runs = planned(self.values)
+        if all(recorded(*run) for run in runs):
+            print(f"all {len(runs)} runs are recorded already; they are shown below")
+            return
+        from IPython.display import display
+
+        from .widgets import LiveTraining
+
+        training = LiveTraining(runs, self.values.get("device", "auto"))
+        display(training)
+        self._records = training.train()
+
+    def runs(self) -> pd.DataFrame:
+        """A row a run: how far it came, its scores, its cost."""
+        import pandas as pd
+
+        wanted = "experiment seed status step test_mse test_accuracy valid_mse valid_accuracy wall_s device".split()
+        shown = pd.DataFrame([record.summary for record in self.records])
+        return shown[[column for column in wanted if column in shown]]
+
+    def parity(self) -> pd.DataFrame:
+        """Ours beside the official log at equal steps; empty where there is no log, or at the smoke budget."""
+        from . import compare
+
+        return compare.parity_table([] if self.budget == "smoke" else self.records)
+
+    @property
+    def experiments(self) -> list[str]:
+        """The names of the experiments shown, each once."""
+        return list(dict.fromkeys(name for name, _, _ in planned(self.values)))
+
+    def table(self) -> pd.DataFrame:
+        """Ours beside the paper's; at the smoke budget, whose nets are too small to compare, only what was run."""
+        from . import compare
+
+        if self.budget != "smoke":
+            return compare.readable(compare.results_table(self.experiments))
+        return self.runs()
+
+    def save(self, figure: go.Figure, name: str) -> go.Figure:
+        """Write a figure to results/figures/NAME_BUDGET.html, and give it back to be shown."""
+        folder = places.results() / "figures"
+        folder.mkdir(parents=True, exist_ok=True)
+        figure.write_html(folder / f"{name}_{self.budget}.html", include_plotlyjs="directory")
+        return figure
+
+
+_IPYTHON = ("In", "Out")
+
+
+def _notebook_name(scope: Mapping[str, Any]) -> str:
+    """Every notebook names itself in its parameters cell: `notebook: str = "fig4_adding"`."""
+    name = scope.get("notebook")
+    if not isinstance(name, str):
+        raise ParameterError("notebook: the parameters cell must name the notebook; run that cell first")
+    return name
+
+
+def given(pairs: list[str]) -> dict[str, Any]:
+    """`name=value` pairs of a command line; names must be identifiers (papermill would run them as code)."""
+    values: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not all(part.isidentifier() for part in name.split(".")):
+            raise ParameterError(f"{pair!r}: name=value is needed, the name an identifier")
+        if name in values:
+            raise ParameterError(f"{name}: given twice")
+        values[name] = parse_value(text)
+    return values

@@ -1,0 +1,50 @@
+"""How far a run is: a line that rewrites itself on a terminal, a plain line now and then anywhere else."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from tqdm import tqdm
+
+PLAIN_EVERY = 15.0  # seconds between plain lines
+
+
+class Progress:
+    """Step, loss, steps per second, time left, on stderr."""
+
+    def __init__(self, label: str, step: int, *, shown: bool = True):
+        self.label, self.first, self.began = label, step, time.monotonic()
+        self.shown, self.last, self.wrote = shown, time.monotonic(), False
+        self.bar: tqdm[None] | None = None
+        self.terminal = shown and sys.stderr.isatty()
+
+    def show(self, step: int, target: int | None, loss: float) -> None:
+        """After each step; costs a microsecond unless it is time to write."""
+        if self.terminal:
+            if self.bar is None:
+                self.bar = tqdm(total=target, initial=step - 1, desc=self.label, unit="step", mininterval=0.5)
+            self.bar.set_postfix_str(f"loss {loss:.4f}", refresh=False)
+            self.bar.update(1)
+        elif self.shown and time.monotonic() - self.last > PLAIN_EVERY:
+            self.last, self.wrote = time.monotonic(), True
+            print(self.line(step, target, loss), file=sys.stderr, flush=True)
+
+    def line(self, step: int, target: int | None, loss: float) -> str:
+        rate = (step - self.first) / max(time.monotonic() - self.began, 1e-9)
+        left = "" if target is None else f", {_clock((target - step) / max(rate, 1e-9))} left"
+        end = "" if target is None else f" of {target:,}"
+        return f"{self.label}: step {step:,}{end}, loss {loss:.4f}, {rate:.3g} steps/s{left}"
+
+    def close(self, word: str) -> None:
+        if self.bar is not None:
+            self.bar.close()
+        elif self.wrote:
+            took = _clock(time.monotonic() - self.began)
+            print(f"{self.label}: {word} after {took}", file=sys.stderr, flush=True)
+
+
+def _clock(seconds: float) -> str:
+    minutes, s = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{s:02}" if hours else f"{minutes}:{s:02}"

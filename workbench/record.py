@@ -1,0 +1,196 @@
+"""A run as its reader sees it: curve and summary as pandas, the trained net, where it stands."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from . import lease, paper, places, store
+from .config import Config, run_id
+from .errors import StoreError
+from .tasks import Batch, data_hashes, load
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Record:
+    """One run on disk. `curve` has a row an evaluation; `summary` the newest scores; `budgets` each budget reached."""
+
+    run: store.Run
+
+    @cached_property
+    def spec(self) -> dict[str, Any]:
+        return self.run.spec()
+
+    @cached_property
+    def config(self) -> Config:
+        return Config.parse(self.spec["config"], origin=str(self.run.path / "spec.json"))
+
+    @property
+    def id(self) -> str:
+        return self.run.path.name
+
+    @property
+    def seed(self) -> int:
+        return int(self.spec["seed"])
+
+    @property
+    def experiment(self) -> str:
+        """The name under which it was started; `custom` for a config of one's own."""
+        return str(self.spec.get("experiment", "custom"))
+
+    @property
+    def smoke(self) -> bool:
+        """Whether the config is the experiment's smoke version, a smaller computation."""
+        return bool(self.spec.get("smoke", False))
+
+    @property
+    def published(self) -> bool:
+        """Whether it is one of the project's own published records."""
+        return places.published() in self.run.path.parents
+
+    @cached_property
+    def status(self) -> str:
+        """done, diverged, running, resumable, pending or damaged."""
+        return lease.status(self.run)
+
+    @cached_property
+    def events(self) -> list[dict[str, Any]]:
+        return self.run.events()
+
+    @cached_property
+    def evaluations(self) -> list[dict[str, Any]]:
+        """The curve's rows as recorded."""
+        return [e for e in self.events if e["event"] == "evaluation"]
+
+    @cached_property
+    def budgets(self) -> list[dict[str, Any]]:
+        """What was scored on test each time a budget was reached, the end of the schedule last."""
+        reached = [e for e in self.events if e["event"] == "budget"]
+        result = self.run.result()
+        return [*reached, result] if result is not None else reached
+
+    @property
+    def step(self) -> int:
+        """The last step whose evaluation or budget is recorded."""
+        return max((int(e["step"]) for e in [*self.evaluations, *self.budgets]), default=0)
+
+    @property
+    def curve(self) -> pd.DataFrame:
+        """A row an evaluation: step, lr, train_..., valid_..., valid_batch_... (batch norm statistics of the batch)."""
+        import pandas as pd
+
+        rows = []
+        for event in self.evaluations:
+            row = {"step": event["step"], "lr": event["lr"], "outcome": event["outcome"]}
+            for part in ("train", "valid", "valid_batch"):
+                row |= {f"{part}_{name}": v for name, v in event.get(part, {}).items() if name != "n"}
+            rows.append(row)
+        return pd.DataFrame(rows)
+
+    @property
+    def summary(self) -> pd.Series[Any]:
+        """One row for tables: identity, how far it came, the newest test scores, cost."""
+        import pandas as pd
+
+        row: dict[str, Any] = {
+            "id": self.id,
+            "experiment": self.experiment,
+            "seed": self.seed,
+            "smoke": self.smoke,
+            "status": self.status,
+            "step": self.step,
+            "published": self.published,
+        }
+        if self.budgets:
+            newest = self.budgets[-1]
+            row["scored_step"] = newest["step"]
+            row |= {f"test_{k}": v for k, v in newest.get("test", {}).items()}
+            row |= {f"valid_{k}": v for k, v in newest.get("valid", {}).items() if k != "n"}
+            row["weights_sha256"] = newest.get("weights_sha256")
+            row |= newest["cost"]
+            row["device"] = newest["provenance"]["device"]
+        return pd.Series(row)
+
+    def recurrent_weights(self) -> dict[int, dict[str, Tensor]]:
+        """step -> layer -> u (N,), at each evaluation."""
+        return {e["step"]: {name: decode(text) for name, text in e["u"].items()} for e in self.evaluations}
+
+    def net(self) -> nn.Module:
+        """The net with its best-validation weights, in evaluation mode; StoreError if no checkpoint is kept."""
+        from .train import Trainer
+
+        state = self.run.load_checkpoint()
+        if state is None:
+            raise StoreError(f"run {self.id}: no checkpoint is kept, so there are no weights; run it again")
+        trainer = Trainer(self.config, self.seed)
+        trainer.load(state["trainer"])
+        return trainer.best_net().eval()
+
+    def examples(self, count: int = 64) -> Batch:
+        """The first test examples of the run's task: x (T, count, inputs), y (count,)."""
+        task = load(self.config.task, self.seed, self.config.train.batch)
+        return next(iter(task.examples("test", count)))
+
+    def _repr_html_(self) -> str:
+        frame = self.summary.dropna().astype(str).to_frame(f"{self.experiment}, seed {self.seed}")
+        return str(frame.to_html(escape=True))
+
+
+def encode(u: Tensor) -> str:
+    """A vector as base64 of little-endian float32, exact."""
+    return base64.b64encode(u.detach().cpu().to(torch.float32).numpy().astype("<f4").tobytes()).decode()
+
+
+def decode(text: str) -> Tensor:
+    """The inverse of `encode`."""
+    return torch.frombuffer(bytearray(base64.b64decode(text)), dtype=torch.float32)
+
+
+def folders() -> list[Path]:
+    """Where records are: this user's runs, then the project's published ones."""
+    return [places.runs(), places.published() / "runs"]
+
+
+def find(name: str, seed: int, *, smoke: bool = False, own: bool = False) -> Record | None:
+    """The furthest record of an experiment and seed, one's `own` only or published too; None if there is none."""
+    config = paper.experiment(name).at("smoke" if smoke else "paper")[0]
+    wanted = run_id(config, seed, data_hashes(config.task))
+    where = folders()[:1] if own else folders()
+    found = [Record(store.Run(folder / wanted)) for folder in where if (folder / wanted / "spec.json").exists()]
+    return max(found, key=lambda r: r.step, default=None)
+
+
+def records() -> list[Record]:
+    """Every record, one's own first; of a run that is both own and published, the further one."""
+    best: dict[str, Record] = {}
+    for folder in folders():
+        for run in store.find(folder):
+            record = Record(run)
+            try:
+                if record.id not in best or record.step > best[record.id].step:
+                    best[record.id] = record
+            except StoreError:
+                best.setdefault(record.id, record)  # damaged: its own row says so
+    return list(best.values())
+
+
+def list_records() -> pd.DataFrame:
+    """A row a record; a damaged one is a row whose status says so and whose `error` says what."""
+    import pandas as pd
+
+    rows = []
+    for record in records():
+        try:
+            rows.append(record.summary.to_dict())
+        except StoreError as error:
+            rows.append({"id": record.id, "status": "damaged", "error": str(error)})
+    return pd.DataFrame(rows)

@@ -1,0 +1,255 @@
+"""One run, from an experiment's name to its record: reuse what is recorded, resume what was begun, train the rest."""
+
+from __future__ import annotations
+
+import math
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from . import paper, places, recurrence, store
+from .chance import check_seed
+from .config import BUDGETS, SCHEMA, Budget, Config, run_id
+from .errors import ParameterError, Stopped, choices
+from .lease import Lease
+from .progress import Progress
+from .provenance import Meter, provenance
+from .record import Record, encode
+from .tasks import data_hashes, download
+from .train import Diverged, Trainer
+
+FIRST_CHECKPOINT, CHECKPOINT_EVERY, CHECKPOINT_SHARE = 5.0, 15.0, 0.02  # seconds, seconds, share of the time
+
+
+def run(
+    experiment: str | Config,
+    budget: Budget = "quick",
+    seed: int = 0,
+    *,
+    device: str = "auto",
+    backend: str = "auto",
+    threads: int | None = None,
+    changes: Mapping[str, Any] | None = None,
+    fresh: bool = False,
+    time_limit: float | None = None,
+    progress: bool = True,
+    watch: Callable[[dict[str, Any]], None] | None = None,
+) -> Record:
+    """Train a run as far as its budget goes, or return what is recorded; the record has `curve` and `summary`.
+
+    `experiment`: a name of `workbench list`, or a Config of your own. `changes`: fields by path, such as
+    {"model.depth": 4}. `budget`: smoke (seconds, a smaller computation), quick (minutes, the beginning of the paper's
+    run) or paper. The seed decides everything that is random. `threads` is pinned when a run begins (1 unless given,
+    so that results do not depend on the machine's cores). `fresh` sets an earlier record aside. `time_limit` in
+    seconds. `watch` is given each evaluation's row. Ctrl-C or SIGTERM stop at the next step and raise Stopped; the
+    same call continues.
+    """
+    name, config, until = resolve(experiment, budget, changes)
+    check_seed(seed)
+    device = _device(device)
+    if backend != "auto" and (reason := recurrence.unavailable(backend)) is not None:
+        raise ParameterError(f"backend: {backend!r} cannot run here: {reason}")
+    data = data_hashes(config.task)
+    folder = store.Run(places.runs() / run_id(config, seed, data))
+    if fresh:
+        with Lease(folder) if folder.path.exists() else _nothing():
+            pass  # nobody trains it now
+        folder.set_aside()
+    record = Record(folder)
+    if (folder.path / "spec.json").exists() and reached(record, until):
+        return record
+    spec = {
+        "schema": SCHEMA,
+        "id": folder.path.name,
+        "experiment": name,
+        "smoke": budget == "smoke",
+        "config": config.model_dump(),
+        "seed": seed,
+        "data": data,
+        "threads": threads or 1,
+    }
+    label = f"{name} seed {seed}"
+    trainer = Trainer(config, seed, device=device, backend=backend)  # before the folder: a wrong value leaves no trace
+    folder.create(spec)
+    pinned = int(folder.spec()["threads"])
+    with Lease(folder), _threads(pinned), _stop_requests() as stop:
+        _Fit(folder, trainer, pinned, device, label, progress, watch).go(until, time_limit, stop)
+    return Record(folder)
+
+
+def resolve(
+    experiment: str | Config, budget: Budget, changes: Mapping[str, Any] | None = None
+) -> tuple[str, Config, int | None]:
+    """The name, config and last step (None: the schedule's end) of a run."""
+    if budget not in BUDGETS:
+        raise ParameterError(f"budget: {budget!r} is unknown; choose one of {choices(BUDGETS)}")
+    if isinstance(experiment, Config):
+        name, config, until = "custom", experiment, None
+        if budget == "smoke":
+            raise ParameterError("budget: smoke is a version of a named experiment; a config of one's own has none")
+    else:
+        known = paper.experiment(experiment)
+        name, (config, until) = known.id, known.at(budget)
+    if changes:
+        changed = config.set(changes)
+        if changed != config:
+            name, config = f"{name}*", changed
+    if until is not None and config.train.steps is not None:
+        until = min(until, config.train.steps)
+    return name, config, until
+
+
+def substitute(experiments: list[str]) -> list[str]:
+    """The same experiments where their data are at hand or can be fetched; else their substitutes on embedded data.
+
+    Says on stderr what it replaced. A data set that is there but altered is an error, not a reason to substitute.
+    """
+    chosen = []
+    for name in experiments:
+        known = paper.experiment(name)
+        if known.data is not None and known.substitute is not None and not download.obtainable(known.data):
+            print(f"{name}: {known.data} cannot be had here; {known.substitute} takes its place", file=sys.stderr)
+            name = known.substitute
+        chosen.append(name)
+    return chosen
+
+
+class _Fit:
+    """One attempt at a run: the loop between a Trainer (memory) and a Run (disk)."""
+
+    def __init__(
+        self,
+        run: store.Run,
+        trainer: Trainer,
+        threads: int,
+        device: str,
+        label: str,
+        progress: bool,
+        watch: Callable[[dict[str, Any]], None] | None,
+    ):
+        self.run, self.trainer, self.watch = run, trainer, watch
+        checkpoint = run.load_checkpoint()
+        run.rewind_events(checkpoint)
+        self.attempts = 1
+        if checkpoint is not None:
+            trainer.load(checkpoint["trainer"])
+            self.attempts = int(checkpoint["cost"]["attempts"]) + 1
+        self.meter = Meter(checkpoint["cost"] if checkpoint else None)
+        self.where = provenance(threads, device, trainer.backend, self.attempts)
+        self.progress = Progress(label, trainer.step, shown=progress)
+        self.saved_at = time.monotonic() - CHECKPOINT_EVERY + FIRST_CHECKPOINT
+        self.save_cost = 0.0
+
+    def go(self, until: int | None, time_limit: float | None, stop: threading.Event) -> None:
+        """Train to `until` or the schedule's end, then score; Stopped on request or at the time limit."""
+        trainer, deadline = self.trainer, math.inf if time_limit is None else time.monotonic() + time_limit
+        target = until if until is not None else trainer.config.train.steps
+        while not trainer.ended and (until is None or trainer.step < until):
+            if stop.is_set() or time.monotonic() > deadline:
+                self._save()
+                self.progress.close("stopped")
+                why = "on request" if stop.is_set() else "at the time limit"
+                raise Stopped(f"{self.progress.label}: stopped {why} at step {trainer.step}; the same command continues")
+            try:
+                loss = trainer.advance()
+            except Diverged:
+                self._finish("diverged")
+                return
+            if trainer.due:
+                self._record_evaluation()
+            self.progress.show(trainer.step, target, loss)
+            self._save_in_time()
+        if trainer.ended:
+            self._finish("done")
+        else:
+            self._record_budget()
+        self.progress.close("done")
+
+    def _record_evaluation(self) -> None:
+        row = self.trainer.evaluation()
+        row["u"] = {name: encode(u) for name, u in row["u"].items()}
+        self.run.append({"event": "evaluation", **row, "cost": self._cost()})
+        if self.watch is not None:
+            self.watch(row)
+
+    def _record_budget(self) -> None:
+        scores = self.trainer.test()
+        event = {"event": "budget", "step": self.trainer.step, **scores}
+        self.run.append({**event, "provenance": self.where, "cost": self._cost()})
+        self._save()
+
+    def _finish(self, status: str) -> None:
+        """The end: the scores of the best weights; a run that diverged is recorded as such, not dropped."""
+        scores = self.trainer.test() if status == "done" or self.trainer.best is not None else {}
+        result = {"schema": SCHEMA, "id": self.run.path.name, "status": status, "step": self.trainer.step, **scores}
+        self._save()
+        self.run.finish({**result, "provenance": self.where, "cost": self._cost()})
+
+    def _save_in_time(self) -> None:
+        """The first checkpoint within 5 s, then every 15 s, at most 2 % of the time."""
+        if time.monotonic() - self.saved_at > max(CHECKPOINT_EVERY, self.save_cost / CHECKPOINT_SHARE):
+            self._save()
+
+    def _save(self) -> None:
+        before = time.monotonic()
+        self.run.save_checkpoint(self.trainer.step, self.trainer.state(), self._cost())
+        self.saved_at = time.monotonic()
+        self.save_cost = self.saved_at - before
+
+    def _cost(self) -> dict[str, float]:
+        return {**self.meter.read(), "attempts": self.attempts}
+
+
+def reached(record: Record, until: int | None) -> bool:
+    """Whether a record already answers for a budget: at its end, or scored at that step or later."""
+    if record.run.result() is not None:
+        return True
+    return until is not None and any(e["step"] >= until for e in record.budgets)
+
+
+def _device(name: str) -> str:
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name not in ("cpu", "cuda"):
+        raise ParameterError(f"device: {name!r} is unknown; choose one of auto, cpu, cuda")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ParameterError("device: 'cuda' cannot be used: torch finds no CUDA device here; choose cpu")
+    return name
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
+
+
+@contextmanager
+def _stop_requests() -> Iterator[threading.Event]:
+    """SIGINT and SIGTERM set a flag while inside (in the main thread); nothing is ever saved in a handler."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    kinds = (signal.SIGINT, signal.SIGTERM)
+    before = {kind: signal.signal(kind, lambda *_: stop.set()) for kind in kinds}
+    try:
+        yield stop
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
+

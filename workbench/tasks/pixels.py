@@ -1,0 +1,165 @@
+"""Images read one pixel a step, row by row: sequential and permuted MNIST, and scikit-learn's digits.
+
+A pixel of value v out of m becomes 2 v / m - 1, as the official code has it (m = 256 for MNIST, so the largest is
+0.992). The permutation, one for all images, and the held-out 5 % come from the seed.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import zlib
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..chance import generator
+from ..config import Pixels
+from ..errors import DataError, ParameterError
+from . import download
+from .contract import Batch, Spec, Split
+
+HELD_OUT = {"mnist": 0.05, "digits": 0.1}  # of the training images, for validation: 3,000 of MNIST, 144 of the digits
+DIGITS_SHA256 = "65e5b4619795efb40c1082f4c350c049e4ad552200d369b6ae99e21eef5e72c5"  # of images and labels
+DIGITS_TEST = 360  # the last of scikit-learn's 1,797, hence other writers than most of the training images
+
+
+class Images(NamedTuple):
+    """uint8 images (n, pixels) and int64 labels (n,) of both parts; the value that a pixel is divided by."""
+
+    train: tuple[Tensor, Tensor]
+    test: tuple[Tensor, Tensor]
+    levels: int
+
+
+def spec(config: Pixels) -> Spec:
+    """The task seen from a net."""
+    return Spec(inputs=1, outputs=10, steps=config.length, target="class")
+
+
+class PixelsTask:
+    """x (pixels, B, 1) in [-1, 1]; y (B,): the digit."""
+
+    def __init__(self, config: Pixels, seed: int, batch_size: int):
+        images = digits() if config.source == "digits" else mnist()
+        self.spec = spec(config)
+        self.seed, self.batch_size = seed, batch_size
+        self.order = torch.arange(self.spec.steps)
+        if config.permuted:
+            self.order = torch.randperm(self.spec.steps, generator=generator(seed, "permutation"))
+        n = len(images.train[0])
+        shuffled = torch.randperm(n, generator=generator(seed, "split"))
+        held_out = round(n * HELD_OUT[config.source])
+        self.rows: dict[Split, Tensor] = {
+            "valid": shuffled[:held_out].sort().values[: config.limit],
+            "train": shuffled[held_out:].sort().values[: config.limit],
+            "test": torch.arange(len(images.test[0]))[: config.limit],
+        }
+        self.images = images
+        n_train = len(self.rows["train"])
+        if batch_size > n_train:
+            raise ParameterError(f"train.batch: {batch_size} is more than the {n_train} training examples")
+        self.batches_per_epoch = n_train / batch_size
+
+    def batch(self, step: int) -> Batch:
+        """The stream runs through one random order after another without a seam: no example is left over."""
+        rows = self.rows["train"]
+        first, n = step * self.batch_size, len(rows)
+        picked = [self._order(epoch)[max(first - epoch * n, 0) : first + self.batch_size - epoch * n]
+                  for epoch in range(first // n, (first + self.batch_size - 1) // n + 1)]
+        return self._read("train", rows[torch.cat(picked)])
+
+    def clean(self, index: int) -> Batch:
+        rows = self.rows["train"]
+        picked = torch.randint(len(rows), (self.batch_size,), generator=generator(self.seed, "clean", index))
+        return self._read("train", rows[picked])
+
+    def examples(self, split: Split, size: int) -> Iterator[Batch]:
+        for rows in self.rows[split].split(size):
+            yield self._read("test" if split == "test" else "train", rows)
+
+    def chance(self) -> dict[str, Any]:
+        return {"permutation": self.order.tolist(), "valid": self.rows["valid"].tolist()}
+
+    def _order(self, epoch: int) -> Tensor:
+        if getattr(self, "_epoch", None) != epoch:
+            self._epoch = epoch
+            rng = generator(self.seed, "epoch", epoch)
+            self._epoch_order = torch.randperm(len(self.rows["train"]), generator=rng)
+        return self._epoch_order
+
+    def _read(self, part: str, rows: Tensor) -> Batch:
+        pixels, labels = self.images.train if part == "train" else self.images.test
+        x = pixels[rows][:, self.order].T.contiguous().to(torch.float32)
+        return Batch(x.mul_(2 / self.images.levels).sub_(1).unsqueeze(-1), labels[rows])
+
+
+def hashes(config: Pixels) -> dict[str, str]:
+    """The hashes of the images a run reads: part of its name."""
+    return {"digits": DIGITS_SHA256} if config.source == "digits" else download.hashes("mnist")
+
+
+@lru_cache(maxsize=1)
+def mnist() -> Images:
+    """MNIST from its four IDX files, found, verified and read."""
+    folder = download.locate("mnist")
+    parts = []
+    for part, n in (("train", 60_000), ("t10k", 10_000)):
+        images = read_idx(folder / f"{part}-images-idx3-ubyte.gz", dims=3, cap=n * 784 + 16)
+        labels = read_idx(folder / f"{part}-labels-idx1-ubyte.gz", dims=1, cap=n + 8)
+        parts.append(_paired(images.reshape(len(images), -1), labels, f"{folder / part}"))
+    return Images(parts[0], parts[1], 256)
+
+
+@lru_cache(maxsize=1)
+def digits() -> Images:
+    """scikit-learn's 8 x 8 digits (UCI optical digits), 1,437 to train and 360 to test."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    images, labels = _paired(bunch.data.astype(np.uint8), bunch.target, "scikit-learn digits")
+    split = len(images) - DIGITS_TEST
+    content = hashlib.sha256(images.numpy().tobytes() + labels.numpy().tobytes()).hexdigest()
+    if content != DIGITS_SHA256:
+        raise DataError(f"scikit-learn digits: SHA-256 {content[:16]}... found, {DIGITS_SHA256[:16]}... expected")
+    return Images((images[:split], labels[:split]), (images[split:], labels[split:]), 16)
+
+
+def _paired(images: np.ndarray, labels: np.ndarray, origin: str) -> tuple[Tensor, Tensor]:
+    if len(images) != len(labels):
+        raise DataError(f"{origin}: {len(images)} images but {len(labels)} labels; the counts must agree")
+    if len(labels) == 0 or labels.min() < 0 or labels.max() > 9:
+        raise DataError(f"{origin}: labels outside 0...9")
+    return torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64))
+
+
+def read_idx(path: Path, dims: int, cap: int) -> np.ndarray:
+    """An IDX file of unsigned bytes with `dims` dimensions, gzipped or not -> uint8 array.
+
+    Reads at most `cap` bytes. Raises DataError with place, expected and found for anything else: another magic
+    number, type or number of dimensions, a body shorter or longer than its header says, a broken gzip stream.
+    """
+    try:
+        with path.open("rb") as raw:
+            zipped = raw.read(2) == b"\x1f\x8b"
+        with gzip.open(path, "rb") if zipped else path.open("rb") as stream:
+            content = stream.read(cap + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from None
+    header = 4 + 4 * dims
+    if len(content) < header:
+        raise DataError(f"{path}: byte 0: {len(content)} bytes found, a header of {header} expected")
+    if content[:3] != b"\0\0\x08" or content[3] != dims:
+        raise DataError(f"{path}: byte 0: magic {content[:4].hex()} found, {bytes([0, 0, 8, dims]).hex()} expected")
+    shape = tuple(int.from_bytes(content[4 + 4 * i : 8 + 4 * i], "big") for i in range(dims))
+    size = int(np.prod(shape, dtype=object))
+    if 0 in shape or header + size > cap:
+        raise DataError(f"{path}: byte 4: dimensions {shape} found, none 0 and at most {cap - header} bytes expected")
+    if len(content) != header + size:
+        raise DataError(f"{path}: byte {header}: {len(content) - header} bytes of data found, {size} expected")
+    return np.frombuffer(content, np.uint8, offset=header).reshape(shape).copy()

@@ -1,0 +1,284 @@
+"""One training loop for every task: the paper's optimiser and schedules, stoppable and resumable at any step.
+
+`Trainer` holds the whole state of a run in memory and knows nothing of disks; study.py keeps it in a record. Nothing
+random is part of that state (chance.py), so `state()` and `load()` continue bit by bit.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from . import evaluate, tasks
+from .chance import check_seed, generator
+from .config import Config, Train
+from .errors import DataError, RunError
+from .models.build import build, clamp_, recurrent_weights, set_backend, set_generator
+from .models.layer import BatchNorm, Linear
+
+EVALUATION_BATCH = 250  # divides MNIST's 10,000 and the adding problem's 1,000 and 2,000
+CLEAN_BATCHES = 50  # for clean batch norm statistics; 94 in the official code, on validation images
+GIVE_UP = 3  # non-finite steps in a row
+
+
+class Diverged(RunError):
+    """Loss or gradient was not finite three steps in a row."""
+
+
+class Schedule:
+    """The learning rate: dropped by patience, with the best state restored, or every so many steps."""
+
+    def __init__(self, train: Train):
+        self.train, self.lr = train, train.lr
+        self.best, self.best_step, self.waited, self.dropped = math.inf, 0, 0, 0
+
+    @property
+    def ended(self) -> bool:
+        return self.dropped >= self.train.drops
+
+    def step(self, step: int) -> None:
+        """After a training step: the drops of a schedule by steps."""
+        if self.train.drop_every is not None and step % self.train.drop_every == 0:
+            self._drop()
+
+    def evaluation(self, loss: float, step: int) -> str:
+        """After an evaluation: `best` for a new best, `restore` where patience ends, else `wait`.
+
+        Patience ends at the first evaluation after more than int(patience / r + 0.5) without a new best, r doubling
+        at each drop: the 102nd, 52nd, 27th in a row for patience 100 (official code).
+        """
+        if loss < self.best:
+            self.best, self.best_step, self.waited = loss, step, 0
+            return "best"
+        patience = self.train.patience
+        if patience is not None and self.waited > int(patience / 2**self.dropped + 0.5):
+            self.waited = 0
+            self._drop()
+            return "restore"
+        self.waited += 1
+        return "wait"
+
+    def _drop(self) -> None:
+        self.dropped += 1
+        if not self.ended:
+            self.lr *= self.train.factor
+
+    def state(self) -> dict[str, Any]:
+        return {k: v for k, v in vars(self).items() if k != "train"}
+
+    def load(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+
+
+class Trainer:
+    """A run in memory: `advance()` trains one step, `evaluation()` scores, `state()` and `load()` save and resume."""
+
+    def __init__(self, config: Config, seed: int, *, device: str = "cpu", backend: str = "auto"):
+        self.config, self.seed, self.device = config, check_seed(seed), torch.device(device)
+        self.task = tasks.load(config.task, seed, config.train.batch)
+        self.net = build(config.model, self.task.spec, generator(seed, "init")).to(self.device)
+        self.backend = backend
+        set_backend(self.net, backend)
+        self.chance = torch.Generator(self.device)
+        set_generator(self.net, self.chance)
+        self.optimizer = optimizer(self.net, config.train)
+        self.schedule = Schedule(config.train)
+        self.weights = [p for p in self.net.parameters() if p.requires_grad]
+        self.statistics = list(self.net.buffers())
+        self.step, self.bad_steps = 0, 0
+        self.best: dict[str, Any] | None = None
+        self._clear_sums()
+
+    # --- training ---
+
+    def advance(self) -> float:
+        """One step on the batch that the seed gives this step; returns its loss.
+
+        Order, as in the official code: clamp u, forward, backward, clamp the gradient's elements, Adam. A step whose
+        loss or gradient is not finite is not applied; three in a row raise Diverged.
+        """
+        x, y = self.task.batch(self.step)
+        self._check_finite(x)
+        self.chance.manual_seed(generator(self.seed, "dropout", self.step).initial_seed())
+        clamp_(self.net)
+        before = [b.clone() for b in self.statistics]
+        self.net.train()
+        y = y.to(self.device)
+        output = self.net(x.to(self.device))
+        loss = evaluate.loss_of(output, y, self.task.spec.target)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        value = loss.item()
+        gradients = [p.grad for p in self.weights if p.grad is not None]
+        if math.isfinite(value) and _finite(gradients):
+            if self.config.train.clip is not None:
+                torch._foreach_clamp_min_(gradients, -self.config.train.clip)
+                torch._foreach_clamp_max_(gradients, self.config.train.clip)
+            self.optimizer.step()
+            self.bad_steps = 0
+            self._add(value, output.detach(), y)
+        else:
+            for b, kept in zip(self.statistics, before, strict=True):
+                b.copy_(kept)  # a forward pass that overflowed would poison batch norm for good
+            self.bad_steps += 1
+            if self.bad_steps == GIVE_UP:
+                raise Diverged(f"diverged at step {self.step}: loss {value}, {GIVE_UP} non-finite steps in a row")
+        self.step += 1
+        self.schedule.step(self.step)
+        self._set_lr()
+        return value
+
+    @property
+    def ended(self) -> bool:
+        """Whether the schedule is at its end."""
+        steps = self.config.train.steps
+        return self.schedule.ended or (steps is not None and self.step >= steps)
+
+    @property
+    def due(self) -> bool:
+        """Whether an evaluation follows this step."""
+        return self.step % self.config.train.evaluate_every == 0
+
+    def evaluation(self) -> dict[str, Any]:
+        """Score the validation split, apply the patience rule, return a row of the curve.
+
+        `train`: mean over the steps since the last row, with dropout. `valid`: stored batch norm statistics, the ones
+        that choose; `valid_batch`: those of the batch at hand, at the training batch size, as the official log has.
+        """
+        lr, spec, train = self.schedule.lr, self.task.spec, self._mean()
+        valid = evaluate.score(self.net, self.task.examples("valid", EVALUATION_BATCH), spec.target)
+        row: dict[str, Any] = {"step": self.step, "lr": lr, "train": train, "valid": valid}
+        if self._has_norm:
+            batches = self.task.examples("valid", self.config.train.batch)
+            row["valid_batch"] = evaluate.score(self.net, batches, spec.target, batch_statistics=True)
+        outcome = self.schedule.evaluation(1 - valid["accuracy"] if spec.target == "class" else valid["mse"], self.step)
+        if outcome == "best":
+            self.best = self._snapshot()
+        elif outcome == "restore" and self.best is not None:
+            self.net.load_state_dict(self.best["net"])
+            self.optimizer.load_state_dict(copy.deepcopy(self.best["optimizer"]))
+        row["outcome"] = outcome
+        row["u"] = {name: u.cpu() for name, u in recurrent_weights(self.net).items()}
+        self._set_lr()
+        self._clear_sums()
+        return row
+
+    # --- scores of the best weights ---
+
+    def test(self) -> dict[str, Any]:
+        """Score the best-validation weights on the test split, with the config's batch norm protocol.
+
+        -> {"test": scores, "valid": scores, "best_step", "weights_sha256"}; the weights in training do not change.
+        """
+        net = self.best_net()
+        spec = self.task.spec
+        return {
+            "test": evaluate.score(net, self.task.examples("test", EVALUATION_BATCH), spec.target),
+            "valid": evaluate.score(net, self.task.examples("valid", EVALUATION_BATCH), spec.target),
+            "best_step": self.schedule.best_step if self.best is not None else self.step,
+            "weights_sha256": weights_sha256(self.net),
+        }
+
+    def best_net(self) -> nn.Module:
+        """A copy of the net with the best-validation weights (the present ones if nothing was evaluated yet)."""
+        set_generator(self.net, None)  # a generator cannot be copied
+        net = copy.deepcopy(self.net)
+        set_generator(self.net, self.chance)
+        if self.best is not None:
+            net.load_state_dict(self.best["net"])
+        protocol = self.config.train.bn_statistics
+        if protocol == "clean":
+            evaluate.reestimate_(net, (self.task.clean(i) for i in range(CLEAN_BATCHES)))
+        elif protocol == "validation":
+            evaluate.reestimate_(net, self.task.examples("valid", self.config.train.batch), momentum=0.1)
+        return net
+
+    # --- state ---
+
+    def state(self) -> dict[str, Any]:
+        """All that training needs to go on bit by bit: tensors, numbers and lists only."""
+        return {
+            **self._snapshot(),
+            "schedule": self.schedule.state(),
+            "step": self.step,
+            "bad_steps": self.bad_steps,
+            "sums": (self._loss_sum, self._right, self._seen, self._steps),
+            "best": self.best,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Continue from a `state()` of the same config and seed."""
+        self.net.load_state_dict(state["net"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load(state["schedule"])
+        self.step, self.bad_steps, self.best = state["step"], state["bad_steps"], state["best"]
+        self._loss_sum, self._right, self._seen, self._steps = state["sums"]
+        self._set_lr()
+
+    def _snapshot(self) -> dict[str, Any]:
+        return {
+            "net": {k: v.detach().cpu().clone() for k, v in self.net.state_dict().items()},
+            "optimizer": copy.deepcopy(self.optimizer.state_dict()),
+        }
+
+    # --- small parts ---
+
+    @property
+    def _has_norm(self) -> bool:
+        return any(isinstance(m, BatchNorm) for m in self.net.modules())
+
+    def _set_lr(self) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.schedule.lr
+
+    def _check_finite(self, x: Tensor) -> None:
+        if not bool(torch.isfinite(x).all()):
+            step, row, feature = (int(i) for i in (~torch.isfinite(x)).nonzero()[0])
+            raise DataError(f"batch {self.step}, row {row}, step {step}, feature {feature}: a non-finite input")
+
+    def _add(self, loss: float, output: Tensor, y: Tensor) -> None:
+        self._loss_sum += loss * len(y)
+        self._seen += len(y)
+        self._steps += 1
+        if self.task.spec.target == "class":
+            self._right += int((output.argmax(-1) == y).sum())
+
+    def _mean(self) -> dict[str, float]:
+        n = max(self._seen, 1)
+        if self.task.spec.target == "class":
+            return {"loss": self._loss_sum / n, "accuracy": self._right / n, "n": self._seen}
+        return {"mse": self._loss_sum / n, "n": self._seen}
+
+    def _clear_sums(self) -> None:
+        self._loss_sum, self._right, self._seen, self._steps = 0.0, 0, 0, 0
+
+
+def optimizer(net: nn.Module, train: Train) -> torch.optim.Adam:
+    """Adam with weight decay as an L2 term on matrices (and, if asked, batch norm's gains), never on u or a bias."""
+    decayed: list[Tensor] = []
+    for module in net.modules():
+        if isinstance(module, Linear) or (isinstance(module, BatchNorm) and train.decay_gains):
+            decayed.append(module.weight)
+        elif isinstance(module, nn.RNNBase):
+            decayed += [p for name, p in module.named_parameters() if name.startswith("weight")]
+    chosen = {id(p) for p in decayed}
+    rest = [p for p in net.parameters() if id(p) not in chosen and p.requires_grad]
+    groups = [{"params": decayed, "weight_decay": train.weight_decay}, {"params": rest, "weight_decay": 0.0}]
+    return torch.optim.Adam(groups, lr=train.lr, betas=(0.9, 0.999), eps=1e-8, fused=True)
+
+
+def weights_sha256(net: nn.Module) -> str:
+    """A hash over the names and bytes of all parameters and statistics."""
+    digest = hashlib.sha256()
+    for name, value in sorted(net.state_dict().items()):
+        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _finite(gradients: list[Tensor]) -> bool:
+    return bool(torch.isfinite(torch.stack(torch._foreach_norm(gradients))).all())
