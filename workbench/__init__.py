@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .errors import WorkbenchError as WorkbenchError
     from .models import IndRNN as IndRNN
     from .models import bound as bound
-    from .models import build as build
+    from .models.build import build as build
     from .notebook import Study as Study
     from .record import Record as Record
     from .record import list_records as list_records
@@ -47,7 +47,7 @@ _HOME = {
 }
 _MODULES = ("analysis", "figures")
 
-__all__ = [  # noqa: RUF022  (sorted as a reader looks for them)
+__all__ = [
     "Config",
     "IndRNN",
     "Record",

@@ -7,6 +7,7 @@ Results go to stdout, progress and errors to stderr. Exit codes: 0 all succeeded
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from . import __version__, places
-from .errors import ParameterError, StoreError, WorkbenchError, choices
+from .errors import ParameterError, StoreError, WorkbenchError
 
 app = typer.Typer(
     name="workbench",
@@ -28,9 +29,7 @@ app = typer.Typer(
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 BudgetOption = Annotated[str, typer.Option("--budget", help="smoke (seconds), quick (minutes) or paper.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
-LimitOption = Annotated[
-    str | None, typer.Option("--time-limit", help="Stop, resumable, after this long: 90s, 8m, 2h.")
-]
+LimitOption = Annotated[str | None, typer.Option("--time-limit", help="Stop, resumable, after this long: 90s, 8m, 2h.")]
 
 
 @app.command("list")
@@ -60,6 +59,7 @@ def run(
     changes: Annotated[list[str] | None, typer.Option("--set", help="A field: model.depth=4. Repeatable.")] = None,
     threads: Annotated[str | None, typer.Option(help="Threads of a run that begins; 1 unless given.")] = None,
     backend: Annotated[str, typer.Option(help="auto, or an engine of `workbench doctor`.")] = "auto",
+    until: Annotated[int | None, typer.Option(help="Go to this step instead of the budget's.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Set an earlier record aside and start anew.")] = False,
     time_limit: LimitOption = None,
     as_json: Json = False,
@@ -71,17 +71,19 @@ def run(
     chosen: str | Config = experiment
     if experiment.endswith(".json"):
         try:
-            chosen = Config.parse(Path(experiment).read_text(encoding="utf-8"), origin=experiment)
-        except (OSError, UnicodeDecodeError) as error:
+            text = Path(experiment).read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
             raise ParameterError(f"config: {experiment} cannot be read: {error}") from None
+        chosen = Config.parse(text, origin=experiment)
     record = study.run(
         chosen,
         budget,  # type: ignore[arg-type]
         parse_value(seed),
         device=device,
         backend=backend,
-        threads=None if threads is None else _threads(parse_value(threads)),
+        threads=None if threads is None else parse_value(threads),
         changes=notebook.given(changes or []),
+        until=until,
         fresh=fresh,
         time_limit=_seconds(time_limit),
     )
@@ -92,15 +94,21 @@ def run(
         for key, value in summary.items():
             print(f"{key:16} {value}")
     if record.status == "diverged":
-        raise WorkbenchError(f"{record.experiment} seed {record.seed}: diverged at step {summary['step']}; recorded as such")
+        raise WorkbenchError(
+            f"{record.experiment} seed {record.seed}: diverged at step {summary['step']}; recorded as such"
+        )
 
 
 @app.command()
 def reproduce(
-    targets: Annotated[list[str] | None, typer.Argument(help="Notebooks or experiments; the default study if none.")] = None,
+    targets: Annotated[
+        list[str] | None, typer.Argument(help="Notebooks or experiments; the default study if none.")
+    ] = None,
     budget: BudgetOption = "quick",
     seeds: Annotated[int | None, typer.Option(help="How many seeds; the notebook's own number unless given.")] = None,
-    values: Annotated[list[str] | None, typer.Option("-p", help="A notebook's parameter: name=value. Repeatable.")] = None,
+    values: Annotated[
+        list[str] | None, typer.Option("-p", help="A notebook's parameter: name=value. Repeatable.")
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Runs at a time; the number of cores unless given.")] = None,
     device: DeviceOption = "auto",
     time_limit: LimitOption = None,
@@ -108,10 +116,6 @@ def reproduce(
     """Train what the notebooks show, execute them through papermill, write the tables. Resumes; repeats nothing."""
     from . import batch, compare, notebook
 
-    if workers is not None and workers < 1:
-        raise ParameterError(f"workers: {workers} is not a number of workers; at least 1 is needed")
-    if seeds is not None and not 1 <= seeds <= notebook.MOST_SEEDS:
-        raise ParameterError(f"seeds: {seeds} is not a number of seeds; 1 to {notebook.MOST_SEEDS} is allowed")
     chosen = targets or list(batch.DEFAULT_STUDY)
     batch.reproduce(
         chosen,
@@ -126,7 +130,9 @@ def reproduce(
     if budget == "smoke":
         print("The smoke budget shows that everything runs; its nets are too small to compare with the paper.")
         return
-    shown = dict.fromkeys(name for name, *_ in batch.plan(chosen, budget, seeds, notebook.given(values or []), device)[1])
+    shown = dict.fromkeys(
+        name for name, *_ in batch.plan(chosen, budget, seeds, notebook.given(values or []), device)[1]
+    )
     print(compare.render(compare.results_table(list(shown)), "text"), end="")
 
 
@@ -162,15 +168,15 @@ def import_(folder: Annotated[Path, typer.Argument(help="A folder of runs, such 
 @app.command()
 def tables(
     format_: Annotated[str, typer.Option("--format", help="text, csv, latex, html, json or markdown.")] = "text",
-    verify: Annotated[bool, typer.Option("--verify", help="Check every record's hashes, re-run one smoke record.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check every record's hashes, re-run one smoke record.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Ours beside the paper's: every claim with our number, interval, step, protocol and a computed verdict."""
     from . import compare
 
-    formats = ("csv", "html", "json", "latex", "markdown", "text")
-    if format_ not in formats:
-        raise ParameterError(f"format: {format_!r} is unknown; choose one of {choices(formats)}")
+    compare.check_format(format_)
     if verify:
         from .adopt import rerun_one
 
@@ -213,7 +219,7 @@ def lab(
     command.append("--LabApp.default_url=/lab/tree/00_tour.ipynb")
     if not browser:
         command.append("--no-browser")
-    os.execv(sys.executable, command)
+    os.execv(sys.executable, command)  # noqa: S606 (this process becomes the server)
 
 
 @app.command()
@@ -236,7 +242,13 @@ def _experiments() -> list[dict[str, Any]]:
     for record in records():
         if record.status != "damaged":
             recorded.setdefault(record.experiment, []).append(
-                {"id": record.id, "seed": record.seed, "smoke": record.smoke, "step": record.step, "status": record.status}
+                {
+                    "id": record.id,
+                    "seed": record.seed,
+                    "smoke": record.smoke,
+                    "step": record.step,
+                    "status": record.status,
+                }
             )
     rows = []
     for known in paper.EXPERIMENTS.values():
@@ -308,22 +320,12 @@ def _cell(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _threads(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1024:
-        raise ParameterError(f"threads: {value!r} is not a number of threads; 1 to 1024 is allowed")
-    return value
-
-
 def _seconds(text: str | None) -> float | None:
     """90s, 8m, 2h or plain seconds."""
     if text is None:
         return None
-    unit = {"s": 1, "m": 60, "h": 3600}.get(text[-1:], None)
-    number = text[:-1] if unit else text
-    try:
-        seconds = float(number) * (unit or 1)
-    except ValueError:
-        seconds = 0.0
+    parts = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]*)?)([smh]?)", text)
+    seconds = float(parts[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[parts[2]] if parts else 0.0
     if not 0 < seconds < 1e9:
         raise ParameterError(f"time-limit: {text!r} is not a time; write 90s, 8m or 2h")
     return seconds
@@ -338,7 +340,9 @@ def _version(shown: bool) -> None:
 @app.callback()
 def _root(
     context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """See, reproduce and trust Independently Recurrent Neural Networks (arXiv:1910.06251)."""
     if context.invoked_subcommand is None:
@@ -359,7 +363,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 5
     except CommandLineError as error:
         message: str = error.format_message()  # type: ignore[attr-defined]
-        print(f"workbench: {' '.join(message.split())}", file=sys.stderr)
+        print(f"workbench: {ParameterError(message)}", file=sys.stderr)
         return 2
     except WorkbenchError as error:
         print(f"workbench: {error}", file=sys.stderr)

@@ -9,34 +9,50 @@ import tempfile
 from pathlib import Path
 
 from . import places, store
+from .disk import make_folder, unusable
 from .errors import StoreError, WorkbenchError
+from .lease import Lease
 from .record import Record, records
 
 
 def adopt(folder: Path) -> tuple[int, int]:
     """Copy every run below `folder` (or its `runs`) into this store, unless the one here is as far.
 
-    Each is verified first: spec, events, result, hash of its checkpoints. -> (runs taken over, runs kept)
+    All are verified before the first is copied: plain files only, spec, events, result, every checkpoint.
+    -> (runs taken over, runs kept)
     """
-    root = folder / "runs" if (folder / "runs").is_dir() else folder
-    found = list(store.find(root))
+    root = folder / "runs" if os.path.isdir(folder / "runs") else folder
+    found = [Record(run) for run in store.find(root)]
     if not found:
         raise StoreError(f"{folder}: no runs there; a folder that holds runs (or a `runs` folder) is needed")
-    taken = kept = 0
-    for run in found:
-        theirs = Record(run)
-        theirs.run.spec(), theirs.run.events(), theirs.run.result(), theirs.run.load_checkpoint()
-        target = places.runs() / run.path.name
-        if target.exists() and Record(store.Run(target)).step >= theirs.step:
-            kept += 1
-            continue
-        store.Run(target).set_aside()
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        shutil.copytree(run.path, temporary, ignore=shutil.ignore_patterns("lease", "*.bad", ".*"))
-        temporary.rename(target)
-        taken += 1
-    return taken, kept
+    for theirs in found:
+        for path in theirs.run.path.iterdir():
+            if path.is_symlink() or not path.is_file():
+                raise StoreError(f"{path}: not a plain file; the folder of a run holds nothing else")
+        theirs.verify()
+    taken = sum(_take(theirs, store.Run(places.runs() / theirs.id)) for theirs in found)
+    return taken, len(found) - taken
+
+
+def _take(theirs: Record, target: store.Run) -> bool:
+    """Copy one verified run, unless the one here is as far; a damaged one is set aside for it."""
+    if target.path.exists():
+        ours = Record(target)
+        if ours.status != "damaged" and ours.step >= theirs.step:
+            return False
+        with Lease(target):
+            pass  # nobody trains it now
+        target.set_aside()
+    temporary = target.path.with_name(f".{target.path.name}.{os.getpid()}.tmp")
+    try:
+        make_folder(target.path.parent)
+        shutil.copytree(theirs.run.path, temporary, ignore=shutil.ignore_patterns("lease", "*.bad", ".*"))
+        temporary.rename(target.path)
+    except OSError as error:
+        raise unusable(target.path, error) from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return True
 
 
 def rerun_one() -> list[str]:
@@ -64,5 +80,7 @@ def rerun_one() -> list[str]:
             else:
                 os.environ["WORKBENCH_RESULTS"] = before
     if store.pure(first) != store.pure(second):
-        return [f"{chosen.run.path}: computed again it gives weights {second['weights_sha256'][:16]}, not the recorded ones"]
+        return [
+            f"{chosen.run.path}: computed again it gives weights {second['weights_sha256'][:16]}, not the recorded ones"
+        ]
     return []

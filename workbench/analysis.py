@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from .errors import ParameterError, quoted
 from .models.bounds import half_life, near_one
 from .recurrence import recur
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 def impulse_response(u: float, steps: int) -> Tensor:
     """The states of one ReLU neuron after an input of 1 at its first step: u^k while u >= 0. -> (steps,)."""
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+        raise ParameterError(f"steps: {quoted(steps)} is not a sequence length; a whole number of at least 1 is needed")
     a = torch.zeros(steps, 1, 1, dtype=torch.float64)
     a[0] = 1
     return recur(a, torch.tensor([u], dtype=torch.float64))[:, 0, 0]
@@ -32,10 +35,11 @@ def gradient_through_time(net: nn.Module, x: Tensor) -> Tensor:
     was_training = net.training
     net.eval()
     x = x.detach().clone().requires_grad_()
-    (gradient,) = torch.autograd.grad(net(x).sum(), x)
+    gradient: Tensor = torch.autograd.grad(net(x).sum(), x)[0]
     net.train(was_training)
     norms = gradient.flatten(1).norm(dim=1).flip(0)
-    return norms / norms[0].clamp_min(torch.finfo(norms.dtype).tiny)
+    relative: Tensor = norms / norms[0].clamp_min(torch.finfo(norms.dtype).tiny)
+    return relative
 
 
 def memory_of(records: Sequence[Record], count: int = 64) -> dict[str, Tensor]:

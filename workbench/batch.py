@@ -21,9 +21,10 @@ from typing import Any
 
 from . import execute, notebook, paper, places
 from .config import canonical_json
+from .disk import publish
 from .errors import ParameterError, RunError, Stopped, WorkbenchError
 from .record import Record, find
-from .store import publish
+from .study import check_count, check_time_limit
 
 DEFAULT_STUDY = ("00_tour", "fig4_adding", "table2_pixels")
 
@@ -51,8 +52,9 @@ def reproduce(
 
     Raises RunError if anything failed (the rest is done all the same) and Stopped on Ctrl-C, SIGTERM or time limit.
     """
+    check_time_limit(time_limit)
     books, runs = plan(targets, budget, seeds, values or {}, device)
-    pool = Pool(workers or _cores(), time_limit, say)
+    pool = Pool(_cores() if workers is None else check_count("workers", workers), time_limit, say)
     todo = [run for run in runs if not recorded(*run)]
     say(f"{len(runs)} runs, {len(runs) - len(todo)} of them recorded; {len(books)} notebooks; {pool.workers} at a time")
     pool.run([_run_job(*run, device=device) for run in sorted(todo, key=_cost, reverse=True)])
@@ -77,14 +79,18 @@ def plan(
 ) -> tuple[list[tuple[Path, dict[str, Any]]], list[tuple[str, str, int]]]:
     """The notebooks with their checked parameters, and the runs of all targets, each once."""
     books, runs = [], []
-    for target in targets:
-        if target in paper.EXPERIMENTS:
-            given = {"experiments": [target], "budget": budget, "seeds": seeds or paper.experiment(target).seeds}
+    notebook.Parameter("budget", str, "").check(budget)
+    notebook.Parameter("device", str, "").check(device)
+    if seeds is not None:
+        notebook.Parameter("seeds", int, 1).check(seeds)
+    for target in [targets] if isinstance(targets, str) else targets:
+        if target in tuple(paper.EXPERIMENTS):
             if values:
-                raise ParameterError(f"{next(iter(values))}: {target} is an experiment and takes no -p; use `run --set`")
-            notebook.Parameter("seeds", int, 1).check(given["seeds"])
-            notebook.Parameter("budget", str, "").check(budget)
-            runs += [(target, budget, seed) for seed in range(given["seeds"])]
+                raise ParameterError(
+                    f"{next(iter(values))}: {target} is an experiment and takes no -p; use `run --set`"
+                )
+            count = paper.experiment(target).seeds if seeds is None else seeds
+            runs += [(target, budget, seed) for seed in range(count)]
             continue
         path = notebook.find(target)
         known = notebook.parameters(path)

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import paper, places
-from .errors import DataError
+from .disk import make_folder, publish
+from .errors import ParameterError, StoreError, choices
 from .paper import Claim, Experiment
 from .record import Record, records
-from .store import publish
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 COLUMNS = (
     "table experiment metric ours n low high paper source budget step steps device protocol verdict parity note".split()
 )
+FORMATS = ("csv", "html", "json", "latex", "markdown", "text")
 TOLERANCE = 0.01  # of accuracy: learning curves this near are the same curve
 PROTOCOLS = {
     "clean": "best validation weights; batch norm statistics re-estimated on training images without dropout",
@@ -87,8 +88,8 @@ def measure(record: Record, metric: str) -> float | None:
     """A metric of the paper for one record, or None while the run has not come that far."""
     if metric == "steps to MSE < 0.01":
         curve = record.curve
-        below = curve.loc[curve["valid_mse"] < 0.01, "step"] if len(curve) else ()
-        return float(below.iloc[0]) if len(below) else None
+        below = list(curve.loc[curve["valid_mse"] < 0.01, "step"]) if len(curve) else []
+        return float(below[0]) if below else None
     test = record.budgets[-1].get("test", {}) if record.budgets else {}
     if metric == "test error %" and "accuracy" in test:
         return 100 * (1 - float(test["accuracy"]))
@@ -114,7 +115,7 @@ def published_curve(experiment: str) -> pd.DataFrame:
     """The paper's curve of an adding experiment, digitised from Fig. 4: step, mse."""
     import pandas as pd
 
-    _, net, length = experiment.split("_T")[0].partition("_") + (experiment.rpartition("_T")[2],)
+    net, _, length = paper.experiment(experiment).id.removeprefix("adding_").rpartition("_T")
     label = {"indrnn": "IndRNN", "lstm": "LSTM", "irnn": "IRNN", "rnn_tanh": "RNN-tanh"}[net]
     points = pd.read_csv(places.paper() / "tables" / "fig4_adding_digitised.csv")
     chosen = points[(points["T"] == int(length)) & (points["model"].str.startswith(label))]
@@ -161,8 +162,7 @@ def parity_of(measured: Sequence[Record]) -> float | None:
 
 def write_tables(folder: Path | None = None) -> Path:
     """Write the table as CSV, LaTeX, HTML and JSON into results/tables/ (or another folder); returns the folder."""
-    folder = folder or places.results() / "tables"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = make_folder(folder or places.results() / "tables")
     table = results_table()
     for format_, text in ((f, render(table, f)) for f in ("csv", "latex", "html", "json")):
         ending = "tex" if format_ == "latex" else format_
@@ -170,8 +170,16 @@ def write_tables(folder: Path | None = None) -> Path:
     return folder
 
 
+def check_format(format_: str) -> str:
+    """The format, or a ParameterError that offers those there are."""
+    if format_ not in FORMATS:
+        raise ParameterError(f"format: {format_!r} is unknown; choose one of {choices(FORMATS)}")
+    return format_
+
+
 def render(table: pd.DataFrame, format_: str) -> str:
-    """The table as text, csv, latex, html, json or markdown."""
+    """The table in one of FORMATS."""
+    check_format(format_)
     if format_ == "json":
         from .config import canonical_json
 
@@ -193,19 +201,11 @@ def render(table: pd.DataFrame, format_: str) -> str:
 
 def verify() -> list[str]:
     """Re-read every record and check every hash; a line for each that is damaged, none if all is well."""
-    from .config import run_id
-    from .errors import WorkbenchError
-
     complaints = []
     for record in records():
         try:
-            spec = record.run.spec()
-            if run_id(record.config, record.seed, spec["data"]) != record.id:
-                raise DataError(f"{record.run.path / 'spec.json'}: its content does not give its id")
-            record.run.events()
-            record.run.result()
-            record.run.load_checkpoint()
-        except WorkbenchError as error:
+            record.verify()
+        except StoreError as error:
             complaints.append(str(error))
     return complaints
 
@@ -232,7 +232,9 @@ def _row(known: Experiment, claim: Claim, measured: list[Record]) -> dict[str, A
         "step": furthest.step if furthest else None,
         "steps": known.config.train.steps or _official_steps(known),
         "device": newest["provenance"]["device"] if newest else None,
-        "protocol": PROTOCOLS[known.config.train.bn_statistics] if known.config.model.norm != "none" else "best validation weights",
+        "protocol": PROTOCOLS[known.config.train.bn_statistics]
+        if known.config.model.norm != "none"
+        else "best validation weights",
         "verdict": verdict(claim, ours, decided, nearness, bool(measured)),
         "parity": nearness,
         "note": "" if measured else f"workbench run {known.id} --budget quick",
@@ -265,7 +267,8 @@ def _official_steps(known: Experiment) -> int | None:
 
 
 def _has_curve(record: Record) -> bool:
-    return paper.experiment(record.experiment).curve is not None and len(record.curve) > 0
+    known = paper.EXPERIMENTS.get(record.experiment)
+    return known is not None and known.curve is not None and len(record.curve) > 0
 
 
 def _plain(row: dict[Any, Any]) -> dict[str, Any]:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from .errors import ParameterError
+from .errors import ParameterError, choices, quoted
 
 SCHEMA = 1  # raised when the meaning of a stored config changes
 
@@ -25,6 +25,12 @@ Size = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    def __init__(self, **values: Any):
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ParameterError(_explain(error, type(self).model_fields)) from None
 
 
 class Adding(_Frozen):
@@ -120,21 +126,23 @@ class Config(_Frozen):
         """From a mapping or JSON text; a ParameterError names the field, the value and what is allowed."""
         if isinstance(value, str):
             value = parse_json(value, origin)
+        if not isinstance(value, Mapping):
+            raise ParameterError(f"{origin}: {quoted(value)} received; task, model and train are needed")
         try:
-            return cls.model_validate(value)
-        except ValidationError as error:
-            raise ParameterError(_explain(error)) from None
+            return cls(**value)
+        except TypeError as error:
+            raise ParameterError(f"{origin}: {error}") from None
 
     def set(self, changes: Mapping[str, Any]) -> Config:
         """This config with fields changed by path: config.set({"model.hidden": 64, "train.lr": 1e-3})."""
         tree = self.model_dump()
+        if not isinstance(changes, Mapping):
+            raise ParameterError(f"changes: {quoted(changes)} received; {{'model.hidden': 64}} and the like are needed")
         for path, value in changes.items():
-            section, _, field = path.partition(".")
+            section, _, field = str(path).partition(".")
             known = [f"{s}.{f}" for s in tree for f in tree[s] if f not in ("name", "kind")]
             if path not in known and path != "model.kind":
-                close = difflib.get_close_matches(path, known, 1)
-                hint = f"; did you mean {close[0]}?" if close else f"; choose one of {', '.join(sorted(known))}"
-                raise ParameterError(f"{path}: no such field{hint}")
+                raise ParameterError(f"{path}: no such field; {_nearest(str(path), known)}")
             tree[section][field] = value
         return Config.parse(tree)
 
@@ -171,7 +179,9 @@ def parse_json(text: str, origin: str) -> Any:
 
     try:
         return json.loads(text, parse_constant=refuse, object_pairs_hook=unique)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except ParameterError:
+        raise
+    except (ValueError, RecursionError) as error:
         raise ParameterError(f"{origin}: not JSON: {error}") from None
 
 
@@ -179,22 +189,26 @@ def parse_value(text: str) -> Any:
     """The value in `key=value`: JSON where it is JSON (3, 0.5, true, null), else the text itself."""
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return text
 
 
-def _explain(error: ValidationError) -> str:
+def _explain(error: ValidationError, fields: Collection[str]) -> str:
     """The first complaint in one line: path, value received, what is allowed."""
     first = error.errors(include_url=False)[0]
     path = ".".join(str(part) for part in first["loc"] if part not in ("adding", "pixels"))
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
-        return f"{path}: no such field"
+        return f"{path}: no such field; {_nearest(path, fields)}"
     if first["type"] == "missing":
         return f"{path}: a value is needed"
+    if isinstance(first.get("ctx", {}).get("error"), ParameterError):  # a section's own complaint begins with its field
+        return f"{path}.{message}"
     if first["type"] == "value_error":
-        return f"{path}: {message}"
-    received = repr(first["input"])
-    if len(received) > 80:
-        received = received[:77] + "..."
-    return f"{path or 'config'}: {received} received; {message[0].lower()}{message[1:]}"
+        return f"{path}: {message}".removeprefix(": ")
+    return f"{path}: {quoted(first['input'])} received; {message[0].lower()}{message[1:]}"
+
+
+def _nearest(name: str, known: Collection[str]) -> str:
+    close = difflib.get_close_matches(name, known, 1)
+    return f"did you mean {close[0]}?" if close else f"choose one of {choices(known)}"

@@ -12,7 +12,18 @@ from . import __version__, places
 from .errors import DataError, WorkbenchError
 
 Row = dict[str, str]
-PACKAGES = ("torch", "numpy", "pandas", "pydantic", "typer", "jupyterlab", "ipywidgets", "plotly", "anywidget", "papermill")
+PACKAGES = (
+    "torch",
+    "numpy",
+    "pandas",
+    "pydantic",
+    "typer",
+    "jupyterlab",
+    "ipywidgets",
+    "plotly",
+    "anywidget",
+    "papermill",
+)
 ROOM_NEEDED = 1.0  # GB, for a default study's runs and figures
 
 
@@ -71,16 +82,15 @@ def _data() -> list[Row]:
 
 
 def _store() -> Row:
-    from .store import publish
+    from .disk import make_folder, publish
 
-    folder = places.results()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = make_folder(places.results())
         publish(folder / ".doctor", b"written by workbench doctor\n", replace=True)
         (folder / ".doctor").unlink()
         free = shutil.disk_usage(folder).free / 1e9
     except (OSError, WorkbenchError) as error:
-        return _row("results", "broken", f"{folder} cannot be written: {error}")
+        return _row("results", "broken", f"cannot be written: {error}")
     state = "ok" if free > ROOM_NEEDED else "broken"
     return _row("results", state, f"{folder}, {free:.1f} GB free ({ROOM_NEEDED:g} GB needed)")
 
@@ -88,7 +98,10 @@ def _store() -> Row:
 def _records() -> Row:
     from .record import records
 
-    found = records()
+    try:
+        found = records()
+    except WorkbenchError as error:
+        return _row("records", "broken", str(error))
     damaged = [r.id for r in found if r.status == "damaged"]
     if damaged:
         return _row("records", "broken", f"{len(damaged)} of {len(found)} damaged: {', '.join(damaged[:3])}")

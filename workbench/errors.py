@@ -7,9 +7,15 @@ from __future__ import annotations
 
 
 class WorkbenchError(Exception):
-    """The root of our errors; a command that meets one ends with `code`."""
+    """The root of our errors; a command that meets one ends with `code`.
+
+    The message is one line of printable characters, whatever names and values it quotes.
+    """
 
     code = 1
+
+    def __init__(self, message: object = ""):
+        super().__init__("".join(c if c.isprintable() else " " for c in str(message)))
 
 
 class RunError(WorkbenchError):
@@ -44,6 +50,15 @@ class Stopped(WorkbenchError):
     """Stopped on request; the same command continues."""
 
     code = 5
+
+
+def quoted(value: object) -> str:
+    """A value received, as a message shows it: at most 80 characters."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes out no integer of more than 4,300 digits
+        text = "a number of thousands of digits"
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def choices(names: object) -> str:

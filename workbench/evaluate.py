@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from .errors import DataError
 from .models.layer import BatchNorm
 from .tasks import Batch
 
@@ -41,6 +42,8 @@ def score(net: nn.Module, batches: Iterable[Batch], target: str, *, batch_statis
             if target == "class":
                 right = right + (output.argmax(-1) == y).sum()
             n += len(y)
+    if n == 0:
+        raise DataError("score: no examples; the split is empty")
     if target == "class":
         return {"loss": loss.item() / n, "accuracy": right.item() / n, "n": n}
     return {"mse": loss.item() / n, "n": n}

@@ -1,4 +1,4 @@
-"""Notebooks executed by papermill, its pitfalls wrapped: whole outputs only, no port or folder shared, no stale status."""
+"""Notebooks executed by papermill, its pitfalls wrapped: whole outputs only, errors that count as errors."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .disk import make_folder
 from .errors import ParameterError, RunError
 from .record import Record
 
@@ -28,7 +29,9 @@ def execute(path: Path, values: Mapping[str, Any], output: Path) -> None:
 
     if output.resolve() == path.resolve():
         raise ParameterError(f"{output}: the output would overwrite its own source")
-    output.parent.mkdir(parents=True, exist_ok=True)
+    if not path.is_file():
+        raise ParameterError(f"{path}: no such notebook")
+    make_folder(output.parent)
     temporary = output.with_name(f".{output.stem}.{os.getpid()}.{secrets.token_hex(3)}.tmp.ipynb")
     try:
         papermill.execute_notebook(

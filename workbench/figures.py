@@ -69,7 +69,7 @@ def adding(records: Sequence[Record]) -> go.Figure:
                 opacity=0.85,
                 hovertemplate=f"{net}, seed {record.seed}: %{{y:.4f}}<extra></extra>",
             )
-        if net not in shown and not record.smoke:
+        if net not in shown and record.experiment in paper.EXPERIMENTS and not record.smoke:
             official = compare.published_curve(record.experiment)
             figure.add_scatter(
                 x=official["step"],
@@ -81,7 +81,9 @@ def adding(records: Sequence[Record]) -> go.Figure:
             )
         shown.add(net)
     end = max((int(r.curve["step"].max()) for r in records if len(r.curve)), default=1000)
-    figure.add_hline(y=BASELINE, line={"color": INK, "dash": "dash", "width": 1}, annotation_text="always answer 1: 1/6")
+    figure.add_hline(
+        y=BASELINE, line={"color": INK, "dash": "dash", "width": 1}, annotation_text="always answer 1: 1/6"
+    )
     figure.update_xaxes(range=[0, end * 1.02])
     figure.update_yaxes(rangemode="tozero", range=[0, 0.35])
     return figure
@@ -187,7 +189,9 @@ def recurrent_weights_of(record: Record) -> go.Figure:
     model, weights = record.config.model, record.recurrent_weights()
     step = max(weights, default=0)
     u_max = None if model.gamma is None else bound(record.config.task.length, model.gamma)
-    return recurrent_weights(weights.get(step, {}), u_max, f"{record.experiment}: recurrent weights after step {step:,}")
+    return recurrent_weights(
+        weights.get(step, {}), u_max, f"{record.experiment}: recurrent weights after step {step:,}"
+    )
 
 
 def height(scores: Mapping[str, float]) -> float:

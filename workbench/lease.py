@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from .config import canonical_json
+from .disk import publish, unusable
 from .errors import StoreError
-from .store import Run, publish
+from .store import Run
 
 
 class Lease:
@@ -35,7 +36,10 @@ class Lease:
                         f"run {self.path.parent.name}: process {holder['pid']} on {holder['host']} trains it now; "
                         f"wait for it, or delete {self.path} if that machine is gone"
                     ) from None
-                self.path.unlink(missing_ok=True)
+                try:
+                    self.path.unlink(missing_ok=True)
+                except OSError as error:
+                    raise unusable(self.path, error) from None
         raise StoreError(f"{self.path}: other processes keep taking this lease; try again")
 
     def __exit__(self, *_: object) -> None:
@@ -51,6 +55,8 @@ def holder_of(path: Path) -> dict[str, Any] | None:
         return None
     except (OSError, ValueError, KeyError, TypeError):
         return None  # cut short by a crash: nobody
+    if not isinstance(pid, int):
+        return None
     if host == socket.gethostname() and _process_start(pid) != started:
         return None
     return dict(lease)

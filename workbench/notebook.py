@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import difflib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from . import paper, places, study
 from .config import BUDGETS, parse_value
-from .errors import ParameterError, choices
+from .disk import make_folder
+from .errors import ParameterError, choices, quoted
 from .record import Record
 
 if TYPE_CHECKING:
@@ -37,29 +39,35 @@ class Parameter:
 
     def check(self, value: Any) -> Any:
         """The value if it fits, else a ParameterError with name, value and what is allowed."""
-        if self.type is float and isinstance(value, int) and not isinstance(value, bool):
+        if self.type is float and isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**1023:
             value = float(value)
-        if type(value) is not self.type:
-            raise ParameterError(f"{self.name}: {value!r} received; a value of type {self.type.__name__} is needed")
+        matches: bool = type(value) is self.type  # bool is no int here
+        if not matches:
+            wanted = self.type.__name__
+            raise ParameterError(f"{self.name}: {quoted(value)} received; a value of type {wanted} is needed")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ParameterError(f"{self.name}: {value!r} received; a finite number is needed")
         if self.name in ("experiments", "baselines"):
             for name in value:
                 paper.experiment(name)
         elif self.name == "budget" and value not in BUDGETS:
             raise ParameterError(f"budget: {value!r} is unknown; choose one of {choices(BUDGETS)}")
-        elif self.name == "device" and value not in ("auto", "cpu", "cuda"):
-            raise ParameterError(f"device: {value!r} is unknown; choose one of auto, cpu, cuda")
+        elif self.name == "device":
+            study.check_device(value)
         elif self.name == "seeds" and not 1 <= value <= MOST_SEEDS:
-            raise ParameterError(f"seeds: {value!r} is not a number of seeds; 1 to {MOST_SEEDS} is allowed")
+            raise ParameterError(f"seeds: {quoted(value)} is not a number of seeds; 1 to {MOST_SEEDS} is allowed")
         return value
 
 
 def find(name: str) -> Path:
     """The notebook of a name (`fig4_adding`); ParameterError offers those there are."""
     known = {path.stem: path for path in sorted(places.notebooks().glob("*.ipynb"))}
-    if name not in known:
-        close = difflib.get_close_matches(name, [*known, *paper.EXPERIMENTS], 3)
-        hint = f"did you mean {' or '.join(close)}?" if close else f"choose a notebook ({choices(known)}) or an experiment"
-        raise ParameterError(f"{name}: no notebook or experiment of that name; {hint}")
+    if name not in tuple(known):
+        close = difflib.get_close_matches(str(name), [*known, *paper.EXPERIMENTS], 3)
+        hint = (
+            f"did you mean {' or '.join(close)}?" if close else f"choose a notebook ({choices(known)}) or an experiment"
+        )
+        raise ParameterError(f"{quoted(name)}: no notebook or experiment of that name; {hint}")
     return known[name]
 
 
@@ -67,16 +75,20 @@ def parameters(path: Path) -> dict[str, Parameter]:
     """The parameters of a notebook, from its one cell tagged `parameters`."""
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        tagged = [c for c in cells if "parameters" in c.get("metadata", {}).get("tags", [])]
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise ParameterError(f"{path}: not a notebook: {error}") from None
+        tagged = ["".join(c["source"]) for c in cells if "parameters" in c.get("metadata", {}).get("tags", [])]
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+        raise ParameterError(f"{path}: not a notebook: {type(error).__name__}: {error}") from None
     if len(tagged) != 1:
         raise ParameterError(f"{path}: {len(tagged)} cells are tagged `parameters`; exactly one is needed")
     found = {}
-    for line in ast.parse("".join(tagged[0]["source"])).body:
-        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and line.value is not None:
-            kind = ast.unparse(line.annotation).split("[")[0]
-            found[line.target.id] = Parameter(line.target.id, TYPES[kind], ast.literal_eval(line.value))
+    try:
+        for line in ast.parse(tagged[0]).body:
+            if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and line.value is not None:
+                kind = ast.unparse(line.annotation).split("[")[0]
+                found[line.target.id] = Parameter(line.target.id, TYPES[kind], ast.literal_eval(line.value))
+    except (SyntaxError, ValueError, KeyError, RecursionError) as error:
+        needed = f"lines `name: type = value` are needed, the type one of {choices(TYPES)}"
+        raise ParameterError(f"{path}: its parameters cannot be read ({error}); {needed}") from None
     return found
 
 
@@ -85,7 +97,7 @@ def check(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     known = parameters(path)
     for name in given:
         if name not in known:
-            close = difflib.get_close_matches(name, known, 1)
+            close = difflib.get_close_matches(str(name), known, 1)
             hint = f"did you mean {close[0]}?" if close else f"choose one of {choices(known)}"
             raise ParameterError(f"{name}: {path.stem} has no such parameter; {hint}")
     return {name: p.check(given.get(name, p.default)) for name, p in known.items()}
@@ -116,7 +128,9 @@ class Study:
         given = {n: scope[n] for n in known if n in scope}
         if "study" not in scope:  # first run in this kernel: only parameters can have been set so far
             plain = (bool, int, float, str, list, dict)
-            strangers = [n for n, v in scope.items() if not n.startswith("_") and type(v) in plain and n not in _IPYTHON]
+            strangers = [
+                n for n, v in scope.items() if not n.startswith("_") and type(v) in plain and n not in _IPYTHON
+            ]
             given |= {n: scope[n] for n in strangers}
         self.name = name
         self.values = check(self.path, given)
@@ -176,8 +190,7 @@ class Study:
 
     def save(self, figure: go.Figure, name: str) -> go.Figure:
         """Write a figure to results/figures/NAME_BUDGET.html, and give it back to be shown."""
-        folder = places.results() / "figures"
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = make_folder(places.results() / "figures")
         figure.write_html(folder / f"{name}_{self.budget}.html", include_plotlyjs="directory")
         return figure
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from pathlib import Path
 
-from .errors import StoreError
+from .errors import StoreError, quoted
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -22,9 +23,7 @@ def results() -> Path:
     else (installed from a wheel) the user's data folder."""
     chosen = os.environ.get("WORKBENCH_RESULTS")
     if chosen is not None:
-        if not chosen.strip() or "\0" in chosen:
-            raise StoreError(f"WORKBENCH_RESULTS: {chosen!r} is not a folder; name one, or unset it")
-        return Path(chosen).absolute()
+        return _folder(chosen)
     if (_PACKAGE / "_project").is_dir():
         return _user_data() / "results"
     return _PACKAGE.parent / "results"
@@ -53,8 +52,22 @@ def notebooks() -> Path:
 def make_absolute() -> None:
     """Make the settings that name folders absolute, once, before anything changes the current folder."""
     for name in ("WORKBENCH_RESULTS", "WORKBENCH_DATA"):
-        if os.environ.get(name):
+        if os.environ.get(name, "").strip():
             os.environ[name] = str(Path(os.environ[name]).absolute())
+
+
+def _folder(chosen: str) -> Path:
+    """What WORKBENCH_RESULTS names: a folder, or a name where one can be made."""
+    path = Path(chosen).absolute()
+    try:
+        usable = bool(chosen.strip()) and stat.S_ISDIR(path.stat().st_mode)
+    except FileNotFoundError:
+        usable = not path.is_symlink()
+    except (OSError, ValueError) as error:
+        raise StoreError(f"WORKBENCH_RESULTS: {quoted(chosen)} cannot be used: {error}") from None
+    if not usable:
+        raise StoreError(f"WORKBENCH_RESULTS: {quoted(chosen)} is not a folder; name one, or unset it")
+    return path
 
 
 def _user_data() -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from typing import NoReturn
 
 from tqdm import tqdm
 
@@ -16,7 +17,7 @@ class Progress:
     def __init__(self, label: str, step: int, *, shown: bool = True):
         self.label, self.first, self.began = label, step, time.monotonic()
         self.shown, self.last, self.wrote = shown, time.monotonic(), False
-        self.bar: tqdm[None] | None = None
+        self.bar: tqdm[NoReturn] | None = None
         self.terminal = shown and sys.stderr.isatty()
 
     def show(self, step: int, target: int | None, loss: float) -> None:

@@ -32,7 +32,7 @@ class Record:
 
     @cached_property
     def config(self) -> Config:
-        return Config.parse(self.spec["config"], origin=str(self.run.path / "spec.json"))
+        return store.config_of(self.run)
 
     @property
     def id(self) -> str:
@@ -60,6 +60,10 @@ class Record:
     @cached_property
     def status(self) -> str:
         """done, diverged, running, resumable, pending or damaged."""
+        try:
+            _ = self.config, self.events
+        except StoreError:
+            return "damaged"
         return lease.status(self.run)
 
     @cached_property
@@ -82,6 +86,15 @@ class Record:
     def step(self) -> int:
         """The last step whose evaluation or budget is recorded."""
         return max((int(e["step"]) for e in [*self.evaluations, *self.budgets]), default=0)
+
+    def verify(self) -> None:
+        """Read all of it and compare every hash; StoreError for the first thing that is wrong. Changes nothing."""
+        if run_id(self.config, self.seed, self.spec["data"]) != self.id:
+            raise StoreError(f"{self.run.path / 'spec.json'}: its content does not give its id")
+        self.run.events()
+        self.run.result()
+        for path in self.run.checkpoints():
+            self.run.read_checkpoint(path)
 
     @property
     def curve(self) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """The records: one folder a run, written atomically, verified on reading, listed as a DataFrame.
 
     spec.json            what is computed, pinned settings; published once, before the first step
+    chance.json          what the seed decided and a reader may want to see: the split, the permutation
     events.jsonl         the curve so far, a line an evaluation, a line for each budget reached; each line has a check
     ck-<step>-<sha>.pt   the newest two checkpoints, named by the hash of their bytes
     result.json          only when the schedule is at its end (or the run diverged); holds a check of its own payload
@@ -11,71 +12,85 @@ Status is derived from these files, never stored. Nothing outside the folder is 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
 import os
-import secrets
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .config import SCHEMA, Config, canonical_json, parse_json
-from .errors import ParameterError, StoreError
+from .disk import make_folder, publish, unusable
+from .errors import ParameterError, StoreError, quoted
 
 Event = dict[str, Any]
 
 
-def publish(path: Path, content: bytes, *, replace: bool = False) -> None:
-    """Write a file so that a reader, a crash or a power cut finds all of it or nothing.
+class Damaged(StoreError):
+    """A checkpoint that is not what its name says: altered, cut short; or whose weights are not finite."""
 
-    Without `replace` the first writer wins and a second meets FileExistsError. StoreError where the disk refuses.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if replace:
-            temporary.replace(path)
-        else:
-            path.hardlink_to(temporary)
-    except FileExistsError:
-        raise
-    except OSError as error:
-        raise _unusable(path, error, len(content)) from None
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+
+class _Spec(BaseModel):
+    """The types in a spec.json; what its config means is `config_of`'s business."""
+
+    model_config = ConfigDict(strict=True)
+    id: str
+    experiment: str = "custom"
+    smoke: bool = False
+    config: dict[str, Any]
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
+    data: dict[str, str]
+    threads: Annotated[int, Field(ge=1, le=1024)] = 1
 
 
 class Run:
     """One run's folder: read what is there, add to it. Holding the lease is the caller's business (`lease`)."""
 
     def __init__(self, path: Path):
+        if path.is_symlink():
+            raise StoreError(f"{path}: a link; the folder of a run is never one")
         self.path = path
 
     # --- reading ---
 
     def spec(self) -> dict[str, Any]:
         """What is computed; StoreError where it cannot be read or its id does not match the folder's name."""
-        spec = _read_json(self.path / "spec.json")
-        if not isinstance(spec, dict) or not {"schema", "id", "config", "seed", "data"} <= spec.keys():
-            raise StoreError(f"{self.path / 'spec.json'}: not a spec of a run")
+        path = self.path / "spec.json"
+        spec = _read_json(path)
+        if not isinstance(spec, dict) or type(spec.get("schema")) is not int:
+            raise StoreError(f"{path}: not a spec of a run")
         if spec["schema"] > SCHEMA:
-            raise StoreError(
-                f"{self.path / 'spec.json'}: schema {spec['schema']} is newer than this version's {SCHEMA}; update"
-            )
+            raise StoreError(f"{path}: schema {spec['schema']} is newer than this version's {SCHEMA}; update")
+        try:
+            _Spec(**spec)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            raise StoreError(f"{path}: not a spec of a run: {first['loc'][0]}: {first['msg']}") from None
         if spec["id"] != self.path.name:
-            raise StoreError(f"{self.path / 'spec.json'}: id {spec['id']!r} does not match its folder")
+            raise StoreError(f"{path}: id {spec['id']!r} does not match its folder")
         return spec
 
     def events(self) -> list[Event]:
-        """Every whole line of events.jsonl; a last line cut short by a crash is not one, any other damage is an error."""
-        return [event for event, _ in self._lines()]
+        """Every whole line of events.jsonl; a last one cut short by a crash is left out, other damage is an error."""
+        events = []
+        for number, line in enumerate(self._events_bytes().splitlines(keepends=True), 1):
+            if not line.endswith(b"\n"):
+                break
+            try:
+                event = parse_json(line.decode(), "event")
+                whole = event.pop("check") == _check(event)[:16]
+            except (ValueError, AttributeError, KeyError, TypeError):
+                whole = False
+            if not whole:
+                raise StoreError(f"{self.path / 'events.jsonl'}, line {number}: altered: its check does not match")
+            events.append(event)
+        return events
 
     def result(self) -> dict[str, Any] | None:
         """The result if the run is at its end, verified; None if there is none."""
@@ -83,8 +98,11 @@ class Run:
         if not path.exists():
             return None
         result = _read_json(path)
-        check = result.pop("check", None) if isinstance(result, dict) else None
-        if check is None or check != _check(result):
+        try:
+            whole = result.pop("check") == _check(result)
+        except (ValueError, AttributeError, KeyError, TypeError):
+            whole = False
+        if not whole:
             raise StoreError(f"{path}: altered or not a result: its check does not match its content")
         return dict(result)
 
@@ -96,30 +114,50 @@ class Run:
         """The newest checkpoint whose hash is right and whose numbers are finite; bad ones are set aside as *.bad."""
         for path in self.checkpoints():
             try:
-                content = path.read_bytes()
+                return self.read_checkpoint(path)
+            except Damaged as damage:
+                print(f"{damage}; set aside", file=sys.stderr)
+            try:
+                path.rename(path.with_suffix(".pt.bad"))
             except OSError as error:
-                raise _unusable(path, error, 0) from None
-            if hashlib.sha256(content).hexdigest()[:16] == path.stem.rpartition("-")[2]:
-                state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-                if state["id"] != self.path.name:
-                    raise StoreError(f"{path}: a checkpoint of run {state['id']}, not of {self.path.name}")
-                if all(bool(torch.isfinite(v).all()) for v in state["trainer"]["net"].values() if v.is_floating_point()):
-                    return state
-            path.rename(path.with_suffix(".pt.bad"))
+                raise unusable(path, error) from None
         return None
+
+    def read_checkpoint(self, path: Path) -> dict[str, Any]:
+        """One checkpoint, verified; Damaged where it is not whole, StoreError where it is another's or unreadable."""
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise unusable(path, error) from None
+        if hashlib.sha256(content).hexdigest()[:16] != path.stem.rpartition("-")[2]:
+            raise Damaged(f"{path}: altered: its bytes do not give the hash in its name")
+        try:
+            state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+            owner, weights = state["id"], state["trainer"]["net"]
+            claimed = sum(v.numel() * v.element_size() for v in weights.values())
+            finite = claimed <= len(content) and all(bool(torch.isfinite(v).all()) for v in weights.values())
+        except Exception as error:  # torch.load raises whatever the parts of its format raise
+            raise StoreError(f"{path}: torch {torch.__version__} cannot read it: {type(error).__name__}") from None
+        if owner != self.path.name:
+            difference = _difference(state.get("config"), self.spec()["config"])
+            raise StoreError(f"{path}: a checkpoint of run {owner}, not of {self.path.name}{difference}")
+        if not finite:
+            raise Damaged(f"{path}: its weights are not finite")
+        return state
 
     # --- writing ---
 
-    def create(self, spec: dict[str, Any]) -> None:
-        """Make the folder and publish the spec; a run that is already there must have the same content."""
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise _unusable(self.path, error, 0) from None
-        try:
-            publish(self.path / "spec.json", json.dumps(spec, indent=1, sort_keys=True).encode() + b"\n")
-        except FileExistsError:
-            self.spec()
+    def create(self, spec: dict[str, Any], chance: dict[str, Any]) -> None:
+        """Make the folder, publish the spec and what the seed decided (split, permutation); keep what is there."""
+        make_folder(self.path)
+        contents = {
+            "chance.json": canonical_json(chance).encode() + b"\n" if chance else b"",
+            "spec.json": json.dumps(spec, indent=1, sort_keys=True).encode() + b"\n",
+        }
+        for name, content in contents.items():
+            if content and not (self.path / name).exists():
+                with contextlib.suppress(FileExistsError):  # another process was faster, with the same content
+                    publish(self.path / name, content)
 
     def append(self, event: Event) -> None:
         """Add a line to events.jsonl, durable when this returns."""
@@ -131,13 +169,14 @@ class Run:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            raise _unusable(path, error, len(line)) from None
+            raise unusable(path, error, len(line)) from None
 
     def save_checkpoint(self, step: int, trainer: dict[str, Any], cost: dict[str, float]) -> None:
         """Publish the state at a step together with how far events.jsonl had come; keep the newest two."""
         events = self._events_bytes()
         state = {
             "id": self.path.name,
+            "config": self.spec()["config"],
             "trainer": trainer,
             "cost": cost,
             "events": {"bytes": len(events), "sha256": hashlib.sha256(events).hexdigest()},
@@ -175,35 +214,28 @@ class Run:
             n = 1
             while (aside := self.path.with_name(f"{self.path.name}.replaced-{n}")).exists():
                 n += 1
-            self.path.rename(aside)
+            try:
+                self.path.rename(aside)
+            except OSError as error:
+                raise unusable(self.path, error) from None
 
     def _events_bytes(self) -> bytes:
         path = self.path / "events.jsonl"
         try:
             return path.read_bytes() if path.exists() else b""
         except OSError as error:
-            raise _unusable(path, error, 0) from None
-
-    def _lines(self) -> Iterator[tuple[Event, int]]:
-        content = self._events_bytes()
-        for number, line in enumerate(content.splitlines(keepends=True), 1):
-            if not line.endswith(b"\n"):
-                return
-            try:
-                event = json.loads(line)
-                check = event.pop("check")
-            except (ValueError, AttributeError, KeyError):
-                check, event = None, {}
-            if check != _check(event)[:16]:
-                raise StoreError(f"{self.path / 'events.jsonl'}, line {number}: altered: its check does not match")
-            yield event, number
+            raise unusable(path, error) from None
 
 
 def find(root: Path) -> Iterator[Run]:
     """Every run below a folder of runs: folders with a name of 16 hex digits; links are not followed."""
-    if not root.is_dir():
+    try:
+        entries = sorted(os.scandir(root), key=lambda e: e.name)
+    except FileNotFoundError:
         return
-    for entry in sorted(os.scandir(root), key=lambda e: e.name):
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{root}: cannot be read: {error}") from None
+    for entry in entries:
         name = entry.name
         if entry.is_dir(follow_symlinks=False) and len(name) == 16 and set(name) <= set("0123456789abcdef"):
             yield Run(Path(entry.path))
@@ -211,14 +243,17 @@ def find(root: Path) -> Iterator[Run]:
 
 def open_run(root: Path, run_id: str) -> Run:
     """The run of an id; a ParameterError for anything that is not an id (so no path can be smuggled in)."""
-    if len(run_id) != 16 or not set(run_id) <= set("0123456789abcdef"):
-        raise ParameterError(f"run: {run_id[:40]!r} is not an id; 16 hex digits are needed")
+    if not isinstance(run_id, str) or len(run_id) != 16 or not set(run_id) <= set("0123456789abcdef"):
+        raise ParameterError(f"run: {quoted(run_id)} is not an id; 16 hex digits are needed")
     return Run(root / run_id)
 
 
 def config_of(run: Run) -> Config:
-    """The config of a run, validated again."""
-    return Config.parse(run.spec()["config"], origin=str(run.path / "spec.json"))
+    """The config of a run, validated again; StoreError where this version knows no such config."""
+    try:
+        return Config.parse(run.spec()["config"])
+    except ParameterError as error:
+        raise StoreError(f"{run.path / 'spec.json'}: {error}") from None
 
 
 def pure(result: dict[str, Any]) -> dict[str, Any]:
@@ -228,6 +263,15 @@ def pure(result: dict[str, Any]) -> dict[str, Any]:
 
 def _check(payload: object) -> str:
     return hashlib.sha256(canonical_json(payload).encode()).hexdigest()
+
+
+def _difference(theirs: Any, ours: dict[str, Any]) -> str:
+    """` (model.hidden 8, here 16)`: the fields in which two configs differ, at most three; empty if not known."""
+    if not isinstance(theirs, dict):
+        return ""
+    paths = [(s, f) for s in ours for f in ours[s] if theirs.get(s, {}).get(f) != ours[s][f]]
+    shown = ", ".join(f"{s}.{f} {theirs.get(s, {}).get(f)}, here {ours[s][f]}" for s, f in paths[:3])
+    return f" ({shown})" if shown else ""
 
 
 def _step_of(path: Path) -> int:
@@ -246,21 +290,3 @@ def _read_json(path: Path) -> Any:
         return parse_json(text, str(path))
     except ParameterError as error:
         raise StoreError(str(error)) from None
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "posix":  # Windows has no descriptor of a folder
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _unusable(path: Path, error: OSError, size: int) -> StoreError:
-    import errno
-    import shutil
-
-    if error.errno == errno.ENOSPC:
-        return StoreError(f"{path}: no space: needs {size} bytes, has {shutil.disk_usage(path.parent).free}")
-    return StoreError(f"{path}: {error.strerror or error}")

@@ -16,7 +16,7 @@ import torch
 from . import paper, places, recurrence, store
 from .chance import check_seed
 from .config import BUDGETS, SCHEMA, Budget, Config, run_id
-from .errors import ParameterError, Stopped, choices
+from .errors import ParameterError, Stopped, StoreError, choices, quoted
 from .lease import Lease
 from .progress import Progress
 from .provenance import Meter, provenance
@@ -36,6 +36,7 @@ def run(
     backend: str = "auto",
     threads: int | None = None,
     changes: Mapping[str, Any] | None = None,
+    until: int | None = None,
     fresh: bool = False,
     time_limit: float | None = None,
     progress: bool = True,
@@ -45,14 +46,20 @@ def run(
 
     `experiment`: a name of `workbench list`, or a Config of your own. `changes`: fields by path, such as
     {"model.depth": 4}. `budget`: smoke (seconds, a smaller computation), quick (minutes, the beginning of the paper's
-    run) or paper. The seed decides everything that is random. `threads` is pinned when a run begins (1 unless given,
-    so that results do not depend on the machine's cores). `fresh` sets an earlier record aside. `time_limit` in
-    seconds. `watch` is given each evaluation's row. Ctrl-C or SIGTERM stop at the next step and raise Stopped; the
-    same call continues.
+    run) or paper; `until`: the step to go to, in place of the budget's. The seed decides everything that is random.
+    `threads` is pinned when a run begins (1 unless given, so that results do not depend on the machine's cores).
+    `fresh` sets an earlier record aside. `time_limit` in seconds. `watch` is given each evaluation's row. Ctrl-C or
+    SIGTERM stop at the next step and raise Stopped; the same call continues.
     """
-    name, config, until = resolve(experiment, budget, changes)
+    name, config, last = resolve(experiment, budget, changes)
+    if until is not None and (isinstance(until, bool) or not isinstance(until, int) or until < 1):
+        raise ParameterError(f"until: {until!r} is not a step to go to; a whole number of at least 1 is needed")
+    until = last if until is None else until
     check_seed(seed)
-    device = _device(device)
+    check_time_limit(time_limit)
+    if watch is not None and not callable(watch):
+        raise ParameterError(f"watch: {quoted(watch)} received; a function of one row is needed, or None")
+    device = check_device(device)
     if backend != "auto" and (reason := recurrence.unavailable(backend)) is not None:
         raise ParameterError(f"backend: {backend!r} cannot run here: {reason}")
     data = data_hashes(config.task)
@@ -62,8 +69,13 @@ def run(
             pass  # nobody trains it now
         folder.set_aside()
     record = Record(folder)
-    if (folder.path / "spec.json").exists() and reached(record, until):
-        return record
+    if (folder.path / "spec.json").exists():
+        if record.config != config:
+            raise StoreError(
+                f"{folder.path / 'spec.json'}: another config than its id names; `run --fresh` starts anew"
+            )
+        if reached(record, until):
+            return record
     spec = {
         "schema": SCHEMA,
         "id": folder.path.name,
@@ -72,11 +84,11 @@ def run(
         "config": config.model_dump(),
         "seed": seed,
         "data": data,
-        "threads": threads or 1,
+        "threads": 1 if threads is None else check_count("threads", threads),
     }
     label = f"{name} seed {seed}"
     trainer = Trainer(config, seed, device=device, backend=backend)  # before the folder: a wrong value leaves no trace
-    folder.create(spec)
+    folder.create(spec, trainer.task.chance())
     pinned = int(folder.spec()["threads"])
     with Lease(folder), _threads(pinned), _stop_requests() as stop:
         _Fit(folder, trainer, pinned, device, label, progress, watch).go(until, time_limit, stop)
@@ -138,7 +150,10 @@ class _Fit:
         run.rewind_events(checkpoint)
         self.attempts = 1
         if checkpoint is not None:
-            trainer.load(checkpoint["trainer"])
+            try:
+                trainer.load(checkpoint["trainer"])
+            except StoreError as error:
+                raise StoreError(f"{run.path}: {error}; `run --fresh` starts anew") from None
             self.attempts = int(checkpoint["cost"]["attempts"]) + 1
         self.meter = Meter(checkpoint["cost"] if checkpoint else None)
         self.where = provenance(threads, device, trainer.backend, self.attempts)
@@ -155,7 +170,9 @@ class _Fit:
                 self._save()
                 self.progress.close("stopped")
                 why = "on request" if stop.is_set() else "at the time limit"
-                raise Stopped(f"{self.progress.label}: stopped {why} at step {trainer.step}; the same command continues")
+                raise Stopped(
+                    f"{self.progress.label}: stopped {why} at step {trainer.step}; the same command continues"
+                )
             try:
                 loss = trainer.advance()
             except Diverged:
@@ -172,21 +189,21 @@ class _Fit:
         self.progress.close("done")
 
     def _record_evaluation(self) -> None:
-        row = self.trainer.evaluation()
+        row = _recordable(self.trainer.evaluation())
         row["u"] = {name: encode(u) for name, u in row["u"].items()}
         self.run.append({"event": "evaluation", **row, "cost": self._cost()})
         if self.watch is not None:
             self.watch(row)
 
     def _record_budget(self) -> None:
-        scores = self.trainer.test()
+        scores = _recordable(self.trainer.test())
         event = {"event": "budget", "step": self.trainer.step, **scores}
         self.run.append({**event, "provenance": self.where, "cost": self._cost()})
         self._save()
 
     def _finish(self, status: str) -> None:
         """The end: the scores of the best weights; a run that diverged is recorded as such, not dropped."""
-        scores = self.trainer.test() if status == "done" or self.trainer.best is not None else {}
+        scores = _recordable(self.trainer.test()) if status == "done" or self.trainer.best is not None else {}
         result = {"schema": SCHEMA, "id": self.run.path.name, "status": status, "step": self.trainer.step, **scores}
         self._save()
         self.run.finish({**result, "provenance": self.where, "cost": self._cost()})
@@ -213,7 +230,33 @@ def reached(record: Record, until: int | None) -> bool:
     return until is not None and any(e["step"] >= until for e in record.budgets)
 
 
-def _device(name: str) -> str:
+def _recordable(row: dict[str, Any]) -> dict[str, Any]:
+    """A row whose scores JSON can hold: one that is not finite (a net on its way to divergence) becomes None."""
+
+    def shown(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: shown(v) for name, v in value.items()}
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    return {name: shown(value) for name, value in row.items()}
+
+
+def check_count(name: str, value: object, most: int = 1024) -> int:
+    """A number of threads or workers, or a ParameterError."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise ParameterError(f"{name}: {quoted(value)} is not a number of {name}; 1 to {most} is allowed")
+    return value
+
+
+def check_time_limit(seconds: object) -> None:
+    """None, or seconds above 0; else a ParameterError."""
+    number = isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 < seconds < 1e9
+    if seconds is not None and not number:
+        raise ParameterError(f"time_limit: {quoted(seconds)} is not a time; seconds above 0 are needed, or None")
+
+
+def check_device(name: str) -> str:
+    """`auto` resolved, `cpu` or `cuda`; a ParameterError for any other, and for `cuda` where there is none."""
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if name not in ("cpu", "cuda"):
@@ -252,4 +295,3 @@ def _stop_requests() -> Iterator[threading.Event]:
     finally:
         for kind, handler in before.items():
             signal.signal(kind, handler)
-

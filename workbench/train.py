@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from . import evaluate, tasks
+from . import evaluate, recurrence, tasks
 from .chance import check_seed, generator
 from .config import Config, Train
-from .errors import DataError, RunError
-from .models.build import build, clamp_, recurrent_weights, set_backend, set_generator
+from .errors import DataError, RunError, StoreError
+from .models.build import build, clamp_, misfit, recurrent_weights, set_backend, set_generator
 from .models.layer import BatchNorm, Linear
 
 EVALUATION_BATCH = 250  # divides MNIST's 10,000 and the adding problem's 1,000 and 2,000
@@ -82,7 +82,7 @@ class Trainer:
         self.config, self.seed, self.device = config, check_seed(seed), torch.device(device)
         self.task = tasks.load(config.task, seed, config.train.batch)
         self.net = build(config.model, self.task.spec, generator(seed, "init")).to(self.device)
-        self.backend = backend
+        self.backend = recurrence.chosen(backend, self.device)
         set_backend(self.net, backend)
         self.chance = torch.Generator(self.device)
         set_generator(self.net, self.chance)
@@ -212,12 +212,18 @@ class Trainer:
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Continue from a `state()` of the same config and seed."""
-        self.net.load_state_dict(state["net"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load(state["schedule"])
-        self.step, self.bad_steps, self.best = state["step"], state["bad_steps"], state["best"]
-        self._loss_sum, self._right, self._seen, self._steps = state["sums"]
+        """Continue from a `state()` of the same config and seed; StoreError where it cannot be one."""
+        try:
+            for weights in (state["net"], *([state["best"]["net"]] if state["best"] else [])):
+                if reason := misfit(self.net, weights, slack=10 * self.config.train.lr):
+                    raise StoreError(f"checkpoint of step {state['step']}: {reason}")
+            self.net.load_state_dict(state["net"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.schedule.load(state["schedule"])
+            self.step, self.bad_steps, self.best = state["step"], state["bad_steps"], state["best"]
+            self._loss_sum, self._right, self._seen, self._steps = state["sums"]
+        except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise StoreError(f"checkpoint: not the state of such a run: {type(error).__name__}: {error}") from None
         self._set_lr()
 
     def _snapshot(self) -> dict[str, Any]:

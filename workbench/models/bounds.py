@@ -7,11 +7,12 @@ over T steps for |u| <= gamma^(1/T), and at least epsilon for |u| >= epsilon^(1/
 from __future__ import annotations
 
 import math
+import sys
 import warnings
 
 import torch
 
-from ..errors import ParameterError
+from ..errors import ParameterError, quoted
 
 
 def bound(steps: int, gamma: float = 2.0) -> float:
@@ -20,10 +21,10 @@ def bound(steps: int, gamma: float = 2.0) -> float:
     Warns where float32 can no longer tell the bound from 1 (about T = 10 million for gamma = 2).
     Raises ParameterError unless steps is a whole number >= 1 and gamma is finite and > 0.
     """
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-        raise ParameterError(f"steps: {steps!r} is not a sequence length; a whole number of at least 1 is needed")
-    if isinstance(gamma, bool) or not isinstance(gamma, int | float) or not (math.isfinite(gamma) and gamma > 0):
-        raise ParameterError(f"gamma: {gamma!r} cannot bound a gradient; a finite number above 0 is needed")
+    if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps < 2**63:
+        raise ParameterError(f"steps: {quoted(steps)} is not a sequence length; a whole number of at least 1 is needed")
+    if isinstance(gamma, bool) or not isinstance(gamma, int | float) or not 0 < gamma <= sys.float_info.max:
+        raise ParameterError(f"gamma: {quoted(gamma)} cannot bound a gradient; a finite number above 0 is needed")
     u_max = float(gamma ** (1 / steps))
     if gamma != 1 and float(torch.tensor(u_max, dtype=torch.float32)) == 1.0:
         warnings.warn(f"gamma={gamma} over {steps} steps bounds |u| by 1 exactly in float32", stacklevel=2)

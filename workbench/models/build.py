@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import UnionType
 
+import torch
 from torch import Generator, Tensor, nn
 
 from ..config import Model
+from ..errors import ParameterError, quoted
 from ..tasks.contract import Spec
 from .baselines import Baseline
 from .layer import SharedDropout, Unit
@@ -25,7 +28,15 @@ def build(model: Model, spec: Spec, generator: Generator | None = None) -> nn.Mo
 
     `generator` makes the first values reproducible; None draws them from torch's global generator.
     """
+    _expect("model", model, Model, "a Model, such as config.model,")
+    _expect("spec", spec, Spec, "a Spec, such as tasks.spec(config.task),")
+    _expect("generator", generator, Generator | None, "a torch.Generator, or None,")
     return KINDS[model.kind](model, spec, generator)
+
+
+def _expect(name: str, value: object, kind: type | UnionType, wanted: str) -> None:
+    if not isinstance(value, kind):
+        raise ParameterError(f"{name}: {quoted(value)} received; {wanted} is needed")
 
 
 def count(net: nn.Module) -> int:
@@ -38,6 +49,27 @@ def clamp_(net: nn.Module) -> None:
     for module in net.modules():
         if isinstance(module, Unit):
             module.clamp_()
+
+
+def misfit(net: nn.Module, weights: Mapping[str, Tensor], slack: float) -> str | None:
+    """Why stored weights cannot be those of a net: a name, a shape, a number; None if they can.
+
+    |u| may lie over its bound by `slack`, since the clamp comes before the next forward pass, not after the step.
+    """
+    wanted = net.state_dict()
+    if stranger := min(weights.keys() ^ wanted.keys(), default=None):
+        return f"{stranger} is {'unknown here' if stranger in weights else 'missing'}"
+    for name, value in weights.items():
+        if value.shape != wanted[name].shape:
+            return f"{name} has shape {tuple(value.shape)}, {tuple(wanted[name].shape)} is needed"
+        if not bool(torch.isfinite(value).all()):
+            return f"{name} is not finite"
+    for name, module in net.named_modules():
+        if isinstance(module, Unit) and module.bound is not None:
+            largest = float(weights[f"{name}.u"].abs().max())
+            if largest > module.bound + slack:
+                return f"{name}.u reaches {largest:.4g}, more than {slack:.4g} over its bound {module.bound:.4g}"
+    return None
 
 
 def recurrent_weights(net: nn.Module) -> dict[str, Tensor]:

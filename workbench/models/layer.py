@@ -105,11 +105,11 @@ class Unit(nn.Module):
         self.bound, self.norm, self.activation, self.backend = bound, norm, activation, "auto"
 
     def forward(self, x: Tensor) -> Tensor:
-        how = {"activation": self.activation, "backend": self.backend}
+        f, backend = self.activation, self.backend
         if self.norm == "before" and self.bn is not None:
-            h = recurrence.recur(self.bn(self.fc(x)), self.u, **how)
+            h = recurrence.recur(self.bn(self.fc(x)), self.u, activation=f, backend=backend)
         else:
-            h = recurrence.layer(x, self.fc.weight, self.fc.bias, self.u, **how)
+            h = recurrence.layer(x, self.fc.weight, self.fc.bias, self.u, activation=f, backend=backend)
             h = h if self.bn is None else self.bn(h)
         out: Tensor = self.dropout(h)
         return out

@@ -3,22 +3,41 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from .. import recurrence
-from ..errors import ParameterError, choices
+from ..errors import ParameterError, choices, quoted
 from ..recurrence.activation import ACTIVATIONS
 from .layer import SharedDropout
 
 
 def _whole(name: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ParameterError(f"{name}: {value!r} is not a size; a whole number of at least 1 is needed")
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 2**31:
+        raise ParameterError(f"{name}: {quoted(value)} is not a size; a whole number from 1 to 2**31 - 1 is needed")
     return value
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _place(device: torch.device | str | None, dtype: torch.dtype | None) -> dict[str, Any]:
+    """Where the parameters live and in which dtype, tried out on an empty tensor."""
+    made: dict[str, Any] = {"device": device, "dtype": dtype}
+    for name, value in made.items():
+        try:
+            tried = torch.empty(0, **{name: value})
+        except (RuntimeError, TypeError, AssertionError) as error:
+            raise ParameterError(f"{name}: {quoted(value)} cannot be used here: {str(error).splitlines()[0]}") from None
+        if not tried.is_floating_point():
+            raise ParameterError(f"{name}: {value} received; a floating-point dtype is needed")
+    return made
 
 
 class IndRNN(nn.Module):
@@ -52,27 +71,27 @@ class IndRNN(nn.Module):
         self.input_size = _whole("input_size", input_size)
         self.hidden_size = _whole("hidden_size", hidden_size)
         self.num_layers = _whole("num_layers", num_layers)
-        if isinstance(dropout, bool) or not 0 <= dropout < 1:
-            raise ParameterError(f"dropout: {dropout!r} is not a probability in [0, 1)")
-        if activation not in ACTIVATIONS:
+        if not _is_number(dropout) or not 0 <= dropout < 1:
+            raise ParameterError(f"dropout: {quoted(dropout)} is not a probability in [0, 1)")
+        if activation not in tuple(ACTIVATIONS):
             raise ParameterError(f"activation: {activation!r} is unknown; choose one of {choices(ACTIVATIONS)}")
-        if bound is not None and not (math.isfinite(bound) and bound > 0):
-            raise ParameterError(f"bound: {bound!r} cannot bound |u|; a finite number above 0, or None, is needed")
+        if bound is not None and not (_is_number(bound) and 0 < bound <= sys.float_info.max):
+            raise ParameterError(f"bound: {quoted(bound)} cannot bound |u|; a finite number above 0 is needed, or None")
         if backend != "auto" and (reason := recurrence.unavailable(backend)) is not None:
             raise ParameterError(f"backend: {backend!r} cannot run here: {reason}")
         self.bias, self.batch_first, self.dropout, self.bidirectional = bias, batch_first, dropout, bidirectional
         self.activation, self.bound, self.backend = activation, bound, backend
         self._drop = SharedDropout(dropout)
+        made = _place(device, dtype)
         directions = 2 if bidirectional else 1
         for layer in range(num_layers):
             inputs = input_size if layer == 0 else hidden_size * directions
             for suffix in ("", "_reverse")[:directions]:
-                made = {"device": device, "dtype": dtype}
-                weight = torch.empty(hidden_size, inputs, **made)  # type: ignore[arg-type]
+                weight = torch.empty(hidden_size, inputs, **made)
                 self.register_parameter(f"weight_ih_l{layer}{suffix}", nn.Parameter(weight))
-                u = torch.empty(hidden_size, **made)  # type: ignore[arg-type]
+                u = torch.empty(hidden_size, **made)
                 self.register_parameter(f"u_l{layer}{suffix}", nn.Parameter(u))
-                b = nn.Parameter(torch.empty(hidden_size, **made)) if bias else None  # type: ignore[arg-type]
+                b = nn.Parameter(torch.empty(hidden_size, **made)) if bias else None
                 self.register_parameter(f"bias_l{layer}{suffix}", b)
         self.reset_parameters()
 
@@ -113,22 +132,20 @@ class IndRNN(nn.Module):
         if isinstance(x, PackedSequence):
             return self._packed(x, h0, lengths)
         unbatched = isinstance(x, Tensor) and x.ndim == 2
-        x, h0 = self._checked(x, h0, unbatched)
-        T, B, _ = x.shape
+        out, h0 = self._checked(x, h0, unbatched)  # each layer reads what the one before wrote
+        T, B, _ = out.shape
         ends = None if lengths is None else _ends(lengths, T, B, x.device)
         finals: list[Tensor] = []
         for layer in range(self.num_layers):
             if layer:
-                x = self._drop(x)
-            x = self._layer(x, h0, layer, ends, finals)
+                out = self._drop(out)
+            out = self._layer(out, h0, layer, ends, finals)
         h_n = torch.stack(finals)
         if unbatched:
-            return x.squeeze(1), h_n.squeeze(1)
-        return (x.transpose(0, 1) if self.batch_first else x), h_n
+            return out.squeeze(1), h_n.squeeze(1)
+        return (out.transpose(0, 1) if self.batch_first else out), h_n
 
-    def _layer(
-        self, x: Tensor, h0: Tensor | None, layer: int, ends: Tensor | None, finals: list[Tensor]
-    ) -> Tensor:
+    def _layer(self, x: Tensor, h0: Tensor | None, layer: int, ends: Tensor | None, finals: list[Tensor]) -> Tensor:
         """One layer in all its directions: x (T, B, M) -> (T, B, directions N); appends each final state (B, N)."""
         outs = []
         for suffix in ("", "_reverse")[: 2 if self.bidirectional else 1]:
@@ -151,9 +168,7 @@ class IndRNN(nn.Module):
             outs.append(h if forward_in_time else _reversed(h, ends))
         return outs[0] if len(outs) == 1 else torch.cat(outs, -1)
 
-    def _packed(
-        self, x: PackedSequence, h0: Tensor | None, lengths: object
-    ) -> tuple[PackedSequence, Tensor]:
+    def _packed(self, x: PackedSequence, h0: Tensor | None, lengths: object) -> tuple[PackedSequence, Tensor]:
         if lengths is not None:
             raise ParameterError("lengths: a PackedSequence carries its own; give one or the other")
         padded, ends = pad_packed_sequence(x, batch_first=self.batch_first)
@@ -167,6 +182,8 @@ class IndRNN(nn.Module):
         if not isinstance(x, Tensor) or x.ndim not in (2, 3):
             got = f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
             raise ParameterError(f"x: {got} received; (T, B, {self.input_size}) or (T, {self.input_size}) is needed")
+        if h0 is not None and not isinstance(h0, Tensor):
+            raise ParameterError(f"h0: {type(h0).__name__} received; a tensor, or None, is needed")
         weight = self.get_parameter("weight_ih_l0")
         if x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type):
             raise ParameterError(f"x: dtype {x.dtype} received; the layer holds {weight.dtype}, convert one of them")
@@ -191,8 +208,11 @@ class IndRNN(nn.Module):
 
 def _ends(lengths: Tensor | Sequence[int], T: int, B: int, device: torch.device) -> Tensor:
     """Lengths (B,) as a checked int64 tensor on the device."""
-    ends = torch.as_tensor(lengths)
-    if ends.dtype.is_floating_point or ends.dtype == torch.bool or tuple(ends.shape) != (B,):
+    try:
+        ends = torch.as_tensor(lengths)
+    except (TypeError, ValueError, RuntimeError):
+        raise ParameterError(f"lengths: {quoted(lengths)} received; {B} whole numbers needed") from None
+    if ends.is_floating_point() or ends.is_complex() or ends.dtype == torch.bool or tuple(ends.shape) != (B,):
         raise ParameterError(f"lengths: {ends.dtype} of shape {tuple(ends.shape)} received; {B} whole numbers needed")
     wrong = [int(n) for n in ends.tolist() if not 1 <= n <= T]
     if wrong:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from .dispatch import ENGINES as ENGINES
 from .dispatch import available as available
+from .dispatch import chosen as chosen
 from .dispatch import layer as layer
 from .dispatch import recur as recur
+from .dispatch import refuses as refuses
 from .dispatch import unavailable as unavailable
 
-__all__ = ["ENGINES", "available", "layer", "recur", "unavailable"]
+__all__ = ["ENGINES", "available", "chosen", "layer", "recur", "refuses", "unavailable"]

@@ -68,7 +68,7 @@ class _Recur(torch.autograd.Function):
         return h
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         h, u, h0 = ctx.saved_tensors
         d = g.clone(memory_format=torch.contiguous_format)

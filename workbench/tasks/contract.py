@@ -32,7 +32,10 @@ class Task(Protocol):
     """One task under one seed. Everything is a pure function of (config, seed, data)."""
 
     spec: Spec
-    batches_per_epoch: float | None  # None: the stream never repeats
+
+    @property
+    def batches_per_epoch(self) -> float | None:
+        """How many batches show every training example once; None where the stream never repeats."""
 
     def batch(self, step: int) -> Batch:
         """The training batch of a step, counted from 0."""

@@ -76,7 +76,9 @@ def locate(name: str, fetch: bool = True) -> Path:
             raise DataError(f"{folder / missing}: missing; get it from {wanted.url}{missing} and put it there")
     if not fetch:
         first = next(iter(wanted.files))
-        raise MissingData(f"{name}: {first} is not in {' or '.join(map(str, folders))}; put the files of {wanted.url} there")
+        raise MissingData(
+            f"{name}: {first} is not in {' or '.join(map(str, folders))}; put the files of {wanted.url} there"
+        )
     return _fetch(wanted)
 
 
@@ -109,10 +111,11 @@ def _known(name: str) -> DataSet:
 
 def _folders(name: str) -> list[Path]:
     folders = []
-    if "WORKBENCH_DATA" in os.environ:
-        root = Path(os.environ["WORKBENCH_DATA"]).absolute()
-        if not root.is_dir():
-            raise DataError(f"WORKBENCH_DATA: {root} is not a folder; unset it or name the one that holds {name}/")
+    chosen = os.environ.get("WORKBENCH_DATA")
+    if chosen is not None:
+        root = Path(chosen).absolute()
+        if not chosen.strip() or not os.path.isdir(root):  # a blank name would mean the current folder
+            raise DataError(f"WORKBENCH_DATA: {chosen!r} is not a folder; unset it or name the one that holds {name}/")
         folders.append(root / name)
     return [*folders, cache() / name]
 

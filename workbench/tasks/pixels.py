@@ -50,6 +50,7 @@ class PixelsTask:
         self.spec = spec(config)
         self.seed, self.batch_size = seed, batch_size
         self.order = torch.arange(self.spec.steps)
+        self.permuted = config.permuted
         if config.permuted:
             self.order = torch.randperm(self.spec.steps, generator=generator(seed, "permutation"))
         n = len(images.train[0])
@@ -70,8 +71,10 @@ class PixelsTask:
         """The stream runs through one random order after another without a seam: no example is left over."""
         rows = self.rows["train"]
         first, n = step * self.batch_size, len(rows)
-        picked = [self._order(epoch)[max(first - epoch * n, 0) : first + self.batch_size - epoch * n]
-                  for epoch in range(first // n, (first + self.batch_size - 1) // n + 1)]
+        picked = [
+            self._order(epoch)[max(first - epoch * n, 0) : first + self.batch_size - epoch * n]
+            for epoch in range(first // n, (first + self.batch_size - 1) // n + 1)
+        ]
         return self._read("train", rows[torch.cat(picked)])
 
     def clean(self, index: int) -> Batch:
@@ -84,7 +87,8 @@ class PixelsTask:
             yield self._read("test" if split == "test" else "train", rows)
 
     def chance(self) -> dict[str, Any]:
-        return {"permutation": self.order.tolist(), "valid": self.rows["valid"].tolist()}
+        split = {"valid": self.rows["valid"].tolist()}
+        return {**split, "permutation": self.order.tolist()} if self.permuted else split
 
     def _order(self, epoch: int) -> Tensor:
         if getattr(self, "_epoch", None) != epoch:
@@ -104,10 +108,13 @@ def hashes(config: Pixels) -> dict[str, str]:
     return {"digits": DIGITS_SHA256} if config.source == "digits" else download.hashes("mnist")
 
 
-@lru_cache(maxsize=1)
 def mnist() -> Images:
-    """MNIST from its four IDX files, found, verified and read."""
-    folder = download.locate("mnist")
+    """MNIST from its four IDX files, found and verified at each use, read once."""
+    return _read_mnist(download.locate("mnist"))
+
+
+@lru_cache(maxsize=1)
+def _read_mnist(folder: Path) -> Images:
     parts = []
     for part, n in (("train", 60_000), ("t10k", 10_000)):
         images = read_idx(folder / f"{part}-images-idx3-ubyte.gz", dims=3, cap=n * 784 + 16)

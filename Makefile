@@ -1,0 +1,47 @@
+# One verb, one line. `make` alone prints this list.
+PYTHON ?= python3
+BUDGET ?= quick
+PORT ?= 8888
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup reproduce lab test check format bench clean
+
+help: ## this list
+	@printf 'IndRNN Workbench. Needs Python 3.11 or newer and nothing else.\n\n'
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@printf '\nSettings: BUDGET=smoke|quick|paper  TORCH=cpu|cuda  PYTHON=python3.12  PORT=8888  WORKBENCH_DATA=folder\n'
+
+setup: $(READY) ## make the environment in .venv/ (done by the others when missing)
+
+$(READY): pyproject.toml constraints.txt scripts/setup.py
+	@$(PYTHON) scripts/setup.py --venv $(VENV) --torch '$(TORCH)'
+	@touch $(READY)
+
+reproduce: $(READY) ## the default study: train, execute the notebooks, print ours beside the paper's
+	@$(BIN)/python -m workbench reproduce --budget $(BUDGET)
+
+lab: $(READY) ## JupyterLab on the notebooks, opening the tour
+	@$(BIN)/python -m workbench lab --port $(PORT)
+
+test: $(READY) ## all tests, every notebook at the smoke budget among them
+	@$(BIN)/python -m pytest
+
+check: $(READY) ## format, lint, types, stripped notebooks
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/nbstripout --verify --extra-keys "metadata.widgets metadata.papermill cell.metadata.papermill" notebooks/*.ipynb
+
+format: $(READY) ## put code and notebooks in order
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/nbstripout --extra-keys "metadata.widgets metadata.papermill cell.metadata.papermill" notebooks/*.ipynb
+
+bench: $(READY) ## time our layers beside torch.nn's, in one run
+	@$(BIN)/python -m workbench bench
+
+clean: ## remove the environment and caches; results stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -1,0 +1,86 @@
+"""Make the environment: a virtual environment with the tested versions. Needs Python 3.11 or newer and nothing else.
+
+An interpreter that has torch 2.9 or newer already keeps it (the environment then sees that interpreter's packages);
+otherwise `--torch cpu` or `--torch cuda` chooses the build, and without either pip decides.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+OLDEST, NEWEST = (3, 11), (3, 14)
+SIZES = {"cpu": (1.5, 2), "cuda": (7.0, 8), "kept": (0.8, 2), "": (1.5, 2)}  # GB on disk, minutes at 20 MB/s
+
+
+def torch_here() -> str | None:
+    """The version of this interpreter's torch if it is 2.9 or newer."""
+    code = "import torch; print(torch.__version__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    version = done.stdout.strip()
+    if done.returncode != 0 or not version:
+        return None
+    major, minor = (int(part) for part in version.split(".")[:2])
+    return version if (2, 9) <= (major, minor) < (3, 0) else None
+
+
+def say(what: str) -> None:
+    print(f"setup: {what}", flush=True)
+
+
+def run(*command: str | Path) -> None:
+    done = subprocess.run([str(part) for part in command], cwd=ROOT, check=False)
+    if done.returncode != 0:
+        sys.exit(f"setup: failed: {' '.join(str(part) for part in command)}")
+
+
+def install_torch(python: Path, build: str) -> None:
+    """The tested torch in the build asked for; uv knows where each build is published."""
+    pin = next(line for line in (ROOT / "constraints.txt").read_text().splitlines() if line.startswith("torch=="))
+    if build:
+        run(python, "-m", "pip", "install", "--quiet", "uv")
+        backend = "cpu" if build == "cpu" else "auto"
+        run(python, "-m", "uv", "pip", "install", "--quiet", "--python", python, "--torch-backend", backend, pin)
+    else:
+        run(python, "-m", "pip", "install", "--quiet", pin)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--venv", type=Path, default=Path(".venv"))
+    parser.add_argument("--torch", default="", choices=["", "cpu", "cuda"])
+    options = parser.parse_args()
+    if not OLDEST <= sys.version_info[:2] < NEWEST:
+        found = ".".join(map(str, sys.version_info[:3]))
+        sys.exit(f"setup: Python {found} found; 3.11, 3.12 or 3.13 is needed (make setup PYTHON=python3.12)")
+    kept = torch_here() if not options.torch else None
+    room, minutes = SIZES["kept" if kept else options.torch]
+    free = shutil.disk_usage(ROOT).free / 1e9
+    say(f"about {room:g} GB and {minutes} minutes (a CUDA build of torch takes about 7 GB); {free:.0f} GB are free")
+    if free < room + 1:
+        sys.exit(f"setup: {free:.1f} GB are free in {ROOT}, {room + 1:g} GB are needed")
+    target = ROOT / options.venv
+    venv.create(target, with_pip=True, clear=True, system_site_packages=kept is not None)
+    python = target / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    if kept:
+        say(f"torch {kept} of this Python is kept")
+    else:
+        say("torch ...")
+        install_torch(python, options.torch)
+    say("the other packages ...")
+    constraints = ROOT / "constraints.txt"
+    if kept:  # the pin of torch does not hold where the user's own is kept
+        constraints = target / "constraints.txt"
+        lines = (ROOT / "constraints.txt").read_text().splitlines()
+        constraints.write_text("\n".join(line for line in lines if not line.startswith("torch==")) + "\n")
+    run(python, "-m", "pip", "install", "--quiet", "-c", constraints, "-e", ".[test]")
+    say(f"done; `{python} -m workbench doctor` says what works here")
+
+
+if __name__ == "__main__":
+    main()

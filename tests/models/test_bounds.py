@@ -1,0 +1,50 @@
+"""The mathematics of |u|, against Table 1's numbers and its own laws."""
+
+import csv
+import math
+
+import pytest
+
+from workbench import places
+from workbench.errors import ParameterError
+from workbench.models import bound, half_life, near_one
+
+
+def published():
+    with (places.paper() / "tables" / "table1_recurrent_weight_ranges.csv").open() as file:
+        for row in csv.DictReader(file):
+            if "T=" in row["setting"] and "MAG=" in row["setting"]:
+                steps = int(row["setting"].split("T=")[1].split(",")[0])
+                gamma = float(row["setting"].split("MAG=")[1].split(",")[0])
+                yield steps, gamma, row["metric"], float(row["value"])
+
+
+def test_bounds_are_the_published_ones():
+    rows = list(published())
+    assert len(rows) == 12
+    for steps, gamma, metric, value in rows:
+        low, high = near_one(steps, gamma)
+        assert (high if metric.startswith("upper") else low) == pytest.approx(value, abs=5e-9)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 784, 10_000])
+def test_the_bound_holds_the_gradient_at_gamma_over_the_whole_sequence(steps):
+    assert bound(steps, 5.0) ** steps == pytest.approx(5.0, rel=1e-9)
+
+
+def test_a_bound_that_float32_cannot_tell_from_one_is_warned_about():
+    with pytest.warns(UserWarning, match="bounds .u. by 1 exactly in float32"):
+        assert bound(10**8) > 1
+
+
+def test_half_life():
+    assert half_life(0.5) == 1
+    assert half_life(-0.25) == 0.5
+    assert half_life(1.0) == half_life(-1.5) == math.inf
+    assert half_life(0.0) == 0
+
+
+@pytest.mark.parametrize("steps", [0, -1, 2.5, True, "3"])
+def test_a_wrong_length_is_named(steps):
+    with pytest.raises(ParameterError, match=f"steps: {steps!r} is not a sequence length"):
+        bound(steps)

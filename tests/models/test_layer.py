@@ -1,0 +1,126 @@
+"""The parts: batch norm over time and batch, dropout shared over time, initial values, the clamp."""
+
+import math
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from workbench import tasks
+from workbench.config import Model
+from workbench.models.build import build, clamp_, recurrent_weights
+from workbench.models.layer import BatchNorm, Linear, SharedDropout, Unit
+from workbench.tasks import Spec
+
+SPEC = Spec(1, 10, 20, "class")
+
+
+def test_batch_norm_has_one_mean_and_variance_per_feature_over_time_and_batch(rng):
+    x = torch.randn(7, 5, 3, generator=rng, dtype=torch.float64)
+    out = BatchNorm(3).double()(x)
+    flat = out.reshape(-1, 3)
+    assert_close(flat.mean(0), torch.zeros(3, dtype=torch.float64), atol=1e-12, rtol=0)
+    assert_close(flat.var(0, unbiased=False), torch.ones(3, dtype=torch.float64), atol=1e-4, rtol=0)
+
+
+def test_batch_norm_is_torchs_on_batch_feature_time(rng):
+    x = torch.randn(7, 5, 3, generator=rng)
+    ours, theirs = BatchNorm(3), torch.nn.BatchNorm1d(3)
+    assert_close(ours(x), theirs(x.permute(1, 2, 0)).permute(2, 0, 1))
+    assert_close(ours.running_var, theirs.running_var)
+
+
+def test_dropout_draws_one_mask_for_all_time_steps():
+    drop = SharedDropout(0.5)
+    drop.generator = torch.Generator().manual_seed(1)
+    out = drop(torch.ones(9, 4, 6))
+    assert_close(out, out[:1].expand(9, 4, 6), atol=0, rtol=0)
+    assert set(out.unique().tolist()) == {0.0, 2.0}
+    assert not torch.equal(out[0], drop(torch.ones(9, 4, 6))[0])
+
+
+def test_dropout_does_nothing_in_evaluation():
+    x = torch.ones(3, 2, 2)
+    assert SharedDropout(0.5).eval()(x) is x
+
+
+@pytest.mark.parametrize(("init", "limit"), [("kaiming", math.sqrt(6 / 65 / 128)), ("glorot", math.sqrt(6 / 228))])
+def test_uniform_initial_weights_fill_their_range(init, limit, rng):
+    weight = Linear(128, 100, init=init, generator=rng).weight
+    assert weight.abs().max() <= limit
+    assert weight.abs().max() > 0.99 * limit
+    assert abs(weight.mean().item()) < 0.03 * limit
+
+
+@pytest.mark.parametrize(("init", "deviation"), [("small", 0.001), ("readout", math.sqrt(2 / 128))])
+def test_normal_initial_weights_have_their_deviation(init, deviation, rng):
+    assert Linear(128, 100, init=init, generator=rng).weight.std().item() == pytest.approx(deviation, rel=0.05)
+
+
+def test_u_starts_in_zero_to_the_bound_and_near_one_in_the_last_layer(rng):
+    net = build(Model(kind="plain", depth=3, hidden=500, gamma=5.0, last_near_one=True), SPEC, rng)
+    u_max = 5 ** (1 / 20)
+    first, second, last = recurrent_weights(net).values()
+    for u in (first, second):
+        assert 0 <= u.min() < 0.02
+        assert 0.98 * u_max < u.max() <= u_max
+    assert 1 / u_max <= last.min() < last.max() <= u_max
+
+
+def test_without_the_last_layers_range_all_layers_start_alike(rng):
+    net = build(Model(kind="plain", depth=2, hidden=500, gamma=5.0), SPEC, rng)
+    assert all(u.min() < 0.02 for u in recurrent_weights(net).values())
+
+
+def test_the_clamp_is_symmetric_and_leaves_the_rest():
+    unit = Unit(1, 3, bound=1.5)
+    with torch.no_grad():
+        unit.u.copy_(torch.tensor([-2.0, 0.25, 3.0]))
+    clamp_(unit)
+    assert unit.u.tolist() == [-1.5, 0.25, 1.5]
+
+
+def test_the_same_generator_gives_the_same_net():
+    nets = [build(Model(kind="lstm", hidden=8), SPEC, torch.Generator().manual_seed(3)) for _ in range(2)]
+    for a, b in zip(*(net.parameters() for net in nets), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_building_a_baseline_does_not_touch_the_global_generator():
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    build(Model(kind="lstm"), SPEC)
+    # the readout draws from the global generator where none is given; the recurrence's throw-away values must not
+    build(Model(kind="lstm"), SPEC, torch.Generator().manual_seed(0))
+    torch.manual_seed(0)
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_lstm_starts_with_forget_gates_open_and_one_bias():
+    rnn = build(Model(kind="lstm", hidden=4), SPEC).rnn
+    assert rnn.bias_ih_l0.tolist() == [0] * 4 + [1] * 4 + [0] * 8
+    assert not rnn.bias_hh_l0.requires_grad
+    assert rnn.bias_hh_l0.tolist() == [0] * 16
+
+
+def test_irnn_starts_with_the_identity():
+    assert torch.equal(build(Model(kind="irnn", hidden=4), SPEC).rnn.weight_hh_l0, torch.eye(4))
+
+
+@pytest.mark.parametrize("kind", ["plain", "lstm", "irnn", "rnn_tanh"])
+def test_every_kind_answers_once_a_sequence(kind):
+    config = Model(kind=kind, depth=2, hidden=5)
+    assert build(config, tasks.Spec(3, 7, 11, "class"))(torch.randn(11, 4, 3)).shape == (4, 7)
+
+
+def test_more_neurons_or_permuted_ones_change_nothing_else(rng):
+    """Neurons of one layer are independent: permuting them permutes the states."""
+    unit = Unit(3, 6, generator=rng)
+    x, order = torch.randn(10, 2, 3, generator=rng), torch.randperm(6, generator=rng)
+    other = Unit(3, 6)
+    with torch.no_grad():
+        other.fc.weight.copy_(unit.fc.weight[order])
+        other.fc.bias.copy_(unit.fc.bias[order])
+        other.u.copy_(unit.u[order])
+    assert_close(other(x), unit(x)[..., order])

@@ -1,0 +1,118 @@
+"""The command line: every verb, its exit code, its JSON."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from workbench import paper
+from workbench.__main__ import main
+
+
+def run(capsys, *arguments):
+    code = main(list(arguments))
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def test_list_gives_every_experiment_with_claim_and_parameters(capsys, store):
+    code, out, _ = run(capsys, "list", "--json")
+    rows = {row["id"]: row for row in json.loads(out)}
+    assert code == 0
+    assert set(rows) == set(paper.EXPERIMENTS)
+    row = rows["seqmnist_plain6"]
+    assert row["parameters"] == 86_410
+    assert row["claim"][0] == {"metric": "test error %", "value": 1.0, "source": "paper Table 2"}
+    assert row["where"] == "Table 2"
+    assert row["budgets"]["quick"] == 1_700
+
+
+def test_run_reports_and_is_listed(capsys, store):
+    code, out, _ = run(capsys, "run", "seqdigits_lstm", "--budget", "smoke", "--seed", "2", "--json")
+    row = json.loads(out)
+    assert (code, row["status"], row["seed"]) == (0, "done", 2)
+    code, out, _ = run(capsys, "list", "runs", "--json")
+    assert [r["id"] for r in json.loads(out) if not r["published"]] == [row["id"]]
+    code, out, _ = run(capsys, "status", "--json")
+    assert code == 0
+    assert row["id"] in out
+
+
+def test_run_takes_a_config_file(capsys, store, tmp_path):
+    config = paper.experiment("seqdigits_lstm").at("smoke")[0]
+    path = tmp_path / "mine.json"
+    path.write_text(config.model_dump_json())
+    code, out, _ = run(capsys, "run", str(path), "--json")
+    assert (code, json.loads(out)["experiment"]) == (0, "custom")
+
+
+def test_set_changes_a_field(capsys, store):
+    code, out, _ = run(capsys, "run", "seqdigits_lstm", "--budget", "smoke", "--set", "model.hidden=3", "--json")
+    assert (code, json.loads(out)["experiment"]) == (0, "seqdigits_lstm*")
+
+
+def test_the_time_limit_stops_resumable_with_5(capsys, store):
+    code, _, err = run(capsys, "run", "seqdigits_lstm", "--time-limit", "0.001s")
+    assert code == 5
+    assert "stopped at the time limit" in err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("format_", ["text", "csv", "latex", "html", "json", "markdown"])
+def test_tables_come_in_every_format(capsys, store, format_):
+    code, out, _ = run(capsys, "tables", "--format", format_)
+    assert code == 0
+    assert "seqmnist" in out
+
+
+def test_tables_json_has_the_promised_fields(capsys, store):
+    rows = json.loads(run(capsys, "tables", "--json")[1])
+    promised = "table experiment metric ours n low high paper source budget step steps device protocol verdict".split()
+    assert all(set(promised) <= set(row) for row in rows)
+
+
+def test_tables_verify_finds_a_damaged_record(capsys, store):
+    run(capsys, "run", "seqdigits_lstm", "--budget", "smoke")
+    assert run(capsys, "tables", "--verify")[0] == 0
+    result = next(store.glob("runs/*/result.json"))
+    result.write_text(result.read_text().replace('"step": 4', '"step": 5'))
+    code, _, err = run(capsys, "tables", "--verify")
+    assert code == 4
+    assert "altered" in err
+
+
+def test_import_takes_over_what_is_further(capsys, store, tmp_path, monkeypatch):
+    run(capsys, "run", "seqdigits_lstm", "--budget", "smoke")
+    monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path / "other"))
+    assert run(capsys, "import", str(store))[1] == "1 runs taken over, 0 kept as they are\n"
+    assert run(capsys, "import", str(store))[1] == "0 runs taken over, 1 kept as they are\n"
+    code, out, _ = run(capsys, "run", "seqdigits_lstm", "--budget", "smoke", "--json")
+    assert (code, json.loads(out)["status"]) == (0, "done")
+
+
+def test_doctor_says_what_works(capsys, store):
+    code, out, _ = run(capsys, "doctor", "--json")
+    rows = {row["what"]: row for row in json.loads(out)}
+    assert rows["engine loop"]["state"] == rows["torch"]["state"] == rows["results"]["state"] == "ok"
+    assert code == 0
+
+
+def test_data_says_where_the_sets_are(capsys, real_data):
+    code, out, _ = run(capsys, "data", "mnist", "--check", "--json")
+    assert code == 0
+    assert json.loads(out)[0]["folder"] == str(real_data.absolute() / "mnist")
+
+
+def test_without_arguments_help_is_shown(capsys):
+    code, out, _ = run(capsys)
+    assert code == 0
+    for verb in ("list", "run", "reproduce", "status", "tables", "data", "lab", "doctor"):
+        assert f"  {verb} " in out
+
+
+@pytest.mark.slow
+def test_a_pipe_that_closes_early_is_no_error(store):
+    command = f"{sys.executable} -m workbench list | head -1"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
+    assert done.stderr == ""
+    assert done.stdout.startswith("id")

@@ -1,0 +1,106 @@
+"""Ours beside theirs: estimates, verdicts by rule, parity at equal steps, and nothing typed in."""
+
+import json
+import math
+
+import pytest
+
+import workbench as wb
+from workbench import compare, paper
+from workbench.compare import Estimate, estimate, verdict
+from workbench.paper import Claim
+
+CLAIM = Claim("test error %", 1.0, "paper Table 2")
+NARROW = Estimate(0.95, 3, 0.9, 1.05)
+
+
+def test_one_seed_has_no_interval_and_several_have_one_around_the_mean():
+    assert estimate([2.0]) == Estimate(2.0, 1, None, None)
+    several = estimate([1.0, 2.0, 3.0])
+    assert several.mean == 2
+    assert 1 <= several.low < 2 < several.high <= 3
+
+
+@pytest.mark.parametrize(
+    ("expected", "claim", "ours", "decided", "nearness", "begun"),
+    [
+        ("reproduced", CLAIM, NARROW, True, None, True),
+        ("reproduced", CLAIM, Estimate(0.5, 3, 0.4, 0.6), True, None, True),
+        ("not reproduced", CLAIM, Estimate(1.5, 3, 1.4, 1.6), True, 0.001, True),
+        ("inconclusive", CLAIM, Estimate(0.95, 1, None, None), True, None, True),
+        ("inconclusive", CLAIM, NARROW, False, 0.05, True),
+        ("on course", CLAIM, NARROW, False, 0.005, True),
+        ("not run", CLAIM, None, False, None, False),
+        ("reference", Claim("test error %", 1.8, "quoted", ours=False), None, False, None, False),
+        ("no claim", Claim("test error %", math.nan, "", ours=False), NARROW, True, None, True),
+    ],
+)
+def test_verdicts_follow_the_rule(expected, claim, ours, decided, nearness, begun):
+    assert verdict(claim, ours, decided, nearness, begun) == expected
+
+
+def test_every_claim_has_a_row_and_no_verdict_is_empty(store):
+    table = wb.results_table()
+    wanted = sum(max(len(e.claims), 1) for e in paper.EXPERIMENTS.values())
+    assert len(table) == wanted
+    assert (
+        table["verdict"]
+        .isin(["reproduced", "not reproduced", "on course", "inconclusive", "not run", "reference", "no claim"])
+        .all()
+    )
+    assert list(table.columns) == list(compare.COLUMNS)
+
+
+def test_smoke_runs_never_reach_the_table(store):
+    wb.run("seqdigits_lstm", "smoke", progress=False)
+    row = wb.results_table(["seqdigits_lstm"]).iloc[0]
+    published = wb.results_table.__globals__["records"]()
+    assert row["n"] == sum(r.experiment == "seqdigits_lstm" and not r.smoke for r in published)
+
+
+def test_parity_is_zero_for_the_official_log_itself(monkeypatch):
+    official = compare.official_curve("seqmnist_plain6")
+    assert official.loc[official["step"] == 1700, "train_accuracy"].item() == pytest.approx(0.603382)
+    assert official.loc[official["step"] == 1700, "valid_batch_accuracy"].item() == pytest.approx(0.787899)
+
+    class Same:
+        experiment = "seqmnist_plain6"
+        curve = official
+
+    assert compare.parity(Same())[["train_accuracy", "valid_batch_accuracy"]].abs().to_numpy().max() == 0
+    shifted = official.assign(train_accuracy=official["train_accuracy"] + 0.02)
+    Same.curve = shifted
+    assert compare.parity(Same())["train_accuracy"].to_numpy() == pytest.approx(0.02)
+
+
+def test_the_published_curves_are_found_for_every_adding_run():
+    for name in paper.EXPERIMENTS:
+        if name.startswith("adding"):
+            assert len(compare.published_curve(name)) > 20, name
+
+
+def test_steps_to_a_threshold_are_read_off_the_curve():
+    import pandas as pd
+
+    class Run:
+        curve = pd.DataFrame({"step": [100, 200, 300], "valid_mse": [0.2, 0.009, 0.02]})
+
+    assert compare.measure(Run(), "steps to MSE < 0.01") == 200
+    Run.curve = Run.curve[:1]
+    assert compare.measure(Run(), "steps to MSE < 0.01") is None
+
+
+@pytest.mark.parametrize("format_", ["text", "csv", "latex", "html", "json", "markdown"])
+def test_every_format_holds_every_experiment(store, format_):
+    text = compare.render(wb.results_table(["adding_indrnn_T100", "seqmnist_plain6"]), format_)
+    assert text.count("adding") >= 1
+    if format_ == "json":
+        rows = json.loads(text)
+        assert set(rows[0]) == set(compare.COLUMNS)
+    if format_ == "html":
+        assert "<script" not in text
+
+
+def test_cells_that_a_spreadsheet_would_run_are_quoted():
+    table = wb.results_table(["adding_indrnn_T100"]).assign(note="=cmd()")
+    assert "'=cmd()" in compare.render(table, "csv")

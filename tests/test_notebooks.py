@@ -1,0 +1,124 @@
+"""Every notebook, executed at the smoke budget in a real kernel, and what must hold for its source."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from workbench import batch, execute, notebook, paper, places
+from workbench.errors import ParameterError, RunError
+
+BOOKS = sorted(places.notebooks().glob("*.ipynb"))
+NAMES = [path.stem for path in BOOKS]
+
+
+def cells(path):
+    return json.loads(path.read_text())["cells"]
+
+
+def test_the_default_study_is_there():
+    assert set(batch.DEFAULT_STUDY) <= set(NAMES)
+    assert batch.DEFAULT_STUDY == ("00_tour", "fig4_adding", "table2_pixels")
+
+
+@pytest.mark.parametrize("path", BOOKS, ids=NAMES)
+def test_a_notebook_is_prose_and_calls(path):
+    code = [c for c in cells(path) if c["cell_type"] == "code"]
+    for cell in code:
+        source = "".join(cell["source"])
+        assert not re.search(r"^\s*(def|for|while|class)\b", source, re.M), source
+        assert cell["outputs"] == []
+        assert cell["execution_count"] is None
+    assert cells(path)[0]["cell_type"] == "markdown"
+    values = notebook.check(path, {})
+    assert values["notebook"] == path.stem
+    assert {"budget", "device"} <= set(values)
+
+
+@pytest.mark.parametrize("path", BOOKS, ids=NAMES)
+def test_every_parameter_is_annotated_and_every_run_is_known(path):
+    tagged = next(c for c in cells(path) if "parameters" in c["metadata"].get("tags", []))
+    lines = [line for line in "".join(tagged["source"]).splitlines() if line.strip()]
+    assert len(notebook.parameters(path)) == len(lines)
+    for name, budget, seed in notebook.planned(notebook.check(path, {"budget": "smoke"})):
+        assert name in paper.EXPERIMENTS
+        assert (budget, seed >= 0) == ("smoke", True)
+
+
+@pytest.mark.notebook
+@pytest.mark.slow
+@pytest.mark.parametrize("path", BOOKS, ids=NAMES)
+def test_a_notebook_runs_at_the_smoke_budget(path, store, tmp_path):
+    """As papermill users run it: from another folder, parameters on papermill's own command line."""
+    output = tmp_path / "out.ipynb"
+    command = [sys.executable, "-m", "papermill", str(path), str(output), "-p", "budget", "smoke", "-k", "python3"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=quiet())
+    assert done.returncode == 0, done.stderr[-2000:]
+    outputs = [o for c in cells(output) if c["cell_type"] == "code" for o in c["outputs"]]
+    figures = [o for o in outputs if "application/vnd.plotly.v1+json" in o.get("data", {})]
+    assert len(figures) >= 2
+    assert not [o for o in outputs if o["output_type"] == "error"]
+    assert not [o["text"] for o in outputs if o.get("name") == "stderr" and "tep" not in "".join(o["text"])]
+    assert output.stat().st_size < 2_000_000
+
+
+def quiet():
+    """Without the real data the substitutes are taken; with them the real thing."""
+    return {**os.environ, "PYTHONWARNINGS": "ignore", "JUPYTER_PLATFORM_DIRS": "1"}
+
+
+@pytest.mark.notebook
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [(["-p", "seeds", "0"], "seeds: 0 is not a number of seeds"), (["-p", "sedes", "2"], "did you mean seeds")],
+)
+def test_a_wrong_parameter_is_refused_inside_the_notebook(extra, message, store, tmp_path):
+    command = [sys.executable, "-m", "papermill", str(notebook.find("fig4_adding")), str(tmp_path / "o.ipynb")]
+    done = subprocess.run([*command, "-p", "budget", "smoke", *extra], capture_output=True, text=True, env=quiet())
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert not (store / "runs").exists()
+
+
+def test_an_unchanged_notebook_is_not_executed_again(store, capsys):
+    """reproduce twice: the second time everything is reused and no child is started."""
+    said = []
+    batch.reproduce(["table2_pixels"], "smoke", values={"experiments": ["seqdigits_lstm"]}, say=said.append)
+    output = store / "notebooks" / "table2_pixels_smoke.ipynb"
+    before = output.stat().st_mtime_ns
+    assert any("done in" in line for line in said)
+    said.clear()
+    batch.reproduce(["table2_pixels"], "smoke", values={"experiments": ["seqdigits_lstm"]}, say=said.append)
+    assert output.stat().st_mtime_ns == before
+    assert said[0].startswith("1 runs, 1 of them recorded")
+    assert "table2_pixels: unchanged" in said
+    assert not any("done in" in line for line in said)
+    assert {p.name for p in (store / "tables").iterdir()} == {f"results.{e}" for e in ("csv", "html", "json", "tex")}
+    assert (store / "figures" / "table2_train_smoke.html").exists()
+
+
+def test_a_failing_notebook_is_reported_and_kept_apart(store, tmp_path):
+    book = json.loads(notebook.find("table2_pixels").read_text())
+    book["cells"].append(
+        {"cell_type": "code", "id": "x", "metadata": {}, "outputs": [], "execution_count": None, "source": "1 / 0"}
+    )
+    path = tmp_path / "table2_pixels.ipynb"
+    path.write_text(json.dumps(book))
+    output = tmp_path / "out" / "table2_pixels_smoke.ipynb"
+    values = notebook.check(path, {"budget": "smoke", "experiments": ["seqdigits_lstm"]})
+    here = os.getcwd()
+    try:
+        with pytest.raises(RunError, match="table2_pixels: ZeroDivisionError: division by zero"):
+            execute.execute(path, values, output)
+    finally:
+        os.chdir(here)
+    assert not output.exists()
+    assert [p.name for p in output.parent.iterdir()] == ["table2_pixels_smoke.failed.ipynb"]
+
+
+def test_an_unknown_target_offers_the_nearest(store):
+    with pytest.raises(ParameterError, match="did you mean fig4_adding"):
+        batch.reproduce(["fig4_ading"], "smoke")

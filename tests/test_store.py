@@ -1,0 +1,146 @@
+"""The records: whole or absent, verified on reading, resumed from the newest good checkpoint."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+import workbench as wb
+from workbench import lease, store
+from workbench.errors import StoreError
+from workbench.lease import Lease
+
+
+@pytest.fixture
+def record(store):
+    return wb.run("seqdigits_lstm", "smoke", progress=False)
+
+
+def test_publish_writes_all_or_nothing_and_the_first_wins(tmp_path):
+    path = tmp_path / "a"
+    store.publish(path, b"first")
+    with pytest.raises(FileExistsError):
+        store.publish(path, b"second")
+    assert path.read_bytes() == b"first"
+    store.publish(path, b"third", replace=True)
+    assert path.read_bytes() == b"third"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_a_run_is_one_folder_in_its_final_form(record):
+    names = sorted(p.name for p in record.run.path.iterdir())
+    assert names[:2] == ["chance.json", names[1]]
+    assert names[1].startswith("ck-4-")
+    assert names[2:] == ["events.jsonl", "result.json", "spec.json"]
+    spec = record.run.spec()
+    assert spec["id"] == record.id == record.run.path.name
+    assert len(json.loads((record.run.path / "chance.json").read_text())["valid"]) == 64
+
+
+def test_a_run_leaves_no_word_of_the_machine_or_its_user(record):
+    text = "".join(p.read_text() for p in record.run.path.glob("*.json*"))
+    for secret in (os.path.expanduser("~"), os.uname().nodename, str(record.run.path.parent)):
+        assert secret not in text
+
+
+@pytest.mark.parametrize("name", ["result.json", "events.jsonl"])
+def test_a_changed_byte_is_found(record, name):
+    path = record.run.path / name
+    content = bytearray(path.read_bytes())
+    at = content.index(b"0.") + 2
+    content[at] = ord("1") if content[at] != ord("1") else ord("2")
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match=f"{name}.*altered"):
+        (record.run.result if name == "result.json" else record.run.events)()
+
+
+def test_a_line_cut_short_by_a_crash_is_not_an_event(record):
+    path = record.run.path / "events.jsonl"
+    whole = record.run.events()
+    path.write_bytes(path.read_bytes() + b'{"event":"eval')
+    assert record.run.events() == whole
+
+
+def test_a_damaged_record_is_one_row_that_says_so(record):
+    other = wb.run("adding_irnn_T100", "smoke", progress=False)
+    (record.run.path / "result.json").write_text("{}")
+    table = wb.list_records().set_index("id")
+    assert table.loc[record.id, "status"] == "damaged"
+    assert table.loc[other.id, "status"] == "done"
+
+
+def test_the_newest_good_checkpoint_is_loaded_and_a_bad_one_set_aside(record):
+    good = record.run.checkpoints()[0]
+    state = torch.load(good, weights_only=True)
+    record.run.save_checkpoint(9, state["trainer"], state["cost"])
+    newest = record.run.checkpoints()[0]
+    assert newest.name.startswith("ck-9-")
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1
+    newest.write_bytes(content)
+    assert record.run.load_checkpoint()["trainer"]["step"] == 4
+    assert [p.name for p in record.run.checkpoints()] == [good.name]
+    assert newest.with_suffix(".pt.bad").exists()
+
+
+def test_two_checkpoints_are_kept(record):
+    state = torch.load(record.run.checkpoints()[0], weights_only=True)
+    for step in (5, 6, 7):
+        record.run.save_checkpoint(step, state["trainer"], state["cost"])
+    assert [p.name.split("-")[1] for p in record.run.checkpoints()] == ["7", "6"]
+
+
+def test_a_second_different_result_is_refused_and_an_equal_one_accepted(record):
+    result = record.run.result()
+    record.run.finish(result | {"cost": {"wall_s": 99.0}})
+    with pytest.raises(StoreError, match="another process recorded a different result"):
+        record.run.finish(result | {"weights_sha256": "0" * 64})
+
+
+def test_a_lease_is_held_by_one_and_is_stale_when_its_process_is_gone(tmp_path):
+    run = store.Run(tmp_path)
+    with Lease(run):
+        with pytest.raises(StoreError, match=f"process {os.getpid()} on .* trains it now"):
+            Lease(run).__enter__()
+        assert lease.holder_of(tmp_path / "lease")["pid"] == os.getpid()
+    assert not (tmp_path / "lease").exists()
+    code = (
+        "from pathlib import Path; from workbench import lease, store; "
+        f"lease.Lease(store.Run(Path({str(tmp_path)!r}))).__enter__()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert (tmp_path / "lease").exists()  # left behind by a process that is gone
+    with Lease(run):
+        assert lease.holder_of(tmp_path / "lease")["pid"] == os.getpid()
+
+
+def test_a_checkpoint_of_another_run_is_refused(record, tmp_path):
+    other = wb.run("adding_irnn_T100", "smoke", progress=False)
+    for path in record.run.checkpoints():
+        path.unlink()
+    checkpoint = other.run.checkpoints()[0]
+    (record.run.path / checkpoint.name).write_bytes(checkpoint.read_bytes())
+    with pytest.raises(StoreError, match=f"a checkpoint of run {other.id}"):
+        record.run.load_checkpoint()
+
+
+def test_a_checkpoint_that_is_code_is_not_run(record):
+    """A pickle with a class of its own in it must be refused, not executed."""
+    import hashlib
+    import io
+    import pickle
+
+    class Danger:
+        def __reduce__(self):
+            return (os.mkdir, (str(record.run.path / "executed"),))
+
+    buffer = io.BytesIO()
+    torch.save({"id": record.id, "trainer": Danger()}, buffer)
+    digest = hashlib.sha256(buffer.getvalue()).hexdigest()[:16]
+    (record.run.path / f"ck-99-{digest}.pt").write_bytes(buffer.getvalue())
+    with pytest.raises((StoreError, pickle.UnpicklingError)):
+        record.run.load_checkpoint()
+    assert not (record.run.path / "executed").exists()

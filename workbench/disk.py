@@ -1,0 +1,60 @@
+"""Files that are whole or not there, and one error for a disk that refuses."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+from pathlib import Path
+
+from .errors import StoreError
+
+
+def publish(path: Path, content: bytes, *, replace: bool = False) -> None:
+    """Write a file so that a reader, a crash or a power cut finds all of it or nothing.
+
+    Without `replace` the first writer wins and a second meets FileExistsError. StoreError where the disk refuses.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if replace:
+            temporary.replace(path)
+        else:
+            path.hardlink_to(temporary)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise unusable(path, error, len(content)) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def make_folder(path: Path) -> Path:
+    """A folder, made where it is not there yet; StoreError where the disk refuses."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unusable(path, error) from None
+    return path
+
+
+def unusable(path: Path, error: OSError, size: int = 0) -> StoreError:
+    """What to raise where the disk refuses."""
+    if error.errno == errno.ENOSPC:
+        return StoreError(f"{path}: no space: needs {size} bytes, has {shutil.disk_usage(path.parent).free}")
+    return StoreError(f"{path}: {error.strerror or error}")
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "posix":  # Windows has no descriptor of a folder
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
