@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce lab test check format bench clean
+.PHONY: help setup reproduce lab test check format bench readme pictures clean
 
 help: ## this list
 	@printf 'IndRNN Workbench. Needs Python 3.11 or newer and nothing else.\n\n'
@@ -42,6 +42,12 @@ format: $(READY) ## put code and notebooks in order
 
 bench: $(READY) ## time our layers beside torch.nn's, in one run
 	@$(BIN)/python -m workbench bench
+
+readme: $(READY) ## write the table of results into README.md, from the published records
+	@$(BIN)/python scripts/readme.py
+
+pictures: $(READY) ## render the notebooks in a real JupyterLab and Chromium, light and dark
+	@$(BIN)/python scripts/pictures.py
 
 clean: ## remove the environment and caches; results stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -137,7 +137,7 @@ def test_a_diverged_run_is_recorded_as_such(store):
     assert record.budgets[-1]["status"] == "diverged"
 
 
-def test_without_data_their_substitute_is_taken_and_named(monkeypatch, tmp_path, capsys):
+def test_without_data_their_substitute_is_taken_and_named(monkeypatch, store, capsys):
     from workbench.errors import MissingData
     from workbench.tasks import download
 

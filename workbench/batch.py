@@ -136,13 +136,13 @@ class Pool:
         if self.stopping.is_set():
             return
         began = time.monotonic()
-        child = subprocess.Popen(
+        with subprocess.Popen(
             job.command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
-        )
-        self.children.add(child)
-        for line in child.stderr or ():
-            self.say(line.rstrip())
-        code = child.wait()
+        ) as child:
+            self.children.add(child)
+            for line in child.stderr or ():
+                self.say(line.rstrip())
+            code = child.wait()
         self.children.discard(child)
         took = f"{time.monotonic() - began:.0f} s"
         if code == 0:

@@ -153,13 +153,9 @@ class Study:
         if all(recorded(*run) for run in runs):
             print(f"all {len(runs)} runs are recorded already; they are shown below")
             return
-        from IPython.display import display
-
         from .widgets import LiveTraining
 
-        training = LiveTraining(runs, self.values.get("device", "auto"))
-        display(training)
-        self._records = training.train()
+        self._records = LiveTraining(runs, self.values.get("device", "auto")).train()
 
     def runs(self) -> pd.DataFrame:
         """A row a run: how far it came, its scores, its cost."""

@@ -149,10 +149,18 @@ def test_a_layer_gives_the_gradients_that_are_wanted(wanted, M, way, rng):
             assert_close(x, y)
 
 
-def test_a_layer_without_bias_or_state_begins_from_zero(rng):
-    x, w, u = draw(rng, 6, 2, 3), draw(rng, 9, 3), draw_u(rng, 9)
-    whole = layer(x, w, torch.zeros(9), u, torch.zeros(2, 9), backend="cpu")
-    assert torch.equal(layer(x, w, None, u, backend="cpu"), whole)
+def test_a_layer_without_bias_or_state_begins_from_zero(way, rng):
+    inputs, g = (draw(rng, 6, 2, 3), draw(rng, 9, 3), draw_u(rng, 9)), draw(rng, 6, 2, 9)
+    without = gradients(lambda x, w, u: layer(x, w, None, u, backend="cpu"), inputs, g)
+    zeros = gradients(lambda x, w, u: layer(x, w, torch.zeros(9), u, torch.zeros(2, 9), backend="cpu"), inputs, g)
+    assert all(torch.equal(x, y) for x, y in zip(without, zeros, strict=True))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # PyTorch's own, about its tracing of autograd functions
+def test_under_torch_compile_another_engine_takes_over(rng):
+    a, u = draw(rng, 4, 2, 3), draw_u(rng, 3)
+    engine = torch.compile(lambda v: recur(v, u), backend="eager", fullgraph=True)
+    assert_close(engine(a), recur(a, u, backend="loop"))
 
 
 def test_a_layers_sequence_may_be_cut_anywhere(way, rng):

@@ -26,6 +26,8 @@ _LARGE = 700  # inputs and neurons from which a matrix product is better left to
 
 def unavailable() -> str | None:
     """Why this engine cannot run here, or None; a compiler that has not been needed yet is only looked for."""
+    if torch.compiler.is_compiling():
+        return "torch.compile cannot look into C"
     return compiler.missing() or compiler.failure(chains.SOURCE)
 
 
@@ -93,5 +95,7 @@ class _Layer(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-        wanted = ctx.needs_input_grad[:2]
-        return *ctx.way.backward(g.contiguous(), *ctx.saved_tensors, ctx.activation, *wanted), None
+        for_x, for_w, for_bias, *_ = ctx.needs_input_grad
+        grads = ctx.way.backward(g.contiguous(), *ctx.saved_tensors, ctx.activation, for_x, for_w)
+        grad_x, grad_w, grad_bias, grad_u, grad_h0 = grads
+        return grad_x, grad_w, grad_bias if for_bias else None, grad_u, grad_h0, None

@@ -23,7 +23,7 @@ from .scan import GROWTH
 LEAK = tl.constexpr(SLOPE)
 LIMIT = tl.constexpr(GROWTH)
 INTERPRETED = tl.constexpr(triton.knobs.runtime.interpret)  # the interpreter has no libdevice
-_kernel = triton.jit(do_not_specialize=("T", "length", "chunks", "N"))  # a sequence of another length compiles nothing
+_kernel = triton.jit(do_not_specialize=("T", "length", "chunks", "N"))  # of the length only UNROLL is compiled in
 
 
 @triton.jit

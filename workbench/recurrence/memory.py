@@ -10,7 +10,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-_LARGE = 4 << 20  # bytes from which it pays
+_LARGE = 32 << 20  # bytes from which the allocator takes fresh pages each time
 _PAGE = 2 << 20
 _HUGE = 14  # MADV_HUGEPAGE of <sys/mman.h>
 

@@ -49,7 +49,7 @@ def refuses(activation: str) -> str | None:
 
 
 def is_long_and_thin(a: Tensor) -> bool:
-    """Are there so few chains, and so many steps, that time is the better dimension to work in?"""
+    """Are there so few chains, and so many steps, that time is the better dimension to work in? A careful guess."""
     T, B, N = a.shape
     return T >= 8192 and B * N <= 1024
 

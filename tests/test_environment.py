@@ -1,0 +1,69 @@
+"""environment.yml, pyproject.toml and constraints.txt agree, and the set-up's promises hold."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+ROOT = Path(__file__).parent.parent
+NAMED = {"torch", "jupyterlab", "ipywidgets", "plotly", "pandas", "papermill"}  # the packages the project stands on
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())
+PINS = dict(
+    line.split("==")
+    for line in (ROOT / "constraints.txt").read_text().splitlines()
+    if line.strip() and not line.startswith("#")
+)
+
+
+def requirements(extra=None):
+    wanted = PROJECT["optional-dependencies"][extra] if extra else PROJECT["dependencies"]
+    return {r.name.lower(): r for r in map(Requirement, wanted)}
+
+
+def pip_list():
+    return next(part["pip"] for part in CONDA["dependencies"] if isinstance(part, dict))
+
+
+def test_conda_gives_python_and_pip_and_the_rest_comes_from_pyproject():
+    from rattler import MatchSpec
+
+    specs = [MatchSpec(s, strict=True) for s in CONDA["dependencies"] if isinstance(s, str)]
+    assert [s.name.normalized for s in specs] == ["python", "pip"]
+    oldest = re.search(r">=(\d+\.\d+)", PROJECT["requires-python"]).group(1)
+    assert f">={oldest}" in str(specs[0].version)
+    assert set(pip_list()) == {"-c constraints.txt", "-e .[test]", *NAMED}
+
+
+def test_the_six_named_packages_are_required_and_pinned():
+    for name in NAMED:
+        assert name in requirements()
+        assert requirements()[name].specifier.contains(Version(PINS[name])), name
+
+
+@pytest.mark.parametrize("extra", [None, *PROJECT["optional-dependencies"]])
+def test_every_pin_satisfies_its_requirement(extra):
+    pins = {name.lower(): version for name, version in PINS.items()}
+    for name, requirement in requirements(extra).items():
+        assert name in pins, f"{name} is required but not pinned"
+        assert requirement.specifier.contains(Version(pins[name])), name
+
+
+def test_make_alone_prints_every_verb():
+    done = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True)
+    for verb in ("setup", "reproduce", "lab", "test", "check"):
+        assert f"make {verb} " in done.stdout
+
+
+def test_set_up_refuses_an_unknown_build_of_torch(tmp_path):
+    command = [sys.executable, str(ROOT / "scripts" / "setup.py"), "--venv", str(tmp_path / "v"), "--torch", "tpu"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "invalid choice: 'tpu'" in done.stderr
+    assert not (tmp_path / "v").exists()
