@@ -47,7 +47,7 @@ readme: $(READY) ## write the table of results into README.md, from the publishe
 	@$(BIN)/python scripts/readme.py
 
 pictures: $(READY) ## render the notebooks in a real JupyterLab and Chromium, light and dark
-	@$(BIN)/python scripts/pictures.py
+	@PICTURES=results/published/pictures PICTURES_BUDGET=quick $(BIN)/python -m pytest -q tests/browser -k in_the_browser
 
 clean: ## remove the environment and caches; results stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -71,11 +71,9 @@ def quiet():
 
 
 @pytest.mark.notebook
-@pytest.mark.parametrize(
-    ("extra", "message"),
-    [(["-p", "seeds", "0"], "seeds: 0 is not a number of seeds"), (["-p", "sedes", "2"], "did you mean seeds")],
-)
-def test_a_wrong_parameter_is_refused_inside_the_notebook(extra, message, store, tmp_path):
+def test_a_wrong_parameter_is_refused_inside_the_notebook(store, tmp_path):
+    """Papermill itself only warns about a name it does not know, and runs on with the default."""
+    extra, message = ["-p", "sedes", "2"], "did you mean seeds"
     command = [sys.executable, "-m", "papermill", str(notebook.find("fig4_adding")), str(tmp_path / "o.ipynb")]
     done = subprocess.run([*command, "-p", "budget", "smoke", *extra], capture_output=True, text=True, env=quiet())
     assert done.returncode == 1

@@ -189,6 +189,28 @@ def tables(
 
 
 @app.command()
+def bench(
+    device: DeviceOption = "cpu",
+    shapes: Annotated[
+        list[str] | None, typer.Option("--shapes", help="A name (mnist, ptb_l1, ...) or T,B,inputs,N. Repeatable.")
+    ] = None,
+    threads: Annotated[list[int] | None, typer.Option("--threads", help="Threads to time with. Repeatable.")] = None,
+    step: Annotated[bool, typer.Option("--step", help="Also a whole training step of the six-layer net.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Time our layers beside torch.nn.LSTM and the floor, in turns within one run."""
+    from . import bench as timing
+    from .study import check_device
+
+    device = check_device(device)
+    counts = [_threads(count) for count in threads or [1]]
+    rows = timing.layers(shapes or list(timing.SHAPES), threads=counts, device=device)
+    if step:
+        rows += timing.training_step(threads=counts, device=device)
+    print(json.dumps(rows) if as_json else timing.report(rows))
+
+
+@app.command()
 def data(
     names: Annotated[list[str] | None, typer.Argument(help="Data sets; all if none.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Only look and verify, fetch nothing.")] = False,

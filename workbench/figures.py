@@ -32,7 +32,7 @@ BASELINE = 1 / 6  # the MSE of always answering 1 on the adding problem
 
 def blank(x: str, y: str, title: str = "") -> go.Figure:
     """An empty figure in the house style with labelled axes."""
-    axis = {"gridcolor": GRID, "zerolinecolor": GRID, "linecolor": GRID, "showline": True, "ticks": "outside"}
+    axis = {"gridcolor": GRID, "zerolinecolor": GRID, "linecolor": GRID, "showline": True, "ticks": "outside", "tickcolor": GRID}
     figure = go.Figure()
     figure.update_layout(
         title={"text": title, "x": 0, "xref": "paper"},
@@ -45,6 +45,7 @@ def blank(x: str, y: str, title: str = "") -> go.Figure:
         margin={"l": 70, "r": 20, "t": 50 if title else 20, "b": 60},
         height=430,
         autosize=True,
+        showlegend=True,
         hovermode="x unified",
     )
     return figure

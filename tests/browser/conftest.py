@@ -1,0 +1,141 @@
+"""A real JupyterLab and a real Chromium, one of each for all browser tests."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from workbench import places
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+# Without these a Chromium on a machine without network or display waits for what never comes.
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+class Lab:
+    """A running JupyterLab on a copy of the notebooks, with folders and token of its own."""
+
+    def __init__(self, root: Path, budget: str):
+        self.root, self.token, self.port = root, secrets.token_hex(16), _free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        work = root / "work"
+        work.mkdir()
+        for path in places.notebooks().glob("*.ipynb"):  # a copy: the browser saves
+            source = path.read_text().replace('budget: str = \\"quick\\"', f'budget: str = \\"{budget}\\"')
+            (work / path.name).write_text(source)
+        settings = root / "config" / "settings" / "@jupyterlab" / "apputils-extension"
+        settings.mkdir(parents=True)
+        (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
+        command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"]
+        command += [f"--port={self.port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={self.token}"]
+        env = {
+            **os.environ,
+            "JUPYTER_CONFIG_DIR": str(root / "config"),
+            "JUPYTER_DATA_DIR": str(root / "data"),
+            "JUPYTER_RUNTIME_DIR": str(root / "runtime"),
+            "JUPYTERLAB_SETTINGS_DIR": str(root / "config" / "settings"),
+            "JUPYTERLAB_WORKSPACES_DIR": str(root / "config" / "workspaces"),
+        }
+        self.log = (root / "lab.log").open("w")
+        self.process = subprocess.Popen(
+            [*command, f"--ServerApp.root_dir={work}"], env=env, stdout=self.log, stderr=subprocess.STDOUT
+        )
+        self._wait()
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + 90
+        while time.monotonic() < deadline and self.process.poll() is None:
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"{self.url}/api/status?token={self.token}", timeout=2).close()
+                return
+            time.sleep(0.2)
+        self.stop()
+        pytest.fail((self.root / "lab.log").read_text()[-2000:])
+
+    def theme(self, page, name: str) -> None:
+        """Switch to `JupyterLab Light` or `JupyterLab Dark`."""
+        page.request.put(
+            f"{self.url}/lab/api/settings/@jupyterlab/apputils-extension:themes",
+            data={"raw": f'{{"theme": "{name}"}}'},
+            headers={"Authorization": f"token {self.token}"},
+        )
+
+    def open(self, page, name: str) -> None:
+        """Open a notebook alone on the page and wait until its kernel is there."""
+        page.goto(f"{self.url}/doc/tree/{name}.ipynb?token={self.token}&reset")
+        page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+        # The notebook's own indicator reads idle before a kernel exists, and Run All would ask which one to use.
+        idle = "document.querySelector('#jp-main-statusbar')?.textContent.includes('| Idle')"
+        page.wait_for_function(idle, timeout=60_000)
+
+    def run_all(self, page, cells: int) -> None:
+        """Run All, and wait until every code cell has its number."""
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_text("Run All Cells", exact=True).first.click()
+        page.keyboard.press("Control+Home")
+        done = (
+            "n => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')]"
+            ".filter(e => /\\[\\d+\\]/.test(e.textContent)).length >= n"
+        )
+        with contextlib.suppress(Exception):  # cells out of sight are made when they are scrolled to
+            page.wait_for_function(done, arg=cells, timeout=5_000)
+        idle = "document.querySelector('#jp-main-statusbar')?.textContent.includes('| Idle')"
+        page.wait_for_timeout(1_000)
+        page.wait_for_function(idle, timeout=120_000)
+
+    def stop(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.log.close()
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        if "PICTURES" not in os.environ:  # pictures show the store that is there
+            patch.setenv("WORKBENCH_RESULTS", str(tmp_path_factory.mktemp("results")))
+        server = Lab(tmp_path_factory.mktemp("lab"), os.environ.get("PICTURES_BUDGET", "smoke"))
+        yield server
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    if CHROMIUM is None:
+        if os.environ.get("CI"):
+            pytest.fail("no Chromium; .ci/run installs it")
+        pytest.skip("no Chromium on this machine (the package chromium)")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+def _free_port() -> int:
+    with contextlib.closing(socket.socket()) as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])

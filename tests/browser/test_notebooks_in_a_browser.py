@@ -1,0 +1,50 @@
+"""Notebooks as a person meets them: opened in JupyterLab in a browser, run, looked at in light and dark."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+CASES = [("00_tour", "Light"), ("table2_pixels", "Dark")]
+if "PICTURES" in os.environ:
+    CASES = [(name, theme) for name in ("00_tour", "fig4_adding", "table2_pixels") for theme in ("Light", "Dark")]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # playwright's own
+@pytest.mark.parametrize(("name", "theme"), CASES)
+def test_a_notebook_runs_in_the_browser_without_an_error(lab, browser, name, theme, tmp_path):
+    page = browser.new_page(viewport={"width": 1280, "height": 900}, device_scale_factor=1)
+    complaints = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    lab.theme(page, f"JupyterLab {theme}")
+    lab.open(page, name)
+    page.wait_for_function(f"document.body.dataset.jpThemeLight === '{str(theme == 'Light').lower()}'", timeout=20_000)
+    lab.run_all(page, cells=3)
+    page.wait_for_selector(".js-plotly-plot .main-svg", timeout=120_000)
+    figure = page.locator(".js-plotly-plot").first
+    figure.scroll_into_view_if_needed()
+    page.wait_for_timeout(1_500)
+    errors = page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']")
+    assert errors.count() == 0, errors.first.inner_text()
+    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count() == 0
+    assert not complaints
+    box, output = figure.bounding_box(), page.locator(".jp-OutputArea-output").first.bounding_box()
+    assert box["width"] > 0.7 * output["width"], "a figure fills the width it is given"
+    background = figure.locator(".main-svg").first.evaluate("e => getComputedStyle(e).backgroundColor")
+    assert background == "rgba(0, 0, 0, 0)", "a figure takes the theme's background"
+    folder = Path(os.environ.get("PICTURES", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=folder / f"{name}_{theme.lower()}.png")
+    page.evaluate("window.onbeforeunload = null")
+    page.close()
+
+
+def test_the_server_answers_nobody_without_its_token(lab):
+    import urllib.error
+    import urllib.request
+
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"{lab.url}/api/contents")
+    assert refused.value.code == 403
+    refused.value.close()
