@@ -200,10 +200,10 @@ def bench(
 ) -> None:
     """Time our layers beside torch.nn.LSTM and the floor, in turns within one run."""
     from . import bench as timing
-    from .study import check_device
+    from .study import check_count, check_device
 
     device = check_device(device)
-    counts = [_threads(count) for count in threads or [1]]
+    counts = [check_count("threads", count) for count in threads or [1]]
     rows = timing.layers(shapes or list(timing.SHAPES), threads=counts, device=device)
     if step:
         rows += timing.training_step(threads=counts, device=device)

@@ -32,7 +32,8 @@ BASELINE = 1 / 6  # the MSE of always answering 1 on the adding problem
 
 def blank(x: str, y: str, title: str = "") -> go.Figure:
     """An empty figure in the house style with labelled axes."""
-    axis = {"gridcolor": GRID, "zerolinecolor": GRID, "linecolor": GRID, "showline": True, "ticks": "outside", "tickcolor": GRID}
+    lines = {"gridcolor": GRID, "zerolinecolor": GRID, "linecolor": GRID, "tickcolor": GRID}
+    axis = {**lines, "showline": True, "ticks": "outside"}
     figure = go.Figure()
     figure.update_layout(
         title={"text": title, "x": 0, "xref": "paper"},
