@@ -22,7 +22,11 @@ SMALL = {"model.hidden": 8, "model.depth": 2, "train.evaluate_every": 20, "train
 
 def command(changes, *extra):
     pairs = [part for key, value in changes.items() for part in ("--set", f"{key}={value}")]
-    return [sys.executable, "-m", "workbench", "run", NAME, *pairs, *extra]
+    code = (
+        "import sys; from workbench import study; from workbench.__main__ import main; "
+        "study.FIRST_CHECKPOINT = study.CHECKPOINT_EVERY = 0.3; sys.exit(main(sys.argv[1:]))"
+    )
+    return [sys.executable, "-c", code, "run", NAME, *pairs, *extra]
 
 
 def test_a_finished_run_is_not_trained_again(store):
@@ -67,7 +71,7 @@ def test_a_stopped_run_ends_as_an_uninterrupted_one(tmp_path, monkeypatch):
     assert [pure(e) for e in keep] == [pure(e) for e in whole.events]
 
 
-LONG = {**SMALL, "train.steps": 2000, "train.evaluate_every": 1000}
+LONG = {**SMALL, "train.steps": 600, "train.evaluate_every": 200}
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +150,7 @@ def test_without_data_their_substitute_is_taken_and_named(monkeypatch, store, ca
 
     monkeypatch.setattr(download, "locate", missing)
     assert study.substitute(["seqmnist_plain6", "adding_indrnn_T100"]) == [NAME, "adding_indrnn_T100"]
-    assert "seqmnist_plain6: mnist cannot be had here; seqdigits_plain6 takes its place" in capsys.readouterr().err
+    assert "seqmnist_plain6: mnist cannot be had here; seqdigits_plain6 takes its place" in capsys.readouterr().out
     with pytest.raises(MissingData):
         wb.run("seqmnist_plain6", "smoke")
 

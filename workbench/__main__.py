@@ -130,9 +130,8 @@ def reproduce(
     if budget == "smoke":
         print("The smoke budget shows that everything runs; its nets are too small to compare with the paper.")
         return
-    shown = dict.fromkeys(
-        name for name, *_ in batch.plan(chosen, budget, seeds, notebook.given(values or []), device)[1]
-    )
+    runs = batch.plan(chosen, budget, seeds, notebook.given(values or []), device, say=lambda _: None)[1]
+    shown = dict.fromkeys(name for name, *_ in runs)
     print(compare.render(compare.results_table(list(shown)), "text"), end="")
 
 

@@ -53,7 +53,7 @@ def reproduce(
     Raises RunError if anything failed (the rest is done all the same) and Stopped on Ctrl-C, SIGTERM or time limit.
     """
     check_time_limit(time_limit)
-    books, runs = plan(targets, budget, seeds, values or {}, device)
+    books, runs = plan(targets, budget, seeds, values or {}, device, say)
     pool = Pool(_cores() if workers is None else check_count("workers", workers), time_limit, say)
     todo = [run for run in runs if not recorded(*run)]
     say(f"{len(runs)} runs, {len(runs) - len(todo)} of them recorded; {len(books)} notebooks; {pool.workers} at a time")
@@ -64,7 +64,7 @@ def reproduce(
             say(f"{path.stem}: unchanged")
     pool.run([_notebook_job(path, book) for path, book in stale])
     for path, book in stale:
-        if output_of(path, book).exists():
+        if path.stem not in pool.failed:
             _write_manifest(path, book)
     from .compare import write_tables
 
@@ -75,7 +75,12 @@ def reproduce(
 
 
 def plan(
-    targets: Sequence[str], budget: str, seeds: int | None, values: Mapping[str, Any], device: str
+    targets: Sequence[str],
+    budget: str,
+    seeds: int | None,
+    values: Mapping[str, Any],
+    device: str,
+    say: Callable[[str], None] = print,
 ) -> tuple[list[tuple[Path, dict[str, Any]]], list[tuple[str, str, int]]]:
     """The notebooks with their checked parameters, and the runs of all targets, each once."""
     books, runs = [], []
@@ -96,7 +101,7 @@ def plan(
         known = notebook.parameters(path)
         given = {"budget": budget, "device": device, **({"seeds": seeds} if seeds is not None else {})}
         given = {name: value for name, value in given.items() if name in known} | dict(values)
-        book = notebook.check(path, given)
+        book = notebook.at_hand(notebook.check(path, given), say)
         books.append((path, book))
         runs += notebook.planned(book)
     return books, list(dict.fromkeys(runs))

@@ -10,7 +10,7 @@ import ast
 import difflib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,16 +103,21 @@ def check(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: p.check(given.get(name, p.default)) for name, p in known.items()}
 
 
+def at_hand(values: Mapping[str, Any], say: Callable[[str], None] = print) -> dict[str, Any]:
+    """The parameters with every experiment whose data cannot be had replaced by its substitute; `say` is told."""
+    lists = {n: study.substitute(values[n], say) for n in ("experiments", "baselines") if n in values}
+    return {**values, **lists}
+
+
 def planned(values: Mapping[str, Any]) -> list[tuple[str, str, int]]:
     """The runs a notebook shows under its parameters: (experiment, budget, seed).
 
     By convention `experiments` run with `seeds` seeds and `baselines` with one.
     """
     runs = []
-    for name in study.substitute(values.get("experiments", [])):
+    for name in values.get("experiments", []):
         runs += [(name, values["budget"], seed) for seed in range(values["seeds"])]
-    runs += [(name, values["budget"], 0) for name in study.substitute(values.get("baselines", []))]
-    return runs
+    return runs + [(name, values["budget"], 0) for name in values.get("baselines", [])]
 
 
 class Study:
@@ -133,7 +138,7 @@ class Study:
             ]
             given |= {n: scope[n] for n in strangers}
         self.name = name
-        self.values = check(self.path, given)
+        self.values = at_hand(check(self.path, given))
         self.budget: str = self.values.get("budget", "quick")
         self._records: list[Record] | None = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from tqdm import tqdm
 
@@ -12,7 +12,7 @@ PLAIN_EVERY = 15.0  # seconds between plain lines
 
 
 class Progress:
-    """Step, loss, steps per second, time left, on stderr."""
+    """Step, loss, steps per second, time left."""
 
     def __init__(self, label: str, step: int, *, shown: bool = True):
         self.label, self.first, self.began = label, step, time.monotonic()
@@ -29,7 +29,7 @@ class Progress:
             self.bar.update(1)
         elif self.shown and time.monotonic() - self.last > PLAIN_EVERY:
             self.last, self.wrote = time.monotonic(), True
-            print(self.line(step, target, loss), file=sys.stderr, flush=True)
+            print(self.line(step, target, loss), file=_out(), flush=True)
 
     def line(self, step: int, target: int | None, loss: float) -> str:
         rate = (step - self.first) / max(time.monotonic() - self.began, 1e-9)
@@ -42,7 +42,12 @@ class Progress:
             self.bar.close()
         elif self.wrote:
             took = _clock(time.monotonic() - self.began)
-            print(f"{self.label}: {word} after {took}", file=sys.stderr, flush=True)
+            print(f"{self.label}: {word} after {took}", file=_out(), flush=True)
+
+
+def _out() -> TextIO:
+    """stderr, but stdout in a notebook, which shows stderr as a warning."""
+    return sys.stdout if "ipykernel" in sys.modules else sys.stderr
 
 
 def _clock(seconds: float) -> str:

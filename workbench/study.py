@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -117,16 +116,16 @@ def resolve(
     return name, config, until
 
 
-def substitute(experiments: list[str]) -> list[str]:
+def substitute(experiments: list[str], say: Callable[[str], None] = print) -> list[str]:
     """The same experiments where their data are at hand or can be fetched; else their substitutes on embedded data.
 
-    Says on stderr what it replaced. A data set that is there but altered is an error, not a reason to substitute.
+    `say` is told what was replaced. A data set that is there but altered is an error, not a reason to substitute.
     """
     chosen = []
     for name in experiments:
         known = paper.experiment(name)
         if known.data is not None and known.substitute is not None and not download.obtainable(known.data):
-            print(f"{name}: {known.data} cannot be had here; {known.substitute} takes its place", file=sys.stderr)
+            say(f"{name}: {known.data} cannot be had here; {known.substitute} takes its place")
             name = known.substitute
         chosen.append(name)
     return chosen
