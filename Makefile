@@ -27,7 +27,7 @@ lab: $(READY) ## JupyterLab on the notebooks, opening the tour
 	@$(BIN)/python -m workbench lab --port $(PORT)
 
 test: $(READY) ## all tests, every notebook at the smoke budget among them
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 check: $(READY) ## format, lint, types, stripped notebooks
 	@$(BIN)/ruff format --check .

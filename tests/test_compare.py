@@ -39,6 +39,12 @@ def test_verdicts_follow_the_rule(expected, claim, ours, decided, nearness, begu
     assert verdict(claim, ours, decided, nearness, begun) == expected
 
 
+def test_an_interval_that_cannot_tell_two_rows_apart_decides_nothing():
+    assert verdict(CLAIM, NARROW, True, None, True, gap=0.37) == "reproduced"
+    assert verdict(CLAIM, NARROW, True, None, True, gap=0.1) == "inconclusive"
+    assert compare._gap(paper.experiment("seqmnist_plain6"), CLAIM) == pytest.approx(0.37)
+
+
 def test_every_claim_has_a_row_and_no_verdict_is_empty(store):
     table = wb.results_table()
     wanted = sum(max(len(e.claims), 1) for e in paper.EXPERIMENTS.values())

@@ -1,6 +1,7 @@
 """Ours beside theirs: records and claims in, rows with a verdict out. Nothing here is typed in; verdicts are computed.
 
-`reproduced`      at the schedule's end, 3 seeds or more, interval narrow enough, and it contains or betters the claim
+`reproduced`      at the schedule's end, 3 seeds or more, the interval contains or betters the claim and its half-width
+                  is at most half the distance to the nearest other published number of the task
 `not reproduced`  the same, but worse than the claim
 `on course`       not at the end yet, but the learning curve lies on the official one at equal steps
 `inconclusive`    recorded, but not enough to say
@@ -235,13 +236,15 @@ def _row(known: Experiment, claim: Claim, measured: list[Record]) -> dict[str, A
         "protocol": PROTOCOLS[known.config.train.bn_statistics]
         if known.config.model.norm != "none"
         else "best validation weights",
-        "verdict": verdict(claim, ours, decided, nearness, bool(measured)),
+        "verdict": verdict(claim, ours, decided, nearness, bool(measured), _gap(known, claim)),
         "parity": nearness,
         "note": "" if measured else f"workbench run {known.id} --budget quick",
     }
 
 
-def verdict(claim: Claim, ours: Estimate | None, decided: bool, nearness: float | None, begun: bool) -> str:
+def verdict(
+    claim: Claim, ours: Estimate | None, decided: bool, nearness: float | None, begun: bool, gap: float = math.inf
+) -> str:
     """The word for a row; see the top of this file. Lower is better in every metric here."""
     if math.isnan(claim.value):
         return "no claim" if begun else "not run"
@@ -249,11 +252,26 @@ def verdict(claim: Claim, ours: Estimate | None, decided: bool, nearness: float 
         return "reference" if not claim.ours else "not run"
     if not claim.ours:
         return "reference"
-    if decided and ours is not None and ours.n >= 3 and ours.low is not None:
-        return "reproduced" if ours.low <= claim.value else "not reproduced"
+    if decided and ours is not None and ours.n >= 3 and ours.low is not None and ours.high is not None:
+        if ours.low > claim.value:
+            return "not reproduced"
+        if (ours.high - ours.low) / 2 <= gap / 2:
+            return "reproduced"
     if nearness is not None and nearness <= TOLERANCE:
         return "on course"
     return "inconclusive"
+
+
+def _gap(known: Experiment, claim: Claim) -> float:
+    """How far the nearest other published number of the same task and metric is: what an interval must tell apart."""
+    others = [
+        c.value
+        for e in paper.EXPERIMENTS.values()
+        if e.config.task == known.config.task
+        for c in e.claims
+        if c.metric == claim.metric and c.log == claim.log and c.value != claim.value
+    ]
+    return min((abs(value - claim.value) for value in others), default=math.inf)
 
 
 def _metric(known: Experiment) -> str:

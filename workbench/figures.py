@@ -87,7 +87,7 @@ def adding(records: Sequence[Record]) -> go.Figure:
         y=BASELINE, line={"color": INK, "dash": "dash", "width": 1}, annotation_text="always answer 1: 1/6"
     )
     figure.update_xaxes(range=[0, end * 1.02])
-    figure.update_yaxes(rangemode="tozero", range=[0, 0.35])
+    figure.update_yaxes(rangemode="tozero", range=[0, 0.25])
     return figure
 
 

@@ -1,0 +1,60 @@
+"""Copy this store's records and executed notebooks into results/published, to be committed.
+
+Every record is verified first. A finished run goes without its checkpoint, an unfinished one with its newest if that is
+under 4 MB, so that anyone can continue it. Smoke records stay at home, but for one of each kind of net, which
+`workbench tables --verify` computes again.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+from workbench import places, store
+from workbench.record import Record
+
+LARGEST = 4_000_000  # bytes of a checkpoint that is committed
+
+
+def publish(record: Record, folder: Path) -> None:
+    """Replace the published copy of a record by this one."""
+    target = folder / record.id
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    for name in ("spec.json", "chance.json", "events.jsonl", "result.json"):
+        if (record.run.path / name).exists():
+            shutil.copyfile(record.run.path / name, target / name)
+    if record.run.result() is None:
+        for path in record.run.checkpoints()[:1]:
+            if path.stat().st_size <= LARGEST:
+                shutil.copyfile(path, target / path.name)
+
+
+def main() -> None:
+    folder = places.published() / "runs"
+    complaints = 0
+    for run in store.find(places.runs()):
+        record = Record(run)
+        record.verify()
+        if record.smoke and not record.experiment.startswith("seqdigits"):
+            continue
+        if record.experiment.endswith("*") or record.experiment == "custom" or not record.budgets:
+            continue
+        published = Record(store.Run(folder / record.id))
+        if (published.run.path / "spec.json").exists() and published.step > record.step:
+            print(f"{record.experiment} seed {record.seed}: the published one is further", file=sys.stderr)
+            complaints += 1
+            continue
+        publish(record, folder)
+        print(f"{record.experiment} seed {record.seed}: step {record.step:,}")
+    books = places.published() / "notebooks"
+    books.mkdir(parents=True, exist_ok=True)
+    for path in sorted((places.results() / "notebooks").glob("*_quick.ipynb")):
+        shutil.copyfile(path, books / path.name)
+        print(path.name)
+    sys.exit(1 if complaints else 0)
+
+
+if __name__ == "__main__":
+    main()
