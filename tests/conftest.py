@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from workbench import places
+
 torch.set_num_threads(1)  # as runs do: tests of small nets wait for each other's threads otherwise
 
 
@@ -19,7 +21,8 @@ def rng() -> torch.Generator:
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A results folder of the test's own."""
+    """A results folder of the test's own, and no published records beside it."""
+    monkeypatch.setattr(places, "published", lambda: tmp_path / "published")
     monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path / "results"))
     return tmp_path / "results"
 

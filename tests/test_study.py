@@ -100,6 +100,36 @@ def test_a_run_that_is_interrupted_resumes_bit_by_bit(store, uninterrupted, kind
     assert pure(resumed.run.result()) == uninterrupted
 
 
+def test_stopping_during_an_evaluation_loses_nothing_and_does_it_again(tmp_path, monkeypatch):
+    """Scoring MNIST takes a minute; a stop must not wait for it, and the row must come out the same afterwards."""
+    from workbench.train import Trainer
+
+    monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path / "whole"))
+    whole = wb.run(NAME, "paper", changes=SMALL, progress=False)
+    monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path / "cut"))
+    watched, asked = Trainer._watched, []
+
+    def stop_at(count):
+        def once(self, batches):
+            for batch in batches:
+                asked.append(self.step)
+                if len(asked) == count:
+                    self.interrupted = lambda: True
+                yield from watched(self, [batch])
+
+        return once
+
+    for count in (2, 1):  # in the first evaluation, and at once when it is done again
+        asked.clear()
+        monkeypatch.setattr(Trainer, "_watched", stop_at(count))
+        with pytest.raises(Stopped, match="at step 20; the same command continues"):
+            wb.run(NAME, "paper", changes=SMALL, progress=False)
+    monkeypatch.setattr(Trainer, "_watched", watched)
+    cut = wb.run(NAME, "paper", changes=SMALL, progress=False)
+    assert pure(cut.run.result()) == pure(whole.run.result())
+    assert [pure(e) for e in cut.events] == [pure(e) for e in whole.events]
+
+
 def test_a_run_that_another_process_trains_is_left_alone(store):
     from workbench.lease import Lease
 

@@ -162,21 +162,28 @@ class _Fit:
 
     def go(self, until: int | None, time_limit: float | None, stop: threading.Event) -> None:
         """Train to `until` or the schedule's end, then score; Stopped on request or at the time limit."""
-        trainer, deadline = self.trainer, math.inf if time_limit is None else time.monotonic() + time_limit
+        deadline = math.inf if time_limit is None else time.monotonic() + time_limit
+        self.trainer.interrupted = lambda: stop.is_set() or time.monotonic() > deadline
+        try:
+            self._train(until)
+        except Diverged:
+            self._finish("diverged")
+        except Stopped:
+            self._save()
+            self.progress.close("stopped")
+            why = "on request" if stop.is_set() else "at the time limit"
+            at = f"{self.progress.label}: stopped {why} at step {self.trainer.step}"
+            raise Stopped(f"{at}; the same command continues") from None
+
+    def _train(self, until: int | None) -> None:
+        trainer = self.trainer
         target = until if until is not None else trainer.config.train.steps
+        if trainer.due:  # stopped during that evaluation
+            self._record_evaluation()
         while not trainer.ended and (until is None or trainer.step < until):
-            if stop.is_set() or time.monotonic() > deadline:
-                self._save()
-                self.progress.close("stopped")
-                why = "on request" if stop.is_set() else "at the time limit"
-                raise Stopped(
-                    f"{self.progress.label}: stopped {why} at step {trainer.step}; the same command continues"
-                )
-            try:
-                loss = trainer.advance()
-            except Diverged:
-                self._finish("diverged")
-                return
+            if trainer.interrupted():
+                raise Stopped("between two steps")
+            loss = trainer.advance()
             if trainer.due:
                 self._record_evaluation()
             self.progress.show(trainer.step, target, loss)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import math
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -17,9 +18,10 @@ from torch import Tensor, nn
 from . import evaluate, recurrence, tasks
 from .chance import check_seed, generator
 from .config import Config, Train
-from .errors import DataError, RunError, StoreError
+from .errors import DataError, RunError, Stopped, StoreError
 from .models.build import build, clamp_, misfit, recurrent_weights, set_backend, set_generator
 from .models.layer import BatchNorm, Linear
+from .tasks.contract import Batch, Split
 
 EVALUATION_BATCH = 250  # divides MNIST's 10,000 and the adding problem's 1,000 and 2,000
 CLEAN_BATCHES = 50  # for clean batch norm statistics; 94 in the official code, on validation images
@@ -28,6 +30,10 @@ GIVE_UP = 3  # non-finite steps in a row
 
 class Diverged(RunError):
     """Loss or gradient was not finite three steps in a row."""
+
+
+class Interrupted(Stopped):
+    """Asked to stop in the middle of an evaluation, which will be done again."""
 
 
 class Schedule:
@@ -90,7 +96,8 @@ class Trainer:
         self.schedule = Schedule(config.train)
         self.weights = [p for p in self.net.parameters() if p.requires_grad]
         self.statistics = list(self.net.buffers())
-        self.step, self.bad_steps = 0, 0
+        self.step, self.evaluated, self.bad_steps = 0, 0, 0
+        self.interrupted: Callable[[], bool] = lambda: False  # asked between the batches of an evaluation
         self.best: dict[str, Any] | None = None
         self._clear_sums()
 
@@ -141,8 +148,8 @@ class Trainer:
 
     @property
     def due(self) -> bool:
-        """Whether an evaluation follows this step."""
-        return self.step % self.config.train.evaluate_every == 0
+        """Whether an evaluation follows this step and is not done yet."""
+        return self.step % self.config.train.evaluate_every == 0 and self.step > self.evaluated
 
     def evaluation(self) -> dict[str, Any]:
         """Score the validation split, apply the patience rule, return a row of the curve.
@@ -151,10 +158,10 @@ class Trainer:
         that choose; `valid_batch`: those of the batch at hand, at the training batch size, as the official log has.
         """
         lr, spec, train = self.schedule.lr, self.task.spec, self._mean()
-        valid = evaluate.score(self.net, self.task.examples("valid", EVALUATION_BATCH), spec.target)
+        valid = evaluate.score(self.net, self._examples("valid"), spec.target)
         row: dict[str, Any] = {"step": self.step, "lr": lr, "train": train, "valid": valid}
         if self._has_norm:
-            batches = self.task.examples("valid", self.config.train.batch)
+            batches = self._examples("valid", self.config.train.batch)
             row["valid_batch"] = evaluate.score(self.net, batches, spec.target, batch_statistics=True)
         outcome = self.schedule.evaluation(1 - valid["accuracy"] if spec.target == "class" else valid["mse"], self.step)
         if outcome == "best":
@@ -162,6 +169,7 @@ class Trainer:
         elif outcome == "restore" and self.best is not None:
             self.net.load_state_dict(self.best["net"])
             self.optimizer.load_state_dict(copy.deepcopy(self.best["optimizer"]))
+        self.evaluated = self.step
         row["outcome"] = outcome
         row["u"] = {name: u.cpu() for name, u in recurrent_weights(self.net).items()}
         self._set_lr()
@@ -178,8 +186,8 @@ class Trainer:
         net = self.best_net()
         spec = self.task.spec
         return {
-            "test": evaluate.score(net, self.task.examples("test", EVALUATION_BATCH), spec.target),
-            "valid": evaluate.score(net, self.task.examples("valid", EVALUATION_BATCH), spec.target),
+            "test": evaluate.score(net, self._examples("test"), spec.target),
+            "valid": evaluate.score(net, self._examples("valid"), spec.target),
             "best_step": self.schedule.best_step if self.best is not None else self.step,
             "weights_sha256": weights_sha256(self.net),
         }
@@ -193,9 +201,9 @@ class Trainer:
             net.load_state_dict(self.best["net"])
         protocol = self.config.train.bn_statistics
         if protocol == "clean":
-            evaluate.reestimate_(net, (self.task.clean(i) for i in range(CLEAN_BATCHES)))
+            evaluate.reestimate_(net, self._watched(self.task.clean(i) for i in range(CLEAN_BATCHES)))
         elif protocol == "validation":
-            evaluate.reestimate_(net, self.task.examples("valid", self.config.train.batch), momentum=0.1)
+            evaluate.reestimate_(net, self._examples("valid", self.config.train.batch), momentum=0.1)
         return net
 
     # --- state ---
@@ -206,6 +214,7 @@ class Trainer:
             **self._snapshot(),
             "schedule": self.schedule.state(),
             "step": self.step,
+            "evaluated": self.evaluated,
             "bad_steps": self.bad_steps,
             "sums": (self._loss_sum, self._right, self._seen, self._steps),
             "best": self.best,
@@ -220,7 +229,8 @@ class Trainer:
             self.net.load_state_dict(state["net"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.schedule.load(state["schedule"])
-            self.step, self.bad_steps, self.best = state["step"], state["bad_steps"], state["best"]
+            self.step, self.evaluated, self.best = state["step"], state["evaluated"], state["best"]
+            self.bad_steps = state["bad_steps"]
             self._loss_sum, self._right, self._seen, self._steps = state["sums"]
         except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
             raise StoreError(f"checkpoint: not the state of such a run: {type(error).__name__}: {error}") from None
@@ -233,6 +243,16 @@ class Trainer:
         }
 
     # --- small parts ---
+
+    def _examples(self, split: Split, size: int = EVALUATION_BATCH) -> Iterator[Batch]:
+        return self._watched(self.task.examples(split, size))
+
+    def _watched(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """The batches, unless somebody asks to stop: evaluations can take a minute, leaving must not."""
+        for batch in batches:
+            if self.interrupted():
+                raise Interrupted("stopped during an evaluation")
+            yield batch
 
     @property
     def _has_norm(self) -> bool:

@@ -1,0 +1,56 @@
+"""What the project publishes: every committed record verifies, its nets load, and the README's table is theirs."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from workbench import paper, places, store
+from workbench.record import Record
+
+ROOT = Path(__file__).parent.parent
+RUNS = list(store.find(places.published() / "runs"))
+
+
+@pytest.mark.parametrize("run", RUNS, ids=[run.path.name for run in RUNS])
+def test_a_published_record_verifies(run):
+    record = Record(run)
+    record.verify()
+    assert record.experiment in paper.EXPERIMENTS
+    assert record.config == paper.experiment(record.experiment).at("smoke" if record.smoke else "paper")[0]
+    assert record.budgets
+    assert all(path.stat().st_size < 4_000_000 for path in run.path.iterdir())
+    assert {path.name.split("-")[0] for path in run.path.iterdir()} <= {
+        "ck",
+        "chance.json",
+        "events.jsonl",
+        "result.json",
+        "spec.json",
+    }
+
+
+@pytest.mark.parametrize("name", ["seqdigits_plain6", "seqdigits_lstm", "seqdigits_irnn", "seqdigits_rnn_tanh"])
+def test_one_small_trained_net_of_each_kind_is_shipped(name):
+    record = next(r for r in map(Record, RUNS) if r.experiment == name and not r.smoke)
+    x, y = record.examples(360)
+    right = (record.net()(x).argmax(-1) == y).float().mean().item()
+    assert right == pytest.approx(record.budgets[-1]["test"]["accuracy"], abs=0.01)
+    assert right > 0.5
+
+
+def test_the_table_of_the_readme_is_the_records():
+    done = subprocess.run([sys.executable, "scripts/readme.py", "--check"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_executed_notebooks_hold_no_error_and_no_word_of_the_machine():
+    import json
+
+    books = sorted((places.published() / "notebooks").glob("*.ipynb"))
+    assert {book.stem for book in books} == {"00_tour_quick", "fig4_adding_quick", "table2_pixels_quick"}
+    for book in books:
+        text = book.read_text()
+        assert str(Path.home()) not in text
+        outputs = [o for c in json.loads(text)["cells"] for o in c.get("outputs", [])]
+        assert not [o for o in outputs if o["output_type"] == "error" or o.get("name") == "stderr"]
