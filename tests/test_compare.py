@@ -85,6 +85,18 @@ def test_the_published_curves_are_found_for_every_adding_run():
             assert len(compare.published_curve(name)) > 20, name
 
 
+def test_seeds_are_averaged_at_one_step_only(store):
+    """A seed that went further must not be mixed with what the others scored earlier."""
+    known = paper.experiment("seqdigits_lstm")
+    for seed, until in ((0, 200), (1, 100), (2, 200)):
+        wb.run(known.id, "quick", seed, until=until, progress=False)
+    row = wb.results_table([known.id]).iloc[0]
+    ends = [r for r in compare.records() if r.step == 200]
+    assert (row["step"], row["n"]) == (200, 2)
+    expected = sum(100 * (1 - r.budgets[-1]["test"]["accuracy"]) for r in ends) / 2
+    assert row["ours"] == pytest.approx(expected)
+
+
 def test_steps_to_a_threshold_are_read_off_the_curve():
     import pandas as pd
 

@@ -85,13 +85,14 @@ def results_table(experiments: Sequence[str] | None = None) -> pd.DataFrame:
     return pd.DataFrame(rows(experiments), columns=COLUMNS)
 
 
-def measure(record: Record, metric: str) -> float | None:
-    """A metric of the paper for one record, or None while the run has not come that far."""
+def measure(record: Record, metric: str, step: int | None = None) -> float | None:
+    """A metric of the paper for one record, scored at a step (None: the newest), or None if it was not scored there."""
     if metric == "steps to MSE < 0.01":
         curve = record.curve
         below = list(curve.loc[curve["valid_mse"] < 0.01, "step"]) if len(curve) else []
         return float(below[0]) if below else None
-    test = record.budgets[-1].get("test", {}) if record.budgets else {}
+    scored = [e for e in record.budgets if step is None or e["step"] == step]
+    test = scored[-1].get("test", {}) if scored else {}
     if metric == "test error %" and "accuracy" in test:
         return 100 * (1 - float(test["accuracy"]))
     if metric == "test MSE" and "mse" in test:
@@ -212,10 +213,10 @@ def verify() -> list[str]:
 
 
 def _row(known: Experiment, claim: Claim, measured: list[Record]) -> dict[str, Any]:
-    values = {r.seed: v for r in measured if (v := measure(r, claim.metric)) is not None}
+    newest = max((r.budgets[-1] for r in measured), key=lambda e: int(e["step"]), default=None)
+    step = newest["step"] if newest else None  # seeds are averaged at one step, the furthest that is scored
+    values = {r.seed: v for r in measured if (v := measure(r, claim.metric, step)) is not None}
     ours = estimate(list(values.values())) if values else None
-    furthest = max(measured, key=lambda r: r.step, default=None)
-    newest = furthest.budgets[-1] if furthest else None
     nearness = parity_of(measured) if known.curve and claim.metric == "test error %" else None
     reaches_end = bool(measured) and all(r.run.result() is not None for r in measured)
     decided = reaches_end or (claim.metric.startswith("steps to") and len(values) == len(measured) > 0)
@@ -229,8 +230,8 @@ def _row(known: Experiment, claim: Claim, measured: list[Record]) -> dict[str, A
         "high": ours.high if ours else None,
         "paper": None if math.isnan(claim.value) else claim.value,
         "source": claim.source,
-        "budget": ("paper" if reaches_end else "quick" if furthest else None),
-        "step": furthest.step if furthest else None,
+        "budget": ("paper" if reaches_end else "quick" if newest else None),
+        "step": step,
         "steps": known.config.train.steps or _official_steps(known),
         "device": newest["provenance"]["device"] if newest else None,
         "protocol": PROTOCOLS[known.config.train.bn_statistics]
