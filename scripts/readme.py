@@ -15,10 +15,10 @@ def table() -> str:
     """The markdown table of every claim that has a record."""
     with tempfile.TemporaryDirectory() as empty:  # none of this machine's own runs
         os.environ["WORKBENCH_RESULTS"] = empty
-        from workbench import compare
+        from workbench import compare, tables
 
         found = compare.results_table()
-        return compare.render(found[found["step"].notna()], "markdown")
+        return tables.render(found[found["step"].notna()], "markdown")
 
 
 def main() -> None:

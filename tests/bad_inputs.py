@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 import workbench as wb
-from workbench import adopt, analysis, batch, compare, evaluate, execute, notebook, paper, places, store, tasks
+from workbench import adopt, analysis, batch, evaluate, execute, notebook, paper, places, store, tables, tasks
 from workbench.chance import check_seed
 from workbench.config import Config, Model
 from workbench.tasks import download, pixels
@@ -382,7 +382,7 @@ PARAMETERS = [
         ("a config with a key that is no text", lambda _: Config.parse({1: 2}), ("config: ", "strings")),
         ("a config made with a wrong task", lambda _: wb.Config(task=3), ("task: 3", "dictionary")),
         ("a table of an unknown experiment", lambda _: wb.results_table(["nope"]), ("experiment: 'nope'", "choose one of")),
-        ("a table in an unknown format", lambda _: compare.render(None, "xml"), ("format: 'xml'", "csv, html, json")),
+        ("a table in an unknown format", lambda _: tables.render(None, "xml"), ("format: 'xml'", "csv, html, json")),
         ("a run id that climbs", lambda here: store.open_run(here, "../../etc"), ("run: '../../etc'", "16 hex digits")),
         ("a run id with a NUL", lambda here: store.open_run(here, "abc\0"), ("run: 'abc\\x00'", "16 hex digits")),
         ("a run id of 300 characters", lambda here: store.open_run(here, "a" * 300), ("run: 'aaa", "16 hex digits")),
@@ -624,7 +624,7 @@ def bundle(here: Path) -> object:
 
 def verify_all(_: Path) -> None:
     """`tables --verify`: the first complaint, as the error it would be."""
-    for line in compare.verify():
+    for line in adopt.verify():
         raise store.StoreError(line)
 
 

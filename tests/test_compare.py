@@ -6,7 +6,7 @@ import math
 import pytest
 
 import workbench as wb
-from workbench import compare, paper
+from workbench import compare, curves, paper, tables
 from workbench.compare import Estimate, estimate, verdict
 from workbench.paper import Claim
 
@@ -65,7 +65,7 @@ def test_smoke_runs_never_reach_the_table(store):
 
 
 def test_parity_is_zero_for_the_official_log_itself(monkeypatch):
-    official = compare.official_curve("seqmnist_plain6")
+    official = curves.official_curve("seqmnist_plain6")
     assert official.loc[official["step"] == 1700, "train_accuracy"].item() == pytest.approx(0.603382)
     assert official.loc[official["step"] == 1700, "valid_batch_accuracy"].item() == pytest.approx(0.787899)
 
@@ -73,16 +73,31 @@ def test_parity_is_zero_for_the_official_log_itself(monkeypatch):
         experiment = "seqmnist_plain6"
         curve = official
 
-    assert compare.parity(Same())[["train_accuracy", "valid_batch_accuracy"]].abs().to_numpy().max() == 0
+    assert curves.parity(Same())[["train_accuracy", "valid_batch_accuracy"]].abs().to_numpy().max() == 0
     shifted = official.assign(train_accuracy=official["train_accuracy"] + 0.02)
     Same.curve = shifted
-    assert compare.parity(Same())["train_accuracy"].to_numpy() == pytest.approx(0.02)
+    assert curves.parity(Same())["train_accuracy"].to_numpy() == pytest.approx(0.02)
+
+
+def test_the_parity_table_has_each_seed_and_their_mean():
+    official = curves.official_curve("seqmnist_plain6")
+
+    class Run:
+        experiment = "seqmnist_plain6"
+
+        def __init__(self, seed, shift):
+            self.seed, self.curve = seed, official[:1].assign(train_accuracy=official["train_accuracy"] + shift)
+
+    table = curves.parity_table([Run(0, 0.01), Run(1, 0.03)])
+    train = table[table["accuracy"] == "train"].set_index("seed")["difference, points"]
+    assert train.to_dict() == {"0": 1.0, "1": 3.0, "mean": 2.0}
+    assert len(curves.parity_table([])) == 0
 
 
 def test_the_published_curves_are_found_for_every_adding_run():
     for name in paper.EXPERIMENTS:
         if name.startswith("adding"):
-            assert len(compare.published_curve(name)) > 20, name
+            assert len(curves.published_curve(name)) > 20, name
 
 
 def test_seeds_are_averaged_at_one_step_only(store):
@@ -110,7 +125,7 @@ def test_steps_to_a_threshold_are_read_off_the_curve():
 
 @pytest.mark.parametrize("format_", ["text", "csv", "latex", "html", "json", "markdown"])
 def test_every_format_holds_every_experiment(store, format_):
-    text = compare.render(wb.results_table(["adding_indrnn_T100", "seqmnist_plain6"]), format_)
+    text = tables.render(wb.results_table(["adding_indrnn_T100", "seqmnist_plain6"]), format_)
     assert text.count("adding") >= 1
     if format_ == "json":
         rows = json.loads(text)
@@ -121,4 +136,4 @@ def test_every_format_holds_every_experiment(store, format_):
 
 def test_cells_that_a_spreadsheet_would_run_are_quoted():
     table = wb.results_table(["adding_indrnn_T100"]).assign(note="=cmd()")
-    assert "'=cmd()" in compare.render(table, "csv")
+    assert "'=cmd()" in tables.render(table, "csv")

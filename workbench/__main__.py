@@ -114,7 +114,9 @@ def reproduce(
     time_limit: LimitOption = None,
 ) -> None:
     """Train what the notebooks show, execute them through papermill, write the tables. Resumes; repeats nothing."""
-    from . import batch, compare, notebook
+    from . import batch, notebook
+    from .compare import results_table
+    from .tables import render
 
     chosen = targets or list(batch.DEFAULT_STUDY)
     batch.reproduce(
@@ -132,7 +134,7 @@ def reproduce(
         return
     runs = batch.plan(chosen, budget, seeds, notebook.given(values or []), device, say=lambda _: None)[1]
     shown = dict.fromkeys(name for name, *_ in runs)
-    print(compare.render(compare.results_table(list(shown)), "text"), end="")
+    print(render(results_table(list(shown)), "text"), end="")
 
 
 @app.command()
@@ -173,18 +175,20 @@ def tables(
     as_json: Json = False,
 ) -> None:
     """Ours beside the paper's: every claim with our number, interval, step, protocol and a computed verdict."""
-    from . import compare
+    from .compare import results_table
+    from .tables import check_format, render
 
-    compare.check_format(format_)
+    check_format(format_)
     if verify:
         from .adopt import rerun_one
+        from .adopt import verify as verify_records
 
-        complaints = [*compare.verify(), *rerun_one()]
+        complaints = [*verify_records(), *rerun_one()]
         for line in complaints:
             print(line, file=sys.stderr)
         if complaints:
             raise StoreError(f"{len(complaints)} records do not verify")
-    print(compare.render(compare.results_table(), "json" if as_json else format_), end="")
+    print(render(results_table(), "json" if as_json else format_), end="")
 
 
 @app.command()

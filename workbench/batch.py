@@ -66,7 +66,7 @@ def reproduce(
     for path, book in stale:
         if path.stem not in pool.failed:
             _write_manifest(path, book)
-    from .compare import write_tables
+    from .tables import write_tables
 
     folder = write_tables()
     say(f"tables in {folder}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
-from . import compare, paper
+from . import curves, paper
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,7 +72,7 @@ def adding(records: Sequence[Record]) -> go.Figure:
                 hovertemplate=f"{net}, seed {record.seed}: %{{y:.4f}}<extra></extra>",
             )
         if net not in shown and record.experiment in paper.EXPERIMENTS and not record.smoke:
-            official = compare.published_curve(record.experiment)
+            official = curves.published_curve(record.experiment)
             figure.add_scatter(
                 x=official["step"],
                 y=official["mse"],
@@ -114,7 +114,7 @@ def learning(records: Sequence[Record], column: str = "valid_batch_accuracy") ->
             hovertemplate=f"{record.experiment}, seed {record.seed}: %{{y:.2f}} %<extra></extra>",
         )
         if record.experiment in paper.EXPERIMENTS and record.experiment not in seen and not record.smoke:
-            official = compare.official_curve(record.experiment)
+            official = curves.official_curve(record.experiment)
             if column in official:
                 near = official[official["step"] <= max(end * 1.6, 12_000)]
                 figure.add_scatter(

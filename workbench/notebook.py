@@ -172,9 +172,9 @@ class Study:
 
     def parity(self) -> pd.DataFrame:
         """Ours beside the official log at equal steps; empty where there is no log, or at the smoke budget."""
-        from . import compare
+        from .curves import parity_table
 
-        return compare.parity_table([] if self.budget == "smoke" else self.records)
+        return parity_table([] if self.budget == "smoke" else self.records)
 
     @property
     def experiments(self) -> list[str]:
@@ -183,10 +183,11 @@ class Study:
 
     def table(self) -> pd.DataFrame:
         """Ours beside the paper's; at the smoke budget, whose nets are too small to compare, only what was run."""
-        from . import compare
+        from .compare import results_table
+        from .tables import readable
 
         if self.budget != "smoke":
-            return compare.readable(compare.results_table(self.experiments))
+            return readable(results_table(self.experiments))
         return self.runs()
 
     def save(self, figure: go.Figure, name: str) -> go.Figure:

@@ -1,0 +1,94 @@
+"""The table of results as text, CSV, LaTeX, HTML, JSON and markdown, printed or written."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import places
+from .compare import results_table
+from .config import canonical_json
+from .disk import make_folder, publish
+from .errors import ParameterError, choices
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMATS = ("csv", "html", "json", "latex", "markdown", "text")
+
+
+def write_tables(folder: Path | None = None) -> Path:
+    """Write the table as CSV, LaTeX, HTML and JSON into results/tables/ (or another folder); returns the folder."""
+    folder = make_folder(folder or places.results() / "tables")
+    table = results_table()
+    for format_, text in ((f, render(table, f)) for f in ("csv", "latex", "html", "json")):
+        ending = "tex" if format_ == "latex" else format_
+        publish(folder / f"results.{ending}", text.encode(), replace=True)
+    return folder
+
+
+def check_format(format_: str) -> str:
+    """The format, or a ParameterError that offers those there are."""
+    if format_ not in FORMATS:
+        raise ParameterError(f"format: {format_!r} is unknown; choose one of {choices(FORMATS)}")
+    return format_
+
+
+def render(table: pd.DataFrame, format_: str) -> str:
+    """The table in one of FORMATS."""
+    check_format(format_)
+    if format_ == "json":
+        return canonical_json([_plain(row) for row in table.to_dict("records")]) + "\n"
+    if format_ == "csv":
+        guarded = table.map(lambda v: f"'{v}" if isinstance(v, str) and v[:1] in ("=", "+", "-", "@") else v)
+        return str(guarded.to_csv(index=False))
+    shown = readable(table)
+    if format_ == "latex":
+        return str(shown.to_latex(index=False, escape=True))
+    if format_ == "html":
+        return str(shown.to_html(index=False, escape=True, na_rep=""))
+    if format_ == "markdown":
+        lines = ["| " + " | ".join(shown.columns) + " |", "|" + " --- |" * len(shown.columns)]
+        lines += ["| " + " | ".join(str(v).replace("|", "\\|") for v in row) + " |" for row in shown.to_numpy()]
+        return "\n".join(lines) + "\n"
+    return str(shown.to_string(index=False)) + "\n"
+
+
+def _plain(row: dict[Any, Any]) -> dict[str, Any]:
+    """NaN and numpy numbers as JSON has them."""
+    out: dict[str, Any] = {}
+    for key, value in row.items():
+        value = value.item() if isinstance(value, np.generic) else value
+        out[str(key)] = None if isinstance(value, float) and math.isnan(value) else value
+    return out
+
+
+def readable(table: pd.DataFrame) -> pd.DataFrame:
+    """A table's main columns, rounded, for people."""
+    import pandas as pd
+
+    def number(value: object) -> str:
+        return "" if value is None or value != value else f"{value:,.4g}" if isinstance(value, float) else f"{value:,}"
+
+    out = []
+    for row in (_plain(r) for r in table.to_dict("records")):
+        interval = f" [{number(row['low'])}, {number(row['high'])}]" if row["low"] is not None else ""
+        of = f" of {int(row['steps']):,}" if row["steps"] else ""
+        out.append(
+            {
+                "table": row["table"],
+                "experiment": row["experiment"],
+                "metric": row["metric"],
+                "ours (95 %)": number(row["ours"]) + interval,
+                "n": row["n"],
+                "paper": number(row["paper"]),
+                "source": row["source"],
+                "step": f"{int(row['step']):,}{of}" if row["step"] is not None else "",
+                "parity": "" if row["parity"] is None else f"{100 * row['parity']:.1f} points",
+                "verdict": row["verdict"],
+            }
+        )
+    return pd.DataFrame(out)
