@@ -23,6 +23,7 @@ ORDER = [  # each may import what stands in an earlier line, and its own line
     {"figures", "tables"},
     {"notebook", "widgets", "execute"},
     {"batch", "doctor"},
+    {"listing"},
     {"__main__"},
 ]
 # A function may load these late, where a notebook or command asks for what lies downstream.

@@ -10,11 +10,11 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from . import __version__, places
+from . import __version__, listing, places
 from .errors import ParameterError, StoreError, WorkbenchError
 
 app = typer.Typer(
@@ -38,14 +38,14 @@ def list_(
 ) -> None:
     """Every experiment with its claim and what is recorded; or the data sets; or the recorded runs."""
     if what == "experiments":
-        _print_rows(_experiments(), as_json, ("id", "where", "parameters", "claim", "recorded"))
+        listing.show(listing.experiments(), as_json, ("id", "where", "parameters", "claim", "recorded"))
     elif what == "data":
-        _print_rows(_data_sets(), as_json, ("name", "here", "folder", "title"))
+        listing.show(listing.data_sets(), as_json, ("name", "here", "folder", "title"))
     elif what == "runs":
         from .record import list_records
 
         rows = json.loads(list_records().to_json(orient="records"))
-        _print_rows(rows, as_json, ("id", "experiment", "seed", "smoke", "status", "step", "published"))
+        listing.show(rows, as_json, ("id", "experiment", "seed", "smoke", "status", "step", "published"))
     else:
         raise ParameterError(f"list: {what!r} cannot be listed; choose one of data, experiments, runs")
 
@@ -151,7 +151,7 @@ def status(
         rows = json.loads(list_records().to_json(orient="records"))
         if watch and not as_json:
             print("\x1b[2J\x1b[H", end="")
-        _print_rows(rows, as_json, ("id", "experiment", "seed", "smoke", "status", "step", "published"))
+        listing.show(rows, as_json, ("id", "experiment", "seed", "smoke", "status", "step", "published"))
         if not watch:
             return
         time.sleep(2)
@@ -224,7 +224,7 @@ def data(
 
     for name in names or list(download.SETS):
         download.locate(name, fetch=not check)
-    _print_rows(_data_sets(names), as_json, ("name", "here", "folder", "title"))
+    listing.show(listing.data_sets(names), as_json, ("name", "here", "folder", "title"))
 
 
 @app.command()
@@ -253,96 +253,9 @@ def doctor(as_json: Json = False) -> None:
     from .doctor import examine
 
     rows = examine()
-    _print_rows(rows, as_json, ("what", "state", "detail"))
+    listing.show(rows, as_json, ("what", "state", "detail"))
     if any(row["state"] == "broken" for row in rows):
         raise StoreError("doctor: something that is needed is broken; see above")
-
-
-def _experiments() -> list[dict[str, Any]]:
-    from . import paper, tasks
-    from .models.build import build, count
-    from .record import records
-
-    recorded: dict[str, list[dict[str, Any]]] = {}
-    for record in records():
-        if record.status != "damaged":
-            recorded.setdefault(record.experiment, []).append(
-                {
-                    "id": record.id,
-                    "seed": record.seed,
-                    "smoke": record.smoke,
-                    "step": record.step,
-                    "status": record.status,
-                }
-            )
-    rows = []
-    for known in paper.EXPERIMENTS.values():
-        net = build(known.config.model, tasks.spec(known.config.task))
-        rows.append(
-            {
-                "id": known.id,
-                "where": known.where,
-                "title": known.title,
-                "claim": [{"metric": c.metric, "value": c.value, "source": c.source} for c in known.claims],
-                "parameters": count(net),
-                "budgets": {
-                    "smoke": known.at("smoke")[0].train.steps,
-                    "quick": known.quick,
-                    "paper": known.config.train.steps,
-                },
-                "data": known.data,
-                "recorded": recorded.get(known.id, []),
-                "note": known.note,
-            }
-        )
-    return rows
-
-
-def _data_sets(names: list[str] | None = None) -> list[dict[str, Any]]:
-    from .errors import MissingData
-    from .tasks import download
-
-    rows = []
-    for name in names or list(download.SETS):
-        known = download.SETS[name]
-        try:
-            folder: str | None = str(download.locate(name, fetch=False))
-        except MissingData:
-            folder = None
-        rows.append(
-            {
-                "name": name,
-                "here": folder is not None,
-                "folder": folder,
-                "title": known.title,
-                "files": known.files,
-                "url": known.url,
-                "licence": known.licence,
-                "cite": known.cite,
-            }
-        )
-    return rows
-
-
-def _print_rows(rows: list[dict[str, Any]], as_json: bool, columns: tuple[str, ...]) -> None:
-    """JSON, or columns just wide enough."""
-    if as_json:
-        print(json.dumps(rows))
-        return
-    table = [[_cell(row.get(column)) for column in columns] for row in rows]
-    widths = [max(len(line[i]) for line in [list(columns), *table]) for i in range(len(columns))]
-    for line in [list(columns), *table]:
-        print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, list):
-        if value and "metric" in value[0]:
-            return "; ".join(f"{c['metric']} {c['value']:g}" for c in value[:1])
-        return ", ".join(f"seed {r['seed']}{' (smoke)' if r['smoke'] else ''} to {r['step']:,}" for r in value)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "" if value is None else str(value)
 
 
 def _seconds(text: str | None) -> float | None:

@@ -1,0 +1,95 @@
+"""What the command line lists: rows of plain values, shown as columns or as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+
+def experiments() -> list[dict[str, Any]]:
+    """A row an experiment: claim, exact parameter count, budgets, what is recorded."""
+    from . import paper, tasks
+    from .models.build import build, count
+    from .record import records
+
+    recorded: dict[str, list[dict[str, Any]]] = {}
+    for record in records():
+        if record.status != "damaged":
+            recorded.setdefault(record.experiment, []).append(
+                {
+                    "id": record.id,
+                    "seed": record.seed,
+                    "smoke": record.smoke,
+                    "step": record.step,
+                    "status": record.status,
+                }
+            )
+    rows = []
+    for known in paper.EXPERIMENTS.values():
+        net = build(known.config.model, tasks.spec(known.config.task))
+        rows.append(
+            {
+                "id": known.id,
+                "where": known.where,
+                "title": known.title,
+                "claim": [{"metric": c.metric, "value": c.value, "source": c.source} for c in known.claims],
+                "parameters": count(net),
+                "budgets": {
+                    "smoke": known.at("smoke")[0].train.steps,
+                    "quick": known.quick,
+                    "paper": known.config.train.steps,
+                },
+                "data": known.data,
+                "recorded": recorded.get(known.id, []),
+                "note": known.note,
+            }
+        )
+    return rows
+
+
+def data_sets(names: list[str] | None = None) -> list[dict[str, Any]]:
+    """A row a data set: where it is, its files with their hashes, address, licence, citation."""
+    from .errors import MissingData
+    from .tasks import download
+
+    rows = []
+    for name in names or list(download.SETS):
+        known = download.SETS[name]
+        try:
+            folder: str | None = str(download.locate(name, fetch=False))
+        except MissingData:
+            folder = None
+        rows.append(
+            {
+                "name": name,
+                "here": folder is not None,
+                "folder": folder,
+                "title": known.title,
+                "files": known.files,
+                "url": known.url,
+                "licence": known.licence,
+                "cite": known.cite,
+            }
+        )
+    return rows
+
+
+def show(rows: list[dict[str, Any]], as_json: bool, columns: tuple[str, ...]) -> None:
+    """JSON, or columns just wide enough."""
+    if as_json:
+        print(json.dumps(rows))
+        return
+    table = [[_cell(row.get(column)) for column in columns] for row in rows]
+    widths = [max(len(line[i]) for line in [list(columns), *table]) for i in range(len(columns))]
+    for line in [list(columns), *table]:
+        print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, list):
+        if value and "metric" in value[0]:
+            return "; ".join(f"{c['metric']} {c['value']:g}" for c in value[:1])
+        return ", ".join(f"seed {r['seed']}{' (smoke)' if r['smoke'] else ''} to {r['step']:,}" for r in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else str(value)
