@@ -100,6 +100,19 @@ def test_the_published_curves_are_found_for_every_adding_run():
             assert len(curves.published_curve(name)) > 20, name
 
 
+def test_ones_own_records_can_be_shown_alone(store, tmp_path, monkeypatch):
+    """After `reproduce` a reader wants to see what was computed here, not what is published."""
+    from workbench import places
+
+    wb.run("seqdigits_lstm", "quick", until=100, progress=False)
+    (tmp_path / "published").mkdir()
+    (store / "runs").rename(tmp_path / "published" / "runs")
+    monkeypatch.setattr(places, "published", lambda: tmp_path / "published")
+    wb.run("seqdigits_lstm", "quick", 1, until=100, progress=False)
+    assert wb.results_table(["seqdigits_lstm"]).iloc[0]["n"] == 2
+    assert wb.results_table(["seqdigits_lstm"], own=True).iloc[0]["n"] == 1
+
+
 def test_seeds_are_averaged_at_one_step_only(store):
     """A seed that went further must not be mixed with what the others scored earlier."""
     known = paper.experiment("seqdigits_lstm")

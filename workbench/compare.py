@@ -58,10 +58,13 @@ def estimate(values: Sequence[float]) -> Estimate:
     return Estimate(float(data.mean()), len(data), float(low), float(high))
 
 
-def rows(experiments: Sequence[str] | None = None) -> list[dict[str, Any]]:
-    """One row a claim of every experiment (or the named ones), those without a claim one row each."""
+def rows(experiments: Sequence[str] | None = None, *, own: bool = False) -> list[dict[str, Any]]:
+    """One row a claim of every experiment (or the named ones), those without a claim one row each.
+
+    From all records, published ones too, or from one's `own` alone.
+    """
     by_name: dict[str, list[Record]] = {}
-    for record in records():
+    for record in records(own=own):
         if record.status != "damaged" and not record.smoke:
             by_name.setdefault(record.experiment, []).append(record)
     names = list(paper.EXPERIMENTS) if experiments is None else [paper.experiment(n).id for n in experiments]
@@ -74,11 +77,11 @@ def rows(experiments: Sequence[str] | None = None) -> list[dict[str, Any]]:
     return out
 
 
-def results_table(experiments: Sequence[str] | None = None) -> pd.DataFrame:
+def results_table(experiments: Sequence[str] | None = None, *, own: bool = False) -> pd.DataFrame:
     """`rows` as a DataFrame, a row a claim: ours, the paper's, n, interval, step of steps, protocol, verdict."""
     import pandas as pd
 
-    return pd.DataFrame(rows(experiments), columns=COLUMNS)
+    return pd.DataFrame(rows(experiments, own=own), columns=COLUMNS)
 
 
 def measure(record: Record, metric: str, step: int | None = None) -> float | None:

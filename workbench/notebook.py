@@ -187,7 +187,7 @@ class Study:
         from .tables import readable
 
         if self.budget != "smoke":
-            return readable(results_table(self.experiments))
+            return readable(results_table(self.experiments, own=True))
         return self.runs()
 
     def save(self, figure: go.Figure, name: str) -> go.Figure:

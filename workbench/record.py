@@ -182,10 +182,10 @@ def find(name: str, seed: int, *, smoke: bool = False, own: bool = False) -> Rec
     return max(found, key=lambda r: r.step, default=None)
 
 
-def records() -> list[Record]:
-    """Every record, one's own first; of a run that is both own and published, the further one."""
+def records(*, own: bool = False) -> list[Record]:
+    """Every record, one's own first (with `own` no others); of a run that is also published, the further one."""
     best: dict[str, Record] = {}
-    for folder in folders():
+    for folder in folders()[:1] if own else folders():
         for run in store.find(folder):
             record = Record(run)
             try:
