@@ -29,7 +29,7 @@ class Progress:
             self.bar.update(1)
         elif self.shown and time.monotonic() - self.last > PLAIN_EVERY:
             self.last, self.wrote = time.monotonic(), True
-            print(self.line(step, target, loss), file=_out(), flush=True)
+            print(self.line(step, target, loss), file=notices(), flush=True)
 
     def line(self, step: int, target: int | None, loss: float) -> str:
         rate = (step - self.first) / max(time.monotonic() - self.began, 1e-9)
@@ -42,11 +42,11 @@ class Progress:
             self.bar.close()
         elif self.wrote:
             took = _clock(time.monotonic() - self.began)
-            print(f"{self.label}: {word} after {took}", file=_out(), flush=True)
+            print(f"{self.label}: {word} after {took}", file=notices(), flush=True)
 
 
-def _out() -> TextIO:
-    """stderr, but stdout in a notebook, which shows stderr as a warning."""
+def notices() -> TextIO:
+    """Where notices go: stderr, but stdout in a notebook, which shows stderr as a warning."""
     return sys.stdout if "ipykernel" in sys.modules else sys.stderr
 
 

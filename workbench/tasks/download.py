@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import DataError, MissingData, ParameterError, choices
+from ..progress import notices
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,8 @@ def _folders(name: str) -> list[Path]:
 def _fetch(wanted: DataSet) -> Path:
     import pooch
 
+    pooch.get_logger().setLevel("WARNING")  # it would say what we say, on stderr, which a notebook shows as a warning
+    print(f"{wanted.name}: fetching from {wanted.url}", file=notices(), flush=True)
     folder = cache() / wanted.name
     for file, sha in wanted.files.items():
         try:
