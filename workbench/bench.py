@@ -15,7 +15,6 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -24,6 +23,7 @@ from torch import Tensor, nn
 
 from . import recurrence
 from .errors import ParameterError, choices
+from .study import pinned_threads
 
 # name -> (T, B, inputs, N): sizes of the paper's experiments, and of its first figure of speed (256, 512, 1024 steps)
 _SQUARE = {
@@ -65,7 +65,7 @@ def layers(
     for shape in shapes:
         T, B, M, N = sizes = _sizes(shape)
         for count in threads if device == "cpu" else [torch.get_num_threads()]:
-            with _threads(count):
+            with pinned_threads(count):
                 times = _take_turns(_layer_rivals(sizes, device, engines), repeats, device)
                 row = {"shape": shape, "T": T, "B": B, "inputs": M, "N": N, "device": device, "threads": count}
                 rows += _compared(row, times, _layer_floor(times, sizes))
@@ -82,7 +82,7 @@ def training_step(
     """
     rows: list[Row] = []
     for count in threads if device == "cpu" else [torch.get_num_threads()]:
-        with _threads(count):
+        with pinned_threads(count):
             times = _take_turns(_step_rivals(T, device, backend), repeats, device)
             row = {"shape": "seqmnist_plain6 step", "device": device, "threads": count}
             rows += _compared(row, times, 5 * statistics.median(times["products"]))
@@ -275,15 +275,3 @@ def _compared(row: Row, times: dict[str, list[float]], floor: float) -> Iterator
         measured = {"what": name, "ms": 1e3 * median, "spread": (high - low) / median, "floor": floor / median}
         yield row | measured | faster | {"rounds": len(seconds), "load": load}
     yield row | {"what": "floor", "ms": 1e3 * floor, "floor": 1.0, "rounds": len(times["products"]), "load": load}
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    if count < 1:
-        raise ParameterError(f"threads: {count} received; at least 1 is needed")
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

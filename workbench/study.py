@@ -89,7 +89,7 @@ def run(
     trainer = Trainer(config, seed, device=device, backend=backend)  # before the folder: a wrong value leaves no trace
     folder.create(spec, trainer.task.chance())
     pinned = int(folder.spec()["threads"])
-    with Lease(folder), _threads(pinned), _stop_requests() as stop:
+    with Lease(folder), pinned_threads(pinned), _stop_requests() as stop:
         _Fit(folder, trainer, pinned, device, label, progress, watch).go(until, time_limit, stop)
     return Record(folder)
 
@@ -273,7 +273,9 @@ def check_device(name: str) -> str:
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
+def pinned_threads(count: int) -> Iterator[None]:
+    """torch on so many threads while inside, then on as many as before."""
+    check_count("threads", count)
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
