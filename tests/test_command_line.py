@@ -81,6 +81,22 @@ def test_tables_verify_finds_a_damaged_record(capsys, store):
     assert "altered" in err
 
 
+@pytest.mark.parametrize(("kept", "code"), [(True, 4), (False, 0)])
+def test_a_record_that_comes_out_different_is_found_where_bits_are_promised(capsys, store, kept, code):
+    """The weights of another computation under this name; from another class of processor nothing is promised."""
+    from workbench import record
+    from workbench.store import Run
+
+    run(capsys, "run", "seqdigits_lstm", "--budget", "smoke")
+    found = record.records()[0]
+    result = found.run.result() | {"weights_sha256": "0" * 64}
+    if not kept:
+        result["provenance"] |= {"device": "another processor"}
+    (found.run.path / "result.json").unlink()
+    Run(found.run.path).finish(result)
+    assert run(capsys, "tables", "--verify")[0] == code
+
+
 def test_import_takes_over_what_is_further(capsys, store, tmp_path, monkeypatch):
     run(capsys, "run", "seqdigits_lstm", "--budget", "smoke")
     monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path / "other"))

@@ -8,10 +8,13 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from . import places, store
+import torch
+
+from . import places, recurrence, store
 from .disk import make_folder, unusable
 from .errors import StoreError, WorkbenchError
 from .lease import Lease
+from .provenance import provenance
 from .record import Record, records
 
 
@@ -69,11 +72,18 @@ def verify() -> list[str]:
 def rerun_one() -> list[str]:
     """Compute one finished smoke record again, chosen at random, in a folder of its own, and compare it bit by bit.
 
-    -> a line if it came out different; none if it is the same, or if no smoke record of this machine's class exists.
+    -> a line if it came out different; none if it is the same, or if no smoke record was made with this class of
+    processor, this torch and these engines: only then are equal bits promised.
     """
-    from .study import run
+    from .study import check_device, run
 
-    smoke = [r for r in records() if r.status == "done" and r.smoke]
+    here = provenance(1, check_device("auto"), recurrence.chosen("auto", torch.device(check_device("auto"))), 1)
+    alike = ("device", "torch", "backend", "system")
+    smoke = [
+        r
+        for r in records()
+        if r.status == "done" and r.smoke and all(r.budgets[-1]["provenance"][k] == here[k] for k in alike)
+    ]
     if not smoke:
         return []
     chosen = random.choice(smoke)  # noqa: S311 (which one is checked is no secret)
