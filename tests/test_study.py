@@ -162,13 +162,18 @@ def test_a_config_of_ones_own_runs_to_its_end(store):
     assert set(record.summary.index) >= {"test_accuracy", "weights_sha256", "wall_s"}
 
 
-def test_a_diverged_run_is_recorded_as_such(store):
-    record = wb.run(
-        NAME, "paper", changes={**SMALL, "train.lr": 10.0, "model.gamma": None, "train.clip": None}, progress=False
-    )
-    if record.status != "diverged":
-        pytest.skip("this learning rate did not diverge here")
+def test_a_diverged_run_is_recorded_as_such_and_not_trained_again(store, monkeypatch):
+    from workbench import evaluate
+
+    loss_of = evaluate.loss_of
+    monkeypatch.setattr(evaluate, "loss_of", lambda *given: loss_of(*given) * float("nan"))
+    record = wb.run(NAME, "paper", changes=SMALL, progress=False)
+    assert record.status == "diverged"
     assert record.budgets[-1]["status"] == "diverged"
+    assert record.budgets[-1]["step"] == 2  # the third step in a row was not applied
+    assert wb.list_records().iloc[0]["status"] == "diverged"
+    monkeypatch.setattr(evaluate, "loss_of", loss_of)
+    assert wb.run(NAME, "paper", changes=SMALL, progress=False).status == "diverged"
 
 
 def test_without_data_their_substitute_is_taken_and_named(monkeypatch, store, capsys):
