@@ -39,6 +39,26 @@ def test_verdicts_follow_the_rule(expected, claim, ours, decided, nearness, begu
     assert verdict(claim, ours, decided, nearness, begun) == expected
 
 
+def test_accuracy_is_better_when_higher():
+    claim = Claim("test accuracy %", 84.88, "paper Table 5")
+    assert verdict(claim, Estimate(85.2, 3, 84.9, 85.5), True, None, True) == "reproduced"
+    assert verdict(claim, Estimate(83.0, 3, 82.5, 83.5), True, None, True) == "not reproduced"
+
+
+def test_official_twins_widen_what_counts_as_the_same_curve():
+    spread = curves.twin_spread("permmnist_res", 1_700)
+    assert spread == pytest.approx((0.107 + 0.110) / 2, abs=0.002)  # 10.7 and 11.0 points at the first evaluation
+    assert curves.twin_spread("seqmnist_plain6", 1_700) is None
+    assert verdict(CLAIM, NARROW, False, 0.05, True, spread=spread) == "on course"
+    assert verdict(CLAIM, NARROW, False, 0.3, True, spread=spread) == "inconclusive"
+
+
+def test_the_interval_over_examples_is_wilsons():
+    low, high = compare.over_examples(0.9, 100)
+    assert (low, high) == (pytest.approx(0.8256, abs=1e-4), pytest.approx(0.9448, abs=1e-4))
+    assert compare.over_examples(0.0, 10)[0] == pytest.approx(0.0, abs=1e-12)
+
+
 def test_an_interval_that_cannot_tell_two_rows_apart_decides_nothing():
     assert verdict(CLAIM, NARROW, True, None, True, gap=0.37) == "reproduced"
     assert verdict(CLAIM, NARROW, True, None, True, gap=0.1) == "inconclusive"
@@ -89,7 +109,7 @@ def test_the_parity_table_has_each_seed_and_their_mean():
             self.seed, self.curve = seed, official[:1].assign(train_accuracy=official["train_accuracy"] + shift)
 
     table = curves.parity_table([Run(0, 0.01), Run(1, 0.03)])
-    train = table[table["accuracy"] == "train"].set_index("seed")["difference, points"]
+    train = table[table["curve"] == "train accuracy, %"].set_index("seed")["difference"]
     assert train.to_dict() == {"0": 1.0, "1": 3.0, "mean": 2.0}
     assert len(curves.parity_table([])) == 0
 

@@ -23,7 +23,8 @@ def test_fields_change_by_path_and_the_original_stays():
 def test_every_field_that_differs_gives_another_id(name):
     config = paper.experiment(name).config
     ids = {run_id(config, 0, {})}
-    changes = {"train.batch": 7, "train.lr": 0.123, "model.depth": 9, "model.dropout": 0.77, "train.clip": None}
+    size = "model.growth" if config.model.kind == "dense" else "model.depth"
+    changes = {"train.batch": 7, "train.lr": 0.123, size: 9, "model.dropout": 0.77, "train.clip": None}
     ids |= {run_id(config.set({path: value}), 0, {}) for path, value in changes.items()}
     assert len(ids) == 1 + len(changes)
 

@@ -132,9 +132,9 @@ def test_a_step_that_is_not_finite_is_not_applied_and_three_end_the_run():
 
 def test_a_nan_in_the_input_is_named_and_leaves_batch_norm_alone():
     trainer = Trainer(DIGITS, 0)
-    x, y = trainer.task.batch(0)
-    x[12, 7, 0] = math.nan
-    trainer.task.batch = lambda step: (x, y)
+    batch = trainer.task.batch(0)
+    batch.x[12, 7, 0] = math.nan
+    trainer.task.batch = lambda step: batch
     before = [b.clone() for b in trainer.statistics]
     with pytest.raises(DataError, match="batch 0, row 7, step 12"):
         trainer.advance()

@@ -3,7 +3,8 @@
 `reproduced`      at the schedule's end, 3 seeds or more, the interval contains or betters the claim and its half-width
                   is at most half the distance to the nearest other published number of the task
 `not reproduced`  the same, but worse than the claim
-`on course`       not at the end yet, but the learning curve lies on the official one at equal steps
+`on course`       not at the end yet, but the learning curve lies on the official one at equal steps: a point apart at
+                  most (a per cent of BPC or perplexity), or twice what two official runs of one configuration are
 `inconclusive`    recorded, but not enough to say
 `not run`         no record; `note` has the command
 `reference`       a number that the paper quotes from others, or another number of the same run
@@ -13,7 +14,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +28,24 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = (
-    "table experiment metric ours n low high paper source budget step steps device protocol verdict parity note".split()
-)
-TOLERANCE = 0.01  # of accuracy: learning curves this near are the same curve
+    "table experiment metric ours n low high paper source budget step steps device protocol verdict "
+    "examples examples_low examples_high parity note"
+).split()
+TOLERANCE = 0.01  # of accuracy, or relative: learning curves this near are the same curve
+METRICS: dict[str, Callable[[Mapping[str, float]], float]] = {
+    "test error %": lambda test: 100 * (1 - test["accuracy"]),
+    "test accuracy %": lambda test: 100 * test["accuracy"],
+    "test MSE": lambda test: test["mse"],
+    "test BPC": lambda test: test["bpc"],
+    "test perplexity": lambda test: test["perplexity"],
+}
+HIGHER_IS_BETTER = {"test accuracy %"}
+OWN_METRIC = {
+    "adding": "test MSE",
+    "pixels": "test error %",
+    "skeletons": "test accuracy %",
+    "speech": "test accuracy %",
+}
 PROTOCOLS = {
     "clean": "best validation weights; batch norm statistics re-estimated on training images without dropout",
     "running": "best validation weights; batch norm statistics as training left them",
@@ -56,6 +72,13 @@ def estimate(values: Sequence[float]) -> Estimate:
     means = rng.choice(data, (10_000, len(data))).mean(axis=1)
     low, high = np.quantile(means, [0.025, 0.975])
     return Estimate(float(data.mean()), len(data), float(low), float(high))
+
+
+def over_examples(share: float, n: int) -> tuple[float, float]:
+    """The 95 % interval of a share of n independent examples (Wilson 1927)."""
+    z = 1.959964
+    middle, half = share + z * z / (2 * n), z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
 
 
 def rows(experiments: Sequence[str] | None = None, *, own: bool = False) -> list[dict[str, Any]]:
@@ -91,12 +114,11 @@ def measure(record: Record, metric: str, step: int | None = None) -> float | Non
         below = list(curve.loc[curve["valid_mse"] < 0.01, "step"]) if len(curve) else []
         return float(below[0]) if below else None
     scored = [e for e in record.budgets if step is None or e["step"] == step]
-    test = scored[-1].get("test", {}) if scored else {}
-    if metric == "test error %" and "accuracy" in test:
-        return 100 * (1 - float(test["accuracy"]))
-    if metric == "test MSE" and "mse" in test:
-        return float(test["mse"])
-    return None
+    test = {name: value for name, value in (scored[-1].get("test", {}) if scored else {}).items() if value is not None}
+    try:
+        return float(METRICS[metric](test))
+    except KeyError:  # of another task, or not finite
+        return None
 
 
 def _row(known: Experiment, claim: Claim, measured: list[Record]) -> dict[str, Any]:
@@ -104,9 +126,12 @@ def _row(known: Experiment, claim: Claim, measured: list[Record]) -> dict[str, A
     step = newest["step"] if newest else None  # seeds are averaged at one step, the furthest that is scored
     values = {r.seed: v for r in measured if (v := measure(r, claim.metric, step)) is not None}
     ours = estimate(list(values.values())) if values else None
-    nearness = curves.parity_of(measured) if known.curve and claim.metric == "test error %" else None
+    nearness = curves.parity_of(measured) if known.curve and claim.metric in METRICS else None
+    spread = curves.twin_spread(known.id, int(step)) if nearness is not None and step else None
     reaches_end = bool(measured) and all(r.run.result() is not None for r in measured)
     decided = reaches_end or (claim.metric.startswith("steps to") and len(values) == len(measured) > 0)
+    examples = int(newest.get("test", {}).get("n", 0)) if newest else 0
+    low, high = _interval(claim.metric, ours.mean, examples) if ours and examples else (None, None)
     return {
         "table": known.where,
         "experiment": known.id,
@@ -124,16 +149,25 @@ def _row(known: Experiment, claim: Claim, measured: list[Record]) -> dict[str, A
         "protocol": PROTOCOLS[known.config.train.bn_statistics]
         if known.config.model.norm != "none"
         else "best validation weights",
-        "verdict": verdict(claim, ours, decided, nearness, bool(measured), _gap(known, claim)),
+        "verdict": verdict(claim, ours, decided, nearness, bool(measured), _gap(known, claim), spread),
+        "examples": examples or None,
+        "examples_low": low,
+        "examples_high": high,
         "parity": nearness,
         "note": "" if measured else f"workbench run {known.id} --budget quick",
     }
 
 
 def verdict(
-    claim: Claim, ours: Estimate | None, decided: bool, nearness: float | None, begun: bool, gap: float = math.inf
+    claim: Claim,
+    ours: Estimate | None,
+    decided: bool,
+    nearness: float | None,
+    begun: bool,
+    gap: float = math.inf,
+    spread: float | None = None,
 ) -> str:
-    """The word for a row; see the top of this file. Lower is better in every metric here."""
+    """The word for a row; see the top of this file."""
     if math.isnan(claim.value):
         return "no claim" if begun else "not run"
     if not begun:
@@ -141,11 +175,12 @@ def verdict(
     if not claim.ours:
         return "reference"
     if decided and ours is not None and ours.n >= 3 and ours.low is not None and ours.high is not None:
-        if ours.low > claim.value:
+        worse = ours.high < claim.value if claim.metric in HIGHER_IS_BETTER else ours.low > claim.value
+        if worse:
             return "not reproduced"
         if (ours.high - ours.low) / 2 <= gap / 2:
             return "reproduced"
-    if nearness is not None and nearness <= TOLERANCE:
+    if nearness is not None and nearness <= max(TOLERANCE, 2 * (spread or 0.0)):
         return "on course"
     return "inconclusive"
 
@@ -162,8 +197,19 @@ def _gap(known: Experiment, claim: Claim) -> float:
     return min((abs(value - claim.value) for value in others), default=math.inf)
 
 
+def _interval(metric: str, value: float, n: int) -> tuple[float | None, float | None]:
+    """The interval over examples of an error rate or accuracy in per cent; other metrics are no shares."""
+    if metric not in ("test error %", "test accuracy %"):
+        return None, None
+    low, high = over_examples(value / 100, n)
+    return 100 * low, 100 * high
+
+
 def _metric(known: Experiment) -> str:
-    return "test MSE" if known.config.task.name == "adding" else "test error %"
+    task = known.config.task
+    if task.name == "treebank":
+        return "test BPC" if task.unit == "char" else "test perplexity"
+    return OWN_METRIC[task.name]
 
 
 def _official_steps(known: Experiment) -> int | None:

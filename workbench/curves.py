@@ -13,18 +13,47 @@ from .record import Record
 if TYPE_CHECKING:
     import pandas as pd
 
+# Compared with the official curve. Validation accuracy with stored statistics scatters down to chance, theirs and ours.
+COMPARED = {
+    "train_accuracy": "train accuracy, %",
+    "valid_batch_accuracy": "validation accuracy, batch statistics, %",
+    "train_bpc": "train, bits a character",
+    "valid_bpc": "validation, bits a character",
+    "train_perplexity": "train perplexity",
+    "valid_perplexity": "validation perplexity",
+}
+TWINS = (
+    "permmnist_plain12_h128_drop0.1_bs32_pThre100_run9652",
+    "permmnist_plain12_h128_drop0.1_bs32_pThre100_run9704",
+)
+
 
 def official_curve(experiment: str) -> pd.DataFrame:
-    """The official learning curve of an experiment: step, train_accuracy, valid_accuracy, valid_batch_accuracy."""
+    """The official learning curve of an experiment: step, train_..., valid_..., valid_batch_... (statistics of the
+    batch), of its metric: accuracy (as a share), bpc or perplexity. Empty where there is no log.
+
+    The logs of the treebank count epochs, their steps being of random length; an epoch is `evaluate_every` steps here.
+    """
     import pandas as pd
 
-    stem = paper.experiment(experiment).curve
-    if stem is None:
+    known = paper.experiment(experiment)
+    if known.curve is None:
         return pd.DataFrame(columns=["step", "train_accuracy", "valid_accuracy", "valid_batch_accuracy"])
+    log = _log(known.curve)
+    log["step"] = log["step"].fillna(log["eval"] * known.config.train.evaluate_every).astype(int)
+    return log.pivot_table(index="step", columns="column", values="value").reset_index()
+
+
+def _log(stem: str) -> pd.DataFrame:
+    """Training and validation rows of an official log, with the name of our column beside each."""
+    import pandas as pd
+
     log = pd.read_csv(places.paper() / "curves" / f"{stem}.csv")
-    log["column"] = log["split"].replace("val", "valid") + "_" + log["metric"]
-    wide = log[log["split"] != "test"].pivot_table(index="step", columns="column", values="value").reset_index()
-    return wide.rename(columns={"valid_accuracy_batchstat_bn": "valid_batch_accuracy"})
+    log = log[log["split"] != "test"].copy()
+    metric = log["metric"].str.removesuffix("_batchstat_bn")
+    batch = log["metric"].str.endswith("_batchstat_bn").map({True: "batch_", False: ""})
+    log["column"] = log["split"].replace("val", "valid") + "_" + batch + metric
+    return log
 
 
 def published_curve(experiment: str) -> pd.DataFrame:
@@ -43,14 +72,17 @@ def parity(record: Record) -> pd.DataFrame:
     official = official_curve(record.experiment)
     both = record.curve.merge(official, on="step", suffixes=("", "_official")) if len(record.curve) else official[:0]
     out = both[["step"]].copy()
-    for column in ("train_accuracy", "valid_accuracy", "valid_batch_accuracy"):
+    for column in official.columns.drop("step"):
         if f"{column}_official" in both:
             out[column] = both[column] - both[f"{column}_official"]
     return out
 
 
 def parity_table(measured: Sequence[Record]) -> pd.DataFrame:
-    """Ours, the official log and the difference in points at every step that both have: each seed, then their mean."""
+    """Ours, the official log and the difference at every step that both have: each seed, then their mean.
+
+    Accuracies in per cent and points, bits a character and perplexities as they are.
+    """
     import pandas as pd
 
     rows = []
@@ -58,24 +90,48 @@ def parity_table(measured: Sequence[Record]) -> pd.DataFrame:
         if not _has_curve(record):
             continue
         both = record.curve.merge(official_curve(record.experiment), on="step", suffixes=(" ours", " official"))
-        for column, label in (("train_accuracy", "train"), ("valid_batch_accuracy", "validation, batch statistics")):
+        for column, label in COMPARED.items():
+            if f"{column} official" not in both:
+                continue
+            scale = 100 if column.endswith("accuracy") else 1
             for _, row in both.iterrows():
-                ours, official = 100 * row[f"{column} ours"], 100 * row[f"{column} official"]
+                ours, official = scale * row[f"{column} ours"], scale * row[f"{column} official"]
                 rows.append((record.experiment, label, int(row["step"]), str(record.seed), ours, official))
-    columns = ["experiment", "accuracy", "step", "seed", "ours, %", "official log, %"]
-    table, by = pd.DataFrame(rows, columns=columns), ["experiment", "accuracy", "step"]
-    means = table.groupby(by).agg({"seed": "size", "ours, %": "mean", "official log, %": "mean"}).reset_index()
+    columns = ["experiment", "curve", "step", "seed", "ours", "official log"]
+    table, by = pd.DataFrame(rows, columns=columns), ["experiment", "curve", "step"]
+    means = table.groupby(by).agg({"seed": "size", "ours": "mean", "official log": "mean"}).reset_index()
     means = means[means["seed"].astype(int) > 1].assign(seed="mean")
     table = pd.concat([table, means]).sort_values([*by, "seed"], ignore_index=True)[columns]
-    table["difference, points"] = table["ours, %"] - table["official log, %"]
+    table["difference"] = table["ours"] - table["official log"]
     return table.round(2)
 
 
 def parity_of(measured: Sequence[Record]) -> float | None:
-    """The mean absolute difference to the official curve (train, and validation with batch statistics), over seeds."""
-    found = [parity(record)[["train_accuracy", "valid_batch_accuracy"]] for record in measured if _has_curve(record)]
-    values = [frame.abs().to_numpy().mean() for frame in found if len(frame)]
+    """The mean distance to the official curve, over COMPARED columns, steps and seeds; None where there is none.
+
+    In accuracy as a share; for bits a character and perplexity relative to the official value.
+    """
+    values = []
+    for record in measured:
+        if _has_curve(record) and len(difference := parity(record)):
+            official = official_curve(record.experiment).set_index("step").loc[difference["step"]]
+            for column in COMPARED.keys() & difference.columns:
+                scale = 1 if column.endswith("accuracy") else official[column].to_numpy()
+                values.append(np.nanmean(difference[column].abs().to_numpy() / scale))
     return float(np.mean(values)) if values else None
+
+
+def twin_spread(experiment: str, until: int) -> float | None:
+    """How far two official runs of one configuration lie apart up to a step, as in `parity_of`; None without twins.
+
+    Only permuted MNIST has twins: logs 9652 and 9704 (12 layers) differ in permutation, split and shuffling alone.
+    """
+    if paper.experiment(experiment).id.partition("_")[0] != "permmnist":
+        return None
+    first, second = (_log(stem).set_index(["step", "column"])["value"] for stem in TWINS)
+    apart = (first - second).dropna().abs().reset_index()
+    near = apart[(apart["step"] <= until) & apart["column"].isin(COMPARED)]
+    return float(near.groupby("column")["value"].mean().mean()) if len(near) else None
 
 
 def _has_curve(record: Record) -> bool:

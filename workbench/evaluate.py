@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -16,37 +17,78 @@ from .models.layer import BatchNorm
 from .tasks import Batch
 
 Scores = dict[str, float]
+State = list[Tensor] | None  # what a language net carries from one chunk to the next
+
+
+def answer(net: nn.Module, batch: Batch, target: str, state: State = None) -> tuple[Tensor, State]:
+    """What a net says to a batch: (outputs, the state to carry on, None where nothing is carried).
+
+    Outputs are (B, outputs), the samplings of one example averaged; for tokens (T, B, vocabulary).
+    """
+    device = next(net.parameters()).device
+    x = batch.x.to(device)
+    if target == "token":
+        logits, state = net(x, state if batch.start else None, batch.start)
+        return logits, state
+    output: Tensor = net(x) if batch.lengths is None else net(x, batch.lengths.to(device))
+    if batch.samplings > 1:
+        output = output.unflatten(0, (-1, batch.samplings)).mean(1)
+    return output, None
 
 
 def loss_of(output: Tensor, y: Tensor, target: str) -> Tensor:
-    """The mean loss of a batch: cross-entropy in nats for classes, squared error for reals."""
+    """The mean loss of a batch: cross-entropy in nats for classes and tokens, squared error for reals."""
+    if target == "real":
+        return nn.functional.mse_loss(output.squeeze(-1), y)
+    return nn.functional.cross_entropy(output.flatten(0, -2), y.flatten(), ignore_index=-1)
+
+
+def counted(y: Tensor, target: str) -> int:
+    """How many answers a batch's targets ask for: examples, or tokens."""
+    return int((y >= 0).sum()) if target == "token" else len(y)
+
+
+def means(loss: float, right: float, n: int, target: str) -> Scores:
+    """Sums over n answers as scores: "mse"; "loss" and "accuracy"; or "loss", "bpc" (bits a token) and "perplexity"."""
+    if target == "real":
+        return {"mse": loss / n, "n": n}
     if target == "class":
-        return nn.functional.cross_entropy(output, y)
-    return nn.functional.mse_loss(output.squeeze(-1), y)
+        return {"loss": loss / n, "accuracy": right / n, "n": n}
+    nats = loss / n
+    perplexity = math.exp(nats) if nats < 700 else math.inf
+    return {"loss": nats, "bpc": nats / math.log(2), "perplexity": perplexity, "n": n}
+
+
+def selection(scores: Scores, target: str) -> float:
+    """The number that choices are made by, lower is better: error rate, squared error, or nats a token."""
+    if target == "class":
+        return 1 - scores["accuracy"]
+    return scores["mse" if target == "real" else "loss"]
 
 
 @torch.no_grad()
 def score(net: nn.Module, batches: Iterable[Batch], target: str, *, batch_statistics: bool = False) -> Scores:
-    """What a net scores, in evaluation mode: {"loss", "accuracy", "n"} for classes, {"mse", "n"} for reals.
+    """What a net scores, in evaluation mode, see `means`. A language net carries its state from batch to batch.
 
     `batch_statistics`: batch norm uses the statistics of the batch at hand and its stored ones do not change.
     """
     device = next(net.parameters()).device
     loss = right = torch.zeros((), dtype=torch.float64, device=device)
-    n = 0
+    n, state = 0, None
     with _evaluating(net, batch_statistics):
-        for x, y in batches:
-            y = y.to(device)
-            output = net(x.to(device))
-            loss = loss + loss_of(output, y, target).double() * len(y)
+        for batch in batches:
+            output, state = answer(net, batch, target, state)
+            y = batch.y.to(device)
+            k = counted(y, target)
+            if k == 0:
+                continue
+            loss = loss + loss_of(output, y, target).double() * k
             if target == "class":
                 right = right + (output.argmax(-1) == y).sum()
-            n += len(y)
+            n += k
     if n == 0:
         raise DataError("score: no examples; the split is empty")
-    if target == "class":
-        return {"loss": loss.item() / n, "accuracy": right.item() / n, "n": n}
-    return {"mse": loss.item() / n, "n": n}
+    return means(loss.item(), right.item(), n, target)
 
 
 @torch.no_grad()
@@ -59,14 +101,13 @@ def reestimate_(net: nn.Module, batches: Iterable[Batch], *, momentum: float | N
     if not norms:
         return
     kept = [m.momentum for m in norms]
-    device = next(net.parameters()).device
     with _evaluating(net, batch_statistics=True):
         for norm in norms:
             norm.momentum = momentum
             if momentum is None:
                 norm.reset_running_stats()
-        for x, _ in batches:
-            net(x.to(device))
+        for batch in batches:
+            answer(net, batch, "class")
     for norm, before in zip(norms, kept, strict=True):
         norm.momentum = before
 

@@ -92,8 +92,12 @@ def adding(records: Sequence[Record]) -> go.Figure:
 
 
 def learning(records: Sequence[Record], column: str = "valid_batch_accuracy") -> go.Figure:
-    """Accuracy over training steps: ours as lines with points, the official log dotted, to a little past our last."""
-    figure = blank("training step", "accuracy, %", _LEARNING_TITLES.get(column, column))
+    """A column of the learning curves: ours as lines with points, the official log dotted, to a little past our last.
+
+    Columns: train_, valid_ or valid_batch_ (batch norm statistics of the batch) and accuracy, bpc or perplexity.
+    """
+    unit, scale = _LEARNING_UNITS[column.rpartition("_")[2]]
+    figure = blank("training step", unit, f"{_LEARNING_TITLES[column.rpartition('_')[0]]}, {unit}")
     end = max((int(r.curve["step"].max()) for r in records if len(r.curve)), default=1)
     palette = list(COLOURS.values())
     names = list(dict.fromkeys(r.experiment for r in records))
@@ -105,28 +109,30 @@ def learning(records: Sequence[Record], column: str = "valid_batch_accuracy") ->
             continue
         figure.add_scatter(
             x=curve["step"],
-            y=100 * curve[column],
+            y=scale * curve[column],
             name=f"{record.experiment}, ours",
             legendgroup=record.experiment,
             showlegend=record.experiment not in seen,
             mode="lines+markers",
             line={"color": colour},
-            hovertemplate=f"{record.experiment}, seed {record.seed}: %{{y:.2f}} %<extra></extra>",
+            hovertemplate=f"{record.experiment}, seed {record.seed}: %{{y:.4g}}<extra></extra>",
         )
         if record.experiment in paper.EXPERIMENTS and record.experiment not in seen and not record.smoke:
             official = curves.official_curve(record.experiment)
             if column in official:
-                near = official[official["step"] <= max(end * 1.6, 12_000)]
+                near = official[official["step"] <= max(end * 1.6, 6 * record.config.train.evaluate_every)]
                 figure.add_scatter(
                     x=near["step"],
-                    y=100 * near[column],
+                    y=scale * near[column],
                     name=f"{record.experiment}, official log",
                     mode="lines+markers",
                     marker={"symbol": "diamond-open", "size": 9},
                     line={"color": colour, **PAPER},
-                    hovertemplate="official log: %{y:.2f} %<extra></extra>",
+                    hovertemplate="official log: %{y:.4g}<extra></extra>",
                 )
         seen.add(record.experiment)
+    if unit == "perplexity":
+        figure.update_yaxes(type="log")
     return figure
 
 
@@ -197,14 +203,21 @@ def recurrent_weights_of(record: Record) -> go.Figure:
 
 
 def height(scores: Mapping[str, float]) -> float:
-    """The one number of some scores that a curve shows: accuracy in per cent, or the mean squared error."""
-    return 100 * scores["accuracy"] if "accuracy" in scores else scores["mse"]
+    """The one number of some scores that a curve shows: accuracy in per cent, bits a token, the mean squared error."""
+    return 100 * scores["accuracy"] if "accuracy" in scores else scores.get("bpc", scores.get("mse", float("nan")))
 
 
 _LEARNING_TITLES = {
-    "train_accuracy": "Training accuracy (with dropout, mean of the steps between evaluations)",
-    "valid_accuracy": "Validation accuracy (stored batch norm statistics)",
-    "valid_batch_accuracy": "Validation accuracy (batch norm statistics of the batch)",
+    "train": "Training (with dropout, mean of the steps between evaluations)",
+    "valid": "Validation",
+    "valid_batch": "Validation (batch norm statistics of the batch)",
+}
+_LEARNING_UNITS = {
+    "accuracy": ("accuracy, %", 100),
+    "mse": ("mean squared error", 1),
+    "loss": ("cross-entropy, nats", 1),
+    "bpc": ("bits a character", 1),
+    "perplexity": ("perplexity", 1),
 }
 
 

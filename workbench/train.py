@@ -20,7 +20,7 @@ from .chance import check_seed, generator
 from .config import Config, Train
 from .errors import DataError, RunError, Stopped, StoreError
 from .models.build import build, clamp_, misfit, recurrent_weights, set_backend, set_generator
-from .models.layer import BatchNorm, Linear
+from .models.layer import BatchNorm
 from .tasks.contract import Batch, Split
 
 EVALUATION_BATCH = 250  # divides MNIST's 10,000 and the adding problem's 1,000 and 2,000
@@ -97,6 +97,7 @@ class Trainer:
         self.weights = [p for p in self.net.parameters() if p.requires_grad]
         self.statistics = list(self.net.buffers())
         self.step, self.evaluated, self.bad_steps = 0, 0, 0
+        self.carried: evaluate.State = None  # what a language net remembers of the chunk before
         self.interrupted: Callable[[], bool] = lambda: False  # asked between the batches of an evaluation
         self.best: dict[str, Any] | None = None
         self._clear_sums()
@@ -109,15 +110,15 @@ class Trainer:
         Order, as in the official code: clamp u, forward, backward, clamp the gradient's elements, Adam. A step whose
         loss or gradient is not finite is not applied; three in a row raise Diverged.
         """
-        x, y = self.task.batch(self.step)
-        self._check_finite(x)
+        batch, target = self.task.batch(self.step), self.task.spec.target
+        self._check_finite(batch.x)
         self.chance.manual_seed(generator(self.seed, "dropout", self.step).initial_seed())
         clamp_(self.net)
         before = [b.clone() for b in self.statistics]
         self.net.train()
-        y = y.to(self.device)
-        output = self.net(x.to(self.device))
-        loss = evaluate.loss_of(output, y, self.task.spec.target)
+        y = batch.y.to(self.device)
+        output, state = evaluate.answer(self.net, batch, target, self.carried)
+        loss = evaluate.loss_of(output, y, target)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         value = loss.item()
@@ -127,6 +128,9 @@ class Trainer:
                 torch._foreach_clamp_min_(gradients, -self.config.train.clip)
                 torch._foreach_clamp_max_(gradients, self.config.train.clip)
             self.optimizer.step()
+            if self.config.train.clamp == "after":
+                clamp_(self.net)
+            self.carried = state and [h.detach() for h in state]
             self.bad_steps = 0
             self._add(value, output.detach(), y)
         else:
@@ -160,10 +164,10 @@ class Trainer:
         lr, spec, train = self.schedule.lr, self.task.spec, self._mean()
         valid = evaluate.score(self.net, self._examples("valid"), spec.target)
         row: dict[str, Any] = {"step": self.step, "lr": lr, "train": train, "valid": valid}
-        if self._has_norm:
+        if self._has_norm and spec.target != "token":  # its statistics are those of a step, over ten texts only
             batches = self._examples("valid", self.config.train.batch)
             row["valid_batch"] = evaluate.score(self.net, batches, spec.target, batch_statistics=True)
-        outcome = self.schedule.evaluation(1 - valid["accuracy"] if spec.target == "class" else valid["mse"], self.step)
+        outcome = self.schedule.evaluation(evaluate.selection(valid, spec.target), self.step)
         if outcome == "best":
             self.best = self._snapshot()
         elif outcome == "restore" and self.best is not None:
@@ -216,6 +220,7 @@ class Trainer:
             "step": self.step,
             "evaluated": self.evaluated,
             "bad_steps": self.bad_steps,
+            "carried": self.carried and [h.cpu().clone() for h in self.carried],
             "sums": (self._loss_sum, self._right, self._seen, self._steps),
             "best": self.best,
         }
@@ -231,6 +236,8 @@ class Trainer:
             self.schedule.load(state["schedule"])
             self.step, self.evaluated, self.best = state["step"], state["evaluated"], state["best"]
             self.bad_steps = state["bad_steps"]
+            carried = state.get("carried")
+            self.carried = carried and [h.to(self.device) for h in carried]
             self._loss_sum, self._right, self._seen, self._steps = state["sums"]
         except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
             raise StoreError(f"checkpoint: not the state of such a run: {type(error).__name__}: {error}") from None
@@ -268,17 +275,17 @@ class Trainer:
             raise DataError(f"batch {self.step}, row {row}, step {step}, feature {feature}: a non-finite input")
 
     def _add(self, loss: float, output: Tensor, y: Tensor) -> None:
-        self._loss_sum += loss * len(y)
-        self._seen += len(y)
+        n = evaluate.counted(y, self.task.spec.target)
+        self._loss_sum += loss * n
+        self._seen += n
         self._steps += 1
         if self.task.spec.target == "class":
             self._right += int((output.argmax(-1) == y).sum())
 
     def _mean(self) -> dict[str, float]:
-        n = max(self._seen, 1)
-        if self.task.spec.target == "class":
-            return {"loss": self._loss_sum / n, "accuracy": self._right / n, "n": self._seen}
-        return {"mse": self._loss_sum / n, "n": self._seen}
+        return evaluate.means(self._loss_sum, self._right, max(self._seen, 1), self.task.spec.target) | {
+            "n": self._seen
+        }
 
     def _clear_sums(self) -> None:
         self._loss_sum, self._right, self._seen, self._steps = 0.0, 0, 0, 0
@@ -288,7 +295,7 @@ def optimizer(net: nn.Module, train: Train) -> torch.optim.Adam:
     """Adam with weight decay as an L2 term on matrices (and, if asked, batch norm's gains), never on u or a bias."""
     decayed: list[Tensor] = []
     for module in net.modules():
-        if isinstance(module, Linear) or (isinstance(module, BatchNorm) and train.decay_gains):
+        if isinstance(module, nn.Linear | nn.Embedding) or (isinstance(module, BatchNorm) and train.decay_gains):
             decayed.append(module.weight)
         elif isinstance(module, nn.RNNBase):
             decayed += [p for name, p in module.named_parameters() if name.startswith("weight")]

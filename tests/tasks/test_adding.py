@@ -15,7 +15,7 @@ def task(seed=0, length=10):
 
 @pytest.mark.parametrize("length", [2, 9, 10])
 def test_one_mark_lies_in_each_half_and_the_target_is_their_sum(length):
-    x, y = task(length=length).batch(0)
+    x, y, *_ = task(length=length).batch(0)
     assert x.shape == (length, 500, 2)
     marks = x[..., 1]
     assert torch.equal(marks[: length // 2].sum(0), torch.ones(500))
@@ -24,7 +24,7 @@ def test_one_mark_lies_in_each_half_and_the_target_is_their_sum(length):
 
 
 def test_marks_reach_every_step_and_numbers_fill_zero_to_one():
-    x, _ = task().batch(0)
+    x = task().batch(0).x
     assert (x[..., 1].sum(1) > 0).all()
     assert 0 <= x[..., 0].min() < 0.01
     assert 0.99 < x[..., 0].max() < 1

@@ -21,7 +21,7 @@ def test_pixels_come_row_by_row_on_their_scale():
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
-    x, y = next(iter(digits().examples("test", 5)))
+    x, y, *_ = next(iter(digits().examples("test", 5)))
     expected = torch.tensor(bunch.images[-360:-355].reshape(5, 64)).T.float() / 16 * 2 - 1
     torch.testing.assert_close(x[..., 0], expected)
     assert y.tolist() == bunch.target[-360:-355].tolist()

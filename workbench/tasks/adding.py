@@ -59,3 +59,13 @@ class AddingTask:
             x[at, rows, 1] = 1
             y += x[at, rows, 0]
         return Batch(x, y)
+
+
+def hashes(config: Adding) -> dict[str, str]:
+    """It reads no data."""
+    return {}
+
+
+def task(config: Adding, seed: int, batch_size: int) -> AddingTask:
+    """The task under a seed."""
+    return AddingTask(config, seed, batch_size)

@@ -13,19 +13,32 @@ Split = Literal["train", "valid", "test"]
 
 @dataclass(frozen=True)
 class Spec:
-    """A task seen from a net: `inputs` features a step, `outputs` values, `steps` steps, and what the target is."""
+    """A task seen from a net: `inputs` features a step, `outputs` values, `steps` steps, and what the target is.
+
+    For `token`, inputs = outputs = the size of the vocabulary, and `steps` is the usual length of a chunk.
+    """
 
     inputs: int
     outputs: int
     steps: int
-    target: Literal["class", "real"]
+    target: Literal["class", "real", "token"]
 
 
 class Batch(NamedTuple):
-    """x (T, B, inputs) float32; y (B,), int64 for classes, float32 for reals."""
+    """x (T, B, inputs) float32; y (B,), int64 for classes, float32 for reals.
+
+    `lengths` (B,): the steps of each sequence where they differ; x is padded behind them. `samplings`: so many
+    sequences in a row show one example, and their outputs are averaged; then y is (B / samplings,).
+
+    For `token`: x and y (T, B) int64, each y the token after its x, -1 where nothing is to be scored. `start`: tokens
+    since the state was zero; at 0 the state is zero, else it is the one that the batch before left.
+    """
 
     x: Tensor
     y: Tensor
+    lengths: Tensor | None = None
+    samplings: int = 1
+    start: int = 0
 
 
 class Task(Protocol):

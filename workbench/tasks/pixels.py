@@ -170,3 +170,8 @@ def read_idx(path: Path, dims: int, cap: int) -> np.ndarray:
     if len(content) != header + size:
         raise DataError(f"{path}: byte {header}: {len(content) - header} bytes of data found, {size} expected")
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape).copy()
+
+
+def task(config: Pixels, seed: int, batch_size: int) -> PixelsTask:
+    """The task under a seed."""
+    return PixelsTask(config, seed, batch_size)

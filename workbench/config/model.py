@@ -1,0 +1,78 @@
+"""The nets: one class of settings for all kinds, and which setting has a meaning for which kind."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from .frozen import Frozen
+from .task import Size
+
+Kind = Literal["plain", "residual", "dense", "lstm", "gru", "rnn_tanh", "irnn", "sru", "transformer"]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Model(Frozen):
+    """A net. `gamma` bounds the gradient over the whole sequence: |u| <= gamma^(1/T); `u_max` is that bound itself;
+    neither leaves u free. The dropouts of single places are None where they equal `dropout`."""
+
+    kind: Kind
+    depth: Annotated[int, Field(ge=1, le=1000)] = Field(1, description="layers; of a residual net, blocks of two")
+    hidden: Size = 128
+    growth: Size = Field(16, description="dense: features that each layer adds, k of the paper")
+    blocks: Annotated[tuple[Size, ...], Field(strict=False, min_length=1, max_length=100)] = (8, 6, 4)
+    shortcut: Literal["block", "sum"] = Field(
+        "block",
+        description="residual: around recurrence, norm, FC, twice (2020 code), or between the sums of every second "
+        "plain layer (2018 code, character level)",
+    )
+    differences: bool = Field(False, description="dense: x_t - x_(t-1) beside x_t wherever features are passed on")
+    heads: Size = 4
+    activation: Literal["relu", "tanh", "identity", "leaky_relu"] = "relu"
+    norm: Literal["after", "before", "none"] = "none"
+    norm_over: Literal["sequence", "step"] = Field(
+        "sequence", description="statistics over batch and time together, or over the batch for each time step"
+    )
+    norm_gain: float = Field(1.0, gt=0, le=100, description="first value of batch norm's gains")
+    dropout: Share = 0.0
+    dropout_first: Share | None = Field(None, description="dense: after the first layer")
+    dropout_bottleneck: Share | None = Field(None, description="dense: after each bottleneck")
+    dropout_transition: Share | None = Field(None, description="dense: after each transition")
+    dropout_last: Share | None = Field(None, description="after the last layer (dense: the last transition)")
+    dropout_words: Share = Field(0.0, description="treebank: whole rows of the embedding")
+    dropout_input: Share = Field(0.0, description="treebank: the embedded input")
+    embedding: Size | None = Field(None, description="treebank: features of an embedded token")
+    tied: bool = Field(True, description="treebank: the embedding is the decoder too, after a layer of its width")
+    freeze_last_token: bool = Field(
+        False, description="treebank: no gradient to the last token from the lookup (a fault of the official code)"
+    )
+    gamma: float | None = Field(None, ge=1)
+    u_max: float | None = Field(None, gt=0, le=100)
+    last_near_one: bool = Field(False, description="last layer's u starts in [gamma^(-1/T), gamma^(1/T)]")
+    init: Literal["kaiming", "small", "he"] = "kaiming"
+    readout_init: Literal["readout", "glorot"] = "readout"
+
+    @model_validator(mode="after")
+    def _no_switch_is_wired_to_nothing(self) -> Self:
+        if self.gamma is not None and self.u_max is not None:
+            raise ValueError("gamma and u_max both bound u; give one")
+        meaningful = _MEANING.get(self.kind, _BASELINE)
+        for field, info in type(self).model_fields.items():
+            if field not in meaningful and field not in _ALWAYS and getattr(self, field) != info.default:
+                raise ValueError(f"{field} has no meaning for kind {self.kind!r}; leave it out")
+        return self
+
+
+_ALWAYS = {"kind", "dropout", "readout_init", "dropout_words", "dropout_input", "dropout_last", "embedding", "tied"}
+_BASELINE = {"depth", "hidden"}
+_INDRNN = {"activation", "norm", "norm_over", "norm_gain", "gamma", "u_max", "last_near_one", "init"}
+_INDRNN |= {"freeze_last_token"}
+_MEANING = {
+    "plain": _INDRNN | _BASELINE,
+    "residual": _INDRNN | _BASELINE | {"shortcut"},
+    "dense": _INDRNN
+    | {"growth", "blocks", "differences"}
+    | {f"dropout_{p}" for p in ("first", "bottleneck", "transition")},
+    "transformer": _BASELINE | {"heads"},
+}

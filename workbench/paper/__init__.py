@@ -1,0 +1,26 @@
+"""The paper as data: one Experiment per cell of its tables and curve of its figures, with config, claims and sources.
+
+"Paper" is Li, Li, Gao, Cook, Deng, Deep Independently Recurrent Neural Network (IndRNN), arXiv:1910.06251v2. "Official
+code" is the authors' PyTorch repository (MNIST, PTB, NTU) and, for the adding problem, their Theano one; "official log"
+a training log they published. Where paper and code differ, the settings are the code's, and the note says so.
+"""
+
+from __future__ import annotations
+
+from ..errors import ParameterError, choices, quoted
+from . import adding, pixels
+from .experiment import Claim as Claim
+from .experiment import Experiment as Experiment
+
+EXPERIMENTS: dict[str, Experiment] = {e.id: e for e in (*adding.experiments(), *pixels.experiments())}
+
+
+def experiment(name: str) -> Experiment:
+    """The experiment of a name; a ParameterError offers the nearest names."""
+    import difflib
+
+    if name not in tuple(EXPERIMENTS):  # a tuple takes any value, hashable or not
+        close = difflib.get_close_matches(str(name), EXPERIMENTS, 3)
+        hint = f"did you mean {' or '.join(close)}?" if close else f"choose one of {choices(EXPERIMENTS)}"
+        raise ParameterError(f"experiment: {quoted(name)} is unknown; {hint}")
+    return EXPERIMENTS[name]

@@ -1,0 +1,45 @@
+"""What an experiment is: a config, the budgets it has, and the published numbers it stands beside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..config import Budget, Config
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A published number: what is measured, its value, where it stands. `ours` is False for rows that the paper
+    quotes from others, `log` True for numbers of the official logs."""
+
+    metric: str
+    value: float
+    source: str
+    ours: bool = True
+    log: bool = False
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One cell or curve: `quick` steps are minutes on two cores and the beginning of the paper's run; `smoke` changes
+    the config into one of seconds; `curve` names the official learning curve in results/paper/curves."""
+
+    id: str
+    where: str
+    title: str
+    config: Config
+    quick: int
+    smoke: dict[str, Any]
+    claims: tuple[Claim, ...] = ()
+    curve: str | None = None
+    data: str | None = None
+    substitute: str | None = None
+    note: str = ""
+    seeds: int = field(default=3)
+
+    def at(self, budget: Budget) -> tuple[Config, int | None]:
+        """The config of a budget and the step it goes to; None means the end of the schedule."""
+        if budget == "smoke":
+            return self.config.set(self.smoke), None
+        return self.config, self.quick if budget == "quick" else None
