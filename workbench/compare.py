@@ -22,6 +22,7 @@ import numpy as np
 
 from . import curves, paper
 from .paper import Claim, Experiment
+from .paper.quoted import quoted
 from .record import Record, records
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ METRICS: dict[str, Callable[[Mapping[str, float]], float]] = {
     "test BPC": lambda test: test["bpc"],
     "test perplexity": lambda test: test["perplexity"],
 }
+QUOTED = ", quoted from others"  # how the source of such a claim ends
 HIGHER_IS_BETTER = {"test accuracy %"}
 OWN_METRIC = {
     "adding": "test MSE",
@@ -97,7 +99,19 @@ def rows(experiments: Sequence[str] | None = None, *, own: bool = False) -> list
         measured = [r for r in by_name.get(name, []) if r.budgets]
         for claim in known.claims or (Claim(_metric(known), math.nan, "", ours=False),):
             out.append(_row(known, claim, measured))
-    return out
+    return out if experiments is not None else out + _references(out)
+
+
+def _references(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """A row for each number that the tables quote from others and that no experiment here stands beside."""
+    covered = {(row["table"], row["metric"], row["paper"]) for row in rows if row["source"].endswith(QUOTED)}
+    return [
+        dict.fromkeys(COLUMNS)
+        | {"table": q.table, "experiment": q.model, "metric": q.metric, "paper": q.value, "n": 0}
+        | {"source": f"paper {q.table}{QUOTED}", "verdict": "reference", "note": "no experiment here"}
+        for q in quoted()
+        if (q.table, q.metric, q.value) not in covered
+    ]
 
 
 def results_table(experiments: Sequence[str] | None = None, *, own: bool = False) -> pd.DataFrame:

@@ -75,7 +75,11 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
 
     out = []
     for row in (_plain(r) for r in table.to_dict("records")):
-        interval = f" [{number(row['low'])}, {number(row['high'])}]" if row["low"] is not None else ""
+        interval = ""
+        if row["low"] is not None:
+            interval = f" [{number(row['low'])}, {number(row['high'])}]"
+        elif row["examples_low"] is not None:  # one seed: at least what the size of the test set leaves open
+            interval = f" [{number(row['examples_low'])}, {number(row['examples_high'])} over examples]"
         of = f" of {int(row['steps']):,}" if row["steps"] else ""
         out.append(
             {
