@@ -1,5 +1,7 @@
 """Scores: each example once, whatever the batches; statistics as the protocol asks."""
 
+import math
+
 import pytest
 import torch
 from torch.testing import assert_close
@@ -71,3 +73,46 @@ def test_mean_squared_error():
     batch = Batch(torch.zeros(3, 4, 1), torch.tensor([0.0, 1, 2, 4]))
     score = evaluate.score(One(1, 1), split(batch, 3), "real")
     assert score == {"mse": pytest.approx((1 + 0 + 1 + 9) / 4, rel=1e-7), "n": 4}
+
+
+class Counting(torch.nn.Linear):
+    """A language net of three tokens that remembers how many it has read since the state was zero."""
+
+    def forward(self, x, state, start):
+        read = 0 if state is None else int(state[0])
+        assert read == start
+        logits = torch.zeros(*x.shape, 3) + 0 * self.weight.sum()
+        logits[..., 0] = math.log(2)  # probabilities 1/2, 1/4, 1/4
+        return logits, [torch.tensor(read + len(x))]
+
+
+def test_tokens_are_scored_with_the_state_carried_and_the_padding_left_out():
+    first = Batch(torch.zeros(4, 2, dtype=torch.int64), torch.tensor([[0, 0], [1, 0], [2, 1], [0, 0]]))
+    second = Batch(torch.zeros(2, 2, dtype=torch.int64), torch.tensor([[1, -1], [0, -1]]), start=4)
+    score = evaluate.score(Counting(1, 1), [first, second], "token")
+    bits = (6 * 1 + 4 * 2) / 10  # six zeros at one bit, four others at two
+    assert score["n"] == 10
+    assert score["bpc"] == pytest.approx(bits, rel=1e-6)
+    assert score["perplexity"] == pytest.approx(2**bits, rel=1e-6)
+    assert evaluate.selection(score, "token") == score["loss"]
+
+
+def test_samplings_of_one_example_are_averaged_before_they_are_judged():
+    class Says(torch.nn.Linear):
+        def forward(self, x):
+            return x[-1]
+
+    logits = torch.tensor([[[3.0, 0], [0, 1.0], [1.0, 0], [0, 2.0]]])  # (T = 1, B = 2 x 2, outputs)
+    score = evaluate.score(Says(1, 1), [Batch(logits, torch.tensor([0, 1]), samplings=2)], "class")
+    assert (score["accuracy"], score["n"]) == (1.0, 2)  # averages (1.5, 0.5) and (0.5, 1)
+
+
+def test_lengths_reach_the_net():
+    class Ends(torch.nn.Linear):
+        def forward(self, x, lengths):
+            return x.gather(0, (lengths - 1).view(1, -1, 1).expand(1, -1, x.shape[2]))[0]
+
+    x = torch.zeros(3, 2, 2)
+    x[0, 0, 1] = x[2, 1, 1] = 1  # read at 1 and at 3 steps, both say class 1
+    score = evaluate.score(Ends(1, 1), [Batch(x, torch.tensor([1, 1]), lengths=torch.tensor([1, 3]))], "class")
+    assert score["accuracy"] == 1

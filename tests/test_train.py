@@ -5,9 +5,10 @@ import math
 import pytest
 import torch
 
-from workbench import paper
+from workbench import evaluate, paper
 from workbench.config import Train
 from workbench.errors import DataError
+from workbench.models.build import recurrent_weights
 from workbench.train import Diverged, Schedule, Trainer, weights_sha256
 
 ADDING = paper.experiment("adding_indrnn_T100").at("smoke")[0]
@@ -146,3 +147,24 @@ def test_gradients_are_clamped_element_by_element():
     trainer.advance()
     largest = max(p.grad.abs().max().item() for p in trainer.net.parameters())
     assert largest == pytest.approx(1e-4)
+
+
+def test_each_protocol_of_batch_norm_scores_with_its_own_statistics():
+    scores = {}
+    for protocol in ("clean", "running", "validation", "test"):
+        trainer = Trainer(DIGITS.set({"train.bn_statistics": protocol}), 3)
+        for _ in range(6):
+            trainer.advance()
+        scores[protocol] = trainer.test()["test"]["loss"]
+    assert len(set(scores.values())) == 4
+    examples = trainer.task.examples("test", 250)
+    assert scores["test"] == evaluate.score(trainer.best_net(), examples, "class", batch_statistics=True)["loss"]
+
+
+@pytest.mark.parametrize(("clamp", "over"), [("before", True), ("after", False)])
+def test_u_may_leave_its_bound_by_one_step_only_where_the_clamp_comes_first(clamp, over):
+    trainer = Trainer(ADDING.set({"train.clamp": clamp, "train.lr": 0.5}), 0)
+    for _ in range(3):
+        trainer.advance()
+    bound = trainer.net.layers[0].bound
+    assert any(bool((u.abs() > bound).any()) for u in recurrent_weights(trainer.net).values()) is over

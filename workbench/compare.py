@@ -52,6 +52,7 @@ PROTOCOLS = {
     "clean": "best validation weights; batch norm statistics re-estimated on training images without dropout",
     "running": "best validation weights; batch norm statistics as training left them",
     "validation": "best validation weights; batch norm statistics re-estimated on validation images (as published)",
+    "test": "best validation weights; batch norm statistics of the batch that is scored (as published)",
 }
 
 

@@ -187,11 +187,11 @@ class Trainer:
 
         -> {"test": scores, "valid": scores, "best_step", "weights_sha256"}; the weights in training do not change.
         """
-        net = self.best_net()
-        spec = self.task.spec
+        net, target = self.best_net(), self.task.spec.target
+        of_batch = self.config.train.bn_statistics == "test"
         return {
-            "test": evaluate.score(net, self._examples("test"), spec.target),
-            "valid": evaluate.score(net, self._examples("valid"), spec.target),
+            "test": evaluate.score(net, self._examples("test"), target, batch_statistics=of_batch),
+            "valid": evaluate.score(net, self._examples("valid"), target, batch_statistics=of_batch),
             "best_step": self.schedule.best_step if self.best is not None else self.step,
             "weights_sha256": weights_sha256(self.net),
         }

@@ -32,10 +32,11 @@ class Train(Frozen):
     clamp: Literal["before", "after"] = Field(
         "before", description="u is clamped before each forward pass, or also after each step, before any evaluation"
     )
-    bn_statistics: Literal["clean", "running", "validation"] = Field(
+    bn_statistics: Literal["clean", "running", "validation", "test"] = Field(
         "clean",
-        description="for scores of the best weights: re-estimated on training images without dropout (clean), as "
-        "training left them (running), or re-estimated on validation images (validation: the published protocol)",
+        description="for scores of the best weights: re-estimated on training examples without dropout (clean), as "
+        "training left them (running), re-estimated on validation examples (validation: published for MNIST), or those "
+        "of the batch that is scored (test: published for NTU)",
     )
 
     @model_validator(mode="after")
