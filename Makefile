@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce lab test check format bench readme pictures clean
+.PHONY: help setup reproduce lab app test faults load check format bench readme pages pictures clean
 
 help: ## this list
 	@printf 'IndRNN Workbench. Needs Python 3.11 or newer and nothing else.\n\n'
@@ -26,8 +26,18 @@ reproduce: $(READY) ## the default study: train, execute the notebooks, print ou
 lab: $(READY) ## JupyterLab on the notebooks, opening the tour
 	@$(BIN)/python -m workbench lab --port $(PORT)
 
+app: $(READY) ## the explorers as an app without code (Voila), with a token, on this machine only
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[app]"
+	@$(BIN)/python -m voila notebooks --port $(PORT) --token --Voila.ip=127.0.0.1 --template=lab
+
 test: $(READY) ## all tests, every notebook at the smoke budget among them
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+
+faults: $(READY) ## every fault as often as it takes to believe it (an hour); writes results/faults.csv
+	@FAULTS=full $(BIN)/python -m pytest tests/faults
+
+load: $(READY) ## what many runs and long sequences cost; writes results/load.csv
+	@$(BIN)/python scripts/load.py
 
 check: $(READY) ## format, lint, types, stripped notebooks
 	@$(BIN)/ruff format --check .
@@ -45,6 +55,9 @@ bench: $(READY) ## time our layers beside torch.nn's, in one run
 
 readme: $(READY) ## write the table of results into README.md, from the published records
 	@$(BIN)/python scripts/readme.py
+
+pages: $(READY) ## the explorers as static pages, their sliders' frames drawn beforehand, in results/pages/
+	@$(BIN)/python -m workbench export
 
 pictures: $(READY) ## render the notebooks in a real JupyterLab and Chromium, light and dark
 	@PICTURES=results/published/pictures PICTURES_BUDGET=quick $(BIN)/python -m pytest -q tests/browser -k in_the_browser

@@ -12,8 +12,12 @@ import gzip
 import hashlib
 import io
 import json
+import lzma
 import math
+import os
 import shutil
+import wave
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +31,8 @@ import workbench as wb
 from workbench import adopt, analysis, batch, evaluate, execute, notebook, paper, places, store, tables, tasks
 from workbench.chance import check_seed
 from workbench.config import Config, Model
-from workbench.tasks import download, pixels
+from workbench.tasks import download, pixels, skeletons, speech, treebank
+from workbench.tasks.skeletons import archive, names
 from workbench.train import Trainer
 
 PARAMETER, DATA, STORE = 2, 3, 4  # the exit codes
@@ -148,6 +153,7 @@ SIZES = [
         ("config field dropout NaN", lambda _: CONFIG.set({"model.dropout": NAN}), ("model.dropout: nan", "finite")),
         ("config field gamma 0.5", lambda _: CONFIG.set({"model.gamma": 0.5}), ("model.gamma: 0.5", "equal to 1")),
         ("config field gamma infinite", lambda _: CONFIG.set({"model.gamma": INF}), ("model.gamma: inf", "finite")),
+        ("heads that do not divide the width", lambda _: Model(kind="transformer", hidden=10), ("heads: 4", "a divisor of hidden 10")),
         ("gamma for a net without u", lambda _: CONFIG.set({"model.kind": "lstm"}), ("model.gamma has no meaning", "'lstm'", "leave it out")),
     ),
     *refused(
@@ -517,11 +523,224 @@ IDX_CASES: dict[str, tuple[bytes | Link | None, tuple[str, ...]]] = {  # id -> c
     "a link to itself in place of data": (Link("images"), ("images", "cannot be read")),
 }
 # fmt: on
+
+
+def words(here: Path) -> object:
+    return treebank.read(here, "word")
+
+
+def characters(here: Path) -> object:
+    return treebank.read(here, "char")
+
+
+def treebank_of(**changed: bytes | None) -> dict[str, bytes | None]:
+    """The three texts of a treebank, some of them changed."""
+    texts: dict[str, bytes | None] = dict.fromkeys(("train", "valid", "test"), b" a bb \n c \n")
+    return {f"ptb.{split}.txt": text for split, text in (texts | changed).items()}
+
+
+# fmt: off
+TREEBANK_CASES: dict[str, tuple[Callable[[Path], object], Mapping[str, bytes | None], tuple[str, ...]]] = {
+    "a treebank with a byte order mark": (words, treebank_of(train=b"\xef\xbb\xbfa b\n"), ("ptb.train.txt: byte 0", "byte order mark found", "without a byte order mark expected")),
+    "a treebank in UTF-16": (words, treebank_of(valid="a b\n".encode("utf-16")), ("ptb.valid.txt: byte 0", "UTF-16 found", "UTF-8")),
+    "a treebank in UTF-16 without a mark": (words, treebank_of(train=b" a \n" + "b\n".encode("utf-16-le")), ("ptb.train.txt: line 2", "zero byte", "UTF-8")),
+    "a treebank that is no UTF-8": (words, treebank_of(test=b" a bb \n \xe9t\xe9 \n"), ("ptb.test.txt: byte 8", "0xe9 found", "UTF-8 expected")),
+    "a treebank cut inside a character": (characters, treebank_of(train="é".encode()[:1]), ("ptb.train.txt: byte 0", "0xc3 found", "UTF-8 expected")),
+    "a treebank with CRLF": (words, treebank_of(train=b" a \n bb \r\n"), ("ptb.train.txt: line 2", "carriage return found", "newlines alone")),
+    "an empty treebank": (words, treebank_of(train=b""), ("ptb.train.txt: byte 0", "empty file found", "text expected")),
+    "an empty test text": (characters, treebank_of(test=b""), ("ptb.test.txt: byte 0", "empty file found")),
+    "a treebank with an empty vocabulary": (words, treebank_of(train=b"\n \n"), ("ptb.train.txt: line 1", "2 empty lines found", "text expected")),
+    "a validation text of empty lines": (words, treebank_of(valid=b"\n"), ("ptb.valid.txt: line 1", "1 empty lines found")),
+    "a word that training lacks": (words, treebank_of(valid=b" a \n a dog \n"), ("ptb.valid.txt: line 2", "'dog' found", "one of the 4 words of ptb.train.txt")),
+    "a character that training lacks": (characters, treebank_of(test=b" a Z \n"), ("ptb.test.txt: line 1", "'Z' found", "one of the 5 characters of ptb.train.txt")),
+    "a folder in place of a treebank": (words, treebank_of(train=None), ("ptb.train.txt: cannot be read", "directory")),
+    "a treebank without its test text": (words, {k: v for k, v in treebank_of().items() if "test" not in k}, ("ptb.test.txt: cannot be read", "No such file")),
+}
+# fmt: on
+
+
+def recordings(here: Path) -> object:
+    return speech.read(here)
+
+
+def packed(array: np.ndarray | bytes, **index: str | bytes) -> dict[str, bytes]:
+    """The two files of spoken digits; `index` replaces the table, `extra` follows the compressed array."""
+    if not isinstance(array, bytes):
+        buffer = io.BytesIO()
+        np.save(buffer, array)
+        array = buffer.getvalue()
+    table = index.get("index", "")
+    return {"recordings.npy.xz": lzma.compress(array), "index.csv": table.encode() if isinstance(table, str) else table}
+
+
+def index_of(*lines: str) -> str:
+    return "\n".join([",".join(speech.COLUMNS), *lines]) + "\n"
+
+
+def digits_archive(here: Path) -> object:
+    return speech.read_original(here / "digits.zip")
+
+
+def zipped(*members: tuple[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in members:
+            archive.writestr(zipfile.ZipInfo(name), content)
+    return buffer.getvalue()
+
+
+def wav(rate: int = 8000, channels: int = 1, samples: int = 4) -> bytes:
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setparams((channels, 2, rate, 0, "NONE", ""))
+        file.writeframes(bytes(2 * channels * samples))
+    return buffer.getvalue()
+
+
+TEN = np.arange(10, dtype="<i2")  # two recordings of five samples
+FIRST, SECOND = "3_ann_0,3,ann,0,0,5,test", "4_bob_7,4,bob,7,5,5,train"
+WHOLE_XZ = packed(TEN)["recordings.npy.xz"]
+HUGE = b"\x93NUMPY\x01\x00v\x00" + b"{'descr': '<i2', 'fortran_order': False, 'shape': (1000000000000,), }".ljust(117) + b"\n"
+WAV = "d/recordings/3_ann_0.wav"
+# fmt: off
+ARCHIVE_CASES: dict[str, tuple[bytes, tuple[str, ...]]] = {
+    "an archive that is no archive": (b"<!DOCTYPE html>", ("digits.zip: cannot be read", "not a zip file")),
+    "an archive without recordings": (zipped(("README.md", b"x")), ("digits.zip: no recordings/0_george_0.wav or the like found",)),
+    "an archive with a text for a recording": (zipped((WAV, b"hello")), (f"digits.zip: {WAV}: not a .wav file",)),
+    "an archive with an empty recording": (zipped((WAV, b"")), (f"digits.zip: {WAV}: not a .wav file",)),
+    "an archive with a recording of no sample": (zipped((WAV, wav(samples=0))), (f"{WAV}: 1 channels of 16 bits at 8000 Hz, 0 bytes found",)),
+    "an archive with a recording at 16 kHz": (zipped((WAV, wav(16_000))), (f"{WAV}: 1 channels of 16 bits at 16000 Hz", "at 8000 Hz expected")),
+    "an archive with a recording in stereo": (zipped((WAV, wav(channels=2))), (f"{WAV}: 2 channels of 16 bits",)),
+    "an archive with a huge recording": (zipped((WAV, bytes(speech.LARGEST + 1))), (f"{WAV}: 1048577 bytes found, at most 1048576 expected",)),
+}
+SPEECH_CASES: dict[str, tuple[dict[str, bytes], tuple[str, ...]]] = {
+    "recordings cut short": ({**packed(TEN), "recordings.npy.xz": WHOLE_XZ[:-9]}, ("recordings.npy.xz: no end of its xz stream found",)),
+    "recordings with junk behind": ({**packed(TEN), "recordings.npy.xz": WHOLE_XZ + b"junk"}, ("recordings.npy.xz: bytes behind the end of its xz stream found",)),
+    "recordings with a changed byte": ({**packed(TEN), "recordings.npy.xz": WHOLE_XZ[:40] + bytes([WHOLE_XZ[40] ^ 255]) + WHOLE_XZ[41:]}, ("recordings.npy.xz: cannot be read", "orrupt")),
+    "empty recordings": ({**packed(TEN), "recordings.npy.xz": b""}, ("recordings.npy.xz: no end of its xz stream",)),
+    "a web page in place of recordings": ({**packed(TEN), "recordings.npy.xz": b"<!DOCTYPE html>"}, ("recordings.npy.xz: cannot be read", "format")),
+    "recordings that are no array": (packed(b"RIFF....WAVE"), ("recordings.npy.xz: byte 0: not an .npy array",)),
+    "recordings of floats": (packed(TEN.astype(np.float32)), ("byte 0: (10,) of <f4 found, (any) of <i2 expected",)),
+    "recordings of big-endian numbers": (packed(TEN.astype(">i2")), ("(10,) of >i2 found, (any) of <i2 expected",)),
+    "recordings of two dimensions": (packed(TEN.reshape(2, 5)), ("(2, 5) of <i2 found, (any) of <i2 expected",)),
+    "recordings of no sample": (packed(TEN[:0]), ("(0,) of <i2 found, (any) of <i2 expected",)),
+    "recordings of objects": (packed(b"\x93NUMPY\x01\x00v\x00" + b"{'descr': '|O', 'fortran_order': False, 'shape': (1,), }".ljust(117) + b"\n" + b"\x80\x04N."), ("(1,) of |O found, (any) of <i2 expected",)),
+    "recordings that claim two terabytes": (packed(HUGE), ("byte 128: 0 bytes of data found, 2000000000000 expected",)),
+    "an empty index": (packed(TEN), ("index.csv: line 1: 'an empty file' found, 'name,digit,speaker",)),
+    "an index of other columns": (packed(TEN, index="name,digit\n"), ("line 1: 'name,digit' found", "start,samples,split' expected")),
+    "an index that is no text": (packed(TEN, index=b"\xff\xfe"), ("index.csv: cannot be read", "ascii")),
+    "an index with an open quote": (packed(TEN, index=index_of('"')), ("index.csv: cannot be read", "unexpected end")),
+    "an index line of three values": (packed(TEN, index=index_of(FIRST, "a,b,c")), ("index.csv: line 3: 3 values found, 7 expected",)),
+    "an index with a length of 1_0": (packed(TEN, index=index_of("3_ann_0,3,ann,0,0,1_0,test")), ("line 2: samples '1_0' found, a whole number expected",)),
+    "an index with a negative start": (packed(TEN, index=index_of("3_ann_0,3,ann,0,-1,5,test")), ("line 2: start '-1' found, a whole number",)),
+    "an index with a digit 10": (packed(TEN, index=index_of("10_ann_0,10,ann,0,0,5,test")), ("line 2: digit 10 and index 0 found, 0...9 and 0...49 expected",)),
+    "an index with another digit than its name": (packed(TEN, index=index_of("3_ann_0,8,ann,0,0,5,test")), ("line 2: name '3_ann_0' found, '8_ann_0' expected",)),
+    "an index with a take in the wrong split": (packed(TEN, index=index_of("3_ann_0,3,ann,0,0,5,train")), ("line 2: split 'train' found, 'test' expected for index 0",)),
+    "an index with a name twice": (packed(TEN, index=index_of(FIRST, FIRST)), ("line 3: 3_ann_0 found a second time",)),
+    "an index with a gap": (packed(TEN, index=index_of(FIRST, SECOND.replace(",5,5,", ",6,4,"))), ("line 3: start 6 and 4 samples found, start 5 and 1 to 5 samples expected",)),
+    "an index that leaves the recordings": (packed(TEN, index=index_of(FIRST, SECOND.replace(",5,5,", ",5,6,"))), ("line 3: start 5 and 6 samples found, start 5 and 1 to 5",)),
+    "an index that stops early": (packed(TEN, index=index_of(FIRST)), ("line 2: the recordings end at 5, 10 samples expected",)),
+    "recordings without their index": ({"recordings.npy.xz": WHOLE_XZ}, ("index.csv: cannot be read", "No such file")),
+}
+# fmt: on
+
+def skeleton(here: Path) -> object:
+    return skeletons.read(here / "S001C001P001R001A001.skeleton")
+
+
+def unusable(here: Path) -> object:
+    return names.unusable(here / "list.txt", 2)
+
+
+SKELETON = [b"2"]  # two frames, each with one body; line 1 counts them, then a frame has 28
+for _ in range(2):
+    SKELETON += [b"1", b"72057594037931101 0 1 1 1 1 0 0.02764709 0.05745083 2", b"25"]
+    SKELETON += [b"0.2181153 0.1725972 3.785547 277.419 191.8218 1036.233 519.1677 -0.2 0.05 0.97 -0.12 2"] * 25
+
+
+def line(number: int, *changed: bytes) -> bytes:
+    """A .skeleton file with other lines in place of one."""
+    return b"\n".join([*SKELETON[: number - 1], *changed, *SKELETON[number:]]) + b"\n"
+
+
+def joint(number: int, x: str) -> bytes:
+    """A .skeleton file with another x in a line."""
+    return line(number, x.encode() + SKELETON[number - 1][9:])
+
+
+TEXT = line(1, b"2")
+WORDS = "found, plain numbers expected"
+# fmt: off
+SKELETON_CASES: dict[str, tuple[bytes | None, tuple[str, ...]]] = {
+    "a skeleton file of nothing": (b"", ("line 1: the end of the file found, the number of frames expected",)),
+    "a skeleton file of blanks": (b" \n", ("line 1: '' found, the number of frames, a whole number from 0, expected",)),
+    "a skeleton file of more frames than it has": (line(1, b"3"), ("line 58: the end of the file found, the number of bodies in frame 3 of 3 expected",)),
+    "a skeleton file of fewer frames than it has": (line(1, b"1"), ("line 30: '1' found, the end of the file after 1 frames expected",)),
+    "a skeleton file of -2 frames": (line(1, b"-2"), ("line 1: '-2' found, the number of frames, a whole number from 0, expected",)),
+    "a skeleton file of 2.0 frames": (line(1, b"2.0"), ("line 1: '2.0' found, the number of frames",)),
+    "a skeleton file of ten digits of frames": (line(1, b"9999999999"), ("line 1: '9999999999' found, the number of frames",)),
+    "a skeleton file of a thousand million frames": (line(1, b"999999999"), ("1 bodies in 999999999 frames found, at most 1,000,000 in all expected",)),
+    "a skeleton file of -1 bodies": (line(2, b"-1"), ("line 2: '-1' found, the number of bodies in frame 1 of 2",)),
+    "a skeleton file of 1.5 bodies": (line(2, b"1.5"), ("line 2: '1.5' found, the number of bodies",)),
+    "a skeleton file of more bodies than it has": (line(2, b"2"), ("line 30: 1 values found, 10 values of a body expected",)),
+    "a skeleton file of fewer bodies than it has": (line(2, b"0"), ("line 3: '72057594037931101 0 1 1 1 1 0 0.02764709 0.05745083 2' found, the number of bodies in frame 2 of 2",)),
+    "a skeleton file without a number of bodies": (line(2, b""), ("line 2: '' found, the number of bodies",)),
+    "a skeleton file of 24 joints": (line(4, b"24"), ("line 4: 24 joints found, 25 expected",)),
+    "a skeleton file of 26 joints": (line(4, b"26"), ("line 4: 26 joints found, 25 expected",)),
+    "a skeleton file of -25 joints": (line(4, b"-25"), ("line 4: '-25' found, the number of joints",)),
+    "a skeleton file with 24 lines of joints": (line(9), ("line 29: 1 values found, 12 values of joint 25 expected",)),
+    "a body of nine values": (line(3, SKELETON[2][:-2]), ("line 3: 9 values found, 10 values of a body expected",)),
+    "a body whose ID is 1.5": (line(3, SKELETON[2].replace(b" ", b".5 ", 1)), ("line 3: '72057594037931101.5' found, a bodyID, a whole number, expected",)),
+    "a body with a value that is no number": (line(3, SKELETON[2].replace(b"0.05745083", b"e")), ("line 3: 'e' found, a number expected",)),
+    "a joint of 11 values": (line(5, SKELETON[4][:-2]), ("line 5: 11 values found, 12 values of joint 1 expected",)),
+    "a joint of 13 values": (line(29, SKELETON[28] + b" 2"), ("line 29: 13 values found, 12 values of joint 25 expected",)),
+    "a joint at NaN": (joint(6, "NaN"), (f"line 6: 'NaN' {WORDS}",)),
+    "a joint at Microsoft's NaN": (joint(6, "-1.#IND"), (f"line 6: '-1.#IND' {WORDS}",)),
+    "a joint at infinity": (joint(6, "-inf"), (f"line 6: '-inf' {WORDS}",)),
+    "a joint at 1e999": (joint(6, "1e999"), ("line 6: '1e999' found, a finite number expected",)),
+    "a joint at 1e39": (joint(6, "1e39"), ("line 6: '1e39' found, a finite number expected",)),
+    "a joint at 1_0": (joint(6, "1_0"), (f"line 6: '1_0' {WORDS}",)),
+    "a joint at 0x1": (joint(6, "0x1"), (f"line 6: '0x1' {WORDS}",)),
+    "a joint at 1.2.3": (joint(6, "1.2.3"), ("line 6: '1.2.3' found, a number expected",)),
+    "a joint at 0,2": (joint(6, "0,2"), (f"line 6: '0,2' {WORDS}",)),
+    "a joint at a sign": (joint(6, "-"), ("line 6: '-' found, a number expected",)),
+    "a joint at digits of another script": (joint(6, "\u0662"), ("line 6: b'\\xd9\\xa2", WORDS)),
+    "a joint at a word": (joint(6, "left"), (f"line 6: 'left' {WORDS}",)),
+    "a skeleton file cut inside a line": (TEXT[:800], ("found, 12 values of joint", "expected")),
+    "a skeleton file cut behind a line": (b"\n".join(SKELETON[:40]), ("line 40: the end of the file found, 12 values of joint 9 expected",)),
+    "a skeleton file with a number behind": (TEXT + b"7\n", ("line 58: '7' found, the end of the file after 2 frames expected",)),
+    "a skeleton file with another behind": (TEXT + TEXT, ("line 58: '2' found, the end of the file after 2 frames",)),
+    "a skeleton file with a blank line inside": (line(5, b"", SKELETON[4]), ("line 5: 0 values found, 12 values of joint 1 expected",)),
+    "a web page in place of a skeleton file": (b"<!DOCTYPE html>\n<html></html>", (f"line 1: '<!DOCTYPE' {WORDS}",)),
+    "a skeleton file in UTF-16": (TEXT.decode().encode("utf-16"), ("line 1: ", WORDS)),
+    "a skeleton file in UTF-16 without a mark": (TEXT.decode().encode("utf-16-le"), ("line 1: ", WORDS)),
+    "a skeleton file with a byte order mark": (TEXT.decode().encode("utf-8-sig"), ("line 1: ", WORDS)),
+    "a zip in place of a skeleton file": (b"PK\x03\x04" + bytes(40), ("line 1: ", WORDS)),
+    "a folder in place of a skeleton file": (None, ("cannot be read", "directory")),
+}
+# fmt: on
 MNIST = {f"data/mnist/{name}": b"<html>404</html>" for name in download.SETS["mnist"].files}
 LOCATE = ("data", "mnist", "--check")
+_LISTS = Path(os.environ.get("WORKBENCH_DATA", "")) / "ntu"
+NTU_LISTS = {f"data/ntu/{name}": (_LISTS / name).read_bytes() for name in download.SETS["ntu"].files if (_LISTS / name).is_file()}
 # fmt: off
 DATA_CASES = [
     *[Case(n, "Data", "file", read, DATA, says, files={"images": content}) for n, (content, says) in IDX_CASES.items()],
+    *[Case(n, "Data", "file", call, DATA, says, files=files) for n, (call, files, says) in TREEBANK_CASES.items()],
+    *[Case(n, "Data", "file", recordings, DATA, says, files=files) for n, (files, says) in SPEECH_CASES.items()],
+    *[Case(n, "Data", "file", digits_archive, DATA, says, files={"digits.zip": content}) for n, (content, says) in ARCHIVE_CASES.items()],
+    *[Case(n, "Data", "file", skeleton, DATA, says, files={"S001C001P001R001A001.skeleton": content}) for n, (content, says) in SKELETON_CASES.items()],
+    *refused(
+        "Data",
+        "file",
+        DATA,
+        ("a skeleton file without an action in its name", archive.recordings, ("'S001C001P001R001.skeleton' found", "a name like S001C002P003R002A013 expected"), {"files": {"S001C001P001R001.skeleton": TEXT}}),
+        ("a .zip of skeleton files that is none", archive.recordings, ("clips.zip: cannot be read", "not a zip file"), {"files": {"clips.zip": TEXT}}),
+        ("a list of unusable clips that is absent", unusable, ("list.txt: missing", "2 clips without usable skeletons")),
+        ("a list of unusable clips that is short", unusable, ("list.txt: 1 names found, 2 expected",), {"files": {"list.txt": "\n\n\nS001C001P001R001A001\n"}}),
+        ("a list of unusable clips with half a name", unusable, ("list.txt: line 5: 'S001C001' found", "a name like"), {"files": {"list.txt": "\n\n\nS001C001P001R001A001\nS001C001\n"}}),
+        ("a list of unusable clips in UTF-16", unusable, ("list.txt: cannot be read", "ascii"), {"files": {"list.txt": "\n".encode("utf-16")}}),
+    ),
     *refused("Data", "file", DATA, ("no file at all", read, ("images", "cannot be read", "No such file")), ("images and labels of different counts", images_without_labels, ("3 images but 2 labels", "must agree")), ("a label out of range", label_out_of_range, ("images: labels outside 0...9",))),
     *refused(
         "Data",
@@ -529,6 +748,15 @@ DATA_CASES = [
         DATA,
         ("web pages in MNIST's folder", LOCATE, ("mnist/train-images", "altered", "SHA-256", "440fcabf73cc546f"), {"files": MNIST, "env": {"WORKBENCH_DATA": "{here}/data"}}),
         ("a run on altered data", ("run", "seqmnist_plain6", "--budget", "smoke"), ("mnist/train-images", "altered"), {"files": MNIST, "env": {"WORKBENCH_DATA": "{here}/data"}}),
+        ("an archive of other spoken digits", ("run", "speech_plain", "--budget", "smoke"), ("data/fsdd: samples of SHA-256", "found", speech.CONTENT[:16]), {"files": {f"data/fsdd/{download.SETS['fsdd'].original}": zipped((WAV, wav()))}, "env": {"WORKBENCH_DATA": "{here}/data"}}),
+        ("no spoken digits anywhere", ("data", "fsdd", "--check"), ("fsdd: recordings.npy.xz is not in", "get https://github.com/", "there"), {"files": {"data": None}, "env": {"WORKBENCH_DATA": "{here}/data", "XDG_CACHE_HOME": "{here}"}}),
+        ("spoken digits that were altered", ("data", "fsdd", "--check"), ("fsdd/recordings.npy.xz: altered", "SHA-256", "44d90893995fddb6"), {"files": {f"data/fsdd/{name}": b"x" for name in download.SETS["fsdd"].files}, "env": {"WORKBENCH_DATA": "{here}/data"}}),
+        ("NTU without its recordings", ("run", "ntu_cs_plain6", "--budget", "smoke"), ("ntu: no *.skeleton in ", "nturgbd_skeletons_s001_to_s017.zip", "put it"), {"files": NTU_LISTS, "env": {"WORKBENCH_DATA": "{here}/data"}, "skip": not NTU_LISTS}),
+        ("NTU without its lists", ("data", "ntu", "--check"), ("NTU_RGBD_samples_with_missing_skeletons.txt: missing", "get it from https://", "put it there"), {"files": {"data/ntu/S001C001P001R001A001.skeleton": TEXT}, "env": {"WORKBENCH_DATA": "{here}/data"}}),
+        ("NTU with a list that was altered", ("data", "ntu", "--check"), ("NTU_RGBD_samples_with_missing_skeletons.txt: altered",), {"files": {f"data/ntu/{name}": b"x" for name in download.SETS["ntu"].files}, "env": {"WORKBENCH_DATA": "{here}/data"}}),
+        ("UTD-MHAD that was altered", ("data", "utd_mhad", "--check"), ("utd_mhad/skeletons.npy.xz: altered", "a8420161c753beeb"), {"files": {f"data/utd_mhad/{name}": b"x" for name in download.SETS["utd_mhad"].files}, "env": {"WORKBENCH_DATA": "{here}/data"}}),
+        ("no UTD-MHAD anywhere", ("run", "utd_plain6", "--budget", "smoke"), ("utd_mhad: skeletons.npy.xz is not in", "Skeleton.zip and put it there"), {"files": {"data": None}, "env": {"WORKBENCH_DATA": "{here}/data", "XDG_CACHE_HOME": "{here}"}}),
+        ("a treebank that was altered", ("data", "ptb", "--check"), ("ptb/ptb.train.txt: altered", "SHA-256", "fcea919f6cf83f35"), {"files": {f"data/ptb/{name}": b" a \n" for name in download.SETS["ptb"].files}, "env": {"WORKBENCH_DATA": "{here}/data"}}),
         ("MNIST's folder without its files", LOCATE, ("train-images-idx3-ubyte.gz: missing", "put it there"), {"files": {"data/mnist": None}, "env": {"WORKBENCH_DATA": "{here}/data"}}),
         ("no MNIST anywhere", LOCATE, ("mnist: train-images-idx3-ubyte.gz is not in", "put the files"), {"files": {"data": None}, "env": {"WORKBENCH_DATA": "{here}/data", "XDG_CACHE_HOME": "{here}"}}),
         ("a data folder that does not exist", LOCATE, ("WORKBENCH_DATA: ", "nowhere", "is not a folder"), {"env": {"WORKBENCH_DATA": "{here}/nowhere"}}),
@@ -639,7 +867,7 @@ DAMAGES: dict[str, tuple[str, Callable[[Path], object], tuple[str, ...]]] = {  #
     "a spec with wrong data": ("begun", spec_with(data=3), ("spec.json", "data", "dictionary")),
     "a spec with wrong threads": ("begun", spec_with(threads=0), ("spec.json", "threads", "greater than or equal to 1")),
     "a spec with another id": ("begun", spec_with(id="0" * 16), ("spec.json", "'0000000000000000'", "folder")),
-    "a spec with a wrong config": ("begun", spec_with(config={"task": 1}), ("spec.json", "task: 1")),
+    "a spec with a wrong config": ("begun", spec_with(config={"task": 1}, check=None), ("spec.json", "task: 1")),
     "a result {}": ("done", write("result.json", "{}"), ("result.json", "altered or not a result")),
     "an empty result": ("done", write("result.json", ""), ("result.json", "not JSON")),
     "a result of one list": ("done", write("result.json", "[]"), ("result.json", "altered or not a result")),
@@ -671,7 +899,7 @@ STORES = [
         ("a run's folder that is a link", tiny_run, ("a link", "never one"), {"run": "begun", "damage": linked_elsewhere}),
         ("a run's folder that is a link to itself", tiny_run, ("a link", "never one"), {"run": "begun", "damage": linked_to_itself}),
         ("a bundle with a link inside", bundle, ("notes.txt", "not a plain file"), {"run": "done", "damage": link_inside}),
-        ("a bundle whose spec was rewritten", bundle, ("spec.json", "does not give its id"), {"run": "done", "damage": spec_with(seed=5)}),
+        ("a bundle whose spec was rewritten", bundle, ("spec.json", "altered"), {"run": "done", "damage": spec_with(seed=5)}),
         ("results that are read-only", read_only, ("Read-only file system",)),
     ),
     *refused(

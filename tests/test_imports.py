@@ -10,19 +10,19 @@ import workbench
 PACKAGE = Path(workbench.__file__).parent
 ORDER = [  # each may import what stands in an earlier line, and its own line
     {"errors", "chance", "__init__"},
-    {"config", "disk", "places", "progress", "provenance"},
-    {"store", "recurrence"},
+    {"config", "disk", "index", "places", "progress", "provenance"},
+    {"store", "checkpoint", "recurrence"},
     {"lease", "paper", "tasks"},
-    {"models"},
+    {"models", "room", "bundle"},
     {"evaluate"},
-    {"train"},
+    {"dynamic", "train"},
     {"record"},
-    {"study", "adopt", "bench"},
-    {"analysis", "curves"},
+    {"study", "attempt", "adopt", "bench", "timing", "board", "trial", "sweep"},
+    {"analysis", "curves", "drawing", "probe"},
     {"compare"},
-    {"figures", "tables"},
-    {"notebook", "widgets", "execute"},
-    {"batch", "doctor"},
+    {"figures", "picture", "tables", "views"},
+    {"notebook", "widgets", "execute", "children", "cluster"},
+    {"batch", "doctor", "export"},
     {"listing"},
     {"__main__"},
 ]
@@ -31,8 +31,10 @@ LATE = {
     ("notebook", "batch"),
     ("notebook", "widgets"),
     ("notebook", "compare"),
+    ("widgets", "export"),
     ("record", "train"),
     ("adopt", "study"),
+    ("children", "__main__"),
 }
 
 

@@ -23,8 +23,8 @@ SMALL = {"model.hidden": 8, "model.depth": 2, "train.evaluate_every": 20, "train
 def command(changes, *extra):
     pairs = [part for key, value in changes.items() for part in ("--set", f"{key}={value}")]
     code = (
-        "import sys; from workbench import study; from workbench.__main__ import main; "
-        "study.FIRST_CHECKPOINT = study.CHECKPOINT_EVERY = 0.3; sys.exit(main(sys.argv[1:]))"
+        "import sys; from workbench import attempt; from workbench.__main__ import main; "
+        "attempt.FIRST_CHECKPOINT = attempt.CHECKPOINT_EVERY = 0.3; sys.exit(main(sys.argv[1:]))"
     )
     return [sys.executable, "-c", code, "run", NAME, *pairs, *extra]
 

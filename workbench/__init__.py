@@ -17,10 +17,12 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from . import analysis as analysis
+    from . import dynamic as dynamic
     from . import figures as figures
     from .compare import results_table as results_table
     from .config import Config as Config
     from .errors import WorkbenchError as WorkbenchError
+    from .models import ConvIndRNN as ConvIndRNN
     from .models import IndRNN as IndRNN
     from .models import bound as bound
     from .models.build import build as build
@@ -30,33 +32,57 @@ if TYPE_CHECKING:
     from .recurrence import available as available
     from .recurrence import recur as recur
     from .study import run as run
+    from .sweep import Sweep as Sweep
+    from .widgets import explore_architecture as explore_architecture
+    from .widgets import explore_bounds as explore_bounds
+    from .widgets import explore_depth as explore_depth
+    from .widgets import explore_length as explore_length
+    from .widgets import explore_neurons as explore_neurons
+    from .widgets.board import Board as Board
 
 _HOME = {
+    "Board": "widgets.board",
     "Config": "config",
+    "ConvIndRNN": "models",
     "IndRNN": "models",
     "Record": "record",
     "Study": "notebook",
+    "Sweep": "sweep",
     "WorkbenchError": "errors",
     "available": "recurrence",
     "bound": "models",
     "build": "models",
+    "explore_architecture": "widgets",
+    "explore_bounds": "widgets",
+    "explore_depth": "widgets",
+    "explore_length": "widgets",
+    "explore_neurons": "widgets",
     "list_records": "record",
     "recur": "recurrence",
     "results_table": "compare",
     "run": "study",
 }
-_MODULES = ("analysis", "figures")
+_MODULES = ("analysis", "dynamic", "figures")
 
 __all__ = [
+    "Board",
     "Config",
+    "ConvIndRNN",
     "IndRNN",
     "Record",
     "Study",
+    "Sweep",
     "WorkbenchError",
     "analysis",
     "available",
     "bound",
     "build",
+    "dynamic",
+    "explore_architecture",
+    "explore_bounds",
+    "explore_depth",
+    "explore_length",
+    "explore_neurons",
     "figures",
     "list_records",
     "recur",

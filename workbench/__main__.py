@@ -29,6 +29,16 @@ app = typer.Typer(
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 BudgetOption = Annotated[str, typer.Option("--budget", help="smoke (seconds), quick (minutes) or paper.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+WorkersOption = Annotated[
+    int | None, typer.Option("--workers", help="Runs at a time; the cores there are unless given.")
+]
+SchedulerOption = Annotated[
+    str | None, typer.Option("--scheduler", help="A dask scheduler: tls://HOST:PORT, or tcp:// on this machine.")
+]
+SlurmOption = Annotated[bool, typer.Option("--slurm", help="On --workers jobs of Slurm (the extra `slurm`).")]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", help="Write a bundle of the runs here, for `workbench import` elsewhere.")
+]
 LimitOption = Annotated[str | None, typer.Option("--time-limit", help="Stop, resumable, after this long: 90s, 8m, 2h.")]
 
 
@@ -109,9 +119,12 @@ def reproduce(
     values: Annotated[
         list[str] | None, typer.Option("-p", help="A notebook's parameter: name=value. Repeatable.")
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Runs at a time; the number of cores unless given.")] = None,
+    workers: WorkersOption = None,
     device: DeviceOption = "auto",
+    scheduler: SchedulerOption = None,
+    slurm: SlurmOption = False,
     time_limit: LimitOption = None,
+    out: OutOption = None,
 ) -> None:
     """Train what the notebooks show, execute them through papermill, write the tables. Resumes; repeats nothing."""
     from . import batch, notebook
@@ -126,8 +139,11 @@ def reproduce(
         values=notebook.given(values or []),
         workers=workers,
         device=device,
+        scheduler=scheduler,
+        slurm=slurm,
         time_limit=_seconds(time_limit),
-        say=lambda line: print(line, file=sys.stderr, flush=True),
+        out=out,
+        say=_say,
     )
     if budget == "smoke":
         print("The smoke budget shows that everything runs; its nets are too small to compare with the paper.")
@@ -138,27 +154,54 @@ def reproduce(
 
 
 @app.command()
+def sweep(
+    experiment: Annotated[str, typer.Argument(help="A name of `workbench list`.")],
+    grid: Annotated[list[str], typer.Option("--grid", help="A field and its values: depth=2,4,6. Repeatable.")],
+    budget: BudgetOption = "quick",
+    seeds: Annotated[int, typer.Option(help="How many seeds of each combination.")] = 1,
+    workers: WorkersOption = None,
+    device: DeviceOption = "auto",
+    scheduler: SchedulerOption = None,
+    slurm: SlurmOption = False,
+    time_limit: LimitOption = None,
+    out: OutOption = None,
+    as_json: Json = False,
+) -> None:
+    """A grid over fields of a config: every combination under every seed, then a notebook of pictures."""
+    from . import batch
+
+    table = batch.sweep(
+        experiment, grid, budget, seeds, batch.Means(workers, device, scheduler, slurm, _seconds(time_limit), out), _say
+    )
+    print(table.to_json(orient="records") if as_json else table.to_string(index=False))
+
+
+@app.command()
 def status(
     watch: Annotated[bool, typer.Option("--watch", help="Again every two seconds, until Ctrl-C.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Every run's state, from disk."""
+    """Every run's state, step, rate, time left and last trouble, from disk."""
     import time
 
-    from .record import list_records
+    from . import board
+    from .lease import Watch
 
+    seen = Watch()
     while True:
-        rows = json.loads(list_records().to_json(orient="records"))
+        rows = board.rows(seen)
         if watch and not as_json:
             print("\x1b[2J\x1b[H", end="")
-        listing.show(rows, as_json, ("id", "experiment", "seed", "smoke", "status", "step", "published"))
+        listing.show(rows, as_json, board.COLUMNS)
         if not watch:
             return
         time.sleep(2)
 
 
 @app.command("import")
-def import_(folder: Annotated[Path, typer.Argument(help="A folder of runs, such as results/published.")]) -> None:
+def import_(
+    folder: Annotated[Path, typer.Argument(help="A folder of runs (results/published), or a bundle.")],
+) -> None:
     """Take over the records and checkpoints of another store, each verified; what is further here stays."""
     from .adopt import adopt
 
@@ -248,6 +291,18 @@ def lab(
 
 
 @app.command()
+def export(
+    names: Annotated[list[str] | None, typer.Argument(help="Explorers (bounds, depth, ...); all if none.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="The folder; results/pages unless given.")] = None,
+) -> None:
+    """Write the explorers as static pages: one file each, their sliders' frames drawn beforehand, no kernel needed."""
+    from .export import pages
+
+    for path in pages(out or places.results() / "pages", names):
+        print(path)
+
+
+@app.command()
 def doctor(as_json: Json = False) -> None:
     """What works here: versions, devices, engines, data, disk room; says how to get what is missing."""
     from .doctor import examine
@@ -256,6 +311,10 @@ def doctor(as_json: Json = False) -> None:
     listing.show(rows, as_json, ("what", "state", "detail"))
     if any(row["state"] == "broken" for row in rows):
         raise StoreError("doctor: something that is needed is broken; see above")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _seconds(text: str | None) -> float | None:

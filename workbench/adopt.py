@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from . import places, recurrence, store
+from . import bundle, places, recurrence, store
 from .disk import make_folder, unusable
 from .errors import StoreError, WorkbenchError
 from .lease import Lease
@@ -19,11 +19,14 @@ from .record import Record, records
 
 
 def adopt(folder: Path) -> tuple[int, int]:
-    """Copy every run below `folder` (or its `runs`) into this store, unless the one here is as far.
+    """Copy every run below `folder` (or its `runs`, or a campaign's bundle) into this store, unless ours is as far.
 
     All are verified before the first is copied: plain files only, spec, events, result, every checkpoint.
     -> (runs taken over, runs kept)
     """
+    if folder.name == bundle.NAME or os.path.isfile(folder / bundle.NAME):
+        with tempfile.TemporaryDirectory() as unpacked:
+            return adopt(bundle.unpack(folder, Path(unpacked)))
     root = folder / "runs" if os.path.isdir(folder / "runs") else folder
     found = [Record(run) for run in store.find(root)]
     if not found:
@@ -38,24 +41,39 @@ def adopt(folder: Path) -> tuple[int, int]:
 
 
 def _take(theirs: Record, target: store.Run) -> bool:
-    """Copy one verified run, unless the one here is as far; a damaged one is set aside for it."""
-    if target.path.exists():
-        ours = Record(target)
-        if ours.status != "damaged" and ours.step >= theirs.step:
-            return False
-        with Lease(target):
-            pass  # nobody trains it now
-        target.set_aside()
+    """Copy one verified run, unless ours is as far. Ours is set aside, or dropped where theirs merely continues it."""
+    ours = Record(target) if target.path.exists() else None
+    if ours is not None and ours.status != "damaged" and ours.reach >= theirs.reach:
+        return False
     temporary = target.path.with_name(f".{target.path.name}.{os.getpid()}.tmp")
     try:
-        make_folder(target.path.parent)
-        shutil.copytree(theirs.run.path, temporary, ignore=shutil.ignore_patterns("lease", "*.bad", ".*"))
+        make_folder(temporary)
+        for path in theirs.run.path.iterdir():
+            if store.travels(path.name):
+                shutil.copyfile(path, temporary / path.name)
+        if ours is not None:
+            with Lease(target):
+                pass  # nobody trains it now
+            aside = target.set_aside()
         temporary.rename(target.path)
+        if ours is not None and ours.status != "damaged" and theirs.events[: len(ours.events)] == ours.events:
+            shutil.rmtree(aside)
     except OSError as error:
         raise unusable(target.path, error) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return True
+
+
+def take(run_id: str, files: dict[str, bytes]) -> bool:
+    """A run that was trained on another machine, from the files of its folder; whether it was further than ours."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = store.open_run(Path(folder), run_id)
+        make_folder(run.path)
+        for name, content in files.items():
+            if store.travels(name) and Path(name).name == name:
+                (run.path / name).write_bytes(content)
+        return adopt(Path(folder))[0] == 1
 
 
 def verify() -> list[str]:

@@ -1,40 +1,60 @@
-"""Many runs and notebooks: plan, train what is missing in child processes, execute the notebooks, write the tables.
+"""Many runs and notebooks: plan, train what is missing, execute the notebooks, write the tables.
 
-Every run is `workbench run` in a process and session of its own, so that it ends as a group and one that dies takes
-nobody with it. Interrupted work resumes; what did not change is not executed again.
+Interrupted work resumes; what did not change is not executed again. `children` has a run's process, `cluster` those
+who do the work: this machine, or others.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import signal
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from . import execute, notebook, paper, places
+from . import adopt, bundle, children, cluster, execute, lease, notebook, paper, places
+from . import sweep as sweeps
+from .children import Campaign, Files, Job, Outcome
 from .config import canonical_json
 from .disk import publish
 from .errors import ParameterError, RunError, Stopped, WorkbenchError
-from .record import Record, find
-from .study import check_count, check_time_limit
+from .record import Record, overview
+from .study import check_count, check_device, check_time_limit
+from .trial import Trial
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DEFAULT_STUDY = ("00_tour", "fig4_adding", "table2_pixels")
+LEAVING = 20.0  # seconds of a time limit kept for the last checkpoints and the bundle; a tenth of a shorter one
+
+Book = tuple[Path, dict[str, Any], list[Trial]]  # a notebook, its checked parameters, the runs it shows
 
 
 @dataclass(frozen=True)
-class Job:
-    """One child process: what it is called, its command line, how it ended."""
+class Means:
+    """With what a batch is done: `workers` at a time here, or a `scheduler`'s address, or `slurm`; for how long, and
+    into which folder (`out`) a bundle goes that `workbench import` takes over elsewhere."""
 
-    label: str
-    command: list[str]
+    workers: int | None = None
+    device: str = "auto"
+    scheduler: str | None = None
+    slurm: bool = False
+    time_limit: float | None = None
+    out: Path | None = None
+
+    def check(self) -> None:
+        """ParameterError for what cannot be meant."""
+        check_time_limit(self.time_limit)
+        if self.workers is not None:
+            check_count("workers", self.workers)
+        if self.scheduler is not None:
+            cluster.check_address(self.scheduler)
+            if self.slurm:
+                raise ParameterError("scheduler: given beside slurm; choose one of them")
 
 
 def reproduce(
@@ -45,33 +65,40 @@ def reproduce(
     values: Mapping[str, Any] | None = None,
     workers: int | None = None,
     device: str = "auto",
+    scheduler: str | None = None,
+    slurm: bool = False,
     time_limit: float | None = None,
+    out: Path | None = None,
     say: Callable[[str], None] = print,
 ) -> None:
     """Notebooks and experiments at a budget: their runs first, several at once, then the notebooks, then the tables.
 
     Raises RunError if anything failed (the rest is done all the same) and Stopped on Ctrl-C, SIGTERM or time limit.
     """
-    check_time_limit(time_limit)
+    means = Means(workers, device, scheduler, slurm, time_limit, out)
+    means.check()
     books, runs = plan(targets, budget, seeds, values or {}, device, say)
-    pool = Pool(_cores() if workers is None else check_count("workers", workers), time_limit, say)
-    todo = [run for run in runs if not recorded(*run)]
-    say(f"{len(runs)} runs, {len(runs) - len(todo)} of them recorded; {len(books)} notebooks; {pool.workers} at a time")
-    pool.run([_run_job(*run, device=device) for run in sorted(todo, key=_cost, reverse=True)])
-    stale = [book for book in books if not _unchanged(*book)]
-    for path, book in books:
-        if (path, book) not in stale:
-            say(f"{path.stem}: unchanged")
-    pool.run([_notebook_job(path, book) for path, book in stale])
-    for path, book in stale:
-        if path.stem not in pool.failed:
-            _write_manifest(path, book)
-    from .tables import write_tables
+    shown = [(path, book, _trials(notebook.planned(book))) for path, book in books]
+    carry_out(_trials(runs), shown, means, say)
 
-    folder = write_tables()
-    say(f"tables in {folder}")
-    if pool.failed:
-        raise RunError(f"{len(pool.failed)} of {len(todo) + len(stale)} failed: {', '.join(pool.failed)}")
+
+def sweep(
+    experiment: str, grid: Sequence[str], budget: str, seeds: int, means: Means, say: Callable[[str], None] = print
+) -> pd.DataFrame:
+    """A grid over a config's fields, as `sweep.parse` reads it, and the notebook that shows it; the table of results.
+
+    Raises what `reproduce` raises.
+    """
+    means.check()
+    notebook.Parameter("budget", str, "").check(budget)
+    notebook.Parameter("seeds", int, 1).check(seeds)
+    notebook.Parameter("device", str, "").check(means.device)
+    chosen = sweeps.parse(grid, experiment)
+    trials = sweeps.trials(experiment, chosen, budget, seeds)  # type: ignore[arg-type]
+    path = notebook.find("sweep")
+    given = {"experiment": experiment, "grid": list(grid), "budget": budget, "seeds": seeds, "device": means.device}
+    carry_out(trials, [(path, notebook.check(path, given), trials)], means, say)
+    return sweeps.results(experiment, chosen, budget, seeds)  # type: ignore[arg-type]
 
 
 def plan(
@@ -107,64 +134,119 @@ def plan(
     return books, list(dict.fromkeys(runs))
 
 
-class Pool:
-    """Runs child processes, `workers` at a time; passes their lines on; ends them as groups when asked to stop."""
+def carry_out(trials: Sequence[Trial], books: Sequence[Book], means: Means, say: Callable[[str], None]) -> None:
+    """Train every trial that is not recorded, then execute every notebook that is not up to date, then the tables.
 
-    def __init__(self, workers: int, time_limit: float | None, say: Callable[[str], None]):
-        self.workers, self.say = workers, say
-        self.deadline = None if time_limit is None else time.monotonic() + time_limit
-        self.stopping = threading.Event()
-        self.children: set[subprocess.Popen[str]] = set()
+    With a time limit the most worth comes first, else the longest. See `reproduce` for what is raised.
+    """
+    deadline = _Deadline(means.time_limit)
+    rows = {row["id"]: row for row in overview(own=True)}
+    todo = [trial for trial in trials if not _is_recorded(trial, rows)]
+    say(f"{len(trials)} runs, {len(trials) - len(todo)} of them recorded; {len(books)} notebooks")
+    batch = _Batch(means, deadline, say)
+    try:
+        with _stop_requests(deadline):
+            batch.train(sorted(todo, key=lambda t: t.worth if means.time_limit else (-t.cost,)))
+            batch.execute(books)
+    finally:
+        if means.out is not None:
+            files = bundle.pack([t.run for t in sorted(trials, key=lambda t: t.worth)], means.out, say)
+            say(f"{len(files)} files in {means.out}; `workbench import {means.out}` takes them over elsewhere")
+    if todo or batch.executed or not (places.results() / "tables").is_dir():
+        from .tables import write_tables
+
+        say(f"tables in {write_tables()}")
+    if batch.failed:
+        raise RunError(f"{len(batch.failed)} of {len(todo) + batch.executed} failed: {', '.join(batch.failed)}")
+
+
+@dataclass
+class _Deadline:
+    """When to stop: on request, or so early before the time limit that checkpoints and bundle come before it."""
+
+    limit: float | None
+    began: float = field(default_factory=time.monotonic)
+    asked: bool = False
+
+    def __call__(self) -> bool:
+        if self.limit is None or self.asked:
+            return self.asked
+        return time.monotonic() - self.began > self.limit - min(LEAVING, self.limit / 10)
+
+
+class _Batch:
+    """Jobs given to a crew; what failed."""
+
+    def __init__(self, means: Means, deadline: _Deadline, say: Callable[[str], None]):
+        self.means, self.deadline, self.say = means, deadline, say
+        self.campaign = Campaign.of(places.results())
         self.failed: list[str] = []
+        self.executed = 0
 
-    def run(self, jobs: Sequence[Job]) -> None:
+    def train(self, trials: Sequence[Trial]) -> None:
+        """Every run, by whoever was asked for; a quarantined one is left alone."""
+        chosen = []
+        for trial in trials:
+            if lease.quarantined(trial.run):
+                self._fail(trial.label, "quarantined: its process died twice without progress; `run` tries it alone")
+            else:
+                chosen.append(trial)
+        means = self.means
+        with cluster.crew(means.workers, means.scheduler, means.slurm) if chosen else contextlib.nullcontext() as crew:
+            if crew is None:
+                return
+            self.say(f"{len(chosen)} runs to train, {crew.width} at a time")
+            gpu = means.device == "cuda" or (not crew.remote and check_device(means.device) == "cuda")
+            jobs = []
+            for trial in chosen:
+                run = trial.run
+                job = Job(trial.label, (*trial.arguments, "--device", means.device), run.path.name, gpu)
+                jobs.append((job, children.contents(run) if crew.remote else None))
+            self._do(crew, jobs)
+
+    def execute(self, books: Sequence[Book]) -> None:
+        """Every notebook that is not up to date; always here, for they are views of this store."""
+        stale = [book for book in books if not _unchanged(*book)]
+        for path, *_ in (book for book in books if book not in stale):
+            self.say(f"{path.stem}: unchanged")
+        self.executed = len(stale)
+        if stale:
+            with cluster.crew(self.means.workers) as crew:
+                self._do(crew, [(_notebook_job(path, book), None) for path, book, _ in stale])
+        for path, book, trials in stale:
+            if path.stem not in self.failed:
+                _write_manifest(path, book, trials)
+
+    def _do(self, crew: cluster.Crew, jobs: Sequence[tuple[Job, Files | None]]) -> None:
         """All jobs to their end; a failed one is noted and the rest goes on. Raises Stopped where asked to stop."""
-        if not jobs:
-            return
-        before = {kind: signal.signal(kind, lambda *_: self.stopping.set()) for kind in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            with ThreadPoolExecutor(self.workers) as threads:
-                waiting: set[Future[None]] = {threads.submit(self._child, job) for job in jobs}
-                while waiting:
-                    _, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
-                    if self.deadline is not None and time.monotonic() > self.deadline:
-                        self.stopping.set()
-                    if self.stopping.is_set():
-                        self._stop()
-        finally:
-            for kind, handler in before.items():
-                signal.signal(kind, handler)
-        if self.stopping.is_set():
+        if not self.deadline():
+            crew.run(jobs, self.campaign, self._done, self.deadline, self.say)
+        if self.deadline():
             raise Stopped("stopped; what was finished is recorded, the same command continues")
 
-    def _child(self, job: Job) -> None:
-        if self.stopping.is_set():
+    def _done(self, outcome: Outcome) -> None:
+        job = outcome.job
+        try:
+            if outcome.files and job.run:
+                adopt.take(job.run, outcome.files)
+        except WorkbenchError as error:
+            self._fail(job.label, f"came back damaged: {error}")
             return
-        began = time.monotonic()
-        with subprocess.Popen(
-            job.command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
-        ) as child:
-            self.children.add(child)
-            for line in child.stderr or ():
-                self.say(line.rstrip())
-            code = child.wait()
-        self.children.discard(child)
-        took = f"{time.monotonic() - began:.0f} s"
-        if code == 0:
-            self.say(f"{job.label}: done in {took}")
-        elif not self.stopping.is_set():
-            self.failed.append(job.label)
-            self.say(f"{job.label}: failed after {took} with exit code {code}")
+        if outcome.code == 0:
+            self.say(f"{job.label}: done in {outcome.seconds:.0f} s")
+        elif outcome.code == 5 and not self.deadline():
+            self._fail(job.label, f"stopped after {outcome.seconds:.0f} s by someone else")
+        elif outcome.code != 5:
+            self._fail(job.label, f"failed after {outcome.seconds:.0f} s with exit code {outcome.code}: {outcome.said}")
 
-    def _stop(self) -> None:
-        """SIGTERM to each child's group: a run checkpoints at its next step and leaves."""
-        for child in list(self.children):
-            if child.poll() is None:
-                try:
-                    os.killpg(child.pid, signal.SIGTERM)
-                except ProcessLookupError:
-                    continue
-        time.sleep(0.2)
+    def _fail(self, label: str, why: str) -> None:
+        self.failed.append(label)
+        self.say(f"{label}: {why}")
+
+
+def recorded(name: str, budget: str, seed: int) -> bool:
+    """Whether a run has been taken as far as a budget goes, in this user's own store."""
+    return Trial(name, budget, seed).recorded()  # type: ignore[arg-type]
 
 
 def output_of(path: Path, book: Mapping[str, Any]) -> Path:
@@ -172,50 +254,30 @@ def output_of(path: Path, book: Mapping[str, Any]) -> Path:
     return places.results() / "notebooks" / f"{path.stem}_{book.get('budget', 'quick')}.ipynb"
 
 
-def _run_job(name: str, budget: str, seed: int, device: str) -> Job:
-    command = [sys.executable, "-m", "workbench", "run", name, "--budget", budget, "--seed", str(seed)]
-    return Job(f"{name} seed {seed}", [*command, "--device", device])
+def _trials(runs: Sequence[tuple[str, str, int]]) -> list[Trial]:
+    return [Trial(*run) for run in runs]  # type: ignore[arg-type]  # plan has checked the budget
+
+
+def _is_recorded(trial: Trial, rows: Mapping[str, Mapping[str, Any]]) -> bool:
+    row = rows.get(trial.run.path.name)
+    return row is not None and trial.recorded(row)
 
 
 def _notebook_job(path: Path, book: Mapping[str, Any]) -> Job:
-    code = "import sys; from workbench.batch import execute_job; sys.exit(execute_job(*sys.argv[1:]))"
-    return Job(path.stem, [sys.executable, "-c", code, str(path), json.dumps(dict(book)), str(output_of(path, book))])
+    return Job(path.stem, ("notebook", str(path), json.dumps(dict(book)), str(output_of(path, book))))
 
 
-def execute_job(path: str, values: str, output: str) -> int:
-    """The body of a notebook's child process; its exit code."""
-    try:
-        execute.execute(Path(path), json.loads(values), Path(output))
-    except WorkbenchError as error:
-        print(error, file=sys.stderr)
-        return error.code
-    return 0
-
-
-def recorded(name: str, budget: str, seed: int) -> bool:
-    """Whether a run has been taken as far as a budget goes, in this user's own store."""
-    from .study import reached
-
-    record = find(name, seed, smoke=budget == "smoke", own=True)
-    return record is not None and reached(record, paper.experiment(name).at(budget)[1])  # type: ignore[arg-type]
-
-
-def _cost(run: tuple[str, str, int]) -> float:
-    """A guess at how long a run takes, to begin with the longest: steps x length x layers."""
-    config, until = paper.experiment(run[0]).at(run[1])  # type: ignore[arg-type]
-    return float((until or config.train.steps or 10**6) * config.task.length * config.model.depth)
+def _fingerprint(path: Path, book: Mapping[str, Any], trials: Sequence[Trial]) -> str:
+    """A hash of all that an executed notebook depends on."""
+    runs = [trial.run for trial in trials]
+    return execute.fingerprint(path, book, [Record(run) for run in runs if (run.path / "spec.json").exists()])
 
 
 def _manifest(path: Path, book: Mapping[str, Any]) -> Path:
     return output_of(path, book).with_suffix(".json")
 
 
-def _records_of(book: Mapping[str, Any]) -> list[Record]:
-    found = [find(name, seed, smoke=budget == "smoke", own=True) for name, budget, seed in notebook.planned(book)]
-    return [record for record in found if record is not None]
-
-
-def _unchanged(path: Path, book: dict[str, Any]) -> bool:
+def _unchanged(path: Path, book: dict[str, Any], trials: Sequence[Trial]) -> bool:
     """Whether the executed notebook is there and nothing that it depends on has changed since."""
     try:
         manifest = json.loads(_manifest(path, book).read_text())
@@ -223,13 +285,24 @@ def _unchanged(path: Path, book: dict[str, Any]) -> bool:
         return False
     if not output_of(path, book).exists() or not isinstance(manifest, dict):
         return False
-    return bool(manifest.get("fingerprint") == execute.fingerprint(path, book, _records_of(book)))
+    return bool(manifest.get("fingerprint") == _fingerprint(path, book, trials))
 
 
-def _write_manifest(path: Path, book: dict[str, Any]) -> None:
-    content = {"parameters": book, "fingerprint": execute.fingerprint(path, book, _records_of(book))}
+def _write_manifest(path: Path, book: dict[str, Any], trials: Sequence[Trial]) -> None:
+    content = {"parameters": book, "fingerprint": _fingerprint(path, book, trials)}
     publish(_manifest(path, book), canonical_json(content).encode() + b"\n", replace=True)
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+@contextlib.contextmanager
+def _stop_requests(deadline: _Deadline) -> Iterator[None]:
+    """SIGINT and SIGTERM ask the batch to stop while inside."""
+
+    def ask(*_: object) -> None:
+        deadline.asked = True
+
+    before = {kind: signal.signal(kind, ask) for kind in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)

@@ -56,5 +56,7 @@ def _sync_folder(folder: Path) -> None:
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
+        except OSError as error:
+            raise unusable(folder, error) from None
         finally:
             os.close(descriptor)

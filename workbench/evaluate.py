@@ -70,11 +70,12 @@ def selection(scores: Scores, target: str) -> float:
 def score(net: nn.Module, batches: Iterable[Batch], target: str, *, batch_statistics: bool = False) -> Scores:
     """What a net scores, in evaluation mode, see `means`. A language net carries its state from batch to batch.
 
+    The scores of a subset of the split stand beside those of the whole, its name behind theirs: "accuracy_long".
     `batch_statistics`: batch norm uses the statistics of the batch at hand and its stored ones do not change.
     """
     device = next(net.parameters()).device
-    loss = right = torch.zeros((), dtype=torch.float64, device=device)
-    n, state = 0, None
+    zero, state = torch.zeros((), dtype=torch.float64, device=device), None
+    sums: dict[str, tuple[Tensor, Tensor, int]] = {"": (zero, zero, 0)}  # loss, right, n of the whole and of subsets
     with _evaluating(net, batch_statistics):
         for batch in batches:
             output, state = answer(net, batch, target, state)
@@ -82,13 +83,15 @@ def score(net: nn.Module, batches: Iterable[Batch], target: str, *, batch_statis
             k = counted(y, target)
             if k == 0:
                 continue
-            loss = loss + loss_of(output, y, target).double() * k
-            if target == "class":
-                right = right + (output.argmax(-1) == y).sum()
-            n += k
-    if n == 0:
+            lost = loss_of(output, y, target).double() * k
+            hits = (output.argmax(-1) == y).sum() if target == "class" else zero
+            for name in {"", batch.subset}:
+                loss, right, n = sums.get(name, (zero, zero, 0))
+                sums[name] = loss + lost, right + hits, n + k
+    if sums[""][2] == 0:
         raise DataError("score: no examples; the split is empty")
-    return means(loss.item(), right.item(), n, target)
+    scores = {name: means(loss.item(), right.item(), n, target) for name, (loss, right, n) in sums.items()}
+    return {f"{key}_{name}" if name else key: v for name, part in scores.items() for key, v in part.items()}
 
 
 @torch.no_grad()

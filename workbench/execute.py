@@ -13,6 +13,7 @@ from typing import Any
 
 from .disk import make_folder
 from .errors import ParameterError, RunError
+from .provenance import code
 from .record import Record
 
 
@@ -69,8 +70,7 @@ def fingerprint(path: Path, values: Mapping[str, Any], records: list[Record]) ->
     """A hash of all that an executed notebook depends on: source, parameters, the package's code, the records."""
     digest = hashlib.sha256(path.read_bytes())
     digest.update(json.dumps(dict(values), sort_keys=True).encode())
-    for source in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(source.read_bytes())
+    digest.update(code().encode())
     for record in records:
         digest.update(f"{record.id} {record.step} {len(record.budgets)}".encode())
     return digest.hexdigest()

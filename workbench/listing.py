@@ -9,7 +9,7 @@ from typing import Any
 def experiments() -> list[dict[str, Any]]:
     """A row an experiment: claim, exact parameter count, budgets, what is recorded."""
     from . import paper, tasks
-    from .models.build import build, count
+    from .models.build import count_of
     from .record import records
 
     recorded: dict[str, list[dict[str, Any]]] = {}
@@ -26,14 +26,13 @@ def experiments() -> list[dict[str, Any]]:
             )
     rows = []
     for known in paper.EXPERIMENTS.values():
-        net = build(known.config.model, tasks.spec(known.config.task))
         rows.append(
             {
                 "id": known.id,
                 "where": known.where,
                 "title": known.title,
                 "claim": [{"metric": c.metric, "value": c.value, "source": c.source} for c in known.claims],
-                "parameters": count(net),
+                "parameters": count_of(known.config.model, tasks.spec(known.config.task)),
                 "budgets": {
                     "smoke": known.at("smoke")[0].train.steps,
                     "quick": known.quick,

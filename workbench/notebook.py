@@ -166,7 +166,8 @@ class Study:
         """A row a run: how far it came, its scores, its cost."""
         import pandas as pd
 
-        wanted = "experiment seed status step test_mse test_accuracy valid_mse valid_accuracy wall_s device".split()
+        scores = [f"{part}_{name}" for part in ("test", "valid") for name in "mse accuracy bpc perplexity".split()]
+        wanted = ["experiment", "seed", "status", "step", *scores, "wall_s", "device"]
         shown = pd.DataFrame([record.summary for record in self.records])
         return shown[[column for column in wanted if column in shown]]
 

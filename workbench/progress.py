@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import NoReturn, TextIO
+from collections.abc import Iterator, Sequence
+from typing import NoReturn, TextIO, TypeVar
 
 from tqdm import tqdm
 
 PLAIN_EVERY = 15.0  # seconds between plain lines
+_Item = TypeVar("_Item")
 
 
 class Progress:
@@ -31,9 +33,13 @@ class Progress:
             self.last, self.wrote = time.monotonic(), True
             print(self.line(step, target, loss), file=notices(), flush=True)
 
+    def rate(self, step: int) -> float:
+        """Steps a second since it began."""
+        return (step - self.first) / max(time.monotonic() - self.began, 1e-9)
+
     def line(self, step: int, target: int | None, loss: float) -> str:
-        rate = (step - self.first) / max(time.monotonic() - self.began, 1e-9)
-        left = "" if target is None else f", {_clock((target - step) / max(rate, 1e-9))} left"
+        rate = self.rate(step)
+        left = "" if target is None else f", {clock((target - step) / max(rate, 1e-9))} left"
         end = "" if target is None else f" of {target:,}"
         return f"{self.label}: step {step:,}{end}, loss {loss:.4f}, {rate:.3g} steps/s{left}"
 
@@ -41,8 +47,22 @@ class Progress:
         if self.bar is not None:
             self.bar.close()
         elif self.wrote:
-            took = _clock(time.monotonic() - self.began)
+            took = clock(time.monotonic() - self.began)
             print(f"{self.label}: {word} after {took}", file=notices(), flush=True)
+
+
+def counted(items: Sequence[_Item], label: str, unit: str, *, first: int = 0) -> Iterator[_Item]:
+    """The items, counted as they are taken: a bar on a terminal, a plain line now and then anywhere else.
+
+    `first`: so many were done before.
+    """
+    total, spoke = first + len(items), time.monotonic()
+    bar = tqdm(items, desc=label, unit=unit, initial=first, total=total, disable=not sys.stderr.isatty())
+    for done, item in enumerate(bar, first):
+        if bar.disable and time.monotonic() - spoke > PLAIN_EVERY:
+            spoke = time.monotonic()
+            print(f"{label}: {unit} {done:,} of {total:,}", file=notices(), flush=True)
+        yield item
 
 
 def notices() -> TextIO:
@@ -50,7 +70,8 @@ def notices() -> TextIO:
     return sys.stdout if "ipykernel" in sys.modules else sys.stderr
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """1:02:03, or 2:03."""
     minutes, s = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{s:02}" if hours else f"{minutes}:{s:02}"

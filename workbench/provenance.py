@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import resource
 import time
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from . import __version__
 
+PACKAGES = ("torch", "numpy", "pandas", "pydantic")
+
 
 def provenance(threads: int, device: str, backend: str, attempts: int) -> dict[str, Any]:
-    """Versions, device class, threads, engine. No environment, no names of users, hosts or folders."""
-    import numpy
+    """Versions, code, device class, threads, engine. No environment, no names of users, hosts or folders."""
+    from importlib.metadata import version
 
     cpu = f"CPU, {torch.backends.cpu.get_cpu_capability()}"
     return {
         "workbench": __version__,
+        "code": code(),
         "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": numpy.__version__,
+        **{name: torch.__version__ if name == "torch" else version(name) for name in PACKAGES},
         "system": f"{platform.system()} {platform.machine()}",
         "device": torch.cuda.get_device_name() if device.startswith("cuda") else cpu,
         "threads": threads,
@@ -30,19 +35,49 @@ def provenance(threads: int, device: str, backend: str, attempts: int) -> dict[s
     }
 
 
-class Meter:
-    """Wall and CPU seconds and peak memory of a run, over all its attempts."""
+@cache
+def code() -> str:
+    """Twelve hex digits over the package's own sources: which code computed this, commit or not."""
+    digest = hashlib.sha256()
+    for source in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(source.relative_to(Path(__file__).parent).as_posix().encode() + source.read_bytes())
+    return digest.hexdigest()[:12]
 
-    def __init__(self, before: dict[str, float] | None = None):
+
+class Meter:
+    """Wall and CPU seconds, peak memory and, where the device tells, energy of a run, over all its attempts."""
+
+    def __init__(self, before: dict[str, float] | None = None, device: str = "cpu"):
         self.before = before or {"wall_s": 0.0, "cpu_s": 0.0, "peak_mb": 0.0}
-        self.wall, self.cpu = time.monotonic(), time.process_time()
+        self.device = device
+        self.wall, self.cpu, self.energy = time.monotonic(), time.process_time(), energy(device)
 
     def read(self) -> dict[str, float]:
-        return {
+        cost = {
             "wall_s": round(self.before["wall_s"] + time.monotonic() - self.wall, 3),
             "cpu_s": round(self.before["cpu_s"] + time.process_time() - self.cpu, 3),
             "peak_mb": max(self.before["peak_mb"], _peak_mb()),
         }
+        if self.device.startswith("cuda"):
+            cost["gpu_peak_mb"] = max(self.before.get("gpu_peak_mb", 0.0), torch.cuda.max_memory_allocated() / 1e6)
+        now = energy(self.device)
+        if now is not None and self.energy is not None:
+            cost["energy_j"] = round(self.before.get("energy_j", 0.0) + now - self.energy, 1)
+        return cost
+
+
+def energy(device: str) -> float | None:
+    """Joules a GPU has used since its driver was loaded, by all of its work; None where it does not tell."""
+    if not device.startswith("cuda"):
+        return None
+    try:
+        import pynvml  # of nvidia-ml-py, where it happens to be installed
+
+        pynvml.nvmlInit()
+        handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties().uuid}")
+        return float(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1000
+    except Exception:  # no package, no driver, an old device: each has an error of its own
+        return None
 
 
 def _peak_mb() -> float:

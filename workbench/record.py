@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from . import lease, paper, places, store
+from . import index, lease, paper, places, store
 from .config import Config, run_id
 from .errors import StoreError
 from .tasks import Batch, data_hashes, load
@@ -53,6 +54,16 @@ class Record:
         return bool(self.spec.get("smoke", False))
 
     @property
+    def changes(self) -> dict[str, Any]:
+        """The fields, by path, in which a run that was started with changes differs from its experiment."""
+        known = paper.EXPERIMENTS.get(self.experiment.removesuffix("*"))
+        if known is None or not self.experiment.endswith("*"):
+            return {}
+        plain = known.at("smoke" if self.smoke else "paper")[0].model_dump()
+        mine = self.config.model_dump()
+        return {f"{s}.{f}": v for s in mine for f, v in mine[s].items() if plain.get(s, {}).get(f) != v}
+
+    @property
     def published(self) -> bool:
         """Whether it is one of the project's own published records."""
         return places.published() in self.run.path.parents
@@ -87,14 +98,22 @@ class Record:
         """The last step whose evaluation or budget is recorded."""
         return max((int(e["step"]) for e in [*self.evaluations, *self.budgets]), default=0)
 
+    @property
+    def reach(self) -> tuple[bool, int]:
+        """How far it is: whether at its end, and the last step that a row or a checkpoint knows."""
+        return self.run.result() is not None, max(self.step, self.run.saved_step)
+
     def verify(self) -> None:
         """Read all of it and compare every hash; StoreError for the first thing that is wrong. Changes nothing."""
         if run_id(self.config, self.seed, self.spec["data"]) != self.id:
             raise StoreError(f"{self.run.path / 'spec.json'}: its content does not give its id")
-        self.run.events()
-        self.run.result()
+        self.run.chance()
+        result = self.run.result()
+        due = 0 if result is None else result["step"] // self.config.train.evaluate_every
+        if len(self.evaluations) < due:
+            raise StoreError(f"{self.run.path / 'events.jsonl'}: cut short: {len(self.evaluations)} rows of {due}")
         for path in self.run.checkpoints():
-            self.run.read_checkpoint(path)
+            self.run.check_events(self.run.read_checkpoint(path))
 
     @property
     def curve(self) -> pd.DataFrame:
@@ -117,6 +136,7 @@ class Record:
         row: dict[str, Any] = {
             "id": self.id,
             "experiment": self.experiment,
+            "changes": ", ".join(f"{path}={value}" for path, value in self.changes.items()) or None,
             "seed": self.seed,
             "smoke": self.smoke,
             "status": self.status,
@@ -182,6 +202,12 @@ def find(name: str, seed: int, *, smoke: bool = False, own: bool = False) -> Rec
     return max(found, key=lambda r: r.step, default=None)
 
 
+def find_id(run_id: str) -> Record | None:
+    """The furthest record of an id, one's own or published; None if there is none."""
+    found = [Record(run) for folder in folders() if (run := store.open_run(folder, run_id)).path.is_dir()]
+    return max(found, key=lambda r: r.reach, default=None)
+
+
 def records(*, own: bool = False) -> list[Record]:
     """Every record, one's own first (with `own` no others); of a run that is also published, the further one."""
     best: dict[str, Record] = {}
@@ -196,14 +222,64 @@ def records(*, own: bool = False) -> list[Record]:
     return list(best.values())
 
 
+def overview(*, own: bool = False, watch: lease.Watch | None = None) -> list[dict[str, Any]]:
+    """A row a record, one's own first (with `own` no others): its summary, what is left to do, its last trouble.
+
+    The rows of records that did not change come from a cache; whether a run is being trained is looked up each time,
+    of other machines as far as `watch` can tell. A damaged record is a row whose status and `error` say so.
+    """
+    paths = {f"{'published' if n else 'own'}/{run.path.name}": run.path for n, run in _found(own)}
+    wanted = {key: sign for key, path in paths.items() if set((sign := _signature(path)).split()[1:]) != {"-"}}
+    made = index.rows(places.runs() / ".index.sqlite", wanted, lambda key: _row(store.Run(paths[key])))
+    best: dict[str, dict[str, Any]] = {}
+    for key, row in made.items():
+        row["published"] = key.startswith("published/")
+        if row["id"] not in best or row.get("step", 0) > best[row["id"]].get("step", 0):
+            best[row["id"]] = row
+            if (paths[key] / "lease").exists() and row["status"] != "damaged":
+                row |= _live(store.Run(paths[key]), watch)
+    return list(best.values())
+
+
 def list_records() -> pd.DataFrame:
     """A row a record; a damaged one is a row whose status says so and whose `error` says what."""
     import pandas as pd
 
-    rows = []
-    for record in records():
+    return pd.DataFrame(overview())
+
+
+def _found(own: bool) -> list[tuple[int, store.Run]]:
+    return [(n, run) for n, folder in enumerate(folders()[:1] if own else folders()) for run in store.find(folder)]
+
+
+def _signature(path: Path) -> str:
+    """What changes whenever a record does: times and sizes of its files, `-` for one that is not there (yet)."""
+    parts = []
+    for name in ("", "spec.json", "events.jsonl", "result.json", "troubles.jsonl"):
         try:
-            rows.append(record.summary.to_dict())
-        except StoreError as error:
-            rows.append({"id": record.id, "status": "damaged", "error": str(error)})
-    return pd.DataFrame(rows)
+            stat = os.stat(f"{path}/{name}")
+            parts.append(f"{stat.st_mtime_ns}.{stat.st_size}.{stat.st_ino}")
+        except OSError:
+            parts.append("-")
+    return " ".join(parts)
+
+
+def _row(run: store.Run) -> dict[str, Any]:
+    record = Record(run)
+    try:
+        row: dict[str, Any] = {str(k): v for k, v in record.summary.items()}
+        row["steps"] = record.config.train.steps
+    except StoreError as error:
+        return {"id": record.id, "status": "damaged", "error": str(error)}
+    trouble = lease.troubles(run)[-1:] if record.status in ("resumable", "pending", "quarantined", "failed") else []
+    return {**row, "error": trouble[0]["said"] if trouble else None}
+
+
+def _live(run: store.Run, watch: lease.Watch | None) -> dict[str, Any]:
+    """What a lease says of a run: being trained, how far and how fast; or that its process was killed."""
+    holder = lease.holder_of(run.path / "lease", watch)
+    status = lease.status(run, watch)
+    if holder is None:
+        return {"status": status, "error": "its process was killed" if run.result() is None else None}
+    told = {"step": holder.get("step"), "steps": holder.get("target"), "rate": holder.get("rate")}
+    return {"status": status, "error": None, **{k: v for k, v in told.items() if v is not None}}

@@ -5,6 +5,7 @@
     events.jsonl         the curve so far, a line an evaluation, a line for each budget reached; each line has a check
     ck-<step>-<sha>.pt   the newest two checkpoints, named by the hash of their bytes
     result.json          only when the schedule is at its end (or the run diverged); holds a check of its own payload
+    troubles.jsonl       a line each time its process died or failed; local, never published
     lease                the process that trains it now
 
 Status is derived from these files, never stored. Nothing outside the folder is written; nothing here unpickles code.
@@ -13,8 +14,8 @@ Status is derived from these files, never stored. Nothing outside the folder is 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
-import io
 import json
 import os
 import sys
@@ -22,9 +23,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from . import checkpoint
+from .checkpoint import Damaged
 from .config import SCHEMA, Config, canonical_json, parse_json
 from .disk import make_folder, publish, unusable
 from .errors import ParameterError, StoreError, quoted
@@ -32,14 +34,11 @@ from .errors import ParameterError, StoreError, quoted
 Event = dict[str, Any]
 
 
-class Damaged(StoreError):
-    """A checkpoint that is not what its name says: altered, cut short; or whose weights are not finite."""
-
-
 class _Spec(BaseModel):
     """The types in a spec.json; what its config means is `config_of`'s business."""
 
-    model_config = ConfigDict(strict=True)
+    model_config = ConfigDict(strict=True, extra="forbid")
+    schema_: Annotated[int, Field(alias="schema")]
     id: str
     experiment: str = "custom"
     smoke: bool = False
@@ -47,6 +46,7 @@ class _Spec(BaseModel):
     seed: Annotated[int, Field(ge=0, lt=2**63)]
     data: dict[str, str]
     threads: Annotated[int, Field(ge=1, le=1024)] = 1
+    check: str | None = None  # the first records had none
 
 
 class Run:
@@ -74,23 +74,38 @@ class Run:
             raise StoreError(f"{path}: not a spec of a run: {first['loc'][0]}: {first['msg']}") from None
         if spec["id"] != self.path.name:
             raise StoreError(f"{path}: id {spec['id']!r} does not match its folder")
+        check = spec.pop("check", None)
+        if check is not None and check != _check(spec):
+            raise StoreError(f"{path}: altered: its check does not match its content")
         return spec
 
+    def chance(self) -> dict[str, Any]:
+        """What the seed decided, verified; {} where it decided nothing that a reader may want to see."""
+        path = self.path / "chance.json"
+        if not path.exists():
+            return {}
+        chance = _read_json(path)
+        check = chance.pop("check", None) if isinstance(chance, dict) else ""
+        if check is not None and check != _check(chance):
+            raise StoreError(f"{path}: altered: its check does not match its content")
+        return dict(chance)
+
     def events(self) -> list[Event]:
-        """Every whole line of events.jsonl; a last one cut short by a crash is left out, other damage is an error."""
-        events = []
-        for number, line in enumerate(self._events_bytes().splitlines(keepends=True), 1):
-            if not line.endswith(b"\n"):
-                break
-            try:
-                event = parse_json(line.decode(), "event")
-                whole = event.pop("check") == _check(event)[:16]
-            except (ValueError, AttributeError, KeyError, TypeError):
-                whole = False
-            if not whole:
-                raise StoreError(f"{self.path / 'events.jsonl'}, line {number}: altered: its check does not match")
-            events.append(event)
-        return events
+        """The lines of events.jsonl in the order of their steps; damage is an error.
+
+        A last line cut short by a crash is left out; of two the same by two processes that trained at once, one.
+        """
+        found: dict[tuple[str, int], Event] = {}
+        for event in self._lines("events.jsonl"):
+            found.setdefault((event["event"], event["step"]), event)
+        return sorted(found.values(), key=lambda e: int(e["step"]))
+
+    def troubles(self) -> list[Event]:
+        """How the run's process died or failed: {"kind": died | lost | failed, "step", "said"}; [] if unreadable."""
+        try:
+            return self._lines("troubles.jsonl")
+        except StoreError:
+            return []
 
     def result(self) -> dict[str, Any] | None:
         """The result if the run is at its end, verified; None if there is none."""
@@ -129,21 +144,16 @@ class Run:
             content = path.read_bytes()
         except OSError as error:
             raise unusable(path, error) from None
-        if hashlib.sha256(content).hexdigest()[:16] != path.stem.rpartition("-")[2]:
-            raise Damaged(f"{path}: altered: its bytes do not give the hash in its name")
-        try:
-            state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-            owner, weights = state["id"], state["trainer"]["net"]
-            claimed = sum(v.numel() * v.element_size() for v in weights.values())
-            finite = claimed <= len(content) and all(bool(torch.isfinite(v).all()) for v in weights.values())
-        except Exception as error:  # torch.load raises whatever the parts of its format raise
-            raise StoreError(f"{path}: torch {torch.__version__} cannot read it: {type(error).__name__}") from None
-        if owner != self.path.name:
+        state = checkpoint.unpack(content, path)
+        if state["id"] != self.path.name:
             difference = _difference(state.get("config"), self.spec()["config"])
-            raise StoreError(f"{path}: a checkpoint of run {owner}, not of {self.path.name}{difference}")
-        if not finite:
-            raise Damaged(f"{path}: its weights are not finite")
+            raise StoreError(f"{path}: a checkpoint of run {state['id']}, not of {self.path.name}{difference}")
         return state
+
+    @property
+    def saved_step(self) -> int:
+        """The step of the newest checkpoint, 0 if there is none."""
+        return max((_step_of(path) for path in self.checkpoints()), default=0)
 
     # --- writing ---
 
@@ -151,24 +161,30 @@ class Run:
         """Make the folder, publish the spec and what the seed decided (split, permutation); keep what is there."""
         make_folder(self.path)
         contents = {
-            "chance.json": canonical_json(chance).encode() + b"\n" if chance else b"",
-            "spec.json": json.dumps(spec, indent=1, sort_keys=True).encode() + b"\n",
+            "chance.json": canonical_json(_checked(chance)).encode() + b"\n" if chance else b"",
+            "spec.json": json.dumps(_checked(spec), indent=1, sort_keys=True).encode() + b"\n",
         }
         for name, content in contents.items():
             if content and not (self.path / name).exists():
                 with contextlib.suppress(FileExistsError):  # another process was faster, with the same content
                     publish(self.path / name, content)
 
-    def append(self, event: Event) -> None:
-        """Add a line to events.jsonl, durable when this returns."""
+    def append(self, event: Event, name: str = "events.jsonl") -> None:
+        """Add a line to a file of events, durable when this returns; where the disk refuses, none of it."""
         line = canonical_json({**event, "check": _check(event)[:16]}) + "\n"
-        path = self.path / "events.jsonl"
+        path = self.path / name
+        before = None
         try:
-            with path.open("ab") as file:
-                file.write(line.encode())
-                file.flush()
+            with path.open("ab", buffering=0) as file:
+                before = file.tell()
+                written = file.write(line.encode())
+                if written != len(line.encode()):
+                    raise OSError(errno.ENOSPC, "No space left on device")
                 os.fsync(file.fileno())
         except OSError as error:
+            if before is not None:
+                with contextlib.suppress(OSError):
+                    os.truncate(path, before)
             raise unusable(path, error, len(line)) from None
 
     def save_checkpoint(self, step: int, trainer: dict[str, Any], cost: dict[str, float]) -> None:
@@ -181,10 +197,8 @@ class Run:
             "cost": cost,
             "events": {"bytes": len(events), "sha256": hashlib.sha256(events).hexdigest()},
         }
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
-        content = buffer.getvalue()
-        path = self.path / f"ck-{step}-{hashlib.sha256(content).hexdigest()[:16]}.pt"
+        content, digest = checkpoint.pack(state)
+        path = self.path / f"ck-{step}-{digest}.pt"
         publish(path, content, replace=True)
         for older in [p for p in self.checkpoints() if p != path][1:]:
             older.unlink(missing_ok=True)
@@ -192,15 +206,20 @@ class Run:
     def rewind_events(self, checkpoint: dict[str, Any] | None) -> None:
         """Cut events.jsonl back to a checkpoint: what came after it will come again, the same."""
         events = self._events_bytes()
-        keep = checkpoint["events"]["bytes"] if checkpoint else 0
-        if checkpoint and hashlib.sha256(events[:keep]).hexdigest() != checkpoint["events"]["sha256"]:
-            raise StoreError(f"{self.path / 'events.jsonl'}: altered since its checkpoint; `run --fresh` starts anew")
+        keep = self.check_events(checkpoint) if checkpoint else 0
         if len(events) != keep:
             publish(self.path / "events.jsonl", events[:keep], replace=True)
 
+    def check_events(self, checkpoint: dict[str, Any]) -> int:
+        """How many bytes of events.jsonl a checkpoint knows; StoreError where they are not what they were."""
+        keep, sha256 = checkpoint["events"]["bytes"], checkpoint["events"]["sha256"]
+        if hashlib.sha256(self._events_bytes()[:keep]).hexdigest() != sha256:
+            raise StoreError(f"{self.path / 'events.jsonl'}: altered since its checkpoint; `run --fresh` starts anew")
+        return int(keep)
+
     def finish(self, result: dict[str, Any]) -> None:
         """Publish the result; the first one wins, and a second must agree with it outside provenance and cost."""
-        content = {**result, "check": _check(result)}
+        content = _checked(result)
         try:
             publish(self.path / "result.json", json.dumps(content, indent=1, sort_keys=True).encode() + b"\n")
         except FileExistsError:
@@ -208,19 +227,36 @@ class Run:
             if first is not None and pure(first) != pure(result):
                 raise StoreError(f"{self.path / 'result.json'}: another process recorded a different result") from None
 
-    def set_aside(self) -> None:
-        """Rename the folder, so that a fresh run can take its place; nothing is deleted."""
+    def set_aside(self) -> Path:
+        """Rename the folder, so that another can take its place; nothing is deleted. -> its new name"""
+        n = 1
+        while (aside := self.path.with_name(f"{self.path.name}.replaced-{n}")).exists():
+            n += 1
         if self.path.exists():
-            n = 1
-            while (aside := self.path.with_name(f"{self.path.name}.replaced-{n}")).exists():
-                n += 1
             try:
                 self.path.rename(aside)
             except OSError as error:
                 raise unusable(self.path, error) from None
+        return aside
 
-    def _events_bytes(self) -> bytes:
-        path = self.path / "events.jsonl"
+    def _lines(self, name: str) -> list[Event]:
+        """Every whole line; a last one cut short by a crash is left out, other damage is an error."""
+        events = []
+        for number, line in enumerate(self._events_bytes(name).splitlines(keepends=True), 1):
+            if not line.endswith(b"\n"):
+                break
+            try:
+                event = parse_json(line.decode(), "event")
+                whole = event.pop("check") == _check(event)[:16]
+            except (ValueError, AttributeError, KeyError, TypeError):
+                whole = False
+            if not whole:
+                raise StoreError(f"{self.path / name}, line {number}: altered: its check does not match")
+            events.append(event)
+        return events
+
+    def _events_bytes(self, name: str = "events.jsonl") -> bytes:
+        path = self.path / name
         try:
             return path.read_bytes() if path.exists() else b""
         except OSError as error:
@@ -239,6 +275,13 @@ def find(root: Path) -> Iterator[Run]:
         name = entry.name
         if entry.is_dir(follow_symlinks=False) and len(name) == 16 and set(name) <= set("0123456789abcdef"):
             yield Run(Path(entry.path))
+
+
+def travels(name: str) -> bool:
+    """Whether a file of a run's folder belongs to the record, and not to this machine's work on it."""
+    return name in ("spec.json", "chance.json", "events.jsonl", "result.json") or (
+        name.startswith("ck-") and name.endswith(".pt")
+    )
 
 
 def open_run(root: Path, run_id: str) -> Run:
@@ -263,6 +306,10 @@ def pure(result: dict[str, Any]) -> dict[str, Any]:
 
 def _check(payload: object) -> str:
     return hashlib.sha256(canonical_json(payload).encode()).hexdigest()
+
+
+def _checked(payload: dict[str, Any]) -> dict[str, Any]:
+    return {**payload, "check": _check(payload)}
 
 
 def _difference(theirs: Any, ours: dict[str, Any]) -> str:

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import math
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 
-from . import paper, places, recurrence, store
+from . import paper, places, recurrence, room, store
+from .attempt import Attempt
 from .chance import check_seed
 from .config import BUDGETS, SCHEMA, Budget, Config, run_id
-from .errors import ParameterError, Stopped, StoreError, choices, quoted
-from .lease import Lease
-from .progress import Progress
-from .provenance import Meter, provenance
-from .record import Record, encode
+from .errors import ParameterError, StoreError, choices, quoted
+from .lease import Lease, check_progress
+from .record import Record
 from .tasks import data_hashes, download
-from .train import Diverged, Trainer
-
-FIRST_CHECKPOINT, CHECKPOINT_EVERY, CHECKPOINT_SHARE = 5.0, 15.0, 0.02  # seconds, seconds, share of the time
+from .train import Trainer
 
 
 def run(
@@ -40,6 +35,7 @@ def run(
     time_limit: float | None = None,
     progress: bool = True,
     watch: Callable[[dict[str, Any]], None] | None = None,
+    stop: threading.Event | None = None,
 ) -> Record:
     """Train a run as far as its budget goes, or return what is recorded; the record has `curve` and `summary`.
 
@@ -48,7 +44,7 @@ def run(
     run) or paper; `until`: the step to go to, in place of the budget's. The seed decides everything that is random.
     `threads` is pinned when a run begins (1 unless given, so that results do not depend on the machine's cores).
     `fresh` sets an earlier record aside. `time_limit` in seconds. `watch` is given each evaluation's row. Ctrl-C or
-    SIGTERM stop at the next step and raise Stopped; the same call continues.
+    SIGTERM, or setting `stop` from another thread, stop at the next step and raise Stopped; the same call continues.
     """
     name, config, last = resolve(experiment, budget, changes)
     if until is not None and (isinstance(until, bool) or not isinstance(until, int) or until < 1):
@@ -86,11 +82,21 @@ def run(
         "threads": 1 if threads is None else check_count("threads", threads),
     }
     label = f"{name} seed {seed}"
-    trainer = Trainer(config, seed, device=device, backend=backend)  # before the folder: a wrong value leaves no trace
+    check_progress(folder)
+    room.check(config, device, label)
+    try:
+        trainer = Trainer(
+            config, seed, device=device, backend=backend
+        )  # before the folder: a wrong value leaves no trace
+    except (MemoryError, RuntimeError) as error:
+        if room.is_exhaustion(error):
+            raise room.refusal(config, label, "it could not be had") from None
+        raise
     folder.create(spec, trainer.task.chance())
     pinned = int(folder.spec()["threads"])
-    with Lease(folder), pinned_threads(pinned), _stop_requests() as stop:
-        _Fit(folder, trainer, pinned, device, label, progress, watch).go(until, time_limit, stop)
+    with Lease(folder) as lease, pinned_threads(pinned), _stop_requests(stop) as asked:
+        if not reached(Record(folder), until):  # another process may have gone there since
+            Attempt(lease, trainer, pinned, device, label, progress, watch).go(until, time_limit, asked)
     return Record(folder)
 
 
@@ -131,120 +137,11 @@ def substitute(experiments: list[str], say: Callable[[str], None] = print) -> li
     return chosen
 
 
-class _Fit:
-    """One attempt at a run: the loop between a Trainer (memory) and a Run (disk)."""
-
-    def __init__(
-        self,
-        run: store.Run,
-        trainer: Trainer,
-        threads: int,
-        device: str,
-        label: str,
-        progress: bool,
-        watch: Callable[[dict[str, Any]], None] | None,
-    ):
-        self.run, self.trainer, self.watch = run, trainer, watch
-        checkpoint = run.load_checkpoint()
-        run.rewind_events(checkpoint)
-        self.attempts = 1
-        if checkpoint is not None:
-            try:
-                trainer.load(checkpoint["trainer"])
-            except StoreError as error:
-                raise StoreError(f"{run.path}: {error}; `run --fresh` starts anew") from None
-            self.attempts = int(checkpoint["cost"]["attempts"]) + 1
-        self.meter = Meter(checkpoint["cost"] if checkpoint else None)
-        self.where = provenance(threads, device, trainer.backend, self.attempts)
-        self.progress = Progress(label, trainer.step, shown=progress)
-        self.saved_at = time.monotonic() - CHECKPOINT_EVERY + FIRST_CHECKPOINT
-        self.save_cost = 0.0
-
-    def go(self, until: int | None, time_limit: float | None, stop: threading.Event) -> None:
-        """Train to `until` or the schedule's end, then score; Stopped on request or at the time limit."""
-        deadline = math.inf if time_limit is None else time.monotonic() + time_limit
-        self.trainer.interrupted = lambda: stop.is_set() or time.monotonic() > deadline
-        try:
-            self._train(until)
-        except Diverged:
-            self._finish("diverged")
-        except Stopped:
-            self._save()
-            self.progress.close("stopped")
-            why = "on request" if stop.is_set() else "at the time limit"
-            at = f"{self.progress.label}: stopped {why} at step {self.trainer.step}"
-            raise Stopped(f"{at}; the same command continues") from None
-
-    def _train(self, until: int | None) -> None:
-        trainer = self.trainer
-        target = until if until is not None else trainer.config.train.steps
-        if trainer.due:  # stopped during that evaluation
-            self._record_evaluation()
-        while not trainer.ended and (until is None or trainer.step < until):
-            if trainer.interrupted():
-                raise Stopped("between two steps")
-            loss = trainer.advance()
-            if trainer.due:
-                self._record_evaluation()
-            self.progress.show(trainer.step, target, loss)
-            self._save_in_time()
-        if trainer.ended:
-            self._finish("done")
-        else:
-            self._record_budget()
-        self.progress.close("done")
-
-    def _record_evaluation(self) -> None:
-        row = _recordable(self.trainer.evaluation())
-        row["u"] = {name: encode(u) for name, u in row["u"].items()}
-        self.run.append({"event": "evaluation", **row, "cost": self._cost()})
-        if self.watch is not None:
-            self.watch(row)
-
-    def _record_budget(self) -> None:
-        scores = _recordable(self.trainer.test())
-        event = {"event": "budget", "step": self.trainer.step, **scores}
-        self.run.append({**event, "provenance": self.where, "cost": self._cost()})
-        self._save()
-
-    def _finish(self, status: str) -> None:
-        """The end: the scores of the best weights; a run that diverged is recorded as such, not dropped."""
-        scores = _recordable(self.trainer.test()) if status == "done" or self.trainer.best is not None else {}
-        result = {"schema": SCHEMA, "id": self.run.path.name, "status": status, "step": self.trainer.step, **scores}
-        self._save()
-        self.run.finish({**result, "provenance": self.where, "cost": self._cost()})
-
-    def _save_in_time(self) -> None:
-        """The first checkpoint within 5 s, then every 15 s, at most 2 % of the time."""
-        if time.monotonic() - self.saved_at > max(CHECKPOINT_EVERY, self.save_cost / CHECKPOINT_SHARE):
-            self._save()
-
-    def _save(self) -> None:
-        before = time.monotonic()
-        self.run.save_checkpoint(self.trainer.step, self.trainer.state(), self._cost())
-        self.saved_at = time.monotonic()
-        self.save_cost = self.saved_at - before
-
-    def _cost(self) -> dict[str, float]:
-        return {**self.meter.read(), "attempts": self.attempts}
-
-
 def reached(record: Record, until: int | None) -> bool:
     """Whether a record already answers for a budget: at its end, or scored at that step or later."""
     if record.run.result() is not None:
         return True
     return until is not None and any(e["step"] >= until for e in record.budgets)
-
-
-def _recordable(row: dict[str, Any]) -> dict[str, Any]:
-    """A row whose scores JSON can hold: one that is not finite (a net on its way to divergence) becomes None."""
-
-    def shown(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: shown(v) for name, v in value.items()}
-        return None if isinstance(value, float) and not math.isfinite(value) else value
-
-    return {name: shown(value) for name, value in row.items()}
 
 
 def check_count(name: str, value: object, most: int = 1024) -> int:
@@ -290,9 +187,9 @@ def _nothing() -> Iterator[None]:
 
 
 @contextmanager
-def _stop_requests() -> Iterator[threading.Event]:
+def _stop_requests(stop: threading.Event | None = None) -> Iterator[threading.Event]:
     """SIGINT and SIGTERM set a flag while inside (in the main thread); nothing is ever saved in a handler."""
-    stop = threading.Event()
+    stop = stop or threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return

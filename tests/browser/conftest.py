@@ -46,6 +46,7 @@ class Lab:
         (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
         command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"]
         command += [f"--port={self.port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={self.token}"]
+        command += ["--LabApp.expose_app_in_browser=True"]  # its commands, such as to change the theme
         env = {
             **os.environ,
             "JUPYTER_CONFIG_DIR": str(root / "config"),

@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from workbench import tasks
 from workbench.config import Model
-from workbench.models.build import build, clamp_, recurrent_weights
+from workbench.models.build import KINDS, build, clamp_, recurrent_weights
 from workbench.models.layer import BatchNorm, Linear, SharedDropout, Unit
 from workbench.tasks import Spec
 
@@ -44,7 +44,10 @@ def test_dropout_does_nothing_in_evaluation():
     assert SharedDropout(0.5).eval()(x) is x
 
 
-@pytest.mark.parametrize(("init", "limit"), [("kaiming", math.sqrt(6 / 65 / 128)), ("glorot", math.sqrt(6 / 228))])
+@pytest.mark.parametrize(("init", "limit"), [
+    ("kaiming", math.sqrt(6 / 65 / 128)), ("kaiming2", math.sqrt(6 / 5 / 128)), ("he", math.sqrt(6 / 128)),
+    ("glorot", math.sqrt(6 / 228)), ("narrow", 0.04),
+])  # fmt: skip
 def test_uniform_initial_weights_fill_their_range(init, limit, rng):
     weight = Linear(128, 100, init=init, generator=rng).weight
     assert weight.abs().max() <= limit
@@ -108,10 +111,12 @@ def test_irnn_starts_with_the_identity():
     assert torch.equal(build(Model(kind="irnn", hidden=4), SPEC).rnn.weight_hh_l0, torch.eye(4))
 
 
-@pytest.mark.parametrize("kind", ["plain", "lstm", "irnn", "rnn_tanh"])
+@pytest.mark.parametrize("kind", sorted(KINDS))
 def test_every_kind_answers_once_a_sequence(kind):
-    config = Model(kind=kind, depth=2, hidden=5)
-    assert build(config, tasks.Spec(3, 7, 11, "class"))(torch.randn(11, 4, 3)).shape == (4, 7)
+    config = Model(kind=kind) if kind == "dense" else Model(kind=kind, depth=2, hidden=8)
+    net = build(config, tasks.Spec(3, 7, 11, "class"))
+    assert net(torch.randn(11, 4, 3)).shape == (4, 7)
+    assert net(torch.randn(11, 4, 3), torch.tensor([1, 11, 5, 2])).shape == (4, 7)
 
 
 def test_more_neurons_or_permuted_ones_change_nothing_else(rng):

@@ -27,7 +27,7 @@ SCHEMA = 1  # raised when the meaning of a stored config changes
 
 Budget = Literal["smoke", "quick", "paper"]
 BUDGETS: tuple[Budget, ...] = ("smoke", "quick", "paper")
-_LANGUAGE = ("embedding", "tied", "dropout_words", "dropout_input", "freeze_last_token", "norm_over")
+_LANGUAGE = ("embedding", "tied", "dropout_words", "dropout_input", "dropout_head", "freeze_last_token", "norm_over")
 
 
 class Config(Frozen):
@@ -42,6 +42,8 @@ class Config(Frozen):
         if self.task.name == "treebank":
             if self.model.embedding is None:
                 raise ValueError("model.embedding: a value is needed where the task is treebank")
+            if self.model.norm != "none" and self.train.bn_statistics != "running":
+                raise ValueError("train.bn_statistics: 'running' is needed for the batch norm of a language net")
             return self
         for field in _LANGUAGE:
             if getattr(self.model, field) != Model.model_fields[field].default:

@@ -31,15 +31,22 @@ class Model(Frozen):
     heads: Size = 4
     activation: Literal["relu", "tanh", "identity", "leaky_relu"] = "relu"
     norm: Literal["after", "before", "none"] = "none"
-    norm_over: Literal["sequence", "step"] = Field(
-        "sequence", description="statistics over batch and time together, or over the batch for each time step"
+    norm_over: Literal["sequence", "step", "chunk"] = Field(
+        "sequence",
+        description="statistics over batch and time together, or over the batch for each time step, counted from the "
+        "zero state (step, 2020 code) or from the beginning of each chunk (chunk, 2018 code)",
     )
     norm_gain: float = Field(1.0, gt=0, le=100, description="first value of batch norm's gains")
     dropout: Share = 0.0
     dropout_first: Share | None = Field(None, description="dense: after the first layer")
     dropout_bottleneck: Share | None = Field(None, description="dense: after each bottleneck")
     dropout_transition: Share | None = Field(None, description="dense: after each transition")
-    dropout_last: Share | None = Field(None, description="after the last layer (dense: the last transition)")
+    dropout_last: Share | None = Field(
+        None, description="after the last layer (dense: the last transition, like the other transitions if None)"
+    )
+    dropout_head: Share | None = Field(
+        None, description="treebank: after the layer in front of a tied decoder, like dropout_last if None"
+    )
     dropout_words: Share = Field(0.0, description="treebank: whole rows of the embedding")
     dropout_input: Share = Field(0.0, description="treebank: the embedded input")
     embedding: Size | None = Field(None, description="treebank: features of an embedded token")
@@ -50,13 +57,21 @@ class Model(Frozen):
     gamma: float | None = Field(None, ge=1)
     u_max: float | None = Field(None, gt=0, le=100)
     last_near_one: bool = Field(False, description="last layer's u starts in [gamma^(-1/T), gamma^(1/T)]")
-    init: Literal["kaiming", "small", "he"] = "kaiming"
+    init: Literal["kaiming", "kaiming2", "he", "small"] = Field(
+        "kaiming", description="uniform after Kaiming with slope 8, 2 or 0 (he), or normal with deviation 0.001"
+    )
     readout_init: Literal["readout", "glorot"] = "readout"
 
     @model_validator(mode="after")
     def _no_switch_is_wired_to_nothing(self) -> Self:
         if self.gamma is not None and self.u_max is not None:
             raise ValueError("gamma and u_max both bound u; give one")
+        if self.norm == "none" and (self.norm_over != "sequence" or self.norm_gain != 1):
+            raise ValueError("norm_over and norm_gain have no meaning without norm; leave them out")
+        if self.dropout_head is not None and not self.tied:
+            raise ValueError("dropout_head has no meaning where nothing is tied: there is no head; leave it out")
+        if self.kind == "transformer" and self.hidden % self.heads:
+            raise ValueError(f"heads: {self.heads} received; a divisor of hidden {self.hidden} is needed")
         meaningful = _MEANING.get(self.kind, _BASELINE)
         for field, info in type(self).model_fields.items():
             if field not in meaningful and field not in _ALWAYS and getattr(self, field) != info.default:
@@ -67,7 +82,7 @@ class Model(Frozen):
 _ALWAYS = {"kind", "dropout", "readout_init", "dropout_words", "dropout_input", "dropout_last", "embedding", "tied"}
 _BASELINE = {"depth", "hidden"}
 _INDRNN = {"activation", "norm", "norm_over", "norm_gain", "gamma", "u_max", "last_near_one", "init"}
-_INDRNN |= {"freeze_last_token"}
+_INDRNN |= {"freeze_last_token", "dropout_head"}
 _MEANING = {
     "plain": _INDRNN | _BASELINE,
     "residual": _INDRNN | _BASELINE | {"shortcut"},

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from .frozen import Frozen
 
@@ -20,16 +20,21 @@ class Adding(Frozen):
 
 
 class Pixels(Frozen):
-    """An image read pixel by pixel: MNIST (784 steps), or scikit-learn's digits (64 steps)."""
+    """An image read pixel by pixel: MNIST (784 steps), or scikit-learn's digits (64 steps); or `repeats` times over."""
 
     name: Literal["pixels"]
     source: Literal["mnist", "digits"] = "mnist"
     permuted: bool = False
+    repeats: Annotated[int, Field(ge=1, le=1000)] = 1
     limit: Limit = None
 
     @property
-    def length(self) -> int:
+    def pixels(self) -> int:
         return 784 if self.source == "mnist" else 64
+
+    @property
+    def length(self) -> int:
+        return self.pixels * self.repeats
 
 
 class Treebank(Frozen):
@@ -50,19 +55,43 @@ class Skeletons(Frozen):
     """An action from the joints of one or two bodies, `length` frames sampled from each clip.
 
     `protocol`: who or what is left for the test: subjects, cameras (NTU 60), setups (NTU 120).
+    `random_length`: lengths about `length`, 5 to 40, one a batch: `training` as the paper has it, `always` (a sampling
+    each) as the official code does. `turn` and `scale` change whole training clips at random.
     """
 
     name: Literal["skeletons"]
     source: Literal["ntu60", "ntu120", "utd_mhad"] = "ntu60"
     protocol: Literal["subject", "view", "setup"] = "subject"
     length: Annotated[int, Field(ge=2, le=1000)] = 20
+    samplings: Annotated[int, Field(ge=1, le=1000, description="of each test clip, their answers averaged")] = 20
+    random_length: Literal["never", "training", "always"] = "never"
+    geometry: bool = Field(False, description="ntu: distances of joints to the lines between others, put first")
+    centred: bool = Field(False, description="joints relative to the hip")
+    differences: bool = Field(False, description="x_t - x_(t-1) beside x_t")
+    turn: float = Field(0.0, ge=0, le=180, description="degrees: the most about the vertical axis, either way")
+    scale: float = Field(0.0, ge=0, lt=1, description="the most that a body is made larger or smaller, as a share")
     limit: Limit = None
+
+    @model_validator(mode="after")
+    def _what_the_source_has(self) -> Self:
+        protocols = {"ntu60": ("subject", "view"), "ntu120": ("subject", "setup"), "utd_mhad": ("subject",)}
+        if self.protocol not in protocols[self.source]:
+            allowed = " or ".join(protocols[self.source])
+            raise ValueError(f"protocol: {self.protocol!r} received; {self.source} has {allowed}")
+        if self.geometry and self.source == "utd_mhad":
+            raise ValueError("geometry has no meaning for source 'utd_mhad', whose joints are others; leave it out")
+        return self
 
 
 class Speech(Frozen):
     """A spoken digit from its raw waveform, one sample a step: 1,148 to 18,262 steps (Free Spoken Digit Dataset)."""
 
     name: Literal["speech"]
+    loudness: Literal["equal", "recorded"] = Field(
+        "equal",
+        description="each recording less its mean, over its standard deviation (the speakers' levels differ tenfold), "
+        "or as recorded, sample / 32,768",
+    )
     limit: Limit = None
 
     @property

@@ -1,4 +1,4 @@
-"""The nets: `build` makes one from its config; `IndRNN` is the layer for code of your own."""
+"""The nets: `build` makes one from its config; `IndRNN` and `ConvIndRNN` are the layers for code of your own."""
 
 from __future__ import annotations
 
@@ -8,8 +8,22 @@ from .bounds import near_one as near_one
 from .build import build as build
 from .build import clamp_ as clamp_
 from .build import count as count
+from .build import count_of as count_of
 from .build import set_backend as set_backend
 from .build import set_generator as set_generator
+from .conv import ConvIndRNN as ConvIndRNN
 from .rnn import IndRNN as IndRNN
 
-__all__ = ["IndRNN", "bound", "build", "clamp_", "count", "half_life", "near_one", "set_backend", "set_generator"]
+__all__ = [
+    "ConvIndRNN",
+    "IndRNN",
+    "bound",
+    "build",
+    "clamp_",
+    "count",
+    "count_of",
+    "half_life",
+    "near_one",
+    "set_backend",
+    "set_generator",
+]

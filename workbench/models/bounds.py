@@ -26,7 +26,7 @@ def bound(steps: int, gamma: float = 2.0) -> float:
     if isinstance(gamma, bool) or not isinstance(gamma, int | float) or not 0 < gamma <= sys.float_info.max:
         raise ParameterError(f"gamma: {quoted(gamma)} cannot bound a gradient; a finite number above 0 is needed")
     u_max = float(gamma ** (1 / steps))
-    if gamma != 1 and float(torch.tensor(u_max, dtype=torch.float32)) == 1.0:
+    if gamma != 1 and float(torch.tensor(u_max, dtype=torch.float32, device="cpu")) == 1.0:
         warnings.warn(f"gamma={gamma} over {steps} steps bounds |u| by 1 exactly in float32", stacklevel=2)
     return u_max
 

@@ -4,34 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import UnionType
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from ..config import Model
 from ..errors import ParameterError, quoted
 from ..tasks.contract import Spec
 from .baselines import Baseline
-from .layer import SharedDropout, Unit
-from .stacks import Plain
+from .dense import Dense
+from .language import Language
+from .layer import Recurrent, SharedDropout
+from .plain import Plain
+from .residual import residual
+from .transformer import Transformer
 
 KINDS: dict[str, Callable[[Model, Spec, Generator | None], nn.Module]] = {
     "plain": Plain,
+    "residual": residual,
+    "dense": Dense,
     "lstm": Baseline,
     "rnn_tanh": Baseline,
     "irnn": Baseline,
+    "gru": Baseline,
+    "sru": Baseline,
+    "transformer": Transformer,
 }
 
 
 def build(model: Model, spec: Spec, generator: Generator | None = None) -> nn.Module:
-    """The net of a config for a task's spec, freshly initialised: x (T, B, inputs) -> (B, outputs).
+    """The net of a config for a task's spec, freshly initialised.
 
-    `generator` makes the first values reproducible; None draws them from torch's global generator.
+    It answers once, x (T, B, inputs), lengths (B,) or None -> (B, outputs); where the target is `token` at every step,
+    see `Language`. `generator` makes the first values reproducible; None draws them from torch's global generator.
     """
     _expect("model", model, Model, "a Model, such as config.model,")
     _expect("spec", spec, Spec, "a Spec, such as tasks.spec(config.task),")
     _expect("generator", generator, Generator | None, "a torch.Generator, or None,")
-    return KINDS[model.kind](model, spec, generator)
+    kind = KINDS[model.kind]
+    return Language(model, spec, generator, kind) if spec.target == "token" else kind(model, spec, generator)
 
 
 def _expect(name: str, value: object, kind: type | UnionType, wanted: str) -> None:
@@ -44,10 +57,23 @@ def count(net: nn.Module) -> int:
     return sum(p.numel() for p in net.parameters() if p.requires_grad)
 
 
+def count_of(model: Model, spec: Spec) -> int:
+    """How many numbers training may change in the net of a config, without making one: 80 million cost nothing."""
+    with torch.device("meta"), _Blank():
+        return count(build(model, spec))
+
+
+class _Blank(TorchFunctionMode):
+    """First values are not drawn: on a device without values it does nothing, but costs seconds of imports."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return args[0] if func in (Tensor.normal_, Tensor.uniform_) else func(*args, **(kwargs or {}))
+
+
 def clamp_(net: nn.Module) -> None:
     """Project the u of every layer into its bound."""
     for module in net.modules():
-        if isinstance(module, Unit):
+        if isinstance(module, Recurrent):
             module.clamp_()
 
 
@@ -65,7 +91,7 @@ def misfit(net: nn.Module, weights: Mapping[str, Tensor], slack: float) -> str |
         if not bool(torch.isfinite(value).all()):
             return f"{name} is not finite"
     for name, module in net.named_modules():
-        if isinstance(module, Unit) and module.bound is not None:
+        if isinstance(module, Recurrent) and module.bound is not None:
             largest = float(weights[f"{name}.u"].abs().max())
             if largest > module.bound + slack:
                 return f"{name}.u reaches {largest:.4g}, more than {slack:.4g} over its bound {module.bound:.4g}"
@@ -74,7 +100,7 @@ def misfit(net: nn.Module, weights: Mapping[str, Tensor], slack: float) -> str |
 
 def recurrent_weights(net: nn.Module) -> dict[str, Tensor]:
     """Layer name -> u (N,), in the order of use; empty for nets without one."""
-    return {name: module.u.detach() for name, module in net.named_modules() if isinstance(module, Unit)}
+    return {name: module.u.detach() for name, module in net.named_modules() if isinstance(module, Recurrent)}
 
 
 def set_generator(net: nn.Module, generator: Generator | None) -> None:
@@ -87,5 +113,5 @@ def set_generator(net: nn.Module, generator: Generator | None) -> None:
 def set_backend(net: nn.Module, backend: str) -> None:
     """Choose the engine of every layer."""
     for module in net.modules():
-        if isinstance(module, Unit):
+        if isinstance(module, Recurrent):
             module.backend = backend

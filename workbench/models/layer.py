@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from .. import recurrence
-from ..errors import ParameterError
+from ..errors import ParameterError, choices
+from .span import WHOLE, Span
+from .span import at_end as at_end
+
+INITS: dict[str, Callable[[int, int], float]] = {  # of uniform values in +-limit, from fan_in and fan_out
+    "kaiming": lambda M, N: math.sqrt(6 / ((1 + 8**2) * M)),
+    "kaiming2": lambda M, N: math.sqrt(6 / ((1 + 2**2) * M)),
+    "he": lambda M, N: math.sqrt(6 / M),
+    "glorot": lambda M, N: math.sqrt(6 / (M + N)),
+    "narrow": lambda M, N: 0.04,
+}
+DEVIATIONS: dict[str, Callable[[int], float]] = {  # of normal values, from fan_in
+    "small": lambda M: 0.001,
+    "readout": lambda M: math.sqrt(2 / M),
+}
 
 
 class Linear(nn.Linear):
     """y = x W^T + b, its values drawn from a generator (torch's own class draws from the global one when made).
 
-    `init`: `kaiming`, uniform in +-sqrt(6 / ((1 + a^2) fan_in)) with negative slope a = 8; `small`, normal with
-    standard deviation 0.001; `readout`, normal with sqrt(2 / fan_in); `glorot`, uniform in
-    +-sqrt(6 / (fan_in + fan_out)). Biases start at 0. Sources: the official code of each task.
+    `init`: uniform in +-sqrt(6 / ((1 + a^2) fan_in)) with negative slope a = 8 (`kaiming`), 2 (`kaiming2`) or 0 (`he`),
+    in +-sqrt(6 / (fan_in + fan_out)) (`glorot`), in +-0.04 (`narrow`); normal with standard deviation 0.001 (`small`)
+    or sqrt(2 / fan_in) (`readout`). Biases start at 0. Sources: the official code of each task.
     """
 
     def __init__(self, inputs: int, outputs: int, *, init: str = "kaiming", generator: Generator | None = None):
@@ -25,33 +42,104 @@ class Linear(nn.Linear):
         self.weight = nn.Parameter(torch.empty(outputs, inputs))
         self.bias = nn.Parameter(torch.zeros(outputs))
         with torch.no_grad():
-            if init == "kaiming":
-                limit = math.sqrt(6 / ((1 + 8**2) * inputs))
+            if init in INITS:
+                limit = INITS[init](inputs, outputs)
                 self.weight.uniform_(-limit, limit, generator=generator)
-            elif init == "small":
-                self.weight.normal_(0, 0.001, generator=generator)
-            elif init == "readout":
-                self.weight.normal_(0, math.sqrt(2 / inputs), generator=generator)
-            elif init == "glorot":
-                limit = math.sqrt(6 / (inputs + outputs))
-                self.weight.uniform_(-limit, limit, generator=generator)
+            elif init in DEVIATIONS:
+                self.weight.normal_(0, DEVIATIONS[init](inputs), generator=generator)
             else:
-                raise ParameterError(f"init: {init!r} is unknown; choose one of glorot, kaiming, readout, small")
+                raise ParameterError(f"init: {init!r} is unknown; choose one of {choices([*INITS, *DEVIATIONS])}")
 
 
 class BatchNorm(nn.BatchNorm1d):
     """One mean and variance per feature over batch and time together (momentum 0.1, eps 1e-5).
 
     x (T, B, N) -> (T, B, N). The (T B, N) view gives the statistic of the paper's (B, N, T) layout without its copies.
+    In training only the real steps of a padded batch count; the padding becomes 0.
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        if self.training and x.shape[0] * x.shape[1] == 1:
+    def __init__(self, features: int, gain: float = 1.0):
+        super().__init__(features)
+        nn.init.constant_(self.weight, gain)
+
+    def forward(self, x: Tensor, span: Span = WHOLE) -> Tensor:
+        flat = x.reshape(-1, x.shape[-1])
+        rows = span.rows if self.training else None
+        if self.training and (len(flat) if rows is None else len(rows)) == 1:
             raise ParameterError(
                 f"batch: an input of shape {tuple(x.shape)} gives batch norm one value per feature; "
                 "in training it needs T * B of at least 2"
             )
-        return super().forward(x.reshape(-1, x.shape[-1])).view(x.shape)
+        if rows is None:
+            return super().forward(flat).view(x.shape)
+        return torch.zeros_like(flat).index_copy(0, rows, super().forward(flat[rows])).view(x.shape)
+
+
+class StepNorm(BatchNorm):
+    """Batch norm that has a mean and variance over the batch for every time step apart; gain and bias are shared.
+
+    x (T, B, N) -> (T, B, N). The stored statistics are tables: step t of a stretch that begins `start` steps after the
+    zero state has row min(start, last) + t. `over` a `step`, they have 4 `steps` + 1 rows and `last` is 2 `steps`, so
+    that all later steps share rows (official code of 2020); over a `chunk`, `steps` rows and 0 (of 2018). Only the rows
+    in use change.
+    """
+
+    def __init__(self, features: int, steps: int, gain: float = 1.0, *, over: str = "step"):
+        super().__init__(features, gain)
+        rows, self.last = (4 * steps + 1, 2 * steps) if over == "step" else (steps, 0)
+        self.register_buffer("running_mean", torch.zeros(rows, features))
+        self.register_buffer("running_var", torch.ones(rows, features))
+
+    def forward(self, x: Tensor, span: Span = WHOLE) -> Tensor:
+        (T, B, _), start = x.shape, min(span.start, self.last)
+        if self.running_mean is None or self.running_var is None or start + T > len(self.running_mean):
+            rows = 0 if self.running_mean is None else len(self.running_mean)
+            raise ParameterError(f"x: {T} steps received; norm over steps has statistics for {rows - self.last}")
+        means, variances = (table[start : start + T] for table in (self.running_mean, self.running_var))
+        if not self.training:
+            scale = self.weight * torch.rsqrt(variances + self.eps)  # (T, N)
+            return torch.addcmul((self.bias - means * scale).unsqueeze(1), x, scale.unsqueeze(1))
+        if B == 1:
+            raise ParameterError("batch: 1 sequence received; in training, norm over steps needs at least 2")
+        if self.momentum is None:
+            raise ParameterError("bn_statistics: 'running' is needed where norm is over steps")
+        given = x.detach()
+        mean = given.mean(1)
+        variance = (given - mean.unsqueeze(1)).square_().mean(1)  # torch.var_mean is four times as slow here
+        means.lerp_(mean, self.momentum)
+        variances.lerp_(variance * (B / (B - 1)), self.momentum)
+        s = torch.rsqrt(variance + self.eps)
+        return _OverBatch.apply(x, self.weight, self.bias, mean, s)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def norm_of(features: int, over: str, steps: int, gain: float = 1.0) -> BatchNorm:
+    """The batch norm of a config's `norm_over`."""
+    return BatchNorm(features, gain) if over == "sequence" else StepNorm(features, steps, gain, over=over)
+
+
+class _OverBatch(torch.autograd.Function):
+    """x (T, B, N), gain and bias (N,), mean and 1 / deviation of x over the batch (T, N) -> normed x.
+
+    The backward pass keeps x alone; with xc = x - mean, s = 1 / deviation and g the gradient that arrives,
+    grad x = gain s (g - mean_B(g) - xc s^2 mean_B(g xc)).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, gain: Tensor, bias: Tensor, mean: Tensor, s: Tensor) -> Tensor:
+        ctx.save_for_backward(x, gain, mean, s)
+        scale = gain * s
+        return torch.addcmul((bias - mean * scale).unsqueeze(1), x, scale.unsqueeze(1))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        x, gain, mean, s = ctx.saved_tensors
+        xc = x - mean.unsqueeze(1)
+        sum_g, sum_gx = g.sum(1), (g * xc).sum(1)  # (T, N)
+        scale, B = gain * s, x.shape[1]
+        grad = xc.mul_((-scale * s * s * sum_gx / B).unsqueeze(1))
+        grad.addcmul_(g, scale.unsqueeze(1)).sub_((scale * sum_g / B).unsqueeze(1))
+        return grad, (sum_gx * s).sum(0), sum_g.sum(0), None, None
 
 
 class SharedDropout(nn.Module):
@@ -76,46 +164,92 @@ class SharedDropout(nn.Module):
         return f"p={self.p}"
 
 
-class Unit(nn.Module):
-    """FC, recurrence, batch norm, dropout: the layer that plain nets stack (Li et al. 2019, Fig. 3a).
+class Recurrent(nn.Module):
+    """Neurons that remember themselves: u (N,), which `clamp_` keeps in [-bound, bound]; bound None leaves it free."""
 
-    `norm` is the place of batch norm: `after` the recurrence (MNIST, NTU), `before` it (PTB), or `none`.
-    u starts uniformly in `u_range` and is kept in [-bound, bound] by `clamp_`; bound None leaves it free.
-    x (T, B, M) -> (T, B, N).
-    """
-
-    def __init__(
-        self,
-        inputs: int,
-        hidden: int,
-        *,
-        u_range: tuple[float, float] = (0.0, 1.0),
-        bound: float | None = None,
-        norm: str = "after",
-        dropout: float = 0.0,
-        activation: str = "relu",
-        init: str = "kaiming",
-        generator: Generator | None = None,
-    ):
-        super().__init__()
-        self.fc = Linear(inputs, hidden, init=init, generator=generator)
-        self.u = nn.Parameter(torch.empty(hidden).uniform_(*u_range, generator=generator))
-        self.bn = BatchNorm(hidden) if norm != "none" else None
-        self.dropout = SharedDropout(dropout)
-        self.bound, self.norm, self.activation, self.backend = bound, norm, activation, "auto"
-
-    def forward(self, x: Tensor) -> Tensor:
-        f, backend = self.activation, self.backend
-        if self.norm == "before" and self.bn is not None:
-            h = recurrence.recur(self.bn(self.fc(x)), self.u, activation=f, backend=backend)
-        else:
-            h = recurrence.layer(x, self.fc.weight, self.fc.bias, self.u, activation=f, backend=backend)
-            h = h if self.bn is None else self.bn(h)
-        out: Tensor = self.dropout(h)
-        return out
+    u: nn.Parameter
+    bound: float | None
+    activation: str
+    backend: str
 
     @torch.no_grad()
     def clamp_(self) -> None:
         """Project u into [-bound, bound]: the constraint is symmetric, though the first values are not negative."""
         if self.bound is not None:
             self.u.clamp_(-self.bound, self.bound)
+
+
+class Unit(Recurrent):
+    """FC, recurrence, batch norm, dropout: the layer that plain nets stack (Li et al. 2019, Fig. 3a).
+
+    `inputs` None leaves the FC out: a residual net's sum comes in. `norm` is the place of batch norm: `after` the
+    recurrence (MNIST, NTU), `before` it (PTB), or `none`; `over` and `steps` say which, see `norm_of`. u starts
+    uniformly in `u_range`. x (T, B, M) -> (T, B, N).
+    """
+
+    def __init__(
+        self,
+        inputs: int | None,
+        hidden: int,
+        *,
+        u_range: tuple[float, float] = (0.0, 1.0),
+        bound: float | None = None,
+        norm: str = "after",
+        over: str = "sequence",
+        steps: int = 1,
+        gain: float = 1.0,
+        dropout: float = 0.0,
+        activation: str = "relu",
+        init: str = "kaiming",
+        generator: Generator | None = None,
+    ):
+        super().__init__()
+        self.fc = None if inputs is None else Linear(inputs, hidden, init=init, generator=generator)
+        self.u = nn.Parameter(torch.empty(hidden).uniform_(*u_range, generator=generator))
+        self.bn = None if norm == "none" else norm_of(hidden, over, steps, gain)
+        self.dropout = SharedDropout(dropout)
+        self.bound, self.norm, self.activation, self.backend = bound, norm, activation, "auto"
+
+    def forward(self, x: Tensor, span: Span = WHOLE) -> Tensor:
+        if self.fc is None or self.norm == "before":
+            return self.recurrent(self.enter(x), span)
+        fc, f, backend = self.fc, self.activation, self.backend
+        h = recurrence.layer(x, fc.weight, fc.bias, self.u, span.before(), activation=f, backend=backend)
+        return self.leave(h, span)
+
+    def enter(self, x: Tensor) -> Tensor:
+        """The FC alone: x (T, B, M) -> (T, B, N)."""
+        return x if self.fc is None else nn.functional.linear(x, self.fc.weight, self.fc.bias)
+
+    def recurrent(self, a: Tensor, span: Span = WHOLE) -> Tensor:
+        """What follows the FC: a (T, B, N) -> (T, B, N)."""
+        if self.bn is not None and self.norm == "before":
+            a = self.bn(a, span)
+        h = recurrence.recur(a, self.u, span.before(), activation=self.activation, backend=self.backend)
+        return self.leave(h, span)
+
+    def leave(self, h: Tensor, span: Span) -> Tensor:
+        """What follows the recurrence: its states h (T, B, N) -> (T, B, N)."""
+        span.after(h)
+        if self.bn is not None and self.norm == "after":
+            h = self.bn(h, span)
+        out: Tensor = self.dropout(h)
+        return out
+
+
+class Head(Unit):
+    """The last layer of a language net, of the embedding's width so that the embedding can be the decoder.
+
+    A unit with one more batch norm behind the recurrence where the other stands before it (official PTB code); the
+    gains of that one start at 1.
+    """
+
+    def __init__(self, inputs: int, hidden: int, *, over: str = "sequence", steps: int = 1, **settings: Any):
+        super().__init__(inputs, hidden, over=over, steps=steps, **settings)
+        self.extra_bn = norm_of(hidden, over, steps) if self.norm == "before" else None
+
+    def leave(self, h: Tensor, span: Span) -> Tensor:
+        span.after(h)
+        bn = self.bn if self.extra_bn is None else self.extra_bn
+        out: Tensor = self.dropout(h if bn is None else bn(h, span))
+        return out

@@ -8,11 +8,15 @@ a training log they published. Where paper and code differ, the settings are the
 from __future__ import annotations
 
 from ..errors import ParameterError, choices, quoted
-from . import adding, pixels
+from . import adding, pixels, skeletons, speech, treebank
+from .exhibits import EXHIBITS as EXHIBITS
+from .exhibits import Exhibit as Exhibit
 from .experiment import Claim as Claim
 from .experiment import Experiment as Experiment
 
-EXPERIMENTS: dict[str, Experiment] = {e.id: e for e in (*adding.experiments(), *pixels.experiments())}
+EXPERIMENTS: dict[str, Experiment] = {
+    e.id: e for source in (adding, pixels, skeletons, speech, treebank) for e in source.experiments()
+}
 
 
 def experiment(name: str) -> Experiment:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from .. import config
-from . import adding, pixels
+from . import adding, pixels, skeletons, speech, treebank
 from .contract import Batch as Batch
 from .contract import Spec as Spec
 from .contract import Task as Task
@@ -22,7 +22,13 @@ class _Module(Protocol):
     def task(self, config: config.Task, seed: int, batch_size: int, /) -> Task: ...
 
 
-ALL: dict[str, _Module] = {"adding": adding, "pixels": pixels}  # type: ignore[dict-item]  # each takes its own config
+ALL: dict[str, _Module] = {  # each takes its own config
+    "adding": adding,  # type: ignore[dict-item]
+    "pixels": pixels,  # type: ignore[dict-item]
+    "skeletons": skeletons,  # type: ignore[dict-item]
+    "speech": speech,  # type: ignore[dict-item]
+    "treebank": treebank,  # type: ignore[dict-item]
+}
 
 
 def load(task: config.Task, seed: int, batch_size: int) -> Task:

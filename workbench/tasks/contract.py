@@ -28,7 +28,8 @@ class Batch(NamedTuple):
     """x (T, B, inputs) float32; y (B,), int64 for classes, float32 for reals.
 
     `lengths` (B,): the steps of each sequence where they differ; x is padded behind them. `samplings`: so many
-    sequences in a row show one example, and their outputs are averaged; then y is (B / samplings,).
+    sequences in a row show one example, and their outputs are averaged; then y is (B / samplings,). `subset` names a
+    part of the split that all of the batch belongs to and that is scored apart too.
 
     For `token`: x and y (T, B) int64, each y the token after its x, -1 where nothing is to be scored. `start`: tokens
     since the state was zero; at 0 the state is zero, else it is the one that the batch before left.
@@ -39,6 +40,7 @@ class Batch(NamedTuple):
     lengths: Tensor | None = None
     samplings: int = 1
     start: int = 0
+    subset: str = ""
 
 
 class Task(Protocol):

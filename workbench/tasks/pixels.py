@@ -43,16 +43,16 @@ def spec(config: Pixels) -> Spec:
 
 
 class PixelsTask:
-    """x (pixels, B, 1) in [-1, 1]; y (B,): the digit."""
+    """x (pixels * repeats, B, 1) in [-1, 1]; y (B,): the digit."""
 
     def __init__(self, config: Pixels, seed: int, batch_size: int):
         images = digits() if config.source == "digits" else mnist()
         self.spec = spec(config)
         self.seed, self.batch_size = seed, batch_size
-        self.order = torch.arange(self.spec.steps)
-        self.permuted = config.permuted
+        self.order = torch.arange(config.pixels)
+        self.permuted, self.repeats = config.permuted, config.repeats
         if config.permuted:
-            self.order = torch.randperm(self.spec.steps, generator=generator(seed, "permutation"))
+            self.order = torch.randperm(config.pixels, generator=generator(seed, "permutation"))
         n = len(images.train[0])
         shuffled = torch.randperm(n, generator=generator(seed, "split"))
         held_out = round(n * HELD_OUT[config.source])
@@ -100,6 +100,7 @@ class PixelsTask:
     def _read(self, part: str, rows: Tensor) -> Batch:
         pixels, labels = self.images.train if part == "train" else self.images.test
         x = pixels[rows][:, self.order].T.contiguous().to(torch.float32)
+        x = x if self.repeats == 1 else x.repeat(self.repeats, 1)
         return Batch(x.mul_(2 / self.images.levels).sub_(1).unsqueeze(-1), labels[rows])
 
 

@@ -1,7 +1,31 @@
-"""What moves in a notebook: controls and live figures, wired to figures.py, with no mathematics of their own."""
+"""What moves in a notebook: explorers and live curves, wired to pictures and probes, no mathematics of their own."""
 
 from __future__ import annotations
 
+from .architecture import Architecture
+from .architecture import explore_architecture as explore_architecture
+from .bounds import Bounds
+from .bounds import explore_bounds as explore_bounds
+from .depth import Depth
+from .depth import explore_depth as explore_depth
+from .explorer import Explorer as Explorer
+from .length import Length
+from .length import explore_length as explore_length
+from .lesson import Lesson as Lesson
 from .live import LiveTraining as LiveTraining
+from .neurons import Neurons
+from .neurons import explore_neurons as explore_neurons
 
-__all__ = ["LiveTraining"]
+LESSONS: dict[str, type[Lesson]] = {lesson.name: lesson for lesson in (Bounds, Depth, Length, Neurons, Architecture)}
+
+__all__ = [
+    "LESSONS",
+    "Explorer",
+    "Lesson",
+    "LiveTraining",
+    "explore_architecture",
+    "explore_bounds",
+    "explore_depth",
+    "explore_length",
+    "explore_neurons",
+]

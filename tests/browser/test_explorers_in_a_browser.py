@@ -1,0 +1,200 @@
+"""Each explorer as a person meets it: in JupyterLab, by keyboard, in light and dark, and by a reader of the screen."""
+
+import csv
+import os
+import statistics
+import time
+from pathlib import Path
+
+import axe_playwright_python
+import pytest
+
+from workbench import export
+from workbench.widgets import LESSONS
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # playwright's own warnings
+AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
+FAULTS = """async () => (await axe.run('.wb-explorer', {resultTypes: ['violations']})).violations
+  .filter(v => ['serious', 'critical'].includes(v.impact)).map(v => `${v.id}: ${v.nodes.map(n => n.html).join(' ')}`)"""
+ANSWERED = "before => document.querySelector('.wb-explorer').dataset.turn !== before"
+ERRORS = ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.{}']"
+UNTRAINED = {"moment"}  # controls that show nothing where nothing is recorded
+
+
+@pytest.fixture
+def page(browser):
+    page = browser.new_page(viewport={"width": 1360, "height": 1000}, device_scale_factor=1)
+    page.complaints = []
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    yield page
+    page.evaluate("window.onbeforeunload = null")
+    page.close()
+
+
+def drawn(page):
+    """The first explorer of the page, once its figures are there."""
+    explorer = page.locator(".wb-explorer").first
+    explorer.wait_for(timeout=120_000)
+    page.wait_for_selector(".wb-explorer[data-drawn]", timeout=60_000)
+    return explorer
+
+
+def opened(lab, page, name):
+    """A notebook run, its explorer drawn."""
+    lab.theme(page, "JupyterLab Light")
+    lab.open(page, f"explore_{name}")
+    lab.run_all(page, cells=3)
+    explorer = drawn(page)
+    page.set_viewport_size({"width": 1360, "height": 2000})  # all of it is seen at once
+    explorer.scroll_into_view_if_needed()
+    return explorer
+
+
+def press(page, explorer, slider, key=None):
+    """One arrow key on a slider; the seconds until the answer is drawn."""
+    before = explorer.get_attribute("data-turn")
+    key = key or ("ArrowLeft" if slider.evaluate("e => e.value === e.max") else "ArrowRight")
+    slider.focus()
+    began = time.perf_counter()
+    page.keyboard.press(key)
+    page.wait_for_function(ANSWERED, arg=before, timeout=30_000)
+    return time.perf_counter() - began
+
+
+def unharmed(page):
+    for kind in ("stderr", "error"):
+        shown = page.locator(ERRORS.format(kind))
+        assert shown.count() == 0, shown.first.inner_text()
+    assert not page.complaints
+
+
+def seen(explorer):
+    return explorer.evaluate("e => [...e.querySelectorAll('.wb-plot .main-svg')].map(s => s.innerHTML).join()")
+
+
+def dark(page):
+    """The theme changed while the explorer is open."""
+    page.evaluate("jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
+    page.wait_for_function("document.body.dataset.jpThemeLight === 'false'", timeout=20_000)
+    page.wait_for_timeout(1_500)
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_every_slider_answers_the_keyboard_and_axe_finds_no_fault(lab, page, name, tmp_path):
+    explorer = opened(lab, page, name)
+    folder = Path(os.environ.get("PICTURES", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    explorer.screenshot(path=folder / f"explore_{name}_light.png")
+    for index in range(explorer.locator("input[type=range]").count()):
+        slider = explorer.locator("input[type=range]").nth(index)
+        before, value = seen(explorer), slider.get_attribute("aria-valuetext")
+        press(page, explorer, slider)
+        assert slider.get_attribute("aria-valuetext") != value
+        assert slider.evaluate("e => e === document.activeElement"), "the keyboard stays on the slider"
+        control = slider.get_attribute("data-name")
+        assert seen(explorer) != before or control in UNTRAINED, f"{control} changes no figure"
+    ink = "e => getComputedStyle(e.querySelector('.wb-plot .xtick text, .wb-plot .x2tick text')).fill"
+    light = explorer.evaluate(ink)
+    page.add_script_tag(path=str(AXE))
+    assert page.evaluate(FAULTS) == []
+    dark(page)
+    assert page.evaluate(FAULTS) == []
+    assert explorer.evaluate(ink) != light, "the figures take the theme's ink"
+    unharmed(page)
+    explorer.get_by_role("button", name="Reset").click()
+    page.wait_for_timeout(2_000)
+    explorer.screenshot(path=folder / f"explore_{name}_dark.png")
+
+
+def test_a_reload_a_second_tab_and_a_restart_in_the_middle_of_training_lose_nothing(lab, browser, page):
+    """What was recorded is shown again, Resume goes on from it, and the view says what happened."""
+    explorer = opened(lab, page, "length")
+    exact = explorer.get_by_label("Train to step, exact")
+    exact.fill("2000")
+    exact.press("Enter")
+    explorer.get_by_role("button", name="Train live").click()
+    explorer.locator(".wb-progress", has_text="step 60").wait_for(timeout=60_000)
+
+    other = browser.new_page(viewport={"width": 1360, "height": 1000})
+    other.goto(page.url)
+    page.bring_to_front()
+    explorer.get_by_role("button", name="Stop").wait_for(timeout=20_000)
+    other.evaluate("window.onbeforeunload = null")
+    other.close()
+
+    page.get_by_role("menuitem", name="Kernel", exact=True).click()
+    page.get_by_text("Restart Kernel…", exact=True).first.click()
+    page.get_by_role("button", name="Confirm Kernel Restart").click()
+    page.get_by_text("The kernel is gone or was started anew").first.wait_for(timeout=60_000)
+
+    lab.run_all(page, cells=3)
+    again = drawn(page)
+    again.get_by_role("button", name="Reset").wait_for(timeout=60_000)
+    assert "reached" in again.locator(".wb-said").inner_text(), "the curve so far is there"
+
+
+def test_a_wrong_value_is_said_beside_its_control(lab, page):
+    explorer = opened(lab, page, "bounds")
+    exact = explorer.get_by_label("Sequence length T, exact")
+    exact.fill("many")
+    exact.press("Enter")
+    complaint = explorer.locator(".wb-complaint", has_text="steps: 'many'")
+    complaint.wait_for(timeout=30_000)
+    assert exact.get_attribute("aria-invalid") == "true"
+    exact.fill("123")
+    exact.press("Enter")
+    explorer.get_by_text("Over T = 123 steps").wait_for(timeout=20_000)
+    assert complaint.count() == 0
+    with page.expect_download() as download:
+        explorer.get_by_role("button", name="Save as PNG: funnel").click()
+    assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
+    with page.expect_download() as download:
+        explorer.get_by_role("button", name="Save the numbers as CSV: funnel").click()
+    rows = list(csv.reader(Path(download.value.path()).read_text().splitlines()))
+    assert rows[0] == ["trace", "x", "y", "z"]
+    assert len(rows) > 20
+    explorer.get_by_role("button", name="Copy as code").click()
+    page.wait_for_function("document.querySelector('.wb-text').value.startsWith('wb.explore_bounds(steps=123')")
+    unharmed(page)
+
+
+def test_a_page_without_a_kernel_draws_its_frames(browser, page, tmp_path):
+    lesson = LESSONS["architecture"]("smoke")
+    lesson.sweep = ("depth",)
+    path = tmp_path / "page.html"
+    path.write_bytes(export.page(lesson, {}))
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(path.as_uri())
+    explorer = drawn(page)
+    before = seen(explorer)
+    press(page, explorer, explorer.locator("input[type=range]").first)
+    assert seen(explorer) != before
+    assert explorer.locator("input[type=range]").count() == 1
+    assert not [url for url in asked if url.startswith("http")], "it needs no network"
+    page.add_script_tag(path=str(AXE))
+    assert page.evaluate(FAULTS) == []
+    assert not page.complaints
+
+
+@pytest.mark.skipif("MEASURE" not in os.environ, reason="measured by `make measure`: MEASURE=file.csv")
+def test_the_time_from_key_to_picture_is_measured(lab, page):
+    """Median over 20 moves of one slider of each explorer, in the browser; cached settings are not met twice."""
+    rows = []
+    for name, slider, moves in (
+        ("bounds", "gamma", 10),
+        ("depth", "depth", 12),
+        ("neurons", "neuron", 20),
+        ("neurons", "u", 20),
+        ("architecture", "depth", 20),
+    ):
+        explorer = opened(lab, page, name)
+        control = explorer.locator(f"input[data-name={slider}]")
+        seconds = [press(page, explorer, control) for _ in range(moves)]
+        rows.append(
+            {"explorer": name, "slider": slider, "moves": moves, "median_ms": 1000 * statistics.median(seconds)}
+        )
+    with Path(os.environ["MEASURE"]).open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows({**row, "median_ms": round(row["median_ms"])} for row in rows)

@@ -1,0 +1,213 @@
+"""A cluster of processes on this machine: workers, scheduler and caller killed (faults 5 and 11); disks not shared."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import psutil
+import pytest
+from faults import bodies
+
+from workbench import batch, cluster, places
+from workbench import store as records
+from workbench.batch import Means
+from workbench.errors import RunError, Stopped
+from workbench.store import pure
+from workbench.trial import Trial
+
+NAME = "adding_rnn_tanh_T100"
+SMALL = tuple(bodies.TINY.items())
+# A worker that sees another disk than the caller: the mark of the caller's store is not the one it finds.
+ELSEWHERE = "import sys; from workbench import children; children.Campaign.is_here = lambda self: False; "
+WORKER = "from distributed.cli.dask_worker import main; sys.exit(main())"
+
+
+class Processes:
+    """A scheduler and workers, each a process of its own on 127.0.0.1."""
+
+    def __init__(self, folder, workers=3, elsewhere=False):
+        self.folder, self.elsewhere = folder, elsewhere
+        self.scheduler = self._start("-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0",
+                                     "--no-dashboard", "--scheduler-file", str(folder / "scheduler.json"))  # fmt: skip
+        bodies.wait_for((folder / "scheduler.json").exists)
+        bodies.wait_for(lambda: (folder / "scheduler.json").read_text().endswith("}"))
+        self.workers = [self.worker() for _ in range(workers)]
+
+    @property
+    def address(self):
+        import json
+
+        return json.loads((self.folder / "scheduler.json").read_text())["address"]
+
+    def worker(self):
+        code = ("" if not self.elsewhere else ELSEWHERE) + "import sys; " + WORKER
+        return self._start("-c", code, self.address, "--nthreads", "1", "--no-nanny", "--no-dashboard",
+                           "--host", "127.0.0.1", "--local-directory", str(self.folder))  # fmt: skip
+
+    def _start(self, *arguments):
+        with (self.folder / "log").open("a") as log:
+            return subprocess.Popen([sys.executable, *arguments], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+
+    def close(self):
+        for process in [*self.workers, self.scheduler]:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def processes(tmp_path):
+    made = []
+
+    def make(**options):
+        folder = tmp_path / f"cluster-{len(made)}"
+        folder.mkdir()
+        made.append(Processes(folder, **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+def trials(count, steps=3000):
+    return [
+        Trial(NAME, "smoke", seed, (*SMALL[:-2], ("train.steps", steps), ("train.evaluate_every", 500)))
+        for seed in range(count)
+    ]
+
+
+def left_in_peace(chosen, monkeypatch, tmp_path):
+    """What the trials record when nothing disturbs them, one after another in this process."""
+    from workbench import study
+
+    kept = os.environ["WORKBENCH_RESULTS"]
+    monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path / "peace"))
+    for trial in chosen:
+        study.run(trial.experiment, trial.budget, trial.seed, changes=dict(trial.changes), progress=False)
+    found = {run.path.name: pure(run.result()) for run in records.find(places.runs())}
+    monkeypatch.setenv("WORKBENCH_RESULTS", kept)
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["one disk", "disks apart"])
+def test_11_a_sweep_outlives_its_workers(fault, processes, store, monkeypatch, tmp_path, elsewhere):
+    """Scheduler and 3 workers as processes; one worker killed -9 again and again; every run recorded once, bitwise."""
+    kind = fault(11, f"dask worker killed in a sweep of runs, {'disks apart' if elsewhere else 'one disk'}", 40, 5)
+    chosen = trials(kind.tries)
+    there = processes(elsewhere=elsewhere)
+    over = threading.Event()
+
+    def kill_now_and_then():
+        """Every 20 s; in a short run as often as another run is done, so that a slow machine gets somewhere."""
+        for index in itertools.count():
+            recorded = len(list(store.glob("runs/*/result.json")))
+            while not over.wait(20 if kind.tries > 10 else 0.2):
+                if kind.tries > 10 or len(list(store.glob("runs/*/result.json"))) > recorded:
+                    break
+            if over.is_set():
+                return
+            there.workers[index % 3].kill()
+            there.workers[index % 3].wait()
+            kills.append(index)
+            there.workers[index % 3] = there.worker()
+
+    kills: list[int] = []
+    said: list[str] = []
+    killer = threading.Thread(target=kill_now_and_then)
+    killer.start()
+    try:
+        batch.carry_out(chosen, [], Means(scheduler=there.address), said.append)
+    except RunError as error:
+        raise AssertionError("\n".join(said)) from error
+    finally:
+        over.set()
+        killer.join()
+    found = {run.path.name: pure(run.result()) for run in records.find(store / "runs")}
+    assert found == left_in_peace(chosen, monkeypatch, tmp_path)
+    assert sum(": done in" in line for line in said) == len(chosen)
+    assert kills
+    kind.tried = kind.survived = len(chosen)
+    kind.note = f"{len(kills)} workers killed"
+
+
+def kill_when_training(store, process):
+    bodies.wait_for(lambda: list(store.glob("runs/*/lease")))
+    process.kill()
+
+
+@pytest.mark.slow
+def test_11_without_its_scheduler_a_batch_ends_and_can_go_on(fault, processes, store):
+    for _ in fault(11, "dask scheduler killed", 30, 1):
+        there, said = processes(workers=1), []
+        threading.Thread(target=kill_when_training, args=(store, there.scheduler)).start()
+        with pytest.raises(RunError, match="scheduler: it is gone"):
+            batch.carry_out(trials(3, steps=200_000), [], Means(scheduler=there.address), said.append)
+        there.close()
+        bodies.wait_for(lambda: not list(store.glob("runs/*/lease")), 20)
+        assert all(run.result() is None for run in records.find(store / "runs"))
+
+
+def alive(process):
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE  # whose parent died where nobody collects
+    except psutil.NoSuchProcess:
+        return False
+
+
+RUNNER = (
+    "import sys; from faults.test_cluster import trials; from workbench import batch; "
+    "batch.carry_out(trials(2, steps=200_000), [], batch.Means(workers=2), print)"
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGTERM], ids=["kill -9", "SIGTERM"])
+def test_5_no_child_outlives_a_batch_runner(fault, store, kind):
+    for _ in fault(5, f"{kind.name} of the batch runner", 30, 1):
+        environment = {**os.environ, "PYTHONPATH": str(places.project() / "tests")}
+        runner = subprocess.Popen([sys.executable, "-c", RUNNER], env=environment, stdout=subprocess.DEVNULL)
+        bodies.wait_for(lambda: len(list(store.glob("runs/*/lease"))) == 2)
+        children = psutil.Process(runner.pid).children(recursive=True)
+        assert len(children) == 2
+        runner.send_signal(kind)
+        runner.wait(30)
+        bodies.wait_for(lambda left=children: not any(alive(child) for child in left), 5)
+        for run in records.find(store / "runs"):
+            assert run.checkpoints(), "the leash let it save before it left"
+            assert not (run.path / "lease").exists()
+
+
+@pytest.mark.slow
+def test_a_time_limit_stops_in_time_with_a_checkpoint_and_a_bundle(store, tmp_path, monkeypatch):
+    from workbench.adopt import adopt
+
+    began = time.monotonic()
+    chosen = trials(1, steps=200_000)
+    with pytest.raises(Stopped):
+        batch.carry_out(chosen, [], Means(workers=1, time_limit=60, out=tmp_path / "bundle"), print)
+    assert time.monotonic() - began < 62
+    files = list((tmp_path / "bundle").iterdir())
+    assert len(files) <= 8
+    assert all(path.stat().st_size <= 15_000_000 for path in files)
+    reached = chosen[0].run.saved_step
+    assert reached > 0
+    monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path / "home"))
+    assert adopt(tmp_path / "bundle") == (1, 0)
+    assert chosen[0].run.saved_step == reached
+
+
+def test_an_open_port_is_refused_and_an_address_checked():
+    from workbench.errors import ParameterError
+
+    assert cluster.check_address("tcp://127.0.0.1:8786")
+    assert cluster.check_address("tls://cluster.example:8786")
+    for wrong in ("tcp://10.0.0.1:8786", "tcp://cluster.example:8786", "http://x:1", "127.0.0.1:8786", "tls://x", ""):
+        with pytest.raises(ParameterError, match="scheduler: "):
+            cluster.check_address(wrong)

@@ -1,0 +1,200 @@
+"""Processes that are killed, stopped, starved or spoiled (faults 1, 2, 4, 12 to 14, 16)."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import random
+import shutil
+import signal
+import time
+
+import pytest
+import torch
+from faults import bodies
+
+import workbench as wb
+from workbench import batch, children, lease, room
+from workbench import store as records
+from workbench.errors import RunError
+from workbench.store import Run, pure
+from workbench.trial import Trial
+
+
+def killed_until_done(forks, results, chance, kills, flips=False):
+    """A run whose process is killed at random points, up to `kills` times, then left to end; -> the kills it took."""
+    for count in range(kills + 1):
+        child = forks.Process(target=bodies.trained, args=(results,))
+        child.start()
+        child.join(None if count == kills else chance.uniform(0.05, 0.6))
+        if child.exitcode is not None:
+            assert child.exitcode == 0
+            return count
+        child.kill()
+        child.join()
+        saved = sorted(results.glob("runs/*/ck-*.pt"), key=lambda p: int(p.name.split("-")[1]))
+        if flips and saved:
+            bodies.flip(saved[-1], chance)
+    return kills
+
+
+def test_1_a_killed_trainer_ends_bitwise_as_one_left_in_peace(fault, forks, quiet, tmp_path):
+    chance = random.Random(1)
+    kind = fault(1, "kill -9 of the trainer at random points", 300, 12)
+    rounds = 0
+    while kind.tried < kind.tries:
+        results = tmp_path / str(rounds)
+        kills = killed_until_done(forks, results, chance, min(6, kind.tries - kind.tried))
+        (run,) = records.find(results / "runs")
+        assert pure(run.result()) == quiet[0]
+        kind.tried += max(kills, 1)
+        kind.survived += max(kills, 1)
+        rounds += 1
+
+
+def test_2_the_same_with_a_damaged_newest_checkpoint(fault, forks, quiet, tmp_path):
+    chance = random.Random(2)
+    kind = fault(2, "the same, and the newest checkpoint damaged", 100, 6)
+    rounds = 0
+    while kind.tried < kind.tries:
+        results = tmp_path / str(rounds)
+        kills = killed_until_done(forks, results, chance, min(4, kind.tries - kind.tried), flips=True)
+        (run,) = records.find(results / "runs")
+        assert pure(run.result()) == quiet[0]
+        kind.tried += max(kills, 1)
+        kind.survived += max(kills, 1)
+        rounds += 1
+
+
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_4_a_signal_stops_with_a_checkpoint(fault, forks, quiet, tmp_path, kind):
+    for index in fault(4, f"{kind.name} during training", 50, 3):
+        results = tmp_path / str(index)
+        child = forks.Process(target=bodies.trained, args=(results,))
+        child.start()
+        bodies.wait_for(
+            lambda results=results, child=child: list(results.glob("runs/*/ck-*.pt")) or child.exitcode == 0
+        )
+        os.kill(child.pid, kind)
+        child.join(10)
+        assert child.exitcode in (0, 5)  # 0: it was at its end already
+        (run,) = records.find(results / "runs")
+        assert run.checkpoints()
+        assert lease.status(run) == ("resumable" if child.exitcode == 5 else "done")
+    again = forks.Process(target=bodies.trained, args=(results,))
+    again.start()
+    again.join()
+    assert pure(run.result()) == quiet[0]
+
+
+TRAP = (  # the children's entry, with a death in the second seed's first training step
+    "import os, sys; from workbench import train; from workbench.children import body; "
+    "doomed = '--seed 1' in ' '.join(sys.argv); "
+    "train.Trainer.advance = (lambda self: os.kill(os.getpid(), 9)) if doomed else train.Trainer.advance; "
+    "sys.exit(body(sys.argv[1:]))"
+)
+
+
+@pytest.mark.slow
+def test_12_a_run_that_kills_its_process_is_quarantined_and_harms_no_other(fault, store, monkeypatch):
+    """The second seed's process dies twice; the other is done, the next batch leaves it be, by hand it goes on."""
+    name, entry = "adding_rnn_tanh_T100", children.ENTRY
+    doomed = Trial(name, "smoke", 1)
+    for _ in fault(12, "a run that kills its process", 10, 1):
+        said: list[str] = []
+        monkeypatch.setattr(children, "ENTRY", TRAP)
+        with pytest.raises(RunError, match=f"1 of 2 failed: {name} seed 1"):
+            batch.reproduce([name], "smoke", seeds=2, say=said.append)
+        assert f"{name} seed 1: died of signal 9; tried again" in said
+        assert any("quarantined: died of signal 9, twice without progress" in line for line in said)
+        assert Trial(name, "smoke", 0).recorded()
+        monkeypatch.setattr(children, "ENTRY", entry)
+        with pytest.raises(RunError, match="1 of 1 failed"):
+            batch.reproduce([name], "smoke", seeds=2, say=said.append)
+        assert lease.status(doomed.run) == "quarantined"
+        assert wb.run(name, "smoke", 1, progress=False).status == "done"
+        shutil.rmtree(store / "runs")
+
+
+def test_13_out_of_memory_says_so_and_the_next_run_is_unharmed(fault, forks, quiet, tmp_path):
+    for index in fault(13, "out of memory", 10, 1):
+        results = tmp_path / str(index)
+        child = forks.Process(target=bodies.starved, args=(results, 300))
+        child.start()
+        child.join()
+        said = (tmp_path / f"{index}.stderr").read_text()
+        assert child.exitcode == 1, said
+        assert "failed: out of memory (T 20,000, B 64, N 128, depth 2: needs at least" in said
+        assert "Traceback" not in said
+        (run,) = records.find(results / "runs")
+        assert lease.status(run) == "failed"
+        child = forks.Process(target=bodies.trained, args=(results,))
+        child.start()
+        child.join()
+        done = [r.result() for r in records.find(results / "runs") if r.result()]
+        assert [pure(result) for result in done] == [quiet[0]]
+
+
+def test_13_what_cannot_fit_is_refused_before_it_begins(store, monkeypatch):
+    monkeypatch.setattr(room, "available", lambda _: 10**6)
+    with pytest.raises(room.OutOfMemory, match=r"T 100, B 32, N 128, depth 2: needs at least .*, has 1.0 MB"):
+        wb.run("adding_indrnn_T100", progress=False)
+    assert not (store / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("bad", "value", "status"),
+    [
+        ({30}, math.nan, "done"),
+        ({30, 31}, math.inf, "done"),
+        ({50}, 1e30, "done"),
+        ({30, 31, 32}, math.nan, "diverged"),
+    ],
+    ids=["one NaN", "two inf", "a spike", "three NaN"],
+)
+def test_14_no_checkpoint_that_is_not_finite_replaces_a_good_one(fault, store, monkeypatch, bad, value, status):
+    monkeypatch.setattr("workbench.attempt.CHECKPOINT_EVERY", 0.01)
+    monkeypatch.setattr("workbench.attempt.FIRST_CHECKPOINT", 0.01)
+    monkeypatch.setattr("workbench.attempt.CHECKPOINT_SHARE", 1.0)
+    saved = []
+    monkeypatch.setattr(Run, "save_checkpoint", watched(Run.save_checkpoint, saved))
+    for _ in fault(14, f"loss {value:g} at {len(bad)} step{'s' * (len(bad) > 1)}", 5, 1):
+        record = bodies.spoiled(bad, value)
+        assert record.status == status
+        assert len(saved) > 5
+        for path in record.run.checkpoints():
+            record.run.read_checkpoint(path)
+        row = wb.list_records().iloc[0]
+        assert row["status"] == status
+        record.run.set_aside()
+
+
+def watched(save, saved):
+    """`save_checkpoint`, with the weights of every state looked at first."""
+
+    def checked(self, step, trainer, cost):
+        assert all(bool(torch.isfinite(v).all()) for v in trainer["net"].values())
+        saved.append(step)
+        save(self, step, trainer, cost)
+
+    return checked
+
+
+@pytest.mark.parametrize("shift", [-(10**9), -3600, -1, 1, 3600, 10**9])
+def test_16_a_clock_set_forward_or_back_loses_nothing(fault, tmp_path, monkeypatch, shift):
+    """Wall clock and times of files mean nothing: a lease of another machine is judged by its heartbeat alone."""
+    now = time.time
+    for _ in fault(16, f"clock set by {shift:,} s", 1, 1):
+        run = Run(tmp_path)
+        monkeypatch.setattr(time, "time", lambda: now() + shift)
+        foreign = {"host": "elsewhere", "place": "", "pid": 1, "started": "1", "owner": "x", "beat": 1}
+        (tmp_path / "lease").write_text(json.dumps(foreign))
+        os.utime(tmp_path / "lease", (now() - shift, now() - shift))
+        watch = lease.Watch()
+        assert lease.status(run, watch) == "running"
+        assert lease.status(run, watch) == "running"
+        monkeypatch.setattr(lease, "STALE", 0.0)
+        time.sleep(0.01)
+        assert lease.status(run, watch) == "pending"  # silent for longer than STALE, by our own clock
+        (tmp_path / "lease").unlink()

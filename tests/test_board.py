@@ -1,0 +1,88 @@
+"""The board: every run's state, from disk alone; the index behind it is a cache that may be lost at any time."""
+
+import json
+
+import pytest
+
+import workbench as wb
+from workbench import board, index, lease
+from workbench.lease import Lease
+from workbench.record import overview
+
+NAME = "adding_rnn_tanh_T100"
+
+
+@pytest.fixture
+def begun(store):
+    return wb.run(NAME, "smoke", changes={"train.steps": 60}, until=20, progress=False)
+
+
+def test_a_row_says_state_step_rate_and_time_left(begun):
+    (row,) = board.rows()
+    assert (row["status"], row["step"], row["steps"], row["changes"]) == ("resumable", 20, 60, "train.steps=60")
+    assert row["rate"] > 0
+    with Lease(begun.run) as mine:
+        mine.tell(step=40, target=60, rate=2.0)
+        mine.beat += 1
+        mine.path.write_bytes(mine._content())
+        (row,) = board.rows()
+        assert (row["status"], row["step"], row["rate"], row["left"]) == ("running", 40, 2.0, "0:10")
+    assert board.rows()[0]["status"] == "resumable"
+
+
+def test_the_last_trouble_is_shown(begun):
+    lease.note(begun.run, "failed", "RunError: the disk caught fire")
+    (row,) = board.rows()
+    assert (row["status"], row["error"]) == ("failed", "RunError: the disk caught fire")
+
+
+def test_a_folder_that_is_only_being_made_is_no_damaged_record(begun):
+    (begun.run.path.parent / ("0" * 16)).mkdir()
+    assert [row["status"] for row in board.rows()] == ["resumable"]
+
+
+def test_the_index_is_a_cache(begun, store):
+    before = overview()
+    path = store / "runs" / ".index.sqlite"
+    for content in (None, b"", b"junk", path.read_bytes()[:3000]):
+        path.unlink(missing_ok=True)
+        if content is not None:
+            path.write_bytes(content)
+        assert overview() == before
+        assert overview() == before
+    made = []
+    rows = index.rows(path, {"a": "1"}, lambda key: made.append(key) or {"n": 1})
+    assert rows == index.rows(path, {"a": "1"}, lambda key: made.append(key) or {"n": 2}) == {"a": {"n": 1}}
+    assert index.rows(path, {"a": "2"}, lambda key: made.append(key) or {"n": 3}) == {"a": {"n": 3}}
+    assert made == ["a", "a"]
+
+
+def test_the_widget_shows_what_the_records_say_and_survives(begun):
+    from workbench.widgets.board import Board
+
+    shown = Board()
+    assert list(shown.runs.value) == [begun.id]
+    assert NAME in shown.table.value
+    (line,) = shown.figure.data
+    assert list(line.x) == [e["step"] for e in begun.evaluations]
+    wb.run(NAME, "smoke", changes={"train.steps": 60}, progress=False)
+    shown.refresh()
+    assert list(shown.figure.data[0].x)[-1] == 50
+    assert "done" in shown.table.value
+    bundle = shown.plot.outputs[0]["data"]["application/vnd.plotly.v1+json"]
+    assert json.dumps(bundle)
+    assert list(Board().figure.data[0].x) == list(shown.figure.data[0].x)  # a new kernel, the same board
+
+
+def test_published_curves_stand_beside_ours():
+    from workbench import figures
+
+    assert [source for source, *_ in figures._published("seqmnist_plain6")] == ["official log"]
+    assert [source for source, *_ in figures._published("adding_indrnn_T100")] == ["paper"]
+
+
+def test_names_and_errors_are_escaped(begun):
+    from workbench.widgets.board import Board
+
+    lease.note(begun.run, "failed", "<script>alert(1)</script>")
+    assert "<script>" not in Board().table.value

@@ -1,0 +1,126 @@
+"""Leases: one owner, a heartbeat, and no clock that is compared with another."""
+
+import json
+import os
+import time
+
+import pytest
+
+import workbench as wb
+from workbench import lease
+from workbench.errors import RunError, StoreError
+from workbench.lease import Busy, Lease, Watch
+from workbench.store import Run
+
+FOREIGN = {"host": "elsewhere", "place": "", "pid": 1, "started": "1", "owner": "x", "beat": 1}
+
+
+@pytest.fixture
+def run(tmp_path):
+    return Run(tmp_path)
+
+
+def test_a_heartbeat_changes_the_lease_and_tells_how_far_the_run_is(run, monkeypatch):
+    monkeypatch.setattr(lease, "HEARTBEAT", 0.02)
+    with Lease(run) as mine:
+        mine.tell(step=7, target=10, rate=2.5)
+        deadline = time.monotonic() + 10
+        while lease.holder_of(mine.path).get("step") != 7 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        found = lease.holder_of(mine.path)
+        assert (found["step"], found["target"], found["rate"]) == (7, 10, 2.5)
+        assert found["beat"] >= 1
+    assert not mine.path.exists()
+
+
+def test_another_machines_lease_is_respected_while_it_changes(run, monkeypatch):
+    monkeypatch.setattr(lease, "STALE", 10.0)
+    monkeypatch.setattr(time, "sleep", lambda _: (run.path / "lease").write_text(json.dumps({**FOREIGN, "beat": 2})))
+    (run.path / "lease").write_text(json.dumps(FOREIGN))
+    with pytest.raises(Busy, match="process 1 on elsewhere trains it now"):
+        Lease(run).__enter__()
+
+
+def test_another_machines_silent_lease_is_taken_and_the_loss_is_noted(run, monkeypatch):
+    monkeypatch.setattr(lease, "STALE", 0.1)
+    (run.path / "lease").write_text(json.dumps(FOREIGN))
+    with Lease(run) as mine:
+        assert lease.holder_of(mine.path)["owner"] == mine.owner
+    (trouble,) = run.troubles()
+    assert (trouble["kind"], trouble["step"]) == ("lost", 0)
+    assert not lease.quarantined(run)  # the machine fell silent; the run killed nothing
+
+
+def test_an_owner_that_finds_its_lease_taken_knows_and_leaves_it_alone(run, monkeypatch):
+    monkeypatch.setattr(lease, "HEARTBEAT", 0.02)
+    with Lease(run) as slow:
+        (run.path / "lease").write_text(json.dumps(FOREIGN))
+        deadline = time.monotonic() + 10
+        while not slow.lost and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert slow.lost
+    assert json.loads((run.path / "lease").read_text()) == FOREIGN
+
+
+def test_a_run_whose_lease_is_taken_stops(store, monkeypatch):
+    from workbench.errors import Stopped
+
+    monkeypatch.setattr(lease, "HEARTBEAT", 0.05)
+
+    def steal(row):
+        (next(store.glob("runs/*/lease"))).write_text(json.dumps(FOREIGN))
+        time.sleep(0.5)
+
+    changes = {"model.hidden": 4, "train.steps": 500, "train.evaluate_every": 50}
+    with pytest.raises(Stopped, match="another process took the run over"):
+        wb.run("adding_rnn_tanh_T100", "smoke", changes=changes, watch=steal, progress=False)
+
+
+def test_a_dead_process_is_buried_once_and_twice_is_quarantine(run):
+    mine = {"host": os.uname().nodename, "place": lease._place(), "pid": 2**22 + 1, "started": "1", "owner": "x"}
+    for deaths in (1, 2):
+        (run.path / "lease").write_text(json.dumps(mine))
+        assert lease.holder_of(run.path / "lease") is None
+        assert lease.bury(run)
+        assert not lease.bury(run)
+        assert lease.quarantined(run) == (deaths == 2)
+    assert lease.status(run) == "quarantined"
+    (run.path / "ck-40-0.pt").write_bytes(b"")  # progress: what was before no longer counts
+    assert not lease.quarantined(run)
+    assert lease.status(run) == "resumable"
+
+
+def test_no_progress_in_five_attempts_is_an_error(store):
+    record = wb.run("adding_rnn_tanh_T100", "smoke", changes={"train.steps": 60}, until=20, progress=False)
+    for _ in range(lease.FRUITLESS):
+        lease.note(record.run, "lost", "its machine fell silent")
+    with pytest.raises(RunError, match="no progress in 5 attempts, each ended at step 20"):
+        wb.run("adding_rnn_tanh_T100", "smoke", changes={"train.steps": 60}, progress=False)
+
+
+def test_a_one_time_look_cannot_tell_and_a_watch_can(run, monkeypatch):
+    (run.path / "lease").write_text(json.dumps(FOREIGN))
+    monkeypatch.setattr(lease, "STALE", 0.05)
+    watch = Watch()
+    assert lease.status(run, watch) == lease.status(run) == "running"
+    time.sleep(0.1)
+    assert lease.status(run, watch) == "pending"
+
+
+def test_two_owners_at_once_leave_each_event_once_and_in_order(run):
+    for step in (20, 40, 20, 40, 60):
+        run.append({"event": "evaluation", "step": step, "valid": {"mse": 1 / step}})
+    assert [e["step"] for e in run.events()] == [20, 40, 60]
+
+
+def test_a_full_disk_leaves_no_half_line(run, monkeypatch):
+    run.append({"event": "evaluation", "step": 1})
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StoreError, match=r"no space: needs \d+ bytes, has \d+"):
+        run.append({"event": "evaluation", "step": 2})
+    assert (run.path / "events.jsonl").read_bytes().count(b"\n") == 1
+    assert [e["step"] for e in run.events()] == [1]

@@ -1,0 +1,158 @@
+"""One attempt at a run: the loop between a Trainer (memory) and a Run (disk), under a lease."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from . import room
+from .checkpoint import moments_misfit
+from .config import SCHEMA
+from .errors import Stopped, StoreError, WorkbenchError
+from .lease import Lease, note
+from .progress import Progress
+from .provenance import Meter, provenance
+from .record import encode
+from .train import Diverged, Trainer
+
+FIRST_CHECKPOINT, CHECKPOINT_EVERY, CHECKPOINT_SHARE = 5.0, 15.0, 0.02  # seconds, seconds, share of the time
+
+
+class Attempt:
+    """Takes up the newest good checkpoint; `go` trains on from there, keeping record and checkpoints.
+
+    `label` names it to people, `watch` is given each evaluation's row, `threads` and `device` go into the record.
+    """
+
+    def __init__(
+        self,
+        lease: Lease,
+        trainer: Trainer,
+        threads: int,
+        device: str,
+        label: str,
+        progress: bool,
+        watch: Callable[[dict[str, Any]], None] | None,
+    ):
+        self.lease, self.run, self.trainer, self.watch = lease, lease.run, trainer, watch
+        checkpoint = self.run.load_checkpoint()
+        self.run.rewind_events(checkpoint)
+        self.attempts = 1
+        if checkpoint is not None:
+            self._take_up(checkpoint["trainer"])
+            self.attempts = int(checkpoint["cost"]["attempts"]) + 1
+        self.meter = Meter(checkpoint["cost"] if checkpoint else None, device)
+        self.where = provenance(threads, device, trainer.backend, self.attempts)
+        self.progress = Progress(label, trainer.step, shown=progress)
+        self.saved_at = time.monotonic() - CHECKPOINT_EVERY + FIRST_CHECKPOINT
+        self.save_cost = 0.0
+
+    def _take_up(self, state: dict[str, Any]) -> None:
+        """Load a state into the trainer, its shapes checked first; StoreError where it is not of such a run."""
+        try:
+            best = [state["best"]["optimizer"]] if state["best"] else []
+            for stored in (state["optimizer"], *best):
+                if stored and (reason := moments_misfit(self.trainer.optimizer, stored)):
+                    raise StoreError(f"checkpoint of step {state['step']}: {reason}")
+            self.trainer.load(state)
+        except StoreError as error:
+            raise StoreError(f"{self.run.path}: {error}; `run --fresh` starts anew") from None
+        except (AttributeError, IndexError, KeyError, TypeError) as error:
+            why = f"checkpoint: not the state of such a run: {type(error).__name__}: {error}"
+            raise StoreError(f"{self.run.path}: {why}; `run --fresh` starts anew") from None
+
+    def go(self, until: int | None, time_limit: float | None, stop: threading.Event) -> None:
+        """Train to `until` or the schedule's end, then score; Stopped on request or at the time limit.
+
+        A failure is noted beside the run before it is raised, for those who look at it later.
+        """
+        deadline = math.inf if time_limit is None else time.monotonic() + time_limit
+        self.trainer.interrupted = lambda: stop.is_set() or self.lease.lost or time.monotonic() > deadline
+        try:
+            self._train(until)
+        except Diverged:
+            self._finish("diverged")
+        except Stopped:
+            self.progress.close("stopped")
+            at = f"{self.progress.label}: stopped"
+            if self.lease.lost:
+                raise Stopped(f"{at} at step {self.trainer.step}: another process took the run over") from None
+            self._save()
+            why = "on request" if stop.is_set() else "at the time limit"
+            raise Stopped(f"{at} {why} at step {self.trainer.step}; the same command continues") from None
+        except Exception as error:
+            if room.is_exhaustion(error):
+                error = room.refusal(self.trainer.config, self.progress.label, f"failed at step {self.trainer.step}")
+            if isinstance(error, WorkbenchError):
+                note(self.run, "failed", str(error))
+                raise error from None
+            note(self.run, "failed", f"{type(error).__name__}: {error}")
+            raise
+
+    def _train(self, until: int | None) -> None:
+        trainer = self.trainer
+        target = until if until is not None else trainer.config.train.steps
+        if trainer.due:  # stopped during that evaluation
+            self._record_evaluation()
+        while not trainer.ended and (until is None or trainer.step < until):
+            if trainer.interrupted():
+                raise Stopped("between two steps")
+            loss = trainer.advance()
+            if trainer.due:
+                self._record_evaluation()
+            self.progress.show(trainer.step, target, loss)
+            self.lease.tell(step=trainer.step, target=target, rate=self.progress.rate(trainer.step))
+            self._save_in_time()
+        if trainer.ended:
+            self._finish("done")
+        else:
+            self._record_budget()
+        self.progress.close("done")
+
+    def _record_evaluation(self) -> None:
+        row = _recordable(self.trainer.evaluation())
+        row["u"] = {name: encode(u) for name, u in row["u"].items()}
+        self.run.append({"event": "evaluation", **row, "cost": self._cost()})
+        if self.watch is not None:
+            self.watch(row)
+
+    def _record_budget(self) -> None:
+        scores = _recordable(self.trainer.test())
+        event = {"event": "budget", "step": self.trainer.step, **scores}
+        self.run.append({**event, "provenance": self.where, "cost": self._cost()})
+        self._save()
+
+    def _finish(self, status: str) -> None:
+        """The end: the scores of the best weights; a run that diverged is recorded as such, not dropped."""
+        scores = _recordable(self.trainer.test()) if status == "done" or self.trainer.best is not None else {}
+        result = {"schema": SCHEMA, "id": self.run.path.name, "status": status, "step": self.trainer.step, **scores}
+        self._save()
+        self.run.finish({**result, "provenance": self.where, "cost": self._cost()})
+
+    def _save_in_time(self) -> None:
+        """The first checkpoint within 5 s, then every 15 s, at most 2 % of the time."""
+        if time.monotonic() - self.saved_at > max(CHECKPOINT_EVERY, self.save_cost / CHECKPOINT_SHARE):
+            self._save()
+
+    def _save(self) -> None:
+        before = time.monotonic()
+        self.run.save_checkpoint(self.trainer.step, self.trainer.state(), self._cost())
+        self.saved_at = time.monotonic()
+        self.save_cost = self.saved_at - before
+
+    def _cost(self) -> dict[str, float]:
+        return {**self.meter.read(), "attempts": self.attempts}
+
+
+def _recordable(row: dict[str, Any]) -> dict[str, Any]:
+    """A row whose scores JSON can hold: one that is not finite (a net on its way to divergence) becomes None."""
+
+    def shown(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: shown(v) for name, v in value.items()}
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    return {name: shown(value) for name, value in row.items()}

@@ -1,0 +1,76 @@
+"""A stretch of time that a net is run through: which of its steps are real, where it begins, what is carried over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..errors import ParameterError, quoted
+
+
+class Span:
+    """What every layer may ask about the steps it is given.
+
+    `lengths` (B,): the real steps of each sequence of a padded batch, None where all are; `x` (T, B, ...) is that
+    batch. `start`: steps since the state was zero. `states`: what the layers left after the stretch before, in their
+    order, None for zero. With `carry` each layer leaves its state in `left`.
+    """
+
+    def __init__(
+        self,
+        x: Tensor | None = None,
+        lengths: Tensor | Sequence[int] | None = None,
+        *,
+        start: int = 0,
+        states: Sequence[Tensor] | None = None,
+        carry: bool = False,
+    ):
+        self.start, self.carry = start, carry
+        self.left: list[Tensor] = []
+        self._states = None if states is None else list(states)
+        self.ends: Tensor | None = None
+        self.rows: Tensor | None = None
+        if lengths is not None and x is not None:
+            T, B = x.shape[:2]
+            ends = checked(lengths, T, B, x.device)
+            if bool((ends < T).any()):
+                self.ends = ends
+                real = torch.arange(T, device=x.device)[:, None] < ends
+                self.rows = real.flatten().nonzero().squeeze(1)  # (n,) of the T * B rows, those that are real
+
+    def before(self) -> Tensor | None:
+        """The state that the asking layer left before, None for zero; layers ask in the order of their leaving."""
+        if self._states is None:
+            return None
+        if not self._states:
+            raise ParameterError(f"state: too few tensors, {len(self.left)}, for the layers of this net")
+        return self._states.pop(0)
+
+    def after(self, h: Tensor) -> None:
+        """Leave the last of a layer's states h (T, B, N); a copy, so that the others need not be kept for it."""
+        if self.carry:
+            self.left.append(h[-1].clone())
+
+
+WHOLE = Span()  # all steps are real and nothing came before
+
+
+def at_end(h: Tensor, lengths: Tensor | None = None) -> Tensor:
+    """Each sequence's features at its own last step: h (T, B, N), lengths (B,) or None for T -> (B, N)."""
+    return h[-1] if lengths is None else h[lengths - 1, torch.arange(h.shape[1], device=h.device)]
+
+
+def checked(lengths: Tensor | Sequence[int], T: int, B: int, device: torch.device) -> Tensor:
+    """Lengths (B,) as an int64 tensor on the device; a ParameterError unless each is within 1...T."""
+    try:
+        ends = torch.as_tensor(lengths)
+    except (TypeError, ValueError, RuntimeError):
+        raise ParameterError(f"lengths: {quoted(lengths)} received; {B} whole numbers needed") from None
+    if ends.is_floating_point() or ends.is_complex() or ends.dtype == torch.bool or tuple(ends.shape) != (B,):
+        raise ParameterError(f"lengths: {ends.dtype} of shape {tuple(ends.shape)} received; {B} whole numbers needed")
+    wrong = [int(n) for n in ends.tolist() if not 1 <= n <= T]
+    if wrong:
+        raise ParameterError(f"lengths: {wrong[0]} is outside 1...{T}, the steps of the padded batch")
+    return ends.to(device=device, dtype=torch.int64)

@@ -1,0 +1,164 @@
+"""Looking inside a net: gradients at every layer and step, single neurons, and what becomes of it where one is changed.
+
+Everything here asks the net itself: it runs, differentiates or alters it, and leaves it as it was.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from . import evaluate
+from .errors import ParameterError
+from .models.layer import BatchNorm, Recurrent, Unit
+from .models.sru import SRU
+from .recurrence import recur
+from .tasks import Batch
+
+
+def recurrent(net: nn.Module) -> list[nn.Module]:
+    """The recurrent layers of a net, in the order of use."""
+    return [module for module in net.modules() if isinstance(module, Recurrent | nn.RNNBase | SRU)]
+
+
+def through_time(us: Sequence[float], steps: int) -> Tensor:
+    """|d h_T / d a_(T-k)| of ReLU neurons with recurrent weights u that stay on, by differentiation. -> (k = 0..T, n).
+
+    The exact counterpart of u^k (Li et al. 2018, eq. (4)), in double precision.
+    """
+    a = torch.ones(steps + 1, 1, len(us), dtype=torch.float64, requires_grad=True)
+    last = recur(a, torch.tensor(us, dtype=torch.float64), backend="torch")[-1]
+    gradient: Tensor = torch.autograd.grad(last.sum(), a)[0]
+    return gradient[:, 0].abs().flip(0)
+
+
+def gradient_map(net: nn.Module, batch: Batch, target: str) -> tuple[Tensor, float]:
+    """How strongly the loss depends on each recurrent layer's output at each step: ||d loss / d h_(l, t)||.
+
+    -> (layers, T), the norm over batch and neurons, and the seconds that forward and backward pass took. Batch norm
+    takes the statistics of the batch, as in training; nothing is drawn and nothing of the net changes.
+    """
+    with batch_statistics(net), outputs_of(net) as outputs:
+        began = time.perf_counter()
+        loss = evaluate.loss_of(evaluate.answer(net, batch, target)[0], batch.y, target)
+        gradients = torch.autograd.grad(loss, [*outputs, *(p for p in net.parameters() if p.requires_grad)])
+        seconds = time.perf_counter() - began
+    return torch.stack([g.flatten(1).norm(dim=1) for g in gradients[: len(outputs)]]), seconds
+
+
+@contextmanager
+def outputs_of(net: nn.Module) -> Iterator[list[Tensor]]:
+    """Inside, each recurrent layer puts its output (T, B, N) into the list that this gives."""
+    outputs: list[Tensor] = []
+
+    def keep(module: nn.Module, inputs: Any, output: Any) -> None:
+        outputs.append(output[0] if isinstance(output, tuple) else output)
+
+    hooks = [layer.register_forward_hook(keep) for layer in recurrent(net)]
+    try:
+        yield outputs
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+@contextmanager
+def batch_statistics(net: nn.Module) -> Iterator[None]:
+    """Inside, evaluation mode, but batch norm takes the statistics of the batch and keeps those it has."""
+    norms = [m for m in net.modules() if isinstance(m, BatchNorm)]
+    was_training, kept = net.training, [(norm.momentum, norm.num_batches_tracked) for norm in norms]
+    net.eval()
+    for norm in norms:
+        norm.train()
+        norm.momentum, norm.num_batches_tracked = 0.0, None
+    try:
+        yield
+    finally:
+        net.train(was_training)
+        for norm, (momentum, seen) in zip(norms, kept, strict=True):
+            norm.momentum, norm.num_batches_tracked = momentum, seen
+
+
+# --- single neurons: what only independent ones have ---
+
+
+@torch.no_grad()
+def tightened(net: nn.Module, batch: Batch, target: str, bound: float) -> evaluate.Scores:
+    """What a net scores with every u cut to [-bound, bound], nothing retrained."""
+    units = [layer for layer in recurrent(net) if isinstance(layer, Recurrent)]
+    kept = [unit.u.clone() for unit in units]
+    try:
+        for unit in units:
+            unit.u.clamp_(-bound, bound)
+        return evaluate.score(net, [batch], target)
+    finally:
+        for unit, u in zip(units, kept, strict=True):
+            unit.u.copy_(u)
+
+
+@contextmanager
+def edited(net: nn.Module, layer: int, neuron: int, u: float | None = None, silent: bool = False) -> Iterator[None]:
+    """Inside, one neuron of a layer has another u, or is silent: its state is 0 at every step. Counted from 0."""
+    unit = unit_of(net, layer)
+    if not 0 <= neuron < len(unit.u):
+        raise ParameterError(f"neuron: {neuron} received; 0 to {len(unit.u) - 1} is allowed")
+
+    def hush(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+        mask = torch.ones_like(output[0, 0])
+        mask[neuron] = 0
+        return output * mask
+
+    kept = unit.u.detach().clone()
+    hook = unit.register_forward_hook(hush) if silent else None
+    try:
+        if u is not None:
+            with torch.no_grad():
+                unit.u[neuron] = u
+        yield
+    finally:
+        with torch.no_grad():
+            unit.u.copy_(kept)
+        if hook is not None:
+            hook.remove()
+
+
+def unit_of(net: nn.Module, layer: int) -> Unit:
+    """The IndRNN layer of an index from 0; ParameterError where there is none."""
+    units = [module for module in recurrent(net) if isinstance(module, Unit)]
+    if not 0 <= layer < len(units):
+        raise ParameterError(f"layer: {layer} received; this net has IndRNN layers 0 to {len(units) - 1}")
+    return units[layer]
+
+
+@torch.no_grad()
+def states(net: nn.Module, x: Tensor, layer: int) -> tuple[Tensor, Tensor]:
+    """What a layer's neurons are given and what they make of it: a and h, (T, B, N), of h_t = relu(a_t + u h_(t-1))."""
+    unit, seen = unit_of(net, layer), []
+    hook = unit.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    try:
+        net(x)
+    finally:
+        hook.remove()
+    a = unit.enter(seen[0]) if unit.fc is not None else seen[0]
+    if unit.norm == "before" and unit.bn is not None:
+        a = unit.bn(a)
+    return a, recur(a, unit.u, activation=unit.activation)
+
+
+def contributions(net: nn.Module, x: Tensor, blank: float, output: int, points: int = 32) -> Tensor:
+    """What each step of one example x (T, 1, M) adds to an output, against an empty input of value `blank`. -> (T,)
+
+    Integrated gradients (Sundararajan et al. 2017) along the straight line from empty to x, by the midpoint rule: they
+    add up to output(x) - output(empty), up to the rule's error.
+    """
+    share = (torch.arange(points) + 0.5) / points
+    empty = torch.full_like(x, blank)
+    path = (empty + share[None, :, None] * (x - empty)).detach().requires_grad_()  # (T, points, M)
+    gradient: Tensor = torch.autograd.grad(net(path)[:, output].sum(), path)[0]
+    mean: Tensor = gradient.mean(1)
+    return ((x - empty)[:, 0] * mean).sum(-1).detach()

@@ -1,0 +1,94 @@
+"""How much memory a run needs and how much there is, so that one that cannot fit says so and takes nobody with it."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+import torch
+
+from . import tasks
+from .config import Config
+from .errors import RunError
+
+LEANEST = {"lstm": 48}  # bytes a step, sequence, unit and layer that training must keep; 8 (two float32) for the others
+
+
+class OutOfMemory(RunError):
+    """The run does not fit into the memory there is."""
+
+
+def needed(config: Config) -> int:
+    """A lower bound, in bytes, on what training holds: activations of all steps, weights, moments and the best copy.
+
+    The leanest engine keeps 8 bytes a step, sequence, unit and layer (measured; torch's LSTM 60); others up to 40.
+    """
+    spec, model = tasks.spec(config.task), config.model
+    states = spec.steps * config.train.batch * model.hidden * model.depth
+    gates = 4 if model.kind == "lstm" else 1
+    weights = gates * model.hidden * (spec.inputs + model.hidden * (model.depth - (model.kind != "lstm")))
+    return states * LEANEST.get(model.kind, 8) + 7 * 4 * weights
+
+
+def available(device: str) -> int | None:
+    """Bytes that a process of this machine may still take, None where nothing tells."""
+    if device.startswith("cuda"):
+        return int(torch.cuda.mem_get_info()[0])
+    rooms = [room for room in (_of_machine(), _of_container(), _of_process()) if room is not None]
+    return min(rooms, default=None)
+
+
+def check(config: Config, device: str, label: str) -> None:
+    """OutOfMemory, before anything is started, where even the leanest estimate does not fit."""
+    room = available(device)
+    if room is not None and needed(config) > room:
+        raise refusal(config, label, f"has {_gb(room)}")
+
+
+def refusal(config: Config, label: str, why: str) -> OutOfMemory:
+    """`LABEL: failed: out of memory (T 784, B 32, N 128, depth 6: needs at least 0.4 GB, has 0.2 GB)`."""
+    T, B, model = tasks.spec(config.task).steps, config.train.batch, config.model
+    shape = f"T {T:,}, B {B:,}, N {model.hidden:,}, depth {model.depth:,}"
+    return OutOfMemory(f"{label}: failed: out of memory ({shape}: needs at least {_gb(needed(config))}, {why})")
+
+
+def is_exhaustion(error: BaseException) -> bool:
+    """Whether an error of torch or Python says that memory ran out."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    signs = ("can't allocate memory", "out of memory", "bad_alloc")
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in signs)
+
+
+def _of_machine() -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        return None
+
+
+def _of_container() -> int | None:
+    """What the control group leaves; files that are only cached do not count."""
+    group = Path("/sys/fs/cgroup")
+    try:
+        limit, used = int((group / "memory.max").read_text()), int((group / "memory.current").read_text())
+        stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        return limit - used + int(stat.get("inactive_file", 0))
+    except (OSError, ValueError):
+        return None
+
+
+def _of_process() -> int | None:
+    """What RLIMIT_AS leaves."""
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit == resource.RLIM_INFINITY:
+        return None
+    try:
+        return limit - int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    except OSError:
+        return limit
+
+
+def _gb(size: int) -> str:
+    return f"{size / 1e9:,.1f} GB" if size >= 1e8 else f"{size / 1e6:,.1f} MB"

@@ -1,0 +1,81 @@
+"""UTD-MHAD (Chen, Jafari, Kehtarnavaz 2015): 861 clips of 27 actions by 8 subjects, 20 joints of one body, Kinect v1.
+
+Read from our packing (skeletons.npy.xz, index.csv) or from the authors' Skeleton.zip of MATLAB files: the same array.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import lzma
+import re
+import zipfile
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import DataError
+from .. import download
+from .clips import Clips
+
+ACTIONS, JOINTS = 27, 20
+TRAINED = (1, 3, 5, 7)  # the subjects that the data set's authors train on; 2, 4, 6, 8 are the test
+HIP = 3  # the joint in the middle, counted from 0
+# SHA-256 of all coordinates, clip after clip, float32 little-endian
+CONTENT = "238a373034c6d6ae8cda5be0d2f21df029e39a8d389521e607dd93e19447fb9c"
+LARGEST = 2**20  # bytes of one of the authors' files; they have about 12,000
+_MEMBER = re.compile(r"(?:.*/)?(a(\d+)_s(\d+)_t(\d+))_skeleton\.mat")
+
+
+def clips() -> tuple[Clips, np.ndarray]:
+    """All clips, and the subject (N,) of each; found and verified at each use, read once."""
+    return _read(download.locate("utd_mhad"))
+
+
+@lru_cache(maxsize=1)
+def _read(folder: Path) -> tuple[Clips, np.ndarray]:
+    original = folder / "Skeleton.zip"
+    try:
+        if original.is_file() and not (folder / "skeletons.npy.xz").is_file():
+            names, parts = _unpacked(original)
+            frames, length = np.concatenate(parts), np.array([len(part) for part in parts])
+        else:
+            with (folder / "index.csv").open(newline="", encoding="ascii") as file:
+                rows = list(csv.DictReader(file))
+            names, length = [row["name"] for row in rows], np.array([int(row["frames"]) for row in rows])
+            frames = np.load(io.BytesIO(lzma.decompress((folder / "skeletons.npy.xz").read_bytes())))
+    except (OSError, ValueError, KeyError, EOFError, lzma.LZMAError, zipfile.BadZipFile) as error:
+        raise DataError(f"{folder}: cannot be read: {error}") from None
+    content = hashlib.sha256(frames.tobytes()).hexdigest()
+    if content != CONTENT:
+        raise DataError(f"{folder}: coordinates of SHA-256 {content[:16]}... found, {CONTENT[:16]}... expected")
+    action, subject = np.array([[int(part[1:]) for part in name.split("_")[:2]] for name in names]).T
+    return Clips(str(folder), names, frames[:, None], np.cumsum(length) - length, length, action - 1), subject
+
+
+def _unpacked(original: Path) -> tuple[list[str], list[np.ndarray]]:
+    """The MATLAB files of the authors' archive, ordered by action, subject and trial: names, (frames, 20, 3) each."""
+    with zipfile.ZipFile(original) as packed:
+        found = sorted(
+            (tuple(map(int, match.groups()[1:])), match[1], member)
+            for member in packed.namelist()
+            if (match := _MEMBER.fullmatch(member))
+        )
+        if not found:
+            raise ValueError(f"{original.name} has no file like a1_s1_t1_skeleton.mat")
+        return [name for _, name, _ in found], [_matlab(packed, member) for _, _, member in found]
+
+
+def _matlab(packed: zipfile.ZipFile, member: str) -> np.ndarray:
+    """The variable d_skel (20, 3, frames) of a MATLAB file as (frames, 20, 3)."""
+    from scipy.io import loadmat
+
+    if packed.getinfo(member).file_size > LARGEST:
+        raise ValueError(f"{member} has more than {LARGEST:,} bytes")
+    try:
+        skeleton = loadmat(io.BytesIO(packed.read(member)), variable_names=["d_skel"])["d_skel"]
+        return np.asarray(skeleton, np.float32).reshape(JOINTS, 3, -1).transpose(2, 0, 1)
+    except Exception as error:  # scipy raises whatever a damaged file leads it to
+        raise ValueError(f"{member}: {type(error).__name__}: {error}") from None
