@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce lab app test faults load check format bench readme pages pictures clean
+.PHONY: help setup reproduce lab app test faults load check format bench readme measure pages pictures clean
 
 help: ## this list
 	@printf 'IndRNN Workbench. Needs Python 3.11 or newer and nothing else.\n\n'
@@ -56,11 +56,14 @@ bench: $(READY) ## time our layers beside torch.nn's, in one run
 readme: $(READY) ## write the table of results into README.md, from the published records
 	@$(BIN)/python scripts/readme.py
 
+measure: $(READY) ## the time from a key to the explorers' pictures, in a browser, into results/published/explorers/
+	@MEASURE=results/published/explorers/latency.csv PICTURES_BUDGET=quick $(BIN)/python -m pytest -q tests/browser -k measured
+
 pages: $(READY) ## the explorers as static pages, their sliders' frames drawn beforehand, in results/pages/
 	@$(BIN)/python -m workbench export
 
 pictures: $(READY) ## render the notebooks in a real JupyterLab and Chromium, light and dark
-	@PICTURES=results/published/pictures PICTURES_BUDGET=quick $(BIN)/python -m pytest -q tests/browser -k in_the_browser
+	@PICTURES=results/published/pictures PICTURES_BUDGET=quick $(BIN)/python -m pytest -q tests/browser -k "in_the_browser or every_slider"
 
 clean: ## remove the environment and caches; results stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

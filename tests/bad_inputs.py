@@ -142,7 +142,7 @@ SIZES = [
         ("spec as numbers", lambda _: wb.build(CONFIG.model, (2, 1)), ("spec: (2, 1)", "a Spec")),
         ("seed in place of a generator", lambda _: wb.build(CONFIG.model, SPEC, 3), ("generator: 3", "torch.Generator")),
         ("model made with hidden 0", lambda _: Model(kind="plain", hidden=0), ("hidden: 0", "greater than or equal to 1")),
-        ("model with two faults", lambda _: Model(kind="gru", hidden=0), ("kind: 'gru'", "plain", "lstm")),
+        ("model with two faults", lambda _: Model(kind="mamba", hidden=0), ("kind: 'mamba'", "plain", "lstm")),
         ("config field hidden 0", lambda _: CONFIG.set({"model.hidden": 0}), ("model.hidden: 0", "equal to 1")),
         ("config field hidden 2**31", lambda _: CONFIG.set({"model.hidden": 2**31}), ("model.hidden: 2147483648", "2147483647")),
         ("config field hidden True", lambda _: CONFIG.set({"model.hidden": True}), ("model.hidden: True", "integer")),
@@ -166,7 +166,7 @@ SIZES = [
         ("depth -1 on the command line", smoke("--set", "model.depth=-1"), ("model.depth: -1", "equal to 1")),
         ("dropout 1 on the command line", smoke("--set", "model.dropout=1"), ("model.dropout: 1", "less than 1")),
         ("activation unknown on the command line", smoke("--set", "model.activation=gelu"), ("model.activation: 'gelu'", "'relu'")),
-        ("model unknown on the command line", smoke("--set", "model.kind=gru"), ("model.kind: 'gru'", "'plain'")),
+        ("model unknown on the command line", smoke("--set", "model.kind=mamba"), ("model.kind: 'mamba'", "'plain'")),
         ("engine unknown on the command line", smoke("--backend", "warp"), ("backend: 'warp'", "auto")),
         ("device unknown on the command line", smoke("--device", "tpu"), ("device: 'tpu'", "auto, cpu, cuda")),
         ("cuda on the command line where there is none", smoke("--device", "cuda"), ("device: 'cuda'", "cpu"), {"skip": CUDA}),
@@ -600,7 +600,11 @@ def wav(rate: int = 8000, channels: int = 1, samples: int = 4) -> bytes:
 TEN = np.arange(10, dtype="<i2")  # two recordings of five samples
 FIRST, SECOND = "3_ann_0,3,ann,0,0,5,test", "4_bob_7,4,bob,7,5,5,train"
 WHOLE_XZ = packed(TEN)["recordings.npy.xz"]
-HUGE = b"\x93NUMPY\x01\x00v\x00" + b"{'descr': '<i2', 'fortran_order': False, 'shape': (1000000000000,), }".ljust(117) + b"\n"
+HUGE = (
+    b"\x93NUMPY\x01\x00v\x00"
+    + b"{'descr': '<i2', 'fortran_order': False, 'shape': (1000000000000,), }".ljust(117)
+    + b"\n"
+)
 WAV = "d/recordings/3_ann_0.wav"
 # fmt: off
 ARCHIVE_CASES: dict[str, tuple[bytes, tuple[str, ...]]] = {
@@ -643,6 +647,7 @@ SPEECH_CASES: dict[str, tuple[dict[str, bytes], tuple[str, ...]]] = {
     "recordings without their index": ({"recordings.npy.xz": WHOLE_XZ}, ("index.csv: cannot be read", "No such file")),
 }
 # fmt: on
+
 
 def skeleton(here: Path) -> object:
     return skeletons.read(here / "S001C001P001R001A001.skeleton")
@@ -722,7 +727,9 @@ SKELETON_CASES: dict[str, tuple[bytes | None, tuple[str, ...]]] = {
 MNIST = {f"data/mnist/{name}": b"<html>404</html>" for name in download.SETS["mnist"].files}
 LOCATE = ("data", "mnist", "--check")
 _LISTS = Path(os.environ.get("WORKBENCH_DATA", "")) / "ntu"
-NTU_LISTS = {f"data/ntu/{name}": (_LISTS / name).read_bytes() for name in download.SETS["ntu"].files if (_LISTS / name).is_file()}
+NTU_LISTS = {
+    f"data/ntu/{name}": (_LISTS / name).read_bytes() for name in download.SETS["ntu"].files if (_LISTS / name).is_file()
+}
 # fmt: off
 DATA_CASES = [
     *[Case(n, "Data", "file", read, DATA, says, files={"images": content}) for n, (content, says) in IDX_CASES.items()],

@@ -522,9 +522,10 @@ def memory_range(lengths: Sequence[int], gamma: float = 2.0) -> go.Figure:
             line={"color": list(COLOURS.values())[index % len(COLOURS)], "width": 2.5},
             hovertemplate=f"T = {T:,}: u = %{{x:.6g}} leaves %{{y:.3g}}<extra></extra>",
         )
-    for y, name in ((gamma, "gamma"), (1 / gamma, "epsilon")):
-        figure.add_hline(y=y, line={"color": INK, "dash": "dash", "width": 1}, annotation_text=f"{name} = {y:g}")
-    figure.update_xaxes(range=[0.9, 1.05])
+    for name, y, dash in (("gamma", gamma, "dash"), ("epsilon", 1 / gamma, "dot")):
+        line = {"color": INK, "dash": dash, "width": 1.5}
+        figure.add_scatter(x=[0.9, 1.1], y=[y, y], name=f"{name} = {y:g}", mode="lines", line=line, hoverinfo="skip")
+    figure.update_xaxes(range=[0.965, 1.02])
     figure.update_yaxes(type="log", range=[-4, 4], exponentformat="power", dtick=1)
     figure.update_layout(hovermode="closest")
     return figure

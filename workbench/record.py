@@ -228,15 +228,17 @@ def overview(*, own: bool = False, watch: lease.Watch | None = None) -> list[dic
     The rows of records that did not change come from a cache; whether a run is being trained is looked up each time,
     of other machines as far as `watch` can tell. A damaged record is a row whose status and `error` say so.
     """
-    paths = {f"{'published' if n else 'own'}/{run.path.name}": run.path for n, run in _found(own)}
+    paths = {f"{'published' if n else 'own'}/{run.path.name}": run.path for n, run in _found()}
     wanted = {key: sign for key, path in paths.items() if set((sign := _signature(path)).split()[1:]) != {"-"}}
     made = index.rows(places.runs() / ".index.sqlite", wanted, lambda key: _row(store.Run(paths[key])))
     best: dict[str, dict[str, Any]] = {}
     for key, row in made.items():
         row["published"] = key.startswith("published/")
+        if own and row["published"]:
+            continue
         if row["id"] not in best or row.get("step", 0) > best[row["id"]].get("step", 0):
             best[row["id"]] = row
-            if (paths[key] / "lease").exists() and row["status"] != "damaged":
+            if os.path.exists(f"{paths[key]}/lease") and row["status"] != "damaged":
                 row |= _live(store.Run(paths[key]), watch)
     return list(best.values())
 
@@ -248,8 +250,8 @@ def list_records() -> pd.DataFrame:
     return pd.DataFrame(overview())
 
 
-def _found(own: bool) -> list[tuple[int, store.Run]]:
-    return [(n, run) for n, folder in enumerate(folders()[:1] if own else folders()) for run in store.find(folder)]
+def _found() -> list[tuple[int, store.Run]]:
+    return [(n, run) for n, folder in enumerate(folders()) for run in store.find(folder)]
 
 
 def _signature(path: Path) -> str:

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # playwri
 AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
 FAULTS = """async () => (await axe.run('.wb-explorer', {resultTypes: ['violations']})).violations
   .filter(v => ['serious', 'critical'].includes(v.impact)).map(v => `${v.id}: ${v.nodes.map(n => n.html).join(' ')}`)"""
-ANSWERED = "before => document.querySelector('.wb-explorer').dataset.turn !== before"
+ANSWERED = "before => (document.querySelector('.wb-explorer').dataset.turn ?? null) !== before"
 ERRORS = ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.{}']"
 UNTRAINED = {"moment"}  # controls that show nothing where nothing is recorded
 
@@ -106,6 +106,7 @@ def test_every_slider_answers_the_keyboard_and_axe_finds_no_fault(lab, page, nam
     explorer.screenshot(path=folder / f"explore_{name}_dark.png")
 
 
+@pytest.mark.skipif("PICTURES" in os.environ, reason="pictures show the store that is there; this would train into it")
 def test_a_reload_a_second_tab_and_a_restart_in_the_middle_of_training_lose_nothing(lab, browser, page):
     """What was recorded is shown again, Resume goes on from it, and the view says what happened."""
     explorer = opened(lab, page, "length")

@@ -12,7 +12,7 @@ from workbench.config import Model
 from workbench.models.baselines import Baseline
 from workbench.models.build import KINDS as NETS
 from workbench.models.build import build, count, set_generator
-from workbench.models.sru import ALPHA, SRU, gates
+from workbench.models.sru import ALPHA, SRU, STRETCH, layer
 from workbench.models.transformer import Block, Transformer, positions
 from workbench.tasks.contract import Spec
 
@@ -142,36 +142,46 @@ def walk(layer, x, c):
     return torch.stack(out), c
 
 
-@pytest.mark.parametrize("T", [1, 2, 33])
+@pytest.mark.parametrize("T", [1, 2, STRETCH, STRETCH + 1, 2 * STRETCH + 5])
 @pytest.mark.parametrize("inputs", [3, 8])
 def test_an_sru_layer_equals_its_equations_in_value_and_gradient(T, inputs, rng):
-    layer = SRU(inputs, 8, rng).double()
+    sru = SRU(inputs, 8, rng).double()
     x = torch.randn(T, 4, inputs, generator=rng, dtype=torch.float64, requires_grad=True)
     c0 = torch.randn(1, 4, 8, generator=rng, dtype=torch.float64, requires_grad=True)
     with torch.no_grad():
-        layer.bias.normal_(generator=rng)
-    h, c = layer(x, c0)
-    h_walked, c_walked = walk(layer, x, c0[0])
+        sru.bias.normal_(generator=rng)
+    h, c = sru(x, c0)
+    h_walked, c_walked = walk(sru, x, c0[0])
     assert_close((h, c[0]), (h_walked, c_walked))
     g = torch.randn(h.shape, generator=rng, dtype=torch.float64)
-    wanted = [x, c0, *layer.parameters()]
+    wanted = [x, c0, *sru.parameters()]
     ours = torch.autograd.grad((h * g).sum() + c.square().sum(), wanted)
     assert_close(ours, torch.autograd.grad((h_walked * g).sum() + c_walked.square().sum(), wanted))
 
 
-@pytest.mark.parametrize("highway", [True, False])
-def test_the_gates_pass_gradcheck(highway, rng):
-    shapes = ((5, 2, 12 if highway else 9), (5, 2, 3), (2, 3), (2, 3))
-    products, x, *rest = (torch.randn(s, generator=rng, dtype=torch.float64, requires_grad=True) for s in shapes)
-    assert torch.autograd.gradcheck(gates, [products, None if highway else x, *rest])
+@pytest.mark.parametrize("inputs", [1, 3])
+def test_an_sru_layer_passes_gradcheck(inputs, rng):
+    products = 9 if inputs == 3 else 12
+    shapes = ((5, 2, inputs), (products, inputs), (products,), (2, 3), (2, 3))
+    leaves = [torch.randn(s, generator=rng, dtype=torch.float64, requires_grad=True) for s in shapes]
+    assert torch.autograd.gradcheck(layer, leaves)
+
+
+def test_an_sru_layer_takes_batches_laid_out_the_other_way(rng):
+    sru, x = SRU(8, 8, rng), torch.randn(5, 12, 8, generator=rng)
+    turned, straight = x.clone().requires_grad_(), x.transpose(0, 1).clone().requires_grad_()
+    for leaf, seen in ((turned, turned.transpose(0, 1)), (straight, straight)):
+        sru(seen)[0].square().sum().backward()
+        assert leaf.grad is not None
+    assert torch.equal(turned.grad.transpose(0, 1), straight.grad)
 
 
 @pytest.mark.parametrize(("forget", "states"), [(200.0, [3, 3, 3]), (-200.0, [2, 5, 7]), (0.0, [2.5, 3.75, 5.375])])
 def test_an_open_forget_gate_holds_its_state_and_a_shut_one_takes_the_input(forget, states):
     """With the reset gate open all the time, h is c; at 0 the forget gate goes halfway at each step."""
-    z = torch.tensor([2.0, 5.0, 7.0]).view(3, 1, 1)
-    products = torch.cat([z, torch.full_like(z, forget), torch.full_like(z, 200.0), torch.full_like(z, 99.0)], -1)
-    h, last = gates(products, None, torch.zeros(2, 1), torch.full((1, 1), 3.0))
+    x = torch.tensor([1.0, 2.5, 3.5]).view(3, 1, 1).expand(3, 1, 2)
+    weight, bias = torch.tensor([[1.0, 1], [0, 0], [0, 0], [9, 9]]), torch.tensor([0, forget, 200, 0])
+    h, last = layer(x, weight, bias, torch.zeros(2, 1), torch.full((1, 1), 3.0))
     assert h.flatten().tolist() == states
     assert last.flatten().tolist() == states[-1:]
 

@@ -7,7 +7,8 @@ a training log they published. Where paper and code differ, the settings are the
 
 from __future__ import annotations
 
-from ..errors import ParameterError, choices, quoted
+from ..errors import ParameterError, choices
+from ..errors import quoted as shown  # `quoted` is a module of this package
 from . import adding, pixels, skeletons, speech, treebank
 from .exhibits import EXHIBITS as EXHIBITS
 from .exhibits import Exhibit as Exhibit
@@ -26,5 +27,5 @@ def experiment(name: str) -> Experiment:
     if name not in tuple(EXPERIMENTS):  # a tuple takes any value, hashable or not
         close = difflib.get_close_matches(str(name), EXPERIMENTS, 3)
         hint = f"did you mean {' or '.join(close)}?" if close else f"choose one of {choices(EXPERIMENTS)}"
-        raise ParameterError(f"experiment: {quoted(name)} is unknown; {hint}")
+        raise ParameterError(f"experiment: {shown(name)} is unknown; {hint}")
     return EXPERIMENTS[name]

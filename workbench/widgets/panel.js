@@ -104,20 +104,25 @@ function slider(spec, about, turn) {
   const range = make("input", { ...about, type: "range", min: 0, max: spec.stops.length - 1, step: 1 });
   const name = `${spec.label}, exact${spec.unit ? `, in ${spec.unit}` : ""}`;
   const exact = make("input", { type: "text", inputmode: "decimal", class: "wb-exact", "aria-label": name });
+  let shown = "";
   range.addEventListener("input", () => {
     const value = spec.stops[Number(range.value)];
-    exact.value = readable(value);
+    exact.value = shown = readable(value);
     range.setAttribute("aria-valuetext", said(value));
     turn(spec.name, value);
   });
-  exact.addEventListener("change", () => {
+  const take = () => {
     const text = exact.value.trim().replaceAll(",", "");
+    if (text === shown) return;
+    shown = text;
     turn(spec.name, text !== "" && Number.isFinite(Number(text)) ? Number(text) : exact.value);
-  });
+  };
+  exact.addEventListener("change", take);
+  exact.addEventListener("keydown", (event) => event.key === "Enter" && take());
   const show = (value) => {
     range.value = nearest(spec.stops, value);
     range.setAttribute("aria-valuetext", said(value));
-    if (document.activeElement !== exact) exact.value = readable(value);
+    if (document.activeElement !== exact) exact.value = shown = readable(value);
   };
   const unit = make("span", { class: "wb-unit", "aria-hidden": "true" }, spec.unit);
   return { body: make("div", { class: "wb-row" }, range, exact, unit), show };
