@@ -191,9 +191,9 @@ def train_on_a_nan(_: Path) -> None:
     trainer = Trainer(DIGITS, 0)
     for _step in range(3):
         trainer.advance()
-    bad, labels = trainer.task.batch(3)
-    bad[12, 7, 0] = NAN
-    with patch.object(trainer.task, "batch", lambda _step: (bad, labels)):
+    bad = trainer.task.batch(3)
+    bad.x[12, 7, 0] = NAN
+    with patch.object(trainer.task, "batch", lambda _step: bad):
         trainer.advance()
 
 
