@@ -20,7 +20,9 @@ def test_list_gives_every_experiment_with_claim_and_parameters(capsys, store):
     code, out, _ = run(capsys, "list", "--json")
     rows = {row["id"]: row for row in json.loads(out)}
     assert code == 0
-    assert set(rows) == set(paper.EXPERIMENTS)
+    assert set(rows) == set(paper.EXPERIMENTS) | set(paper.EXHIBITS)
+    assert rows["timing"]["where"] == "Fig. 2"
+    assert rows["timing"]["note"].startswith("workbench reproduce fig2_timing")
     row = rows["seqmnist_plain6"]
     assert row["parameters"] == 86_410
     assert row["claim"][0] == {"metric": "test error %", "value": 1.0, "source": "paper Table 2"}

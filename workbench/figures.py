@@ -575,7 +575,8 @@ def accuracy_by_length(lengths: pd.DataFrame, title: str = "") -> go.Figure:
         showlegend=False,
         hovertemplate="%{y:.1f} %<extra></extra>",
     )
-    figure.add_hline(y=10, line={"color": INK, "dash": "dash", "width": 1}, annotation_text="chance")
+    line = {"color": INK, "dash": "dash", "width": 1}
+    figure.add_hline(y=10, line=line, annotation_text="chance", annotation_position="right")
     figure.update_yaxes(range=[0, 100])
-    figure.update_layout(hovermode="closest")
+    figure.update_layout(hovermode="closest", margin={"r": 70})
     return figure

@@ -43,6 +43,20 @@ def experiments() -> list[dict[str, Any]]:
                 "note": known.note,
             }
         )
+    for exhibit in paper.EXHIBITS.values():  # a table or figure that its notebook computes at once
+        rows.append(
+            {
+                "id": exhibit.id,
+                "where": exhibit.where,
+                "title": exhibit.title,
+                "claim": [{"metric": c.metric, "value": c.value, "source": c.source} for c in exhibit.claims],
+                "parameters": None,
+                "budgets": dict.fromkeys(("smoke", "quick", "paper")),
+                "data": None,
+                "recorded": [],
+                "note": f"workbench reproduce {exhibit.notebook}. {exhibit.note}",
+            }
+        )
     return rows
 
 

@@ -60,7 +60,9 @@ class Parameter:
 
 
 def find(name: str) -> Path:
-    """The notebook of a name (`fig4_adding`); ParameterError offers those there are."""
+    """The notebook of a name (`fig4_adding`), or of an exhibit (`timing`); ParameterError offers those there are."""
+    if name in tuple(paper.EXHIBITS):
+        name = paper.EXHIBITS[name].notebook
     known = {path.stem: path for path in sorted(places.notebooks().glob("*.ipynb"))}
     if name not in tuple(known):
         close = difflib.get_close_matches(str(name), [*known, *paper.EXPERIMENTS], 3)

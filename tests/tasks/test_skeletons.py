@@ -336,6 +336,20 @@ def test_a_net_is_trained_and_scored_on_made_clips(recordings):
     assert trainer.test()["test"]["n"] == 9
 
 
+@pytest.mark.parametrize(
+    ("name", "lengths"), [("ntu_cs_plain6", "always"), ("ntu_cv_res", "never"), ("ntu_cs_denseaug", "always")]
+)
+def test_the_papers_nets_run_on_made_clips(recordings, name, lengths):
+    from workbench import paper
+    from workbench.train import Trainer
+
+    changes = {"train.batch": 4, "task.random_length": lengths, "train.bn_statistics": "test"}
+    config = paper.experiment(name).at("smoke")[0].set(changes)
+    trainer = Trainer(config, 0)
+    assert np.isfinite(trainer.advance())
+    assert trainer.test()["test"]["n"] == (6 if "_cv_" in name else 9)
+
+
 # --- UTD-MHAD ---
 
 
