@@ -1,0 +1,24 @@
+"""Every experiment trains and scores at the smoke budget, on its own data or on its substitute's."""
+
+import math
+
+import pytest
+
+import workbench as wb
+from workbench import paper, study
+from workbench.tasks import download
+
+
+@pytest.mark.parametrize("name", paper.EXPERIMENTS)
+def test_every_experiment_runs_at_the_smoke_budget(name, store):
+    (chosen,) = study.substitute([name], say=lambda _: None)
+    data = paper.experiment(chosen).data
+    if data is not None and not download.present(data):
+        pytest.skip(f"{data} is not here")
+    record = wb.run(chosen, "smoke", progress=False)
+    assert record.status == "done"
+    assert record.step == record.config.train.steps
+    scores = record.budgets[-1]["test"]
+    assert scores["n"] > 0
+    assert all(math.isfinite(value) for value in scores.values() if value is not None)
+    assert len(record.curve) == record.step // record.config.train.evaluate_every
