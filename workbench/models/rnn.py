@@ -15,6 +15,7 @@ from .. import recurrence
 from ..errors import ParameterError, choices, quoted
 from ..recurrence.activation import ACTIVATIONS
 from .layer import SharedDropout
+from .span import checked
 
 
 def _whole(name: str, value: object) -> int:
@@ -134,7 +135,7 @@ class IndRNN(nn.Module):
         unbatched = isinstance(x, Tensor) and x.ndim == 2
         out, h0 = self._checked(x, h0, unbatched)  # each layer reads what the one before wrote
         T, B, _ = out.shape
-        ends = None if lengths is None else _ends(lengths, T, B, x.device)
+        ends = None if lengths is None else checked(lengths, T, B, x.device)
         finals: list[Tensor] = []
         for layer in range(self.num_layers):
             if layer:
@@ -204,20 +205,6 @@ class IndRNN(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.input_size}, {self.hidden_size}, num_layers={self.num_layers}, bound={self.bound}"
-
-
-def _ends(lengths: Tensor | Sequence[int], T: int, B: int, device: torch.device) -> Tensor:
-    """Lengths (B,) as a checked int64 tensor on the device."""
-    try:
-        ends = torch.as_tensor(lengths)
-    except (TypeError, ValueError, RuntimeError):
-        raise ParameterError(f"lengths: {quoted(lengths)} received; {B} whole numbers needed") from None
-    if ends.is_floating_point() or ends.is_complex() or ends.dtype == torch.bool or tuple(ends.shape) != (B,):
-        raise ParameterError(f"lengths: {ends.dtype} of shape {tuple(ends.shape)} received; {B} whole numbers needed")
-    wrong = [int(n) for n in ends.tolist() if not 1 <= n <= T]
-    if wrong:
-        raise ParameterError(f"lengths: {wrong[0]} is outside 1...{T}, the steps of the padded batch")
-    return ends.to(device=device, dtype=torch.int64)
 
 
 def _reversed(x: Tensor, ends: Tensor | None) -> Tensor:
