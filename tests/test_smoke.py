@@ -22,3 +22,11 @@ def test_every_experiment_runs_at_the_smoke_budget(name, store):
     assert scores["n"] > 0
     assert all(math.isfinite(value) for value in scores.values() if value is not None)
     assert len(record.curve) == record.step // record.config.train.evaluate_every
+
+
+def test_a_substitute_may_have_one_of_its_own(monkeypatch):
+    monkeypatch.setattr(download, "obtainable", lambda name: False)
+    said = []
+    (chosen,) = study.substitute(["ntu_cs_plain6"], said.append)
+    assert paper.experiment(chosen).data is None
+    assert [line.split(":")[0] for line in said] == ["ntu_cs_plain6", "utd_plain6"]

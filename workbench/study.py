@@ -130,10 +130,10 @@ def substitute(experiments: list[str], say: Callable[[str], None] = print) -> li
     chosen = []
     for name in experiments:
         known = paper.experiment(name)
-        if known.data is not None and known.substitute is not None and not download.obtainable(known.data):
-            say(f"{name}: {known.data} cannot be had here; {known.substitute} takes its place")
-            name = known.substitute
-        chosen.append(name)
+        while known.data is not None and known.substitute is not None and not download.obtainable(known.data):
+            say(f"{known.id}: {known.data} cannot be had here; {known.substitute} takes its place")
+            known = paper.experiment(known.substitute)
+        chosen.append(known.id)
     return chosen
 
 
