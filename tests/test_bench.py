@@ -7,46 +7,66 @@ import json
 import pytest
 import torch
 
-from workbench import bench
+from workbench import bench, recurrence
+from workbench.bench import axes, turns
 from workbench.errors import ParameterError
+
+SMALL = ("4,2,3,5", "4,2,1,5")
+RIVALS = ("nn.LSTM", "nn.GRU", "nn.RNN")
 
 
 @pytest.fixture(scope="module")
 def rows():
-    return bench.layers(["4,2,3,5", "4,2,1,5"], threads=[1], engines=["auto", "torch", "loop"], repeats=3)
+    return bench.layers(SMALL, threads=[1], engines=["auto", "torch", "loop"], repeats=3, rivals=RIVALS, forward=True)
 
 
 def test_a_layer_is_timed_for_every_engine_beside_torch_and_the_floor(rows):
-    assert [(r["shape"], r["what"]) for r in rows] == [
-        (shape, what) for shape in ("4,2,3,5", "4,2,1,5") for what in ("auto", "torch", "loop", "nn.LSTM", "floor")
-    ]
+    whats = ["auto", "torch", "loop", *RIVALS, "floor"]
+    expected = [(shape, which, what) for shape in SMALL for which in ("forward", "both") for what in whats]
+    assert [(r["shape"], r["pass"], r["what"]) for r in rows] == expected
     assert all(r["rounds"] == 3 and r["threads"] == 1 for r in rows)
     assert json.loads(json.dumps(rows)) == rows
 
 
 def test_ratios_are_those_of_the_medians(rows):
-    for shape in ("4,2,3,5", "4,2,1,5"):
-        ms = {r["what"]: r["ms"] for r in rows if r["shape"] == shape}
-        for row in (r for r in rows if r["shape"] == shape and r["what"] != "floor"):
-            assert row["lstm"] == pytest.approx(ms["nn.LSTM"] / row["ms"])
+    for shape in SMALL:
+        here = [r for r in rows if r["shape"] == shape and r["pass"] == "both"]
+        ms = {r["what"]: r["ms"] for r in here}
+        for row in here[:-1]:
+            for column, rival in (("lstm", "nn.LSTM"), ("gru", "nn.GRU"), ("rnn", "nn.RNN"), ("loop", "loop")):
+                assert row[column] == pytest.approx(ms[rival] / row["ms"])
             assert row["floor"] == pytest.approx(ms["floor"] / row["ms"])
+
+
+def test_what_training_keeps_is_counted(rows):
+    """The states, 4 bytes a step and unit, and the first state once; the loop keeps its products, RNN and LSTM more."""
+    kept = {r["what"]: r["kept"] for r in rows if r["shape"] == "4,2,3,5" and r["pass"] == "both" and "kept" in r}
+    assert kept["auto"] == kept["torch"] == 4 + 4 / 4  # T = 4
+    assert kept["loop"] > kept["auto"]
+    assert kept["nn.LSTM"] > kept["nn.RNN"] > 4
+
+
+def test_the_floor_of_a_forward_pass_is_below_that_of_both(rows):
+    floors = {(r["shape"], r["pass"]): r["ms"] for r in rows if r["what"] == "floor"}
+    assert all(floors[shape, "forward"] < floors[shape, "both"] for shape in SMALL)
 
 
 def test_rivals_take_turns_and_the_first_round_does_not_count():
     calls = []
-    times = bench._take_turns({name: lambda name=name: calls.append(name) for name in "abc"}, 2, "cpu")
+    times = turns.take_turns({name: lambda name=name: calls.append(name) for name in "abc"}, 2, "cpu")
     assert "".join(calls) == "abcabcabc"
     assert [len(seconds) for seconds in times.values()] == [2, 2, 2]
 
 
 def test_a_slow_rival_takes_part_in_every_third_round(monkeypatch):
-    monkeypatch.setattr(bench, "_PATIENCE", 0.0)
-    assert len(bench._take_turns({"slow": lambda: None}, 7, "cpu")["slow"]) == 3
+    monkeypatch.setattr(turns, "PATIENCE", 0.0)
+    assert len(turns.take_turns({"slow": lambda: None}, 7, "cpu")["slow"]) == 3
 
 
 def test_the_published_sizes_have_their_first_layers():
     assert bench.SHAPES["mnist"] == (784, 32, 128, 128)
     assert bench.SHAPES["adding5000_l1"] == (5000, 50, 2, 128)
+    assert axes.AXES["T"][1_000_000] == (1_000_000, 1, 16, 16)
 
 
 def test_a_training_step_is_compared_with_lstm_and_the_official_composition():
@@ -57,10 +77,53 @@ def test_a_training_step_is_compared_with_lstm_and_the_official_composition():
     assert torch.get_num_threads() == threads
 
 
+def test_time_is_followed_along_every_axis(monkeypatch):
+    small = {axis: {2: (2, 1, 3, 3), 4: (4, 1, 3, 3)} for axis in axes.AXES}
+    monkeypatch.setattr(axes, "AXES", small)
+    monkeypatch.setattr(axes, "DEPTHS", (1, 2))
+    rows = bench.scaling(threads=[1], engines=["auto"], repeats=1)
+    values = [("T", 2), ("T", 4), ("B", 2), ("B", 4), ("N", 2), ("N", 4), ("depth", 1), ("depth", 2), ("threads", 1)]
+    assert [(r["axis"], r["value"], r["what"]) for r in rows] == [
+        (*value, what) for value in values for what in ("auto", "nn.LSTM")
+    ]
+
+
+def test_what_is_too_slow_is_left_out_of_larger_sizes(monkeypatch):
+    monkeypatch.setattr(axes, "AXES", {"T": {2: (2, 1, 3, 3), 4: (4, 1, 3, 3)}})
+    rows = bench.scaling(["T"], engines=["auto"], repeats=1, limit=0.0)
+    assert [(r["value"], r["what"]) for r in rows] == [(2, "auto"), (2, "nn.LSTM")]
+
+
+def test_every_engine_is_correct_here(monkeypatch):
+    monkeypatch.setattr("workbench.bench.twins._SHAPES", ((33, 3, 7), (70, 1, 5)))
+    rows = bench.correctness()
+    assert all(row["ok"] for row in rows), [row for row in rows if not row["ok"]]
+    assert {row["what"] for row in rows} == {"auto", *recurrence.available()} - {"loop"}
+
+
+def test_a_wrong_engine_would_be_caught(monkeypatch):
+    from workbench.recurrence import eager
+
+    right = eager.forward
+    monkeypatch.setattr("workbench.bench.twins._SHAPES", ((33, 3, 7),))
+    monkeypatch.setattr(eager, "forward", lambda a, *rest: right(a * 1.001, *rest))
+    assert not any(
+        row["ok"] for row in bench.correctness() if row["what"] == "torch" and row["dtype"] == "torch.float32"
+    )
+
+
+def test_a_beginning_is_quick():
+    """Ratios, since machines differ: importing beyond torch is a small part of torch's own import."""
+    ms = {row["what"]: row["ms"] for row in bench.start(repeats=1)}
+    assert ms["import"] < ms["torch"] / 5
+    assert ms["first layer"] <= ms["all of it"]
+
+
 def test_the_report_names_all_that_was_timed(rows):
     text = bench.report(rows)
-    assert all(word in text for word in ("4,2,1,5", "torch", "nn.LSTM", "floor", "100%", "1.00x", "load"))
+    assert all(word in text for word in ("4,2,1,5", "torch", "nn.GRU", "floor", "100%", "1.00x", "load", "kept"))
     assert "official" not in text.splitlines()[0]
+    assert bench.report([]) == "nothing was timed"
 
 
 @pytest.mark.parametrize(
@@ -72,8 +135,14 @@ def test_the_report_names_all_that_was_timed(rows):
         ({"threads": [0]}, "^threads: 0"),
         ({"repeats": 0}, "^repeats: 0"),
         ({"engines": ["cuda"]}, "^backend: 'cuda'"),
+        ({"rivals": ["nn.CNN"]}, "^rivals: 'nn.CNN'.*nn.GRU"),
     ],
 )
 def test_a_wrong_request_is_refused_by_name(arguments, named):
     with pytest.raises(ParameterError, match=named):
         bench.layers(**{"shapes": ["2,1,3,2"], "repeats": 1} | arguments)
+
+
+def test_an_unknown_axis_is_refused_by_name():
+    with pytest.raises(ParameterError, match=r"^axes: 'time'.*depth"):
+        bench.scaling(["time"])

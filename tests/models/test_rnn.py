@@ -55,12 +55,16 @@ def test_a_padded_sequence_answers_as_it_does_alone(bidirectional, lengths, rng)
         assert not out[end:, b].any()
 
 
-def test_what_stands_in_the_padding_changes_nothing(rng):
+@pytest.mark.parametrize("garbage", [1e6, torch.inf, torch.nan])
+def test_what_stands_in_the_padding_changes_nothing(garbage, rng):
     rnn, x, lengths = net(num_layers=2, bidirectional=True), torch.randn(7, 2, 3, generator=rng), [4, 7]
-    other = x.clone()
-    other[4:, 0] = 1e6
-    for a, b in zip(rnn(x, lengths=lengths), rnn(other, lengths=lengths), strict=True):
-        assert_close(a, b)
+    results = []
+    for stands in (0.0, garbage):
+        x[4:, 0] = stands
+        leaf = x.clone().requires_grad_()
+        out, h_n = rnn(leaf, lengths=lengths)
+        results.append([out, h_n, *torch.autograd.grad(out.sum(), [leaf, *rnn.parameters()])])
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
 
 
 @pytest.mark.parametrize("enforce_sorted", [False, True])

@@ -9,13 +9,14 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch.testing import assert_close
 
 from workbench.errors import ParameterError
-from workbench.recurrence import dispatch, gpu, layer, recur, refuses, scan
+from workbench.recurrence import derivative, engines, gpu, layer, recur, refuses, scan
 
 FOLDER = Path(__file__).parent
 DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
@@ -112,7 +113,7 @@ def test_auto_scans_what_is_long_and_thin(shape, activation, engine, monkeypatch
     a = OnDevice()
     a.shape = shape
     monkeypatch.setattr(gpu, "unavailable", lambda: None)
-    assert dispatch._choose(a, activation, "auto") is engine
+    assert engines.choose(a, activation, "auto") is engine
 
 
 def twins(call, T, B, N, dtype, rng, activation="relu"):
@@ -164,7 +165,8 @@ def test_on_the_device_the_scan_equals_loop(shape, activation, rng):
 
 @pytest.mark.gpu
 def test_on_the_device_the_pure_torch_scan_equals_loop(rng):
-    ours, theirs = twins(lambda *v: scan._Scan.apply(*v, "relu"), 300, 2, 9, torch.float64, rng)
+    in_torch = SimpleNamespace(forward=lambda *v: scan.states(*v[:-1]), backward=scan.gradients)
+    ours, theirs = twins(lambda *v: derivative.recur(*v, "relu", in_torch, False), 300, 2, 9, torch.float64, rng)
     assert_near(ours, theirs, torch.float64)
 
 

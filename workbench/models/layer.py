@@ -71,7 +71,7 @@ class BatchNorm(nn.BatchNorm1d):
                 "in training it needs T * B of at least 2"
             )
         if rows is None:
-            return super().forward(flat).view(x.shape)
+            return recurrence.normalize(x, self)
         return torch.zeros_like(flat).index_copy(0, rows, super().forward(flat[rows])).view(x.shape)
 
 
@@ -154,11 +154,16 @@ class SharedDropout(nn.Module):
         self.generator: Generator | None = None
 
     def forward(self, x: Tensor) -> Tensor:
+        mask = self.mask(x, x.shape[2])
+        return x if mask is None else recurrence.normalize(x, None, mask)
+
+    def mask(self, x: Tensor, features: int) -> Tensor | None:
+        """The mask (B, features) of a batch x (T, B, ...), None where nothing is dropped."""
         if not self.training or self.p == 0:
-            return x
+            return None
         keep = 1 - self.p
-        mask = torch.empty(x.shape[1:], dtype=x.dtype, device=x.device)
-        return x * mask.bernoulli_(keep, generator=self.generator).div_(keep)
+        mask = torch.empty(x.shape[1], features, dtype=x.dtype, device=x.device)
+        return mask.bernoulli_(keep, generator=self.generator).div_(keep)
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
@@ -214,6 +219,11 @@ class Unit(Recurrent):
         if self.fc is None or self.norm == "before":
             return self.recurrent(self.enter(x), span)
         fc, f, backend = self.fc, self.activation, self.backend
+        if span.rows is None and not span.carry and type(self.bn) in (BatchNorm, type(None)):
+            mask = self.dropout.mask(x, len(self.u))  # all in one pass, and the bare states are nowhere seen
+            return recurrence.layer(
+                x, fc.weight, fc.bias, self.u, span.before(), activation=f, backend=backend, norm=self.bn, mask=mask
+            )
         h = recurrence.layer(x, fc.weight, fc.bias, self.u, span.before(), activation=f, backend=backend)
         return self.leave(h, span)
 

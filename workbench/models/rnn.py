@@ -136,6 +136,8 @@ class IndRNN(nn.Module):
         out, h0 = self._checked(x, h0, unbatched)  # each layer reads what the one before wrote
         T, B, _ = out.shape
         ends = None if lengths is None else checked(lengths, T, B, x.device)
+        if ends is not None:
+            out = _emptied(out, ends)
         finals: list[Tensor] = []
         for layer in range(self.num_layers):
             if layer:
@@ -164,8 +166,7 @@ class IndRNN(nn.Module):
                 finals.append(h[-1])
             else:
                 finals.append(h.gather(0, (ends - 1).view(1, -1, 1).expand(1, -1, h.shape[2]))[0])
-                steps = torch.arange(h.shape[0], device=h.device)
-                h = h * (steps[:, None] < ends).unsqueeze(-1)
+                h = _emptied(h, ends)
             outs.append(h if forward_in_time else _reversed(h, ends))
         return outs[0] if len(outs) == 1 else torch.cat(outs, -1)
 
@@ -185,7 +186,7 @@ class IndRNN(nn.Module):
             raise ParameterError(f"x: {got} received; (T, B, {self.input_size}) or (T, {self.input_size}) is needed")
         if h0 is not None and not isinstance(h0, Tensor):
             raise ParameterError(f"h0: {type(h0).__name__} received; a tensor, or None, is needed")
-        weight = self.get_parameter("weight_ih_l0")
+        weight: Tensor = getattr(self, "weight_ih_l0")  # noqa: B009 (functional_call puts a plain tensor there)
         if x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type):
             raise ParameterError(f"x: dtype {x.dtype} received; the layer holds {weight.dtype}, convert one of them")
         if x.device != weight.device:
@@ -205,6 +206,12 @@ class IndRNN(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.input_size}, {self.hidden_size}, num_layers={self.num_layers}, bound={self.bound}"
+
+
+def _emptied(x: Tensor, ends: Tensor) -> Tensor:
+    """x (T, B, N) with 0 for whatever stands in the padding, a not-a-number too."""
+    steps = torch.arange(x.shape[0], device=x.device)[:, None]
+    return x.masked_fill((steps >= ends).unsqueeze(-1), 0)
 
 
 def _reversed(x: Tensor, ends: Tensor | None) -> Tensor:

@@ -70,7 +70,7 @@ def checked(lengths: Tensor | Sequence[int], T: int, B: int, device: torch.devic
         raise ParameterError(f"lengths: {quoted(lengths)} received; {B} whole numbers needed") from None
     if ends.is_floating_point() or ends.is_complex() or ends.dtype == torch.bool or tuple(ends.shape) != (B,):
         raise ParameterError(f"lengths: {ends.dtype} of shape {tuple(ends.shape)} received; {B} whole numbers needed")
-    wrong = [int(n) for n in ends.tolist() if not 1 <= n <= T]
-    if wrong:
+    wrong = [] if torch.compiler.is_compiling() else [n for n in ends.tolist() if not 1 <= n <= T]
+    if wrong:  # a compiled net cannot look at values and stop
         raise ParameterError(f"lengths: {wrong[0]} is outside 1...{T}, the steps of the padded batch")
     return ends.to(device=device, dtype=torch.int64)

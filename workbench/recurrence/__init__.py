@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-from .dispatch import ENGINES as ENGINES
-from .dispatch import available as available
-from .dispatch import chosen as chosen
 from .dispatch import layer as layer
+from .dispatch import normalize as normalize
 from .dispatch import recur as recur
-from .dispatch import refuses as refuses
-from .dispatch import unavailable as unavailable
+from .engines import ENGINES as ENGINES
+from .engines import available as available
+from .engines import chosen as chosen
+from .engines import refuses as refuses
+from .engines import unavailable as unavailable
 
-__all__ = ["ENGINES", "available", "chosen", "layer", "recur", "refuses", "unavailable"]
+__all__ = ["ENGINES", "available", "chosen", "layer", "normalize", "recur", "refuses", "unavailable"]

@@ -1,13 +1,12 @@
-/* What memory holds, what arithmetic uses, and the activations: shared by chains.c and fused.c.
+/* What memory holds, what arithmetic uses, and the activation: shared by all of engine `cpu`.
  *
- * Compiled once a dtype: float32, -DFLOAT64, or -DBFLOAT16, where memory holds bfloat16 while state, u and the
- * arithmetic stay float32 (in bfloat16 itself u = 2^(1/784) would round to 1).
+ * A library is compiled for one dtype: float32, -DFLOAT64, or -DBFLOAT16, where memory holds bfloat16 while state, u
+ * and the arithmetic stay float32 (in bfloat16 itself u = 2^(1/784) would round to 1); and for one activation,
+ * -DRELU, -DTANH, -DLEAKY_RELU or -DIDENTITY: what nobody uses is not waited for.
  */
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
-
-enum { RELU, TANH, IDENTITY, LEAKY_RELU };
 
 /* Chains never depend on each other, though h may be written over a. */
 #if defined(__clang__)
@@ -48,7 +47,7 @@ INLINE stored rounded(real x) { return x; }
 
 #if defined(FLOAT64)
 INLINE real hyperbolic_tangent(real x) { return tanh(x); }
-#else
+#elif defined(TANH)
 /* Within one unit in the last place of float32, and without a branch, so that it vectorises: 1 - 2 / (exp(2x) + 1)
  * in double; exp by its Taylor polynomial after 2x = k log 2 + r, |r| <= log(2)/2. Below 2^-12, x is nearest. */
 INLINE real hyperbolic_tangent(real x) {
@@ -69,20 +68,18 @@ INLINE real hyperbolic_tangent(real x) {
 }
 #endif
 
-/* Comparisons are written so that a not-a-number passes through, as in PyTorch: a run that diverged must show it. */
-INLINE real value(const int f, real z) {
-    switch (f) {
-    case RELU: return 0 > z ? 0 : z;
-    case TANH: return hyperbolic_tangent(z);
-    case LEAKY_RELU: return z > 0 ? z : z * (real)0.01;
-    default: return z;
-    }
-}
-INLINE real pull(const int f, real g, real h) { /* g * f'(z), written in h = f(z) */
-    switch (f) {
-    case RELU: return h <= 0 ? 0 : g;
-    case TANH: return g * (1 - h * h);
-    case LEAKY_RELU: return h > 0 ? g : g * (real)0.01;
-    default: return g;
-    }
-}
+/* `value`: f(z). `pull`: g * f'(z), written in h = f(z). Comparisons are written so that a not-a-number passes through,
+ * as in PyTorch: a run that diverged must show it. */
+#if defined(RELU)
+INLINE real value(real z) { return 0 > z ? 0 : z; }
+INLINE real pull(real g, real h) { return h <= 0 ? 0 : g; }
+#elif defined(TANH)
+INLINE real value(real z) { return hyperbolic_tangent(z); }
+INLINE real pull(real g, real h) { return g * (1 - h * h); }
+#elif defined(LEAKY_RELU)
+INLINE real value(real z) { return z > 0 ? z : z * (real)0.01; }
+INLINE real pull(real g, real h) { return h > 0 ? g : g * (real)0.01; }
+#elif defined(IDENTITY)
+INLINE real value(real z) { return z; }
+INLINE real pull(real g, real h) { (void)h; return g; }
+#endif

@@ -7,8 +7,8 @@
 
 enum { BLOCK = 1024 }; /* chains walked together: their state, u and sums stay in the first-level cache for all T */
 
-INLINE void forward_as(const int f, const stored *a, const real *u, const stored *h0, stored *h, int64_t T, int64_t C,
-                       int64_t begin, int64_t end) {
+void forward(const stored *a, const real *u, const stored *h0, stored *h, int64_t T, int64_t C, int64_t begin,
+             int64_t end) {
     for (int64_t c = begin; c < end; c += BLOCK) {
         int64_t n = end - c < BLOCK ? end - c : BLOCK;
         real state[BLOCK];
@@ -16,7 +16,7 @@ INLINE void forward_as(const int f, const stored *a, const real *u, const stored
         for (int64_t t = 0; t < T; t++) {
             INDEPENDENT
             for (int64_t i = 0; i < n; i++) {
-                real next = value(f, read(a[t * C + c + i]) + u[c + i] * state[i]);
+                real next = value(read(a[t * C + c + i]) + u[c + i] * state[i]);
                 state[i] = next;
                 h[t * C + c + i] = rounded(next);
             }
@@ -26,8 +26,8 @@ INLINE void forward_as(const int f, const stored *a, const real *u, const stored
 
 /* d_t = f'(h_t) * (g_t + u * d_{t+1}): the gradient of a. Of u, one sum a chain. grad_h0 holds what reaches the last
  * step from steps after it, zeros if there are none, and at the end u * d_1, what reaches the state before the first. */
-INLINE void backward_as(const int f, const stored *g, const stored *h, const real *u, const stored *h0, stored *d,
-                        real *grad_u, stored *grad_h0, int64_t T, int64_t C, int64_t begin, int64_t end) {
+void backward(const stored *g, const stored *h, const real *u, const stored *h0, stored *d, real *grad_u,
+              stored *grad_h0, int64_t T, int64_t C, int64_t begin, int64_t end) {
     for (int64_t c = begin; c < end; c += BLOCK) {
         int64_t n = end - c < BLOCK ? end - c : BLOCK;
         real arriving[BLOCK], sum[BLOCK];
@@ -39,7 +39,7 @@ INLINE void backward_as(const int f, const stored *g, const stored *h, const rea
             const stored *before = t ? h + (t - 1) * C : h0;
             INDEPENDENT
             for (int64_t i = 0; i < n; i++) {
-                real now = pull(f, read(g[t * C + c + i]) + arriving[i], read(h[t * C + c + i]));
+                real now = pull(read(g[t * C + c + i]) + arriving[i], read(h[t * C + c + i]));
                 arriving[i] = u[c + i] * now;
                 d[t * C + c + i] = rounded(now);
                 sum[i] += now * read(before[c + i]);
@@ -49,26 +49,6 @@ INLINE void backward_as(const int f, const stored *g, const stored *h, const rea
             grad_u[c + i] = sum[i];
             grad_h0[c + i] = rounded(arriving[i]);
         }
-    }
-}
-
-void forward(int64_t f, const stored *a, const real *u, const stored *h0, stored *h, int64_t T, int64_t C,
-             int64_t begin, int64_t end) {
-    switch (f) {
-    case RELU: forward_as(RELU, a, u, h0, h, T, C, begin, end); break;
-    case TANH: forward_as(TANH, a, u, h0, h, T, C, begin, end); break;
-    case LEAKY_RELU: forward_as(LEAKY_RELU, a, u, h0, h, T, C, begin, end); break;
-    default: forward_as(IDENTITY, a, u, h0, h, T, C, begin, end);
-    }
-}
-
-void backward(int64_t f, const stored *g, const stored *h, const real *u, const stored *h0, stored *d, real *grad_u,
-              stored *grad_h0, int64_t T, int64_t C, int64_t begin, int64_t end) {
-    switch (f) {
-    case RELU: backward_as(RELU, g, h, u, h0, d, grad_u, grad_h0, T, C, begin, end); break;
-    case TANH: backward_as(TANH, g, h, u, h0, d, grad_u, grad_h0, T, C, begin, end); break;
-    case LEAKY_RELU: backward_as(LEAKY_RELU, g, h, u, h0, d, grad_u, grad_h0, T, C, begin, end); break;
-    default: backward_as(IDENTITY, g, h, u, h0, d, grad_u, grad_h0, T, C, begin, end);
     }
 }
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from . import chains
+from . import affine, chains
+from .arguments import Pull
 from .memory import empty
 
-_ROWS = 1024  # rows (steps times sequences) of a product: enough for its full speed, few enough for the cache
+library = chains.library
+_ROWS = 4096  # rows (steps times sequences) of a product: enough for its full speed on all threads
 
 
 def forward(x: Tensor, weight: Tensor, bias: Tensor, u: Tensor, h0: Tensor, activation: str) -> Tensor:
@@ -27,9 +29,21 @@ def forward(x: Tensor, weight: Tensor, bias: Tensor, u: Tensor, h0: Tensor, acti
 
 
 def backward(
-    g: Tensor, x: Tensor, weight: Tensor, u: Tensor, h0: Tensor, h: Tensor, activation: str, for_x: bool, for_w: bool
+    g: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    u: Tensor,
+    h0: Tensor,
+    h: Tensor,
+    activation: str,
+    for_x: bool,
+    for_w: bool,
+    pull: Pull | None,
 ) -> tuple[Tensor | None, Tensor | None, Tensor, Tensor, Tensor]:
-    """From the gradient g of h (T, B, N): those of x and weight (None where not wanted), bias, u and h0."""
+    """From the gradient g of h (T, B, N), or of what `pull` says became of it: those of x, weight, bias, u and h0.
+
+    Those of x and weight are None where not wanted.
+    """
     (_, B, M), N = x.shape, len(weight)
     steps = max(1, _ROWS // max(B, 1))
     grad_x = empty(x.shape, x.dtype) if for_x else None
@@ -39,6 +53,9 @@ def backward(
     for first in reversed(range(0, len(x), steps)):
         x_s, g_s, h_s = (whole[first : first + steps] for whole in (x, g, h))
         d = chunk[: len(g_s)]
+        if pull is not None:
+            affine.backward(g_s, h_s, pull, d)
+            g_s = d
         grad_u += chains.backward(g_s, h_s, u, h[first - 1] if first else h0, activation, d, grad_h0)
         d = d.view(-1, N)
         grad_bias += d.sum(0)

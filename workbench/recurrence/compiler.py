@@ -27,8 +27,7 @@ import torch
 from ..errors import ParameterError
 
 DTYPES = {torch.float32: (), torch.float64: ("-DFLOAT64",), torch.bfloat16: ("-DBFLOAT16",)}  # one library each
-ACTIVATIONS = {"relu": 0, "tanh": 1, "identity": 2, "leaky_relu": 3}  # as in activation.h
-POINTER, COUNT = ctypes.c_void_p, ctypes.c_int64
+POINTER, COUNT, REAL = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
 FLAGS = (
     "-O3",
     "-std=gnu11",
@@ -77,10 +76,15 @@ def library(source: Path, *flags: str) -> ctypes.CDLL:
     return found
 
 
-def works(compile_: Callable[[torch.dtype], ctypes.CDLL], dtype: torch.dtype) -> bool:
-    """Can it be compiled for this dtype? Compiles it if need be."""
+def defines(dtype: torch.dtype, activation: str) -> tuple[str, ...]:
+    """The flags that choose them in activation.h."""
+    return *DTYPES[dtype], f"-D{activation.upper()}"
+
+
+def works(compile_: Callable[..., ctypes.CDLL], *kind: object) -> bool:
+    """Can it be compiled for this dtype and activation? Compiles it if need be."""
     try:
-        compile_(dtype)
+        compile_(*kind)
     except BuildError:
         return False
     return True

@@ -6,96 +6,195 @@ float32 state and u: the result is that of `loop` in float32, rounded once a ste
 The gradient of u is summed per chain, then over the batch in order: the same for every number of threads.
 
 A whole layer, x to h, alternates the matrix products with the recurrence while values are in cache: `fused` does it
-in C where the weights fit there too, `chunked` leaves large products to PyTorch.
+in C where the weights fit there too, `chunked` leaves large products to PyTorch, `narrow` needs none for one or two
+inputs. Batch norm and dropout after it (`affine`) cost three passes over memory more, forward and backward together.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from ..errors import ParameterError, choices
-from . import chains, chunked, compiler, fused
+from . import affine, chains, chunked, compiler, fused, loop, narrow
+from .affine import Map, Norm
+from .derivative import Gradients
+from .memory import empty
 
 DTYPES = tuple(chains.STATE)  # what `recur` takes
-_LARGE = 700  # inputs and neurons from which a matrix product is better left to PyTorch's library
+LARGE = 512  # inputs and neurons from which matrix products are left to PyTorch's library (scripts/crossovers.py)
 
 
 def unavailable() -> str | None:
     """Why this engine cannot run here, or None; a compiler that has not been needed yet is only looked for."""
-    if torch.compiler.is_compiling():
+    if _watched():
         return "torch.compile cannot look into C"
     return compiler.missing() or compiler.failure(chains.SOURCE)
 
 
-def ready(dtype: torch.dtype) -> bool:
-    """Can this engine take the dtype? Compiles it if need be; a failure is remembered and answers False."""
-    return dtype in DTYPES and unavailable() is None and compiler.works(chains.library, dtype)
+def ready(dtype: torch.dtype, activation: str) -> bool:
+    """Can this engine run these? Compiles them if need be; a failure is remembered and answers False."""
+    return dtype in DTYPES and not _watched() and compiler.works(chains.library, dtype, activation)
 
 
-def fuses(dtype: torch.dtype) -> bool:
-    """Has a whole layer a kernel of its own in this dtype? Compiles it if need be."""
-    return chains.STATE.get(dtype) == dtype and compiler.works(fused.library, dtype)
+def fuses(x: Tensor, weight: Tensor, activation: str) -> bool:
+    """Can it run a whole layer of these? Compiles it if need be."""
+    known = x.device.type == "cpu" and chains.STATE.get(x.dtype) == x.dtype and not _watched()
+    return known and compiler.works(_way(x, weight).library, x.dtype, activation)
 
 
-def recur(a: Tensor, u: Tensor, h0: Tensor, activation: str) -> Tensor:
-    """a (T, B, N), u (N,), h0 (B, N) -> h (T, B, N), in memory of its own."""
-    return _Recur.apply(a, u, h0, activation, False)  # type: ignore[no-any-return, no-untyped-call]
+def normalizes(dtype: torch.dtype) -> bool:
+    """Has batch norm a kernel of its own in this dtype? Compiles it if need be."""
+    return chains.STATE.get(dtype) == dtype and not _watched() and compiler.works(affine.library, dtype)
 
 
-def recur_(a: Tensor, u: Tensor, h0: Tensor, activation: str) -> Tensor:
-    """The same, written over `a`: for an `a` that nobody else reads, such as a matrix product made for it."""
-    return _Recur.apply(a, u, h0, activation, a.is_contiguous())  # type: ignore[no-any-return, no-untyped-call]
+def forward(a: Tensor, u: Tensor, h0: Tensor, activation: str, over: bool) -> Tensor:
+    """a (T, B, N), u (N,), h0 (B, N) -> h (T, B, N), written over a contiguous `a` if nobody else reads it."""
+    if a.dtype not in DTYPES:
+        raise ParameterError(f"a: {a.dtype} received; engine 'cpu' takes {choices(DTYPES)}")
+    a = a.contiguous()
+    h = a if over else empty(a.shape, a.dtype)
+    chains.forward(a, u, h0.contiguous(), h, activation)
+    return h
 
 
-def layer(x: Tensor, weight: Tensor, bias: Tensor | None, u: Tensor, h0: Tensor, activation: str) -> Tensor:
-    """x (T, B, M), weight (N, M), bias (N,) or None, u (N,), h0 (B, N) -> h (T, B, N)."""
-    return _Layer.apply(x, weight, bias, u, h0, activation)  # type: ignore[no-any-return, no-untyped-call]
+def backward(g: Tensor, h: Tensor, u: Tensor, h0: Tensor, activation: str) -> Gradients:
+    """From the gradients g of h (T, B, N): those of a (T, B, N), u (N,) and h0 (B, N)."""
+    h0 = h0.contiguous()
+    d, grad_h0 = empty(h.shape, h.dtype), torch.zeros_like(h0)
+    grad_u = chains.backward(g.contiguous(), h, u, h0, activation, d, grad_h0)
+    return d, grad_u, grad_h0
 
 
-class _Recur(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, a: Tensor, u: Tensor, h0: Tensor, activation: str, in_place: bool) -> Tensor:
-        if a.dtype not in DTYPES:
-            raise ParameterError(f"a: {a.dtype} received; engine 'cpu' takes {choices(DTYPES)}")
-        a, h0 = a.contiguous(), h0.contiguous()
-        h = a if in_place else torch.empty_like(a)
-        if in_place:
-            ctx.mark_dirty(a)
-        chains.forward(a, u, h0, h, activation)
-        ctx.save_for_backward(h, u, h0)
-        ctx.activation = activation
-        return h
+def layer(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    u: Tensor,
+    h0: Tensor,
+    activation: str,
+    norm: Norm | None,
+) -> tuple[Tensor, Tensor | None]:
+    """x (T, B, M), weight (N, M), bias (N,) or None, u (N,), h0 (B, N) -> h (T, B, N), or what a norm makes of it.
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-        h, u, h0 = ctx.saved_tensors
-        d, grad_h0 = torch.empty_like(h), torch.zeros_like(h0)
-        grad_u = chains.backward(g.contiguous(), h, u, h0, ctx.activation, d, grad_h0)
-        return d, grad_u, grad_h0, None, None
+    The second is h's mean and variance (2, N), if they had to be taken.
+    """
+    x, u, h0, bias = x.contiguous(), u.contiguous(), h0.contiguous(), None if bias is None else bias.contiguous()
+    scale, shift = (None, None) if norm is None else norm[:2]
+    learned = (v for v in (x, weight, bias, u, h0, scale, shift) if v is not None)
+    plan = _Plan(_way(x, weight), activation, torch.is_grad_enabled() and any(v.requires_grad for v in learned))
+    return _Layer.apply(x, weight, bias, u, h0, scale, shift, norm, plan)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def normalize(h: Tensor, norm: Norm) -> tuple[Tensor, Tensor | None]:
+    """Batch norm and dropout on their own: h (T, B, N) -> y (T, B, N), and h's mean and variance (2, N) if taken."""
+    return _Normalize.apply(h.contiguous(), *norm[:2], norm)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class _Plan(NamedTuple):
+    """How a layer is run: by which implementation, and whether a backward pass will want what it has seen."""
+
+    way: ModuleType
+    activation: str
+    learns: bool
 
 
 class _Layer(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, u: Tensor, h0: Tensor, activation: str
-    ) -> Tensor:
-        x, u, h0 = x.contiguous(), u.contiguous(), h0.contiguous()
-        bias = u.new_zeros(u.shape) if bias is None else bias.contiguous()
-        ctx.way = chunked if min(weight.shape) >= _LARGE else fused
-        ctx.activation = activation
-        h: Tensor = ctx.way.forward(x, weight, bias, u, h0, activation)
-        ctx.save_for_backward(x, weight, u, h0, h)
-        return h
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        u: Tensor,
+        h0: Tensor,
+        scale: Tensor | None,
+        shift: Tensor | None,
+        norm: Norm | None,
+        plan: _Plan,
+    ) -> tuple[Tensor, Tensor | None]:
+        ctx.plan = plan
+        b = u.new_zeros(u.shape) if bias is None else bias
+        h: Tensor = plan.way.forward(x, weight, b, u, h0, plan.activation)
+        if norm is None:
+            ctx.save_for_backward(x, weight, bias, u, h0, None, None, h)
+            return h, None
+        y = empty(h.shape, h.dtype) if plan.learns else h
+        done, found = _map(ctx, h, y, norm)
+        ctx.save_for_backward(x, weight, bias, u, h0, scale, shift, h, *done)
+        return y, found
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, g: Tensor, *_: Tensor | None) -> tuple[Tensor | None, ...]:
+        x, weight, bias, u, h0, scale, shift, h, *done = ctx.saved_tensors
+        norm = ctx.norm._replace(scale=scale, shift=shift) if done else None
+        if torch.is_grad_enabled():
+
+            def specification() -> Tensor:
+                h = loop.recur(torch.nn.functional.linear(x, weight, bias), u, h0, ctx.plan.activation)
+                return h if norm is None else affine.in_torch(h, norm)
+
+            return *_differentiable(specification, g, x, weight, bias, u, h0, scale, shift), None, None
         for_x, for_w, for_bias, *_ = ctx.needs_input_grad
-        grads = ctx.way.backward(g.contiguous(), *ctx.saved_tensors, ctx.activation, for_x, for_w)
+        g, pull, grad_scale, grad_shift = g.contiguous(), None, None, None
+        if norm is not None:
+            pull, grad_scale, grad_shift = affine.pull(g, h, norm, Map(*done))
+        grads = ctx.plan.way.backward(g, x, weight, u, h0, h, ctx.plan.activation, for_x, for_w, pull)
         grad_x, grad_w, grad_bias, grad_u, grad_h0 = grads
-        return grad_x, grad_w, grad_bias if for_bias else None, grad_u, grad_h0, None
+        grad_bias = grad_bias if for_bias else None
+        return grad_x, grad_w, grad_bias, grad_u, grad_h0, grad_scale, grad_shift, None, None
+
+
+class _Normalize(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, h: Tensor, scale: Tensor | None, shift: Tensor | None, norm: Norm
+    ) -> tuple[Tensor, Tensor | None]:
+        y = empty(h.shape, h.dtype)
+        done, found = _map(ctx, h, y, norm)
+        ctx.save_for_backward(h, scale, shift, *done)
+        return y, found
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor, *_: Tensor | None) -> tuple[Tensor | None, ...]:
+        h, scale, shift, *done = ctx.saved_tensors
+        norm = ctx.norm._replace(scale=scale, shift=shift)
+        if torch.is_grad_enabled():
+            return *_differentiable(lambda: affine.in_torch(h, norm), g, h, scale, shift), None
+        g, d = g.contiguous(), empty(h.shape, h.dtype)
+        pull, grad_scale, grad_shift = affine.pull(g, h, norm, Map(*done))
+        affine.backward(g, h, pull, d)
+        return d, grad_scale, grad_shift, None
+
+
+def _map(ctx: Any, h: Tensor, y: Tensor, norm: Norm) -> tuple[Map, Tensor | None]:
+    """Write y; return what was done, and the statistics if they had to be taken."""
+    ctx.norm = norm._replace(scale=None, shift=None)  # autograd keeps those
+    if not norm.takes:
+        return affine.forward(h, y, norm), None
+    found = affine.statistics(h)
+    ctx.mark_non_differentiable(found)
+    return affine.forward(h, y, norm._replace(statistics=found)), found
+
+
+def _differentiable(call: Callable[[], Tensor], g: Tensor, *inputs: Tensor | None) -> tuple[Tensor | None, ...]:
+    """The gradients of the inputs that want one, each with a gradient of its own."""
+    wanted = [v for v in inputs if v is not None and v.requires_grad]
+    found = iter(torch.autograd.grad(call(), wanted, g, create_graph=True))
+    return tuple(next(found) if v is not None and v.requires_grad else None for v in inputs)
+
+
+def _watched() -> bool:
+    """Does a compiler follow what is done, to do it again without us?"""
+    return bool(torch.compiler.is_compiling())
+
+
+def _way(x: Tensor, weight: Tensor) -> ModuleType:
+    """The implementation of a layer for its sizes."""
+    if weight.shape[1] <= narrow.INPUTS and not (x.requires_grad and torch.is_grad_enabled()):
+        return narrow
+    return chunked if min(weight.shape) >= LARGE else fused

@@ -1,44 +1,16 @@
-"""Check the arguments once, choose the engine, call it."""
+"""What the recurrence is called by: arguments are checked once, an engine is chosen and called."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from types import ModuleType
-
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import ParameterError, choices
-from . import cpu, eager, gpu, loop, scan
+from . import batchnorm, cpu, derivative, loop, operators
 from .activation import ACTIVATIONS
-
-ENGINES: dict[str, ModuleType] = {"loop": loop, "torch": eager, "cpu": cpu, "scan": scan, "triton": gpu}
-
-
-def unavailable(backend: str) -> str | None:
-    """Why an engine cannot run on this machine, or None if it can."""
-    if backend not in tuple(ENGINES):
-        raise ParameterError(f"backend: {backend!r} is not an engine; choose one of {choices(['auto', *ENGINES])}")
-    reason: str | None = ENGINES[backend].unavailable()
-    return reason
-
-
-def refuses(backend: str, activation: str) -> str | None:
-    """Why an engine cannot run an activation, or None if it can: most can run all."""
-    says = getattr(ENGINES[backend], "refuses", None)
-    reason: str | None = None if says is None else says(activation)
-    return reason
-
-
-def available() -> list[str]:
-    """The engines that work on this machine, the specification first."""
-    return [name for name in ENGINES if unavailable(name) is None]
-
-
-def chosen(backend: str, device: torch.device, dtype: torch.dtype = torch.float32) -> str:
-    """The name of the engine that `auto` (or a name) means on a device, for a record of what computed it."""
-    engine = _choose(torch.empty(2, 1, 1, device=device, dtype=dtype), "relu", backend)
-    return next(name for name, module in ENGINES.items() if module is engine)
+from .affine import Norm
+from .derivative import transformed
+from .engines import choose
 
 
 def recur(a: Tensor, u: Tensor, h0: Tensor | None = None, *, activation: str = "relu", backend: str = "auto") -> Tensor:
@@ -52,8 +24,8 @@ def recur(a: Tensor, u: Tensor, h0: Tensor | None = None, *, activation: str = "
     of `available()`; all give the same values and gradients. Raises ParameterError for shapes, dtypes or devices
     that do not fit, and for an engine that cannot run here, saying why.
     """
-    engine, h0 = _prepare(a, u, h0, activation, backend)
-    return _run(engine, engine.recur, a, u, h0, activation)
+    h0 = _checked(a, u, h0, activation)
+    return _run(a, u, h0, activation, backend, over=False)
 
 
 def layer(
@@ -65,6 +37,8 @@ def layer(
     *,
     activation: str = "relu",
     backend: str = "auto",
+    norm: nn.BatchNorm1d | None = None,
+    mask: Tensor | None = None,
 ) -> Tensor:
     """One IndRNN layer: the input's matrix product for all steps at once, then the recurrence.
 
@@ -72,19 +46,54 @@ def layer(
 
     x (T, B, M)   weight (N, M)   bias (N,) or None   u (N,)   h0 (B, N), zeros if None   ->   h (T, B, N)
 
-    An engine may fuse the two (its own `layer`); otherwise the states are written over the product.
+    With `norm` or `mask` (B, N) the answer is `normalize(h, norm, mask)`. An engine may fuse it all (its own `layer`);
+    otherwise the states are written over the product.
     """
-    if _alike(x, weight, bias, u):
-        shape = x.new_empty(()).expand(*x.shape[:2], len(weight))  # what the product would be, without computing it
-        engine, h0 = _prepare(shape, u, h0, activation, backend)
-        if hasattr(engine, "layer") and engine.fuses(x.dtype):
-            h: Tensor = engine.layer(x, weight, bias, u, h0, activation)
-            return h
+    if _alike(x, weight, bias, u) and backend in ("auto", "cpu") and not transformed():
+        states = x.new_empty(()).expand(*x.shape[:2], len(weight))  # their shape, without computing them
+        h0 = _checked(states, u, h0, activation)
+        batchnorm.check(states, norm, mask)
+        if cpu.fuses(x, weight, activation):
+            given = _for_c(states, norm, mask, backend)
+            y, found = cpu.layer(x, weight, bias, u, h0, activation, given)
+            if given is None:
+                return y if norm is None and mask is None else normalize(y, norm, mask, backend=backend)
+            batchnorm.track_(norm, found, y.shape[0] * y.shape[1])
+            return y
     a = torch.nn.functional.linear(x, weight, bias)
     if h0 is not None and torch.is_autocast_enabled(x.device.type):
         h0 = h0.to(a.dtype)
-    engine, h0 = _prepare(a, u, h0, activation, backend)
-    return _run(engine, getattr(engine, "recur_", engine.recur), a, u, h0, activation)
+    h = _run(a, u, _checked(a, u, h0, activation), activation, backend, over=True)
+    return h if norm is None and mask is None else normalize(h, norm, mask, backend=backend)
+
+
+def normalize(h: Tensor, norm: nn.BatchNorm1d | None, mask: Tensor | None = None, *, backend: str = "auto") -> Tensor:
+    """Batch norm over time and batch together, then a dropout mask that all steps share.
+
+        y = ((h - mean) / sqrt(variance + eps) * scale + shift) * mask
+
+    h (T, B, N)   mask (B, N), its values 0 or 1 / keep, or None   ->   y (T, B, N)
+
+    `norm` is torch's module or made like it, and its running statistics move as torch moves them; None for dropout
+    alone. Raises ParameterError for shapes that do not fit.
+    """
+    batchnorm.check(h, norm, mask)
+    given = None if transformed() else _for_c(h, norm, mask, backend)
+    if given is None:
+        return batchnorm.in_torch(h, norm, mask)
+    y, found = cpu.normalize(h, given)
+    batchnorm.track_(norm, found, h.shape[0] * h.shape[1])
+    return y
+
+
+def _for_c(h: Tensor, norm: nn.BatchNorm1d | None, mask: Tensor | None, backend: str) -> Norm | None:
+    """What engine `cpu` must know to norm such states; None if there is nothing to do, or if torch shall do it."""
+    if norm is None and mask is None:
+        return None
+    large = backend == "cpu" or (backend == "auto" and h.numel() >= batchnorm.WORTH)
+    if not (large and h.numel() > 0 and h.device.type == "cpu" and batchnorm.alike(h, norm, mask)):
+        return None
+    return batchnorm.settings(norm, mask, h.dtype) if cpu.normalizes(h.dtype) else None
 
 
 def _alike(x: Tensor, weight: Tensor, bias: Tensor | None, u: Tensor) -> bool:
@@ -93,19 +102,25 @@ def _alike(x: Tensor, weight: Tensor, bias: Tensor | None, u: Tensor) -> bool:
         return False
     if bias is not None and tuple(bias.shape) != (len(weight),):
         return False
-    others = (weight, u) if bias is None else (weight, u, bias)
-    same = all(other.dtype == x.dtype and other.device == x.device for other in others)
+    same = weight.dtype == u.dtype == x.dtype and weight.device == u.device == x.device
+    if bias is not None:
+        same = same and bias.dtype == x.dtype and bias.device == x.device
     return same and not torch.is_autocast_enabled(x.device.type)
 
 
-def _run(engine: ModuleType, step: Callable[..., Tensor], a: Tensor, u: Tensor, h0: Tensor, activation: str) -> Tensor:
-    """Run an engine's step; one that does not know a float32 u beside a bfloat16 a works in float32."""
-    if u.dtype != a.dtype and engine in (loop, eager):
-        return step(a.to(u.dtype), u, h0.to(u.dtype), activation).to(a.dtype)
-    return step(a, u, h0, activation)
+def _run(a: Tensor, u: Tensor, h0: Tensor, activation: str, backend: str, over: bool) -> Tensor:
+    """The states, by an engine, written over a where `over` allows it."""
+    if backend == "loop":
+        return loop.recur(a.to(u.dtype), u, h0.to(u.dtype), activation).to(a.dtype)  # u may be float32 beside bfloat16
+    if torch.compiler.is_compiling():
+        h: Tensor = operators.recur(a, u, h0, activation, backend)
+        return h
+    engine = choose(a, activation, backend)
+    return derivative.recur(a, u, h0, activation, engine, over and a.is_contiguous())
 
 
-def _prepare(a: Tensor, u: Tensor, h0: Tensor | None, activation: str, backend: str) -> tuple[ModuleType, Tensor]:
+def _checked(a: Tensor, u: Tensor, h0: Tensor | None, activation: str) -> Tensor:
+    """h0, zeros if None; a ParameterError unless all fit together."""
     if activation not in tuple(ACTIVATIONS):
         raise ParameterError(f"activation: {activation!r} is unknown; choose one of {choices(ACTIVATIONS)}")
     if not isinstance(a, Tensor) or a.ndim != 3:
@@ -127,23 +142,4 @@ def _prepare(a: Tensor, u: Tensor, h0: Tensor | None, activation: str, backend: 
             raise ParameterError(
                 f"{name}: {value.dtype} on {value.device} received; a is {a.dtype} on {a.device}, both must agree"
             )
-    return _choose(a, activation, backend), h0
-
-
-def _choose(a: Tensor, activation: str, backend: str) -> ModuleType:
-    if backend == "auto":
-        if a.device.type == "cpu" and cpu.ready(a.dtype):
-            return cpu
-        if scan.is_long_and_thin(a) and scan.refuses(activation) is None:
-            return scan
-        return gpu if a.is_cuda and gpu.takes(a) else eager
-    reason = unavailable(backend)
-    if reason is not None:
-        raise ParameterError(f"backend: {backend!r} cannot run here: {reason}; available: {choices(available())}")
-    reason = refuses(backend, activation)
-    if reason is not None:
-        able = choices(name for name in available() if refuses(name, activation) is None)
-        raise ParameterError(
-            f"backend: {backend!r} cannot run activation {activation!r}: {reason}; choose one of {able}"
-        )
-    return ENGINES[backend]
+    return h0

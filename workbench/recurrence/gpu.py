@@ -12,13 +12,14 @@ import importlib.util
 import math
 import os
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from ..errors import ParameterError
+from .derivative import Gradients
 
 DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 CHUNK = 256  # near the root of 100,000 steps, where a scan's three kernels should cost alike; not yet timed
@@ -38,59 +39,55 @@ def takes(a: Tensor) -> bool:
     return a.dtype in DTYPES and (a.is_cuda or _interpreted()) and unavailable() is None
 
 
-def recur(a: Tensor, u: Tensor, h0: Tensor, activation: str) -> Tensor:
-    """a (T, B, N), u (N,), h0 (B, N) -> h (T, B, N), in memory of its own."""
-    _check(a)
-    return _Recur.apply(a, u, h0, activation, a.shape[0], False)  # type: ignore[no-any-return, no-untyped-call]
+@dataclass(frozen=True)
+class Kernels:
+    """The recurrence in chunks of `length` steps that run side by side; None: all steps one after the other."""
+
+    length: int | None = None
+
+    def forward(self, a: Tensor, u: Tensor, h0: Tensor, activation: str, over: bool) -> Tensor:
+        """a (T, B, N), u (N,), h0 (B, N) -> h (T, B, N), written over a contiguous `a` if nobody else reads it."""
+        _check(a)
+        from . import kernels
+
+        a, u, h0 = a.contiguous(), u.contiguous(), h0.contiguous()
+        h = a if over else torch.empty_like(a)
+        (T, B, N), length = a.shape, self._length(len(a))
+        chunks, wide, before = -(-T // length), _wide(a.dtype), h0[None]
+        flow = {"ACTIVATION": activation, "UNROLL": math.gcd(T, length, UNROLL)} | settings(a.dtype, 1)
+        if chunks > 1:
+            before, p, lo, hi = (a.new_empty(chunks, B, N, dtype=wide) for _ in range(4))
+            top, link = {"TOP": torch.finfo(wide).max}, {"ACTIVATION": activation} | settings(a.dtype, 4)
+            _launch(kernels.summarise_states, (a, u, p, lo, hi), (T, length, B * N, N), chunks - 1, flow | top)
+            _launch(kernels.link_states, (a, u, h0, p, lo, hi, before), (T, length, chunks, B * N, N), 1, link)
+        _launch(kernels.states, (a, u, before, h), (T, length, B * N, N), chunks, flow)
+        return h
+
+    def backward(self, g: Tensor, h: Tensor, u: Tensor, h0: Tensor, activation: str) -> Gradients:
+        """From the gradients g of h (T, B, N), those of a (T, B, N), u (N,) and h0 (B, N)."""
+        from . import kernels
+
+        g, u, h0 = g.contiguous(), u.contiguous(), h0.contiguous()
+        (T, B, N), length = h.shape, self._length(len(h))
+        chunks = -(-T // length)
+        flow = {"ACTIVATION": activation, "UNROLL": math.gcd(T, length, UNROLL)} | settings(h.dtype, 2)
+        after = h.new_zeros(chunks, B, N, dtype=_wide(h.dtype))
+        if chunks > 1:
+            p, lowest = torch.empty_like(after), torch.empty_like(after)
+            link = {"ACTIVATION": activation} | settings(h.dtype, 4)
+            _launch(kernels.summarise_gradients, (g, h, u, p, lowest), (T, length, B * N, N), chunks, flow)
+            _launch(kernels.link_gradients, (g, h, u, p, lowest, after), (T, length, chunks, B * N, N), 1, link)
+        d, grad_u, grad_h0 = torch.empty_like(h), torch.empty_like(after), torch.empty_like(h0)
+        tensors = (g, h, u, h0, after, d, grad_u, grad_h0)
+        _launch(kernels.gradients, tensors, (T, length, B * N, N), chunks, flow)
+        return d, grad_u.sum((0, 1)).to(u.dtype), grad_h0
+
+    def _length(self, T: int) -> int:
+        return T if self.length is None else min(T, max(self.length, T // 65535 + 1))  # a grid holds 65535 chunks
 
 
-def recur_(a: Tensor, u: Tensor, h0: Tensor, activation: str) -> Tensor:
-    """The same, written over `a` where it is contiguous: for an `a` that nobody else reads."""
-    _check(a)
-    return _Recur.apply(a, u, h0, activation, a.shape[0], a.is_contiguous())  # type: ignore[no-any-return, no-untyped-call]
-
-
-def scan(a: Tensor, u: Tensor, h0: Tensor, activation: str, length: int = CHUNK) -> Tensor:
-    """The same for relu and identity, chunks of `length` steps side by side."""
-    _check(a)
-    chunk = min(a.shape[0], max(length, a.shape[0] // 65535 + 1))  # a grid holds 65535 chunks
-    return _Recur.apply(a, u, h0, activation, chunk, False)  # type: ignore[no-any-return, no-untyped-call]
-
-
-def forward(a: Tensor, u: Tensor, h0: Tensor, h: Tensor, activation: str, length: int) -> None:
-    """Write the states of contiguous a (T, B, N) to h, which may be a itself."""
-    from . import kernels
-
-    T, B, N = a.shape
-    chunks, wide, before = -(-T // length), _wide(a.dtype), h0[None]
-    flow = {"ACTIVATION": activation, "UNROLL": math.gcd(T, length, UNROLL)} | settings(a.dtype, 1)
-    if chunks > 1:
-        before, p, lo, hi = (a.new_empty(chunks, B, N, dtype=wide) for _ in range(4))
-        top, link = {"TOP": torch.finfo(wide).max}, {"ACTIVATION": activation} | settings(a.dtype, 4)
-        _launch(kernels.summarise_states, (a, u, p, lo, hi), (T, length, B * N, N), chunks - 1, flow | top)
-        _launch(kernels.link_states, (a, u, h0, p, lo, hi, before), (T, length, chunks, B * N, N), 1, link)
-    _launch(kernels.states, (a, u, before, h), (T, length, B * N, N), chunks, flow)
-
-
-def backward(
-    g: Tensor, h: Tensor, u: Tensor, h0: Tensor, activation: str, length: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """From the gradients g of h, both contiguous (T, B, N), those of a (T, B, N), u (N,) and h0 (B, N)."""
-    from . import kernels
-
-    T, B, N = h.shape
-    chunks = -(-T // length)
-    flow = {"ACTIVATION": activation, "UNROLL": math.gcd(T, length, UNROLL)} | settings(h.dtype, 2)
-    after = h.new_zeros(chunks, B, N, dtype=_wide(h.dtype))
-    if chunks > 1:
-        p, lowest = torch.empty_like(after), torch.empty_like(after)
-        link = {"ACTIVATION": activation} | settings(h.dtype, 4)
-        _launch(kernels.summarise_gradients, (g, h, u, p, lowest), (T, length, B * N, N), chunks, flow)
-        _launch(kernels.link_gradients, (g, h, u, p, lowest, after), (T, length, chunks, B * N, N), 1, link)
-    d, grad_u, grad_h0 = torch.empty_like(h), torch.empty_like(after), torch.empty_like(h0)
-    tensors = (g, h, u, h0, after, d, grad_u, grad_h0)
-    _launch(kernels.gradients, tensors, (T, length, B * N, N), chunks, flow)
-    return d, grad_u.sum((0, 1)).to(u.dtype), grad_h0
+ONE_AFTER_THE_OTHER, IN_CHUNKS = Kernels(), Kernels(CHUNK)
+forward, backward = ONE_AFTER_THE_OTHER.forward, ONE_AFTER_THE_OTHER.backward
 
 
 def settings(dtype: torch.dtype, streams: int) -> dict[str, Any]:
@@ -130,22 +127,3 @@ def _check(a: Tensor) -> None:
     if not takes(a):
         allowed = "CUDA tensors of float64, float32, float16, bfloat16"
         raise ParameterError(f"a: {a.dtype} on {a.device} received; engine 'triton' takes {allowed}")
-
-
-class _Recur(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, a: Tensor, u: Tensor, h0: Tensor, activation: str, length: int, in_place: bool) -> Tensor:
-        a, u, h0 = a.contiguous(), u.contiguous(), h0.contiguous()
-        h = a if in_place else torch.empty_like(a)
-        if in_place:
-            ctx.mark_dirty(a)
-        forward(a, u, h0, h, activation, length)
-        ctx.save_for_backward(h, u, h0)
-        ctx.activation, ctx.length = activation, length
-        return h
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-        h, u, h0 = ctx.saved_tensors
-        return *backward(g.contiguous(), h, u, h0, ctx.activation, ctx.length), None, None, None

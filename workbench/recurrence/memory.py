@@ -1,32 +1,82 @@
-"""Large arrays on huge pages: a page fault each 4 KiB costs more than the arithmetic that fills the page."""
+"""Large arrays in memory that is used again: a fresh page costs a fault and a pass of zeros before its first use.
+
+A block that no array uses any more is kept for the next one. The kernel may take its pages while it waits (MADV_FREE),
+and all blocks together are never larger than those that were once in use at the same time.
+"""
 
 from __future__ import annotations
 
-import ctypes
-import sys
+import contextlib
+import mmap
+import os
+import threading
+import weakref
 from collections.abc import Sequence
-from functools import cache
+from math import prod
 
 import torch
 from torch import Tensor
 
-_LARGE = 32 << 20  # bytes from which the allocator takes fresh pages each time
-_PAGE = 2 << 20
-_HUGE = 14  # MADV_HUGEPAGE of <sys/mman.h>
+_LARGE = 1 << 20  # bytes; smaller arrays stay in the allocator's own lists
+_PAGE = 2 << 20  # a huge page: fewer faults, and fewer misses when addresses are translated
+_PRIVATE = getattr(mmap, "MAP_PRIVATE", 0) | getattr(mmap, "MAP_ANONYMOUS", 0)  # not shared with a forked child
+
+
+class _Pool:
+    """Blocks of memory, free ones in the order in which they became free."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()  # an array may die at any time, even in here
+        self.free: list[mmap.mmap] = []
+        self.used = self.most = 0  # bytes in use, now and at most so far
+
+    def take(self, size: int) -> mmap.mmap:
+        """A block of at least `size` bytes, the last that became free if it fits."""
+        size = -(-size // _PAGE) * _PAGE
+        with self.lock:
+            fits = [i for i, block in enumerate(self.free) if size <= len(block) <= 2 * size]
+            block = self.free.pop(fits[-1]) if fits else None
+            self.used += size if block is None else len(block)
+            self.most = max(self.most, self.used)
+            while self.free and self.used + sum(map(len, self.free)) > self.most:
+                del self.free[0]
+        if block is None:
+            block = mmap.mmap(-1, size, flags=_PRIVATE)
+            _advise(block, "MADV_HUGEPAGE")
+        return block
+
+    def give_back(self, block: mmap.mmap) -> None:
+        _advise(block, "MADV_FREE")
+        with self.lock:
+            self.used -= len(block)
+            self.free.append(block)
+
+
+_pool = _Pool()
 
 
 def empty(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-    """A new array; if it is large, its memory is asked to be on huge pages before anything touches it."""
-    array = torch.empty(shape, dtype=dtype)
-    if array.nbytes >= _LARGE and sys.platform == "linux":
-        begin = -(-array.data_ptr() // _PAGE) * _PAGE
-        end = (array.data_ptr() + array.nbytes) // _PAGE * _PAGE
-        _libc().madvise(begin, end - begin, _HUGE)  # advice: a refusal changes nothing
-    return array
+    """A new array (its values are whatever was there), large ones in memory that may have served before."""
+    count = prod(shape)
+    if count * dtype.itemsize < _LARGE or not _PRIVATE:
+        return torch.empty(shape, dtype=dtype)
+    block = _pool.take(count * dtype.itemsize)
+    view = memoryview(block)  # torch keeps it as long as the array lives
+    weakref.finalize(view, _pool.give_back, block).atexit = False
+    return torch.frombuffer(view, dtype=dtype, count=count).view(shape)
 
 
-@cache
-def _libc() -> ctypes.CDLL:
-    libc = ctypes.CDLL(None)
-    libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-    return libc
+def _advise(block: mmap.mmap, advice: str) -> None:
+    """Advice: where it is not known, or refused, nothing changes."""
+    with contextlib.suppress(AttributeError, OSError):
+        block.madvise(getattr(mmap, advice))
+
+
+def _forget() -> None:
+    """A forked child begins anew: another thread may have held the lock."""
+    global _pool
+    _pool = _Pool()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

@@ -23,14 +23,13 @@ networks with relu we found no earlier statement.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from . import gpu
 from .activation import ACTIVATIONS
+from .derivative import Gradients
 
 CHUNK = 64
 GROWTH = 1024.0  # |u|^L stays below, since p + q h may cancel and lose as many times the rounding error
@@ -54,14 +53,24 @@ def is_long_and_thin(a: Tensor) -> bool:
     return T >= 8192 and B * N <= 1024
 
 
-def recur(a: Tensor, u: Tensor, h0: Tensor, activation: str) -> Tensor:
-    """a (T, B, N), u (N,), h0 (B, N) -> h (T, B, N); on a CUDA device in kernels, if triton is there."""
+def forward(a: Tensor, u: Tensor, h0: Tensor, activation: str, over: bool) -> Tensor:
+    """a (T, B, N), u (N,), h0 (B, N) -> h (T, B, N), not over a; on a CUDA device in kernels, if triton is there."""
     if gpu.takes(a):
-        return gpu.scan(a, u, h0, activation)
-    return _Scan.apply(a, u, h0, activation)  # type: ignore[no-any-return, no-untyped-call]
+        return gpu.IN_CHUNKS.forward(a, u, h0, activation, False)
+    wide = torch.promote_types(a.dtype, torch.float32)  # half precision runs in float32
+    return states(a.to(wide), u.to(wide), h0.to(wide), activation).to(a.dtype)
 
 
-def forward(a: Tensor, u: Tensor, h0: Tensor, activation: str) -> Tensor:
+def backward(g: Tensor, h: Tensor, u: Tensor, h0: Tensor, activation: str) -> Gradients:
+    """From the gradients g of h (T, B, N), those of a (T, B, N), u (N,) and h0 (B, N)."""
+    if gpu.takes(h):
+        return gpu.IN_CHUNKS.backward(g, h, u, h0, activation)
+    wide = torch.promote_types(h.dtype, torch.float32)
+    d, grad_u, grad_h0 = gradients(g.to(wide), h.to(wide), u.to(wide), h0.to(wide), activation)
+    return d.to(g.dtype), grad_u.to(u.dtype), grad_h0.to(h0.dtype)
+
+
+def states(a: Tensor, u: Tensor, h0: Tensor, activation: str) -> Tensor:
     """The states h (T, B, N)."""
     value_ = ACTIVATIONS[activation].value_
     length = _chunk(u, a.shape[0])
@@ -75,8 +84,8 @@ def forward(a: Tensor, u: Tensor, h0: Tensor, activation: str) -> Tensor:
     return h
 
 
-def backward(g: Tensor, h: Tensor, u: Tensor, h0: Tensor, activation: str) -> tuple[Tensor, Tensor, Tensor]:
-    """From the gradients g of h (T, B, N), those of a (T, B, N), u (N,) and h0 (B, N)."""
+def gradients(g: Tensor, h: Tensor, u: Tensor, h0: Tensor, activation: str) -> Gradients:
+    """Those of a (T, B, N), u (N,) and h0 (B, N), from those of h."""
     pull_ = ACTIVATIONS[activation].pull_
     length = _chunk(u, len(h))
     after = _gradients_between(g, h, u, activation, length)  # (C, B, N)
@@ -145,20 +154,3 @@ def _gradients_between(g: Tensor, h: Tensor, u: Tensor, activation: str, length:
     for c in range(C - 1, 0, -1):
         torch.addcmul(p[c], q[c], after[c], out=after[c - 1])
     return after if C == 1 or bool(after.isfinite().all()) else None
-
-
-class _Scan(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, a: Tensor, u: Tensor, h0: Tensor, activation: str) -> Tensor:
-        wide = torch.promote_types(a.dtype, torch.float32)  # half precision runs in float32
-        h = forward(a.to(wide), u.to(wide), h0.to(wide), activation)
-        ctx.save_for_backward(h, u, h0)
-        ctx.activation, ctx.wide = activation, wide
-        return h.to(a.dtype)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-        h, u, h0 = ctx.saved_tensors
-        d, grad_u, grad_h0 = backward(g.to(ctx.wide), h, u.to(ctx.wide), h0.to(ctx.wide), ctx.activation)
-        return d.to(g.dtype), grad_u.to(u.dtype), grad_h0.to(h0.dtype), None

@@ -23,6 +23,11 @@ def share(work: Callable[..., object], pieces: Iterable[tuple[int, ...]], operat
     Below some number of operations in all the caller works alone: to wake a thread costs more than it saves.
     """
     left = deque(pieces)
+    helpers = min(torch.get_num_threads(), len(left)) - 1 if operations >= _WORTH else 0
+    if helpers <= 0:
+        for piece in left:
+            work(*piece)
+        return
 
     def drain() -> None:
         while True:
@@ -32,7 +37,6 @@ def share(work: Callable[..., object], pieces: Iterable[tuple[int, ...]], operat
                 return
             work(*piece)
 
-    helpers = min(torch.get_num_threads(), len(left)) - 1 if operations >= _WORTH else 0
     futures = [_threads().submit(drain) for _ in range(helpers)]
     try:
         drain()

@@ -1,0 +1,171 @@
+"""Batch norm and dropout in C: torch's batch norm, value for value, on their own and behind a layer."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from workbench.errors import ParameterError
+from workbench.recurrence import batchnorm, compiler, cpu, layer, normalize
+
+pytestmark = pytest.mark.skipif(compiler.missing() is not None, reason=str(compiler.missing()))
+SHAPES = [(2, 1, 1), (1, 5, 3), (33, 7, 17), (784, 3, 40), (40, 33, 130)]
+
+
+def draw(rng, *shape, dtype=torch.float64):
+    return torch.randn(*shape, generator=rng, dtype=torch.float64).to(dtype)
+
+
+def a_norm(rng, N, dtype=torch.float64, **settings):
+    norm = nn.BatchNorm1d(N, **settings).to(dtype)
+    with torch.no_grad():
+        for value in (*norm.parameters(), norm.running_mean, norm.running_var):
+            if value is not None:
+                value.copy_(draw(rng, N).abs() + 0.5)
+    return norm
+
+
+def a_mask(rng, B, N, dtype=torch.float64, keep=0.7):
+    return torch.empty(B, N, dtype=dtype).bernoulli_(keep, generator=rng) / keep
+
+
+def outcome(call, norm, inputs, g):
+    """The output, all gradients and the running statistics after one call."""
+    leaves = [v.detach().clone().requires_grad_() for v in inputs]
+    y = call(norm, *leaves)
+    learned = [] if norm is None else list(norm.parameters())
+    grads = torch.autograd.grad(y, [*leaves, *learned], g.to(y.dtype))
+    stored = [] if norm is None else [b.clone() for b in norm.buffers()]
+    return [y.detach(), *grads, *stored]
+
+
+def distance(x, y):
+    """Relative to the whole array, absolute where that is below 1."""
+    return float((x.double() - y.double()).norm() / (1 + y.double().norm()))
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-6)])
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("dropout", [True, False])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_values_gradients_and_running_statistics_are_torchs(shape, dropout, training, dtype, tolerance, rng):
+    h, g, norm = draw(rng, *shape).relu(), draw(rng, *shape), a_norm(rng, shape[2]).train(training)
+    mask = a_mask(rng, *shape[1:]) if dropout else None
+    theirs = outcome(lambda n, v: batchnorm.in_torch(v, n, mask), copy.deepcopy(norm), [h], g)
+    norm, narrow = norm.to(dtype), None if mask is None else mask.to(dtype)
+    ours = outcome(lambda n, v: normalize(v, n, narrow, backend="cpu"), norm, [h.to(dtype)], g)
+    for x, y in zip(ours, theirs, strict=True):
+        assert distance(x, y) < tolerance
+
+
+def test_dropout_alone_is_the_mask(rng):
+    h, g, mask = draw(rng, 9, 4, 5), draw(rng, 9, 4, 5), a_mask(rng, 4, 5)
+    y, grad_h = outcome(lambda _, v: normalize(v, None, mask, backend="cpu"), None, [h], g)
+    assert torch.equal(y, h * mask)
+    assert torch.equal(grad_h, g * mask)
+
+
+def test_a_mean_far_above_the_deviation_costs_no_precision(rng):
+    """A one-pass sum of squares would leave nothing of a variance of 1 around 10,000 in float32."""
+    h = (draw(rng, 500, 4, 3) + 10_000).float()
+    norm = nn.BatchNorm1d(3)
+    y = normalize(h, norm, backend="cpu").detach()
+    exact = h.double()
+    exact = (exact - exact.mean((0, 1))) / (exact.var((0, 1), correction=0) + norm.eps).sqrt()
+    assert float((y - exact).abs().max()) < 2e-3  # the mean itself, stored as float32, is off by up to 5e-4
+
+
+@pytest.mark.parametrize("settings", [{"momentum": None}, {"momentum": 0.0}, {"momentum": 0.3}, {"affine": False}])
+def test_running_statistics_follow_torchs_over_several_batches(settings, rng):
+    ours, theirs = (nn.BatchNorm1d(6, **settings).double() for _ in range(2))
+    for _ in range(3):
+        h = draw(rng, 5, 4, 6) + 1
+        assert_close(normalize(h, ours, backend="cpu"), batchnorm.in_torch(h, theirs, None), rtol=1e-12, atol=1e-12)
+        assert_close(dict(ours.named_buffers()), dict(theirs.named_buffers()), rtol=1e-12, atol=1e-14)
+
+
+def test_without_running_statistics_those_of_the_batch_are_used_in_evaluation_too(rng):
+    norm, h = nn.BatchNorm1d(6, track_running_stats=False).double().eval(), draw(rng, 5, 4, 6)
+    assert_close(normalize(h, norm, backend="cpu"), batchnorm.in_torch(h, norm, None), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("M", [1, 2, 5])
+def test_gradients_pass_gradcheck_behind_a_layer_and_alone(M, training, rng):
+    norm, mask = a_norm(rng, 4).train(training), a_mask(rng, 3, 4)
+    norm.momentum = 0.0  # or each evaluation would change what the next one gives
+    u, h = draw(rng, 4).requires_grad_(), draw(rng, 6, 3, 4).requires_grad_()
+    sizes = ((6, 3, M), (4, M), (4,), (3, 4))
+    x, w, b, h0 = (draw(rng, *s).requires_grad_() for s in sizes)
+    for needs_x in (True, False):
+        x.requires_grad_(needs_x)
+        leaves = [v for v in (x, w, b, u, h0, *norm.parameters()) if v.requires_grad]
+        assert torch.autograd.gradcheck(lambda *_: layer(x, w, b, u, h0, backend="cpu", norm=norm, mask=mask), leaves)
+    assert torch.autograd.gradcheck(lambda *_: normalize(h, norm, mask, backend="cpu"), [h, *norm.parameters()])
+
+
+@pytest.mark.parametrize("large", [1, 10**9])
+@pytest.mark.parametrize("M", [1, 2, 6])
+@pytest.mark.parametrize("training", [True, False])
+def test_behind_a_layer_it_is_what_it_is_alone(M, training, large, monkeypatch, rng):
+    monkeypatch.setattr(cpu, "LARGE", large)  # products in C, or left to torch
+    inputs = draw(rng, 50, 9, M), draw(rng, 18, M), draw(rng, 18), draw(rng, 18).clamp(-1, 1), draw(rng, 9, 18)
+    norm, mask, g = a_norm(rng, 18).train(training), a_mask(rng, 9, 18), draw(rng, 50, 9, 18)
+
+    def together(n, *v):
+        return layer(*v, backend="cpu", norm=n, mask=mask)
+
+    def apart(n, *v):
+        return batchnorm.in_torch(layer(*v, backend="loop"), n, mask)
+
+    theirs = outcome(apart, copy.deepcopy(norm), inputs, g)
+    for x, y in zip(outcome(together, norm, inputs, g), theirs, strict=True):
+        assert distance(x, y) < 1e-12
+
+
+@pytest.mark.parametrize("M", [1, 6])
+def test_without_gradients_the_answer_is_the_same(M, rng):
+    x, w, u = draw(rng, 9, 4, M), draw(rng, 5, M), draw(rng, 5)
+    norm, mask = a_norm(rng, 5), a_mask(rng, 4, 5)
+    norm.momentum = 0.0
+    with torch.no_grad():
+        plain = layer(x, w, None, u, backend="cpu", norm=norm, mask=mask)
+    assert torch.equal(plain, layer(x, w, None, u.requires_grad_(), backend="cpu", norm=norm, mask=mask))
+
+
+def test_the_number_of_threads_changes_nothing(rng):
+    inputs = [draw(rng, *s, dtype=torch.float32) for s in ((300, 40, 2), (66, 2), (66,), (66,), (40, 66))]
+    inputs[3].clamp_(-1, 1)
+    mask, g, results = a_mask(rng, 40, 66, torch.float32), draw(rng, 300, 40, 66), []
+    before = torch.get_num_threads()
+    for count in (1, 2, 3):
+        torch.set_num_threads(count)
+        norm = nn.BatchNorm1d(66)
+        results.append(outcome(lambda n, *v: layer(*v, backend="cpu", norm=n, mask=mask), norm, inputs, g))
+    torch.set_num_threads(before)
+    assert all(torch.equal(x, y) for other in results[1:] for x, y in zip(results[0], other, strict=True))
+
+
+def test_the_pure_torch_engine_does_it_with_torch(rng):
+    x, w, u, norm = draw(rng, 9, 4, 3), draw(rng, 5, 3), draw(rng, 5), nn.BatchNorm1d(5).double()
+    expected = batchnorm.in_torch(layer(x, w, None, u, backend="loop"), copy.deepcopy(norm), None)
+    assert torch.equal(layer(x, w, None, u, backend="loop", norm=norm), expected)
+    assert int(norm.num_batches_tracked) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"h": torch.zeros(3, 4)}, r"^h: shape \(3, 4\)"),
+        ({"norm": nn.BatchNorm1d(3)}, "^norm: made for 3 features; h has 4"),
+        ({"mask": torch.ones(4)}, r"^mask: shape \(4,\).*\(2, 4\)"),
+        ({"h": torch.zeros(1, 1, 4), "mask": None}, "^batch: .*at least 2"),
+    ],
+)
+def test_a_wrong_argument_is_refused_by_name(arguments, named):
+    with pytest.raises(ParameterError, match=named):
+        normalize(**({"h": torch.zeros(3, 2, 4), "norm": nn.BatchNorm1d(4), "mask": None} | arguments))

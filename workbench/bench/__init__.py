@@ -1,0 +1,25 @@
+"""Timing side by side with torch.nn, in one run: everything that is compared takes turns, round after round.
+
+    rows = bench.layers(["mnist", "mnist_l1"])       one layer against torch.nn.LSTM, GRU, RNN and a Python loop
+    rows += bench.training_step()                    a whole step of the six-layer net for sequential MNIST
+    rows += bench.scaling()                          time against T, B, N, depth and threads
+    rows += bench.correctness()                      every engine against the specification
+    print(bench.report(rows))
+
+Milliseconds are those of this machine at this hour; only ratios of one run mean something elsewhere. The `floor` of a
+layer is what no implementation in full precision avoids: its matrix products, into memory that is already there, and
+its bytes at the speed of a copy.
+"""
+
+from __future__ import annotations
+
+from .axes import scaling as scaling
+from .beginning import start as start
+from .contest import SHAPES as SHAPES
+from .contest import layers as layers
+from .prose import report as report
+from .steps import training_step as training_step
+from .turns import Row as Row
+from .twins import correctness as correctness
+
+__all__ = ["SHAPES", "Row", "correctness", "layers", "report", "scaling", "start", "training_step"]

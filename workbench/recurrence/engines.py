@@ -1,0 +1,59 @@
+"""The engines: which there are, which of them run here, and which one `auto` means."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import torch
+from torch import Tensor
+
+from ..errors import ParameterError, choices
+from . import cpu, eager, gpu, loop, scan
+
+ENGINES: dict[str, ModuleType] = {"loop": loop, "torch": eager, "cpu": cpu, "scan": scan, "triton": gpu}
+
+
+def unavailable(backend: str) -> str | None:
+    """Why an engine cannot run on this machine, or None if it can."""
+    if backend not in tuple(ENGINES):
+        raise ParameterError(f"backend: {backend!r} is not an engine; choose one of {choices(['auto', *ENGINES])}")
+    reason: str | None = ENGINES[backend].unavailable()
+    return reason
+
+
+def refuses(backend: str, activation: str) -> str | None:
+    """Why an engine cannot run an activation, or None if it can: most can run all."""
+    says = getattr(ENGINES[backend], "refuses", None)
+    reason: str | None = None if says is None else says(activation)
+    return reason
+
+
+def available() -> list[str]:
+    """The engines that work on this machine, the specification first."""
+    return [name for name in ENGINES if unavailable(name) is None]
+
+
+def chosen(backend: str, device: torch.device, dtype: torch.dtype = torch.float32) -> str:
+    """The name of the engine that `auto` (or a name) means on a device, for a record of what computed it."""
+    engine = choose(torch.empty(2, 1, 1, device=device, dtype=dtype), "relu", backend)
+    return next(name for name, module in ENGINES.items() if module is engine)
+
+
+def choose(a: Tensor, activation: str, backend: str) -> ModuleType:
+    """The engine for pre-activations a (T, B, N); a ParameterError where the one that is named cannot do it."""
+    if backend == "auto":
+        if a.device.type == "cpu" and cpu.ready(a.dtype, activation):
+            return cpu
+        if scan.is_long_and_thin(a) and scan.refuses(activation) is None:
+            return scan
+        return gpu if a.is_cuda and gpu.takes(a) else eager
+    reason = unavailable(backend)
+    if reason is not None:
+        raise ParameterError(f"backend: {backend!r} cannot run here: {reason}; available: {choices(available())}")
+    reason = refuses(backend, activation)
+    if reason is not None:
+        able = choices(name for name in available() if refuses(name, activation) is None)
+        raise ParameterError(
+            f"backend: {backend!r} cannot run activation {activation!r}: {reason}; choose one of {able}"
+        )
+    return ENGINES[backend]
