@@ -1,6 +1,6 @@
 """Measure where one implementation overtakes another, for the thresholds that `backend="auto"` goes by.
 
-    python scripts/crossovers.py [--threads 2] [--device cuda] [results/crossovers.json]
+    python scripts/crossovers.py [--threads 2] [--device cuda] [results/published/bench/crossovers.json]
 
 Each pair takes turns. On one thread of a CPU it is the processor's time that counts, so that other work on the machine
 does not. The file holds every measurement, and the thresholds that follow; tests/recurrence/test_crossovers.py compares
@@ -118,7 +118,7 @@ def least(rows: list[dict], size: str, new: str, old: str) -> int | None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("file", type=Path, nargs="?", default=Path("results/crossovers.json"))
+    parser.add_argument("file", type=Path, nargs="?", default=Path("results/published/bench/crossovers.json"))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--repeats", type=int, default=9)

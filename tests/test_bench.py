@@ -7,9 +7,9 @@ import json
 import pytest
 import torch
 
-from workbench import bench, recurrence
-from workbench.bench import axes, turns
-from workbench.errors import ParameterError
+from workbench import bench, figures, recurrence
+from workbench.bench import axes, series, turns
+from workbench.errors import DataError, ParameterError
 
 SMALL = ("4,2,3,5", "4,2,1,5")
 RIVALS = ("nn.LSTM", "nn.GRU", "nn.RNN")
@@ -146,3 +146,69 @@ def test_a_wrong_request_is_refused_by_name(arguments, named):
 def test_an_unknown_axis_is_refused_by_name():
     with pytest.raises(ParameterError, match=r"^axes: 'time'.*depth"):
         bench.scaling(["time"])
+
+
+def test_everything_has_every_part_in_its_turn(monkeypatch):
+    def part(name):
+        return lambda *args, **settings: [{"table": name, "settings": settings}]
+
+    for name, table in {"correctness": "correctness", "start": "start", "training_step": "step"}.items():
+        monkeypatch.setattr(series, name, part(table))
+    monkeypatch.setattr(series, "scaling", part("scaling"))
+    asked = {}
+    monkeypatch.setattr(series, "layers", lambda *args, **settings: asked.update(args=args, **settings) or [])
+    heard = []
+    rows = bench.everything([1], say=heard.append)
+    assert [row["table"] for row in rows] == ["correctness", "start", "step", "scaling"]
+    assert asked["args"][0] == list(bench.SHAPES)
+    assert asked["args"][3] == ["auto", *(e for e in recurrence.available() if e != "cpu")]
+    assert heard == ["correctness: 1 rows", "first use: 1 rows", "training step: 1 rows", "layers: 0 rows",
+                     "scaling: 1 rows"]  # fmt: skip
+
+
+def test_a_record_keeps_rows_and_circumstances(tmp_path, rows):
+    path = tmp_path / "bench" / "cpu.json"
+    bench.record.write(path, rows)
+    kept = bench.record.read(path)
+    assert kept["rows"] == rows
+    assert {"torch", "code", "device", "cores", "processor", "date"} <= set(kept["about"])
+    assert str(tmp_path) not in path.read_text()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 99, "rows": []}', '{"schema": 1, "rows": [{}]}'])
+def test_a_file_that_is_no_record_is_refused(tmp_path, text):
+    path = tmp_path / "cpu.json"
+    path.write_text(text)
+    with pytest.raises(DataError, match=r"cpu\.json: not a benchmark record"):
+        bench.record.read(path)
+
+
+def test_ones_own_record_comes_before_the_published_one(tmp_path, monkeypatch, rows):
+    monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path))
+    assert bench.record.newest("tpu") is None
+    bench.record.write(tmp_path / "bench" / "cpu.json", rows[:1])
+    assert bench.record.newest("cpu")["rows"] == rows[:1]
+
+
+def test_the_published_record_of_this_kind_of_machine_is_complete():
+    record = bench.record.newest("cpu")
+    tables = {row["table"] for row in record["rows"]}
+    assert tables == {"correctness", "start", "step", "layer", "scaling"}
+    assert {row["shape"] for row in record["rows"] if row["table"] == "layer"} == set(bench.SHAPES)
+    assert all(row["ok"] for row in record["rows"] if row["table"] == "correctness")
+
+
+def test_figures_show_every_layer_and_length(rows):
+    figure = figures.layers(rows)
+    assert [trace.name for trace in figure.data] == [
+        "IndRNN", "IndRNN in pure torch", "IndRNN as a Python loop", "nn.LSTM", "nn.GRU", "nn.RNN"
+    ]  # fmt: skip
+    assert list(figure.data[0].x) == ["4, 2, 3, 5", "4, 2, 1, 5"]
+    lstm = next(trace for trace in figure.data if trace.name == "nn.LSTM")
+    assert list(lstm.y) == [1.0, 1.0]
+    (bars,) = figures.floors(rows).data
+    assert list(bars.y) == [100 * r["floor"] for r in rows if r["what"] == "auto" and r["pass"] == "both"]
+    lengths = bench.scaling(["T"], engines=["auto"], repeats=1, limit=0.0)
+    assert list(figures.scaling(lengths, "T").data[0].x) == [100]
+    with pytest.raises(ParameterError, match=r"axis: 'time' is unknown; choose one of B, N, T"):
+        figures.scaling(lengths, "time")

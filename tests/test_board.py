@@ -75,10 +75,10 @@ def test_the_widget_shows_what_the_records_say_and_survives(begun):
 
 
 def test_published_curves_stand_beside_ours():
-    from workbench import figures
+    from workbench.figures import scores
 
-    assert [source for source, *_ in figures._published("seqmnist_plain6")] == ["official log"]
-    assert [source for source, *_ in figures._published("adding_indrnn_T100")] == ["paper"]
+    assert [source for source, *_ in scores._published("seqmnist_plain6")] == ["official log"]
+    assert [source for source, *_ in scores._published("adding_indrnn_T100")] == ["paper"]
 
 
 def test_names_and_errors_are_escaped(begun):

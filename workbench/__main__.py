@@ -7,6 +7,7 @@ Results go to stdout, progress and errors to stderr. Exit codes: 0 all succeeded
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -97,6 +98,8 @@ def run(
         fresh=fresh,
         time_limit=_seconds(time_limit),
     )
+    if os.environ.get("RANK", "0") != "0":
+        return  # of the processes of one run the first speaks
     summary = json.loads(record.summary.to_json())
     if as_json:
         print(json.dumps(summary))
@@ -242,17 +245,28 @@ def bench(
     ] = None,
     threads: Annotated[list[int] | None, typer.Option("--threads", help="Threads to time with. Repeatable.")] = None,
     step: Annotated[bool, typer.Option("--step", help="Also a whole training step of the six-layer net.")] = False,
+    all_: Annotated[
+        bool,
+        typer.Option("--all", help="Everything: engines, rivals, lengths, depth, first use, correctness. Ten minutes."),
+    ] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="Keep the rows in this JSON file.")] = None,
     as_json: Json = False,
 ) -> None:
     """Time our layers beside torch.nn.LSTM and the floor, in turns within one run."""
     from . import bench as timing
     from .study import check_count, check_device
 
+    if all_ and (shapes or step):
+        raise ParameterError("--all: it has every shape and the step; leave --shapes and --step out")
     device = check_device(device)
-    counts = [check_count("threads", count) for count in threads or [1]]
-    rows = timing.layers(shapes or list(timing.SHAPES), threads=counts, device=device)
-    if step:
-        rows += timing.training_step(threads=counts, device=device)
+    counts = [check_count("threads", count) for count in threads or ([1, 2] if all_ else [1])]
+    if all_:
+        rows = timing.everything(counts, device, lambda line: print(line, file=sys.stderr))
+    else:
+        rows = timing.layers(shapes or list(timing.SHAPES), threads=counts, device=device)
+        rows += timing.training_step(threads=counts, device=device) if step else []
+    if out is not None:
+        timing.record.write(out, rows, device)
     print(json.dumps(rows) if as_json else timing.report(rows))
 
 
@@ -276,8 +290,6 @@ def lab(
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser.")] = True,
 ) -> None:
     """JupyterLab on the notebooks, opening the tour; with a token, on this machine only."""
-    import os
-
     if not 1 <= port <= 65535:
         raise ParameterError(f"port: {port} is not a port; 1 to 65535 is allowed")
     folder = places.notebooks()
@@ -363,7 +375,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"workbench: {ParameterError(message)}", file=sys.stderr)
         return 2
     except WorkbenchError as error:
-        print(f"workbench: {error}", file=sys.stderr)
+        if os.environ.get("LOCAL_RANK", "0") == "0" or error.code == 1:  # else all processes of a run say the same
+            print(f"workbench: {error}", file=sys.stderr)
         return error.code
     except BrokenPipeError:
         sys.stderr.close()  # the reader went away, as `| head` does

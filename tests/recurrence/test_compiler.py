@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
@@ -172,4 +173,26 @@ print(float(r.layer(torch.ones(3, 2, 4), torch.ones(5, 4), None, torch.ones(5), 
         process.stdin.flush()
     assert [process.communicate(timeout=60)[0] for process in both] == ["240.0\n"] * 2
     names = sorted(p.name.split("-")[0] for p in (tmp_path / "indrnn-workbench").iterdir())
-    assert set(names) == {"fused"}  # nothing half-made is left
+    assert set(names) == {"affine", "chains", "fused", "narrow"}  # nothing half-made is left
+
+
+def test_two_threads_that_want_a_library_get_the_same_one(source):
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda _: compiler.library(source, "-DANSWER=3"), range(8)))
+    assert len(set(map(id, found))) == 1
+    assert found[0].answer() == 3
+
+
+def test_what_is_started_is_compiled_while_the_caller_goes_on(source):
+    compiler.start(compiler.library, source, "-DANSWER=4")
+    assert compiler.library(source, "-DANSWER=4").answer() == 4
+    assert len(cached()) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_child_does_not_wait_for_a_compilation_that_its_parent_began(source):
+    compiler._loaded[str(source), ("-DANSWER=5",)] = Future()
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if compiler.library(source, "-DANSWER=5").answer() == 5 else 1)
+    assert os.waitpid(child, 0)[1] == 0

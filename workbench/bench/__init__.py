@@ -4,6 +4,7 @@
     rows += bench.training_step()                    a whole step of the six-layer net for sequential MNIST
     rows += bench.scaling()                          time against T, B, N, depth and threads
     rows += bench.correctness()                      every engine against the specification
+    rows = bench.everything()                        all of it, some minutes
     print(bench.report(rows))
 
 Milliseconds are those of this machine at this hour; only ratios of one run mean something elsewhere. The `floor` of a
@@ -13,13 +14,26 @@ its bytes at the speed of a copy.
 
 from __future__ import annotations
 
+from . import record as record
 from .axes import scaling as scaling
 from .beginning import start as start
 from .contest import SHAPES as SHAPES
 from .contest import layers as layers
 from .prose import report as report
+from .series import everything as everything
 from .steps import training_step as training_step
 from .turns import Row as Row
 from .twins import correctness as correctness
 
-__all__ = ["SHAPES", "Row", "correctness", "layers", "report", "scaling", "start", "training_step"]
+__all__ = [
+    "SHAPES",
+    "Row",
+    "correctness",
+    "everything",
+    "layers",
+    "record",
+    "report",
+    "scaling",
+    "start",
+    "training_step",
+]

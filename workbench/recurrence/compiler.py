@@ -19,6 +19,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from functools import cache
 from pathlib import Path
 
@@ -40,7 +41,7 @@ NATIVE = ("-march=native",), ()  # this machine's vector instructions; some comp
 _PATIENCE = 120  # seconds for a compilation that takes half of one
 _ENDING = ".dylib" if sys.platform == "darwin" else ".so"
 _lock = threading.Lock()
-_loaded: dict[tuple[str, tuple[str, ...]], ctypes.CDLL | str] = {}
+_loaded: dict[tuple[str, tuple[str, ...]], Future[ctypes.CDLL | str]] = {}  # a library, or why there is none
 
 
 class BuildError(ParameterError):
@@ -65,12 +66,17 @@ def library(source: Path, *flags: str) -> ctypes.CDLL:
     """The library compiled from `source`: from memory, else from the cache, else compiled now. Raises BuildError."""
     key = (str(source), flags)
     with _lock:
-        if key not in _loaded:
-            try:
-                _loaded[key] = _find_or_compile(source, flags)
-            except BuildError as error:
-                _loaded[key] = error.reason  # remembered: a compiler that failed once is not tried at each call
-        found = _loaded[key]
+        ours = key not in _loaded
+        promised = _loaded.setdefault(key, Future())
+    if ours:
+        try:
+            promised.set_result(_find_or_compile(source, flags))
+        except BuildError as error:
+            promised.set_result(error.reason)  # remembered: a compiler that failed once is not tried at each call
+        except BaseException as error:
+            del _loaded[key]
+            promised.set_exception(error)
+    found = promised.result()
     if isinstance(found, str):
         raise BuildError(found)
     return found
@@ -79,6 +85,11 @@ def library(source: Path, *flags: str) -> ctypes.CDLL:
 def defines(dtype: torch.dtype, activation: str) -> tuple[str, ...]:
     """The flags that choose them in activation.h."""
     return *DTYPES[dtype], f"-D{activation.upper()}"
+
+
+def start(compile_: Callable[..., ctypes.CDLL], *kind: object) -> None:
+    """Compile it, if need be, while the caller goes on: what is soon wanted together need not wait in a row."""
+    threading.Thread(target=works, args=(compile_, *kind), name="compiler").start()
 
 
 def works(compile_: Callable[..., ctypes.CDLL], *kind: object) -> bool:
@@ -92,7 +103,8 @@ def works(compile_: Callable[..., ctypes.CDLL], *kind: object) -> bool:
 
 def failure(source: Path) -> str | None:
     """Why `source` could not be compiled, if that was tried."""
-    return next((it for (path, _), it in _loaded.items() if path == str(source) and isinstance(it, str)), None)
+    known = [it.result() for (path, _), it in list(_loaded.items()) if path == str(source) and it.done()]
+    return next((it for it in known if isinstance(it, str)), None)
 
 
 def folder() -> Path:
@@ -171,6 +183,16 @@ def _compile(command: tuple[str, ...], source: Path, flags: tuple[str, ...], hom
     return ctypes.CDLL(str(final))
 
 
+def _forget() -> None:
+    """A forked child has none of the threads that were compiling."""
+    for key in [key for key, promised in _loaded.items() if not promised.done()]:
+        del _loaded[key]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
 def _only_ours(status: os.stat_result, is_kind: object) -> bool:
     """The right kind of thing, ours, and neither group nor others can write it."""
     return bool(is_kind(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o022)  # type: ignore[operator]
@@ -185,6 +207,7 @@ def _first_error(stderr: str) -> str:
     return next((line for line in lines if "error" in line), lines[0] if lines else "no message")
 
 
+@cache
 def _version(command: tuple[str, ...]) -> str:
     try:
         return subprocess.run(

@@ -13,6 +13,7 @@ inputs. Batch norm and dropout after it (`affine`) cost three passes over memory
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -43,8 +44,10 @@ def ready(dtype: torch.dtype, activation: str) -> bool:
 
 def fuses(x: Tensor, weight: Tensor, activation: str) -> bool:
     """Can it run a whole layer of these? Compiles it if need be."""
-    known = x.device.type == "cpu" and chains.STATE.get(x.dtype) == x.dtype and not _watched()
-    return known and compiler.works(_way(x, weight).library, x.dtype, activation)
+    if not (x.device.type == "cpu" and chains.STATE.get(x.dtype) == x.dtype) or _watched():
+        return False
+    _begin(x.dtype, activation)
+    return compiler.works(_way(x, weight).library, x.dtype, activation)
 
 
 def normalizes(dtype: torch.dtype) -> bool:
@@ -186,6 +189,15 @@ def _differentiable(call: Callable[[], Tensor], g: Tensor, *inputs: Tensor | Non
     wanted = [v for v in inputs if v is not None and v.requires_grad]
     found = iter(torch.autograd.grad(call(), wanted, g, create_graph=True))
     return tuple(next(found) if v is not None and v.requires_grad else None for v in inputs)
+
+
+@cache
+def _begin(dtype: torch.dtype, activation: str) -> None:
+    """The first layer of a net is seldom its last: all that the others may want is compiled beside it."""
+    if compiler.missing() is None:
+        for way in (fused, chains, narrow):
+            compiler.start(way.library, dtype, activation)
+        compiler.start(affine.library, dtype)
 
 
 def _watched() -> bool:

@@ -1,0 +1,35 @@
+"""The thresholds of `backend="auto"` follow from the measurements in the repository."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from workbench import places
+from workbench.recurrence import batchnorm, cpu, scan
+
+MEASURED = json.loads((places.published() / "bench" / "crossovers.json").read_text())
+CONSTANTS = {
+    "scan.STEPS": scan.STEPS["cpu"],
+    "scan.CHAINS": scan.CHAINS,
+    "cpu.LARGE": cpu.LARGE,
+    "batchnorm.WORTH": batchnorm.WORTH,
+}
+
+
+@pytest.mark.parametrize("name", CONSTANTS)
+def test_a_threshold_lies_where_one_way_overtook_the_other(name):
+    """On one thread or on two; half and double, since near a crossover either way will do."""
+    found = [run["thresholds"][name] for key, run in MEASURED.items() if key.startswith("cpu")]
+    assert len(found) == 2
+    assert min(found) / 2 <= CONSTANTS[name] <= 2 * max(found)
+
+
+@pytest.mark.parametrize("key", [key for key in MEASURED if key.startswith("cpu")])
+def test_in_what_auto_leaves_to_the_scan_it_is_the_faster_way(key):
+    rows = MEASURED[key]["measured"]["long"]
+    chosen = [r for r in rows if scan.is_long_and_thin(torch.empty(r["T"], 1, r["chains"], device="cpu"))]
+    assert chosen
+    assert all(row["scan"] < row["torch"] for row in chosen)

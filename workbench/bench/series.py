@@ -1,0 +1,41 @@
+"""All measurements in a row, each told when it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from .. import recurrence
+from .axes import scaling
+from .beginning import start
+from .contest import SHAPES, layers
+from .steps import training_step
+from .turns import Row
+from .twins import correctness
+
+EVERYONE = ("nn.LSTM", "nn.GRU", "nn.RNN")
+ROUNDS = 5
+
+
+def everything(
+    threads: Sequence[int] = (1, 2),
+    device: str = "cpu",
+    say: Callable[[str], None] = lambda line: None,
+    repeats: int = ROUNDS,
+) -> list[Row]:
+    """Every engine against the specification; what a beginning costs; a training step; every shape, forward alone and
+    with backward; every axis. About ten minutes on two cores. `say` hears of each part, with its rows' number.
+    """
+    ours = ["auto", *(engine for engine in recurrence.available() if engine != "cpu")]  # which is what auto is there
+    parts: dict[str, Callable[[], list[Row]]] = {
+        "correctness": lambda: correctness(device),
+        "first use": lambda: start(),
+        "training step": lambda: training_step(threads, device, repeats=repeats),
+        "layers": lambda: layers(list(SHAPES), threads, device, ours, repeats, EVERYONE, forward=True),
+        "scaling": lambda: scaling(threads=threads, device=device),
+    }
+    rows: list[Row] = []
+    for name, part in parts.items():
+        found = part()
+        rows += found
+        say(f"{name}: {len(found)} rows")
+    return rows
