@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce lab app test faults load check format bench readme measure pages pictures clean
+.PHONY: help setup reproduce lab app test triton faults load check format bench readme measure pages pictures clean
 
 help: ## this list
 	@printf 'IndRNN Workbench. Needs Python 3.11 or newer and nothing else.\n\n'
@@ -33,6 +33,10 @@ app: $(READY) ## the explorers as an app without code (Voila), with a token, on 
 test: $(READY) ## all tests, every notebook at the smoke budget among them
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
+triton: $(READY) ## the GPU kernels without a GPU: interpreted, and compiled for one (installs Triton, 1 GB; Linux)
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[triton]"
+	@$(BIN)/python -m pytest -q tests/recurrence/test_gpu.py
+
 faults: $(READY) ## every fault as often as it takes to believe it (an hour); writes results/faults.csv
 	@FAULTS=full $(BIN)/python -m pytest tests/faults
 
@@ -50,8 +54,8 @@ format: $(READY) ## put code and notebooks in order
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/nbstripout --extra-keys "metadata.widgets metadata.papermill cell.metadata.papermill" notebooks/*.ipynb
 
-bench: $(READY) ## time our layers beside torch.nn's, in one run
-	@$(BIN)/python -m workbench bench
+bench: $(READY) ## time our layers beside torch.nn's, in one run; writes results/bench/cpu.json (20 minutes)
+	@$(BIN)/python -m workbench bench --all --out results/bench/cpu.json
 
 readme: $(READY) ## write the table of results into README.md, from the published records
 	@$(BIN)/python scripts/readme.py
