@@ -157,13 +157,25 @@ def test_everything_has_every_part_in_its_turn(monkeypatch):
     monkeypatch.setattr(series, "scaling", part("scaling"))
     asked = {}
     monkeypatch.setattr(series, "layers", lambda *args, **settings: asked.update(args=args, **settings) or [])
-    heard = []
-    rows = bench.everything([1], say=heard.append)
-    assert [row["table"] for row in rows] == ["correctness", "start", "step", "scaling"]
+    parts = list(bench.everything([1]))
+    assert [name for name, _ in parts] == ["correctness", "first use", "training step", "layers", "scaling"]
+    assert [row["table"] for _, rows in parts for row in rows] == ["correctness", "start", "step", "scaling"]
     assert asked["args"][0] == list(bench.SHAPES)
     assert asked["args"][3] == ["auto", *(e for e in recurrence.available() if e != "cpu")]
-    assert heard == ["correctness: 1 rows", "first use: 1 rows", "training step: 1 rows", "layers: 0 rows",
-                     "scaling: 1 rows"]  # fmt: skip
+
+
+def test_the_command_keeps_what_is_measured_part_after_part(monkeypatch, tmp_path, capsys):
+    from workbench.__main__ import main
+
+    def cut_off(threads, device):
+        yield "first", [{"table": "start", "what": "import", "ms": 1.0}]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bench, "everything", cut_off)
+    out = tmp_path / "bench" / "cpu.json"
+    assert main(["bench", "--all", "--out", str(out)]) == 5
+    assert "first: 1 rows" in capsys.readouterr().err
+    assert bench.record.read(out)["rows"] == [{"table": "start", "what": "import", "ms": 1.0}]
 
 
 def test_a_record_keeps_rows_and_circumstances(tmp_path, rows):

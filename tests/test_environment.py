@@ -51,6 +51,9 @@ def test_the_six_named_packages_are_required_and_pinned():
 def test_every_pin_satisfies_its_requirement(extra):
     pins = {name.lower(): version for name, version in PINS.items()}
     for name, requirement in requirements(extra).items():
+        if name == "triton":  # each CUDA build of torch demands one version of it: no pin of ours could fit all
+            assert name not in pins
+            continue
         assert name in pins, f"{name} is required but not pinned"
         assert requirement.specifier.contains(Version(pins[name])), name
 

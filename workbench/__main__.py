@@ -247,7 +247,7 @@ def bench(
     step: Annotated[bool, typer.Option("--step", help="Also a whole training step of the six-layer net.")] = False,
     all_: Annotated[
         bool,
-        typer.Option("--all", help="Everything: engines, rivals, lengths, depth, first use, correctness. Ten minutes."),
+        typer.Option("--all", help="Everything: engines, rivals, lengths, depth, first use, correctness. 20 minutes."),
     ] = False,
     out: Annotated[Path | None, typer.Option("--out", help="Keep the rows in this JSON file.")] = None,
     as_json: Json = False,
@@ -260,10 +260,15 @@ def bench(
         raise ParameterError("--all: it has every shape and the step; leave --shapes and --step out")
     device = check_device(device)
     counts = [check_count("threads", count) for count in threads or ([1, 2] if all_ else [1])]
+    rows: list[timing.Row] = []
     if all_:
-        rows = timing.everything(counts, device, lambda line: print(line, file=sys.stderr))
+        for name, found in timing.everything(counts, device):
+            print(f"{name}: {len(found)} rows", file=sys.stderr)
+            rows += found
+            if out is not None:  # part after part: a borrowed machine may be gone before the last
+                timing.record.write(out, rows, device)
     else:
-        rows = timing.layers(shapes or list(timing.SHAPES), threads=counts, device=device)
+        rows += timing.layers(shapes or list(timing.SHAPES), threads=counts, device=device)
         rows += timing.training_step(threads=counts, device=device) if step else []
     if out is not None:
         timing.record.write(out, rows, device)

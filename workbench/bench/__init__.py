@@ -4,7 +4,7 @@
     rows += bench.training_step()                    a whole step of the six-layer net for sequential MNIST
     rows += bench.scaling()                          time against T, B, N, depth and threads
     rows += bench.correctness()                      every engine against the specification
-    rows = bench.everything()                        all of it, some minutes
+    for name, rows in bench.everything(): ...        all of it, part after part
     print(bench.report(rows))
 
 Milliseconds are those of this machine at this hour; only ratios of one run mean something elsewhere. The `floor` of a
