@@ -365,6 +365,7 @@ def _root(
 
 # Typer carries a click of its own in newer releases and imports click in older ones; this is ClickException in both.
 CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
+INTERRUPTED = 130  # what newer releases make of a KeyboardInterrupt
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -386,6 +387,9 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # the reader went away, as `| head` does
         return 0
+    if code == INTERRUPTED:
+        print("workbench: stopped", file=sys.stderr)
+        return 5
     return code if isinstance(code, int) else 0
 
 
