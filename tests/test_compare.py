@@ -7,7 +7,7 @@ import math
 import pytest
 
 import workbench as wb
-from workbench import compare, curves, paper, places, tables
+from workbench import compare, curves, figures, paper, places, tables
 from workbench.compare import Estimate, estimate, verdict
 from workbench.paper import Claim
 
@@ -115,6 +115,40 @@ def test_the_parity_table_has_each_seed_and_their_mean():
     train = table[table["curve"] == "train accuracy, %"].set_index("seed")["difference"]
     assert train.to_dict() == {"0": 1.0, "1": 3.0, "mean": 2.0}
     assert len(curves.parity_table([])) == 0
+
+
+def test_nearness_is_the_mean_distance_over_steps_and_seeds():
+    class Run:
+        experiment = "permmnist_plain6"
+
+        def __init__(self, off, points):
+            log = curves.official_curve(self.experiment).head(points)
+            self.curve = log.assign(train_accuracy=log["train_accuracy"] + off)
+
+    table = curves.nearness([Run(0.01, 4), Run(-0.03, 2)]).set_index(["experiment", "curve"])
+    row = table.loc["permmnist_plain6", "train accuracy"]
+    assert row["difference"] == pytest.approx(2.0)
+    assert (row["seeds"], row["points"], row["unit"]) == (2, 6, "points")
+    last = int(curves.official_curve("permmnist_plain6")["step"].iloc[3])
+    assert row["until"] == last
+    assert row["twins"] == pytest.approx(100 * curves.twin_spread("permmnist_plain6", last, "train_accuracy"))
+    assert table.loc["permmnist_plain6", "validation accuracy, batch statistics"]["difference"] == 0
+    idle = table.loc["seqmnist_res", "train accuracy"]
+    assert (idle["seeds"], idle["points"]) == (0, 0)
+    assert idle[["difference", "until", "twins"]].isna().all()
+    assert set(table.index.get_level_values(0)) == {n for n, e in paper.EXPERIMENTS.items() if e.curve}
+
+
+def test_the_picture_of_nearness_shows_what_has_begun_and_its_limit():
+    class Run:
+        experiment = "permmnist_plain6"
+        curve = curves.official_curve("permmnist_plain6").head(3)
+
+    table = curves.nearness([Run()])
+    ours, twins, limit = figures.nearness(table).data
+    assert list(ours.x) == [0.0, 0.0]
+    assert [max(1.0, 2 * x) for x in twins.x] == list(limit.x)
+    assert "permmnist_plain6, train accuracy" in ours.y[0]
 
 
 def test_the_published_curves_are_found_for_every_adding_run():

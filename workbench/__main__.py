@@ -153,7 +153,8 @@ def reproduce(
         return
     runs = batch.plan(chosen, budget, seeds, notebook.given(values or []), device, say=lambda _: None)[1]
     shown = dict.fromkeys(name for name, *_ in runs)
-    print(render(results_table(list(shown), own=True), "text"), end="")
+    if shown:  # a notebook that only looks at records trains nothing
+        print(render(results_table(list(shown), own=True), "text"), end="")
 
 
 @app.command()

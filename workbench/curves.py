@@ -106,6 +106,48 @@ def parity_table(measured: Sequence[Record]) -> pd.DataFrame:
     return table.round(2)
 
 
+def nearness(measured: Sequence[Record]) -> pd.DataFrame:
+    """How near our curves are to every official log, a row a curve; records of no official curve are left out.
+
+    `seeds` of ours, `until` the last step that both have, `points` compared; `difference`: the mean of
+    |ours - official| over steps and seeds, `twins`: that of two official runs of one configuration over the same
+    steps, where there are two. Accuracies in points, bits a character and perplexities in per cent of the official
+    value.
+    """
+    import pandas as pd
+
+    rows = []
+    for known in (one for one in paper.EXPERIMENTS.values() if one.curve is not None):
+        official = official_curve(known.id)
+        runs = [(record, parity(record)) for record in measured if record.experiment == known.id and _has_curve(record)]
+        runs = [(record, apart) for record, apart in runs if len(apart)]
+        until = max((int(apart["step"].max()) for _, apart in runs), default=None)
+        for column, label in COMPARED.items():
+            if column not in official:
+                continue
+            value = official.set_index("step")[column]
+            far = [
+                100
+                * np.nanmean(apart[column].abs() / (1 if column.endswith("accuracy") else value[apart["step"]].values))
+                for _, apart in runs
+                if column in apart
+            ]
+            twins = twin_spread(known.id, until, column) if until and far else None
+            rows.append(
+                {
+                    "experiment": known.id,
+                    "curve": label.removesuffix(", %"),
+                    "seeds": len(far),
+                    "until": until if far else None,
+                    "points": sum(len(apart) for _, apart in runs) if far else 0,
+                    "difference": float(np.mean(far)) if far else None,
+                    "twins": None if twins is None else 100 * twins,
+                    "unit": "points" if column.endswith("accuracy") else "%",
+                }
+            )
+    return pd.DataFrame(rows)
+
+
 def parity_of(measured: Sequence[Record]) -> float | None:
     """The mean distance to the official curve, over COMPARED columns, steps and seeds; None where there is none.
 
@@ -121,8 +163,10 @@ def parity_of(measured: Sequence[Record]) -> float | None:
     return float(np.mean(values)) if values else None
 
 
-def twin_spread(experiment: str, until: int) -> float | None:
+def twin_spread(experiment: str, until: int, column: str | None = None) -> float | None:
     """How far two official runs of one configuration lie apart up to a step, as in `parity_of`; None without twins.
+
+    Over all COMPARED columns, or in one of them.
 
     Only permuted MNIST has twins: logs 9652 and 9704 (12 layers) differ in permutation, split and shuffling alone.
     """
@@ -130,7 +174,7 @@ def twin_spread(experiment: str, until: int) -> float | None:
         return None
     first, second = (_log(stem).set_index(["step", "column"])["value"] for stem in TWINS)
     apart = (first - second).dropna().abs().reset_index()
-    near = apart[(apart["step"] <= until) & apart["column"].isin(COMPARED)]
+    near = apart[(apart["step"] <= until) & apart["column"].isin(COMPARED if column is None else [column])]
     return float(near.groupby("column")["value"].mean().mean()) if len(near) else None
 
 

@@ -16,6 +16,7 @@ from .scores import adding as adding
 from .scores import curves_of as curves_of
 from .scores import height as height
 from .scores import learning as learning
+from .scores import nearness as nearness
 from .scores import official as official
 from .scores import passes as passes
 from .sweeps import parallel as parallel

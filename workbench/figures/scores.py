@@ -104,6 +104,32 @@ def learning(records: Sequence[Record], column: str = "valid_batch_accuracy") ->
     return figure
 
 
+def nearness(table: pd.DataFrame) -> go.Figure:
+    """How near our curves are to the official logs: `curves.nearness` as points, a row a curve that we have begun.
+
+    Beside them what two official runs of one configuration differ by, and the most that counts as on course: one point,
+    or twice that.
+    """
+    figure = blank("mean distance to the official log, points (bits and perplexities: %)", "")
+    begun = table[table["seeds"] > 0]
+    names = [
+        f"{row.experiment}, {row.curve}<br>{row.seeds} seeds, to step {row.until:,.0f}" for row in begun.itertuples()
+    ]
+    limits = [max(1.0, 2 * (0.0 if twins is None or twins != twins else twins)) for twins in begun["twins"]]
+    marks = (
+        ("ours", begun["difference"], {"color": COLOURS["IndRNN"], "symbol": "circle", "size": 12}),
+        ("two official runs", begun["twins"], {"color": COLOURS["LSTM"], "symbol": "diamond-open", "size": 12}),
+        ("on course up to here", limits, {"color": INK, "symbol": "line-ns-open", "size": 22}),
+    )
+    for name, values, marker in marks:
+        hover = f"{name}: %{{x:.2f}}<extra></extra>"
+        figure.add_scatter(x=values, y=names, name=name, mode="markers", marker=marker, hovertemplate=hover)
+    figure.update_xaxes(rangemode="tozero")
+    figure.update_yaxes(autorange="reversed")
+    figure.update_layout(height=170 + 62 * len(begun), hovermode="closest", margin={"l": 330}, legend={"y": -0.5})
+    return figure
+
+
 def passes(records: Sequence[Record], column: str = "valid_bpc", beside: Sequence[str] = ()) -> go.Figure:
     """Tables 3 and 4: a column of the learning curves over passes through the training text, on a logarithmic axis;
     ours as lines with points, the official logs of the experiments `beside` dotted."""
