@@ -1,4 +1,4 @@
-"""Write the table of results into README.md, from the published records alone."""
+"""Write the tables of results and of speed into README.md, from the published records alone."""
 
 from __future__ import annotations
 
@@ -8,26 +8,59 @@ import tempfile
 from pathlib import Path
 
 README = Path(__file__).resolve().parent.parent / "README.md"
-BEGIN, END = "<!-- results -->\n", "<!-- /results -->\n"
 
 
-def table() -> str:
-    """The markdown table of every claim that has a record."""
+def results() -> str:
+    """How many claims have which verdict; then every claim that has a record, the paper's first."""
     with tempfile.TemporaryDirectory() as empty:  # none of this machine's own runs
         os.environ["WORKBENCH_RESULTS"] = empty
         from workbench import compare, tables
 
         found = compare.results_table()
-        return tables.render(found[found["step"].notna()], "markdown")
+        counts = tables.tally(found)
+        begun = found[found["step"].notna()]
+        theirs, ours = (begun[begun["paper"].notna() == has] for has in (True, False))
+        said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+        return (
+            f"Of {sum(counts.values())} numbers that the paper and its official logs claim: **{said}**.\n\n"
+            + tables.render(theirs, "markdown")
+            + "\nExperiments of ours, which no published number stands beside:\n\n"
+            + tables.markdown(tables.readable(ours)[["experiment", "metric", "ours (95 %)", "n", "step"]])
+        )
+
+
+def speed() -> str:
+    """One layer, forward with backward, and a whole training step, from the published benchmark."""
+    from workbench import bench, tables
+
+    record = bench.record.newest("cpu")
+    if record is None:
+        return "Not measured yet.\n"
+    rows, about = record["rows"], record["about"]
+    load = max(row["load"] for row in rows if "load" in row)
+    steps = {row["threads"]: row for row in rows if row["table"] == "step" and row["what"] == "ours"}
+    step = "; ".join(
+        f"{count} thread{'s' if count > 1 else ''}: {row['lstm']:.1f} times a six-layer nn.LSTM's, "
+        f"{row['official']:.1f} times the official composition, {1 / row['floor']:.2f} of the floor's time"
+        for count, row in steps.items()
+    )
+    return (
+        f"Times faster than `torch.nn.LSTM` in the same interleaved run ({about['cores']} cores, {about['processor']}, "
+        f"torch {about['torch']}, {about['date']}, load up to {load:.1f}):\n\n"
+        + tables.markdown(bench.summary(rows))
+        + f"\nA whole training step of `seqmnist_plain6`: {step}.\n"
+    )
 
 
 def main() -> None:
-    before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    text = before + BEGIN + "\n" + table() + "\n" + END + after
+    text = README.read_text(encoding="utf-8")
+    for name, written in (("speed", speed()), ("results", results())):
+        begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
+        before, _, rest = text.partition(begin)
+        text = before + begin + "\n" + written + "\n" + end + rest.partition(end)[2]
     if "--check" in sys.argv:
         if text != README.read_text(encoding="utf-8"):
-            sys.exit("README.md: its table is stale; `make readme` writes it anew")
+            sys.exit("README.md: its tables are stale; `make readme` writes them anew")
     else:
         README.write_text(text, encoding="utf-8")
 

@@ -23,14 +23,14 @@ def rows():
 def test_a_layer_is_timed_for_every_engine_beside_torch_and_the_floor(rows):
     whats = ["auto", "torch", "loop", *RIVALS, "floor"]
     expected = [(shape, which, what) for shape in SMALL for which in ("forward", "both") for what in whats]
-    assert [(r["shape"], r["pass"], r["what"]) for r in rows] == expected
+    assert [(r["shape"], r["which"], r["what"]) for r in rows] == expected
     assert all(r["rounds"] == 3 and r["threads"] == 1 for r in rows)
     assert json.loads(json.dumps(rows)) == rows
 
 
 def test_ratios_are_those_of_the_medians(rows):
     for shape in SMALL:
-        here = [r for r in rows if r["shape"] == shape and r["pass"] == "both"]
+        here = [r for r in rows if r["shape"] == shape and r["which"] == "both"]
         ms = {r["what"]: r["ms"] for r in here}
         for row in here[:-1]:
             for column, rival in (("lstm", "nn.LSTM"), ("gru", "nn.GRU"), ("rnn", "nn.RNN"), ("loop", "loop")):
@@ -40,14 +40,14 @@ def test_ratios_are_those_of_the_medians(rows):
 
 def test_what_training_keeps_is_counted(rows):
     """The states, 4 bytes a step and unit, and the first state once; the loop keeps its products, RNN and LSTM more."""
-    kept = {r["what"]: r["kept"] for r in rows if r["shape"] == "4,2,3,5" and r["pass"] == "both" and "kept" in r}
+    kept = {r["what"]: r["kept"] for r in rows if r["shape"] == "4,2,3,5" and r["which"] == "both" and "kept" in r}
     assert kept["auto"] == kept["torch"] == 4 + 4 / 4  # T = 4
     assert kept["loop"] > kept["auto"]
     assert kept["nn.LSTM"] > kept["nn.RNN"] > 4
 
 
 def test_the_floor_of_a_forward_pass_is_below_that_of_both(rows):
-    floors = {(r["shape"], r["pass"]): r["ms"] for r in rows if r["what"] == "floor"}
+    floors = {(r["shape"], r["which"]): r["ms"] for r in rows if r["what"] == "floor"}
     assert all(floors[shape, "forward"] < floors[shape, "both"] for shape in SMALL)
 
 
@@ -219,7 +219,7 @@ def test_figures_show_every_layer_and_length(rows):
     lstm = next(trace for trace in figure.data if trace.name == "nn.LSTM")
     assert list(lstm.y) == [1.0, 1.0]
     (bars,) = figures.floors(rows).data
-    assert list(bars.y) == [100 * r["floor"] for r in rows if r["what"] == "auto" and r["pass"] == "both"]
+    assert list(bars.y) == [100 * r["floor"] for r in rows if r["what"] == "auto" and r["which"] == "both"]
     lengths = bench.scaling(["T"], engines=["auto"], repeats=1, limit=0.0)
     assert list(figures.scaling(lengths, "T").data[0].x) == [100]
     with pytest.raises(ParameterError, match=r"axis: 'time' is unknown; choose one of B, N, T"):

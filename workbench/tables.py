@@ -17,6 +17,7 @@ from .errors import ParameterError, choices
 if TYPE_CHECKING:
     import pandas as pd
 
+VERDICTS = ("reproduced", "not reproduced", "on course", "inconclusive", "not run")
 FORMATS = ("csv", "html", "json", "latex", "markdown", "text")
 
 
@@ -51,10 +52,22 @@ def render(table: pd.DataFrame, format_: str) -> str:
     if format_ == "html":
         return str(shown.to_html(index=False, escape=True, na_rep=""))
     if format_ == "markdown":
-        lines = ["| " + " | ".join(shown.columns) + " |", "|" + " --- |" * len(shown.columns)]
-        lines += ["| " + " | ".join(str(v).replace("|", "\\|") for v in row) + " |" for row in shown.to_numpy()]
-        return "\n".join(lines) + "\n"
+        return markdown(shown)
     return str(shown.to_string(index=False)) + "\n"
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """Any table of texts and numbers, in the markdown of a README."""
+    lines = ["| " + " | ".join(table.columns) + " |", "|" + " --- |" * len(table.columns)]
+    lines += ["| " + " | ".join(str(v).replace("|", "\\|") for v in row) + " |" for row in table.to_numpy()]
+    return "\n".join(lines) + "\n"
+
+
+def tally(results: pd.DataFrame) -> dict[str, int]:
+    """How many of the paper's own claims have which verdict, the strongest first."""
+    own = results[results["paper"].notna() & (results["verdict"] != "reference")]
+    counts = own["verdict"].value_counts()
+    return {verdict: int(counts.get(verdict, 0)) for verdict in VERDICTS}
 
 
 def _plain(row: dict[Any, Any]) -> dict[str, Any]:
@@ -86,7 +99,7 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
                 "table": row["table"],
                 "experiment": row["experiment"],
                 "metric": row["metric"],
-                "ours (95 %)": number(row["ours"]) + interval,
+                "ours (95 %)": number(row["ours"]) + interval if row["ours"] is not None else _missing(row),
                 "n": row["n"],
                 "paper": number(row["paper"]),
                 "source": row["source"],
@@ -96,3 +109,9 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(out)
+
+
+def _missing(row: dict[str, Any]) -> str:
+    """Why there is no number of ours."""
+    begun = row["step"] is not None and row["metric"].startswith("steps to")
+    return f"not by step {int(row['step']):,}" if begun else ""

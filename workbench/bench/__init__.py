@@ -20,6 +20,7 @@ from .beginning import start as start
 from .contest import SHAPES as SHAPES
 from .contest import layers as layers
 from .prose import report as report
+from .prose import summary as summary
 from .series import everything as everything
 from .steps import training_step as training_step
 from .turns import Row as Row
@@ -35,5 +36,6 @@ __all__ = [
     "report",
     "scaling",
     "start",
+    "summary",
     "training_step",
 ]

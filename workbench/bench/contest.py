@@ -66,7 +66,7 @@ def layers(
         for count in threads if device == "cpu" else [torch.get_num_threads()]:
             with pinned_threads(count):
                 for backward in (False, True) if forward else (True,):
-                    row |= {"threads": count, "pass": "both" if backward else "forward"}
+                    row |= {"threads": count, "which": "both" if backward else "forward"}
                     rows += _timed(row, sizes, device, engines, rivals, repeats, backward)
     return rows
 

@@ -131,4 +131,4 @@ def scaling(rows: Rows, axis: str = "T") -> go.Figure:
 
 
 def _layers(rows: Rows, which: str) -> Rows:
-    return [row for row in rows if row["table"] == "layer" and row["pass"] == which]
+    return [row for row in rows if row["table"] == "layer" and row["which"] == which]
