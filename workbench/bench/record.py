@@ -8,7 +8,7 @@ import platform
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -17,6 +17,9 @@ from ..disk import publish
 from ..errors import DataError
 from ..provenance import provenance
 from .turns import Row
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCHEMA = 1
 
@@ -46,6 +49,14 @@ def newest(kind: str = "cpu") -> dict[str, Any] | None:
         if path.is_file():
             return read(path)
     return None
+
+
+def crossovers(kind: str) -> pd.DataFrame:
+    """The published measurements of `scripts/crossovers.py`: long, wide, normed or tiny; `where`: on what."""
+    import pandas as pd
+
+    measured = json.loads((places.published() / "bench" / "crossovers.json").read_text())
+    return pd.concat([pd.DataFrame(run["measured"][kind]).assign(where=name) for name, run in measured.items()])
 
 
 def about(device: str) -> dict[str, Any]:

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from ..graphs import graphed
 from ..models import build, set_backend
 from ..paper import experiment
 from ..study import pinned_threads
 from ..tasks.contract import Spec
 from .contest import products
-from .graphs import graphed
 from .turns import Rivals, Row, compared, take_turns
 
 

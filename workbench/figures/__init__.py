@@ -11,6 +11,8 @@ from .costs import floors as floors
 from .costs import layers as layers
 from .costs import scaling as scaling
 from .costs import timing as timing
+from .scans import breakdown as breakdown
+from .scans import queue as queue
 from .scores import accuracy_by_length as accuracy_by_length
 from .scores import adding as adding
 from .scores import curves_of as curves_of
