@@ -19,7 +19,7 @@ def queue(h: Tensor, walk: Tensor, lowest: Tensor) -> go.Figure:
     lines = {"h, the neuron": (h, "IndRNN"), "P, the walk": (walk, "second"), "its lowest so far": (lowest, "LSTM")}
     for name, (y, colour) in lines.items():
         figure.add_scatter(
-            y=y, name=name, line={"color": COLOURS[colour]}, hovertemplate=f"{name}: %{{y:.2f}}<extra></extra>"
+            y=y.tolist(), name=name, line={"color": COLOURS[colour]}, hovertemplate=f"{name}: %{{y:.2f}}<extra></extra>"
         )
     return figure
 
