@@ -91,7 +91,7 @@ def rerun_one() -> list[str]:
     """Compute one finished smoke record again, chosen at random, in a folder of its own, and compare it bit by bit.
 
     -> a line if it came out different; none if it is the same, or if no smoke record was made with this class of
-    processor, this torch and these engines: only then are equal bits promised.
+    processor, this torch and these engines by one process: only then are equal bits promised.
     """
     from .study import check_device, run
 
@@ -100,7 +100,10 @@ def rerun_one() -> list[str]:
     smoke = [
         r
         for r in records()
-        if r.status == "done" and r.smoke and all(r.budgets[-1]["provenance"][k] == here[k] for k in alike)
+        if r.status == "done"
+        and r.smoke
+        and all(r.budgets[-1]["provenance"][k] == here[k] for k in alike)
+        and r.budgets[-1]["provenance"].get("ranks", 1) == 1
     ]
     if not smoke:
         return []

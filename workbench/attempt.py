@@ -24,7 +24,8 @@ FIRST_CHECKPOINT, CHECKPOINT_EVERY, CHECKPOINT_SHARE = 5.0, 15.0, 0.02  # second
 class Attempt:
     """Takes up the newest good checkpoint; `go` trains on from there, keeping record and checkpoints.
 
-    `label` names it to people, `watch` is given each evaluation's row, `threads` and `device` go into the record.
+    `label` names it to people, `watch` is given each evaluation's row, `threads` and `device` go into the record. Of
+    several ranks, the leading one holds the lease, reads, writes and speaks; what the disk refuses it, stops all.
     """
 
     def __init__(
@@ -38,17 +39,27 @@ class Attempt:
         watch: Callable[[dict[str, Any]], None] | None,
     ):
         self.lease, self.run, self.trainer, self.watch = lease, lease.run, trainer, watch
-        checkpoint = self.run.load_checkpoint()
-        self.run.rewind_events(checkpoint)
-        self.attempts = 1
+        self.ranks = trainer.ranks
+        checkpoint = self.ranks.lead(self._begin)
+        self.attempts, self.most = 1, self.ranks.count
         if checkpoint is not None:
             self._take_up(checkpoint["trainer"])
             self.attempts = int(checkpoint["cost"]["attempts"]) + 1
-        self.meter = Meter(checkpoint["cost"] if checkpoint else None, device)
-        self.where = provenance(threads, device, trainer.backend, self.attempts)
-        self.progress = Progress(label, trainer.step, shown=progress)
+            self.most = max(self.most, int(checkpoint["cost"].get("ranks", 1)))
+        self.meter = Meter(checkpoint["cost"] if checkpoint and self.ranks.leads else None, device)
+        self.where = {
+            **provenance(threads, device, trainer.backend, self.attempts),
+            "ranks": self.most,
+            "graphs": trainer.recorded is not None,
+        }
+        self.progress = Progress(label, trainer.step, shown=progress and self.ranks.leads)
         self.saved_at = time.monotonic() - CHECKPOINT_EVERY + FIRST_CHECKPOINT
         self.save_cost = 0.0
+
+    def _begin(self) -> dict[str, Any] | None:
+        checkpoint = self.run.load_checkpoint()
+        self.run.rewind_events(checkpoint)
+        return checkpoint
 
     def _take_up(self, state: dict[str, Any]) -> None:
         """Load a state into the trainer, its shapes checked first; StoreError where it is not of such a run."""
@@ -70,7 +81,9 @@ class Attempt:
         A failure is noted beside the run before it is raised, for those who look at it later.
         """
         deadline = math.inf if time_limit is None else time.monotonic() + time_limit
-        self.trainer.interrupted = lambda: stop.is_set() or self.lease.lost or time.monotonic() > deadline
+        self.trainer.interrupted = lambda: self.ranks.any(
+            stop.is_set() or self.lease.lost or time.monotonic() > deadline
+        )
         try:
             self._train(until)
         except Diverged:
@@ -78,18 +91,21 @@ class Attempt:
         except Stopped:
             self.progress.close("stopped")
             at = f"{self.progress.label}: stopped"
-            if self.lease.lost:
+            if self.ranks.any(self.lease.lost):
                 raise Stopped(f"{at} at step {self.trainer.step}: another process took the run over") from None
             self._save()
-            why = "on request" if stop.is_set() else "at the time limit"
+            why = "on request" if self.ranks.any(stop.is_set()) else "at the time limit"
             raise Stopped(f"{at} {why} at step {self.trainer.step}; the same command continues") from None
         except Exception as error:
+            if self.ranks.broken(error):  # no failure of this run
+                raise
             if room.is_exhaustion(error):
                 error = room.refusal(self.trainer.config, self.progress.label, f"failed at step {self.trainer.step}")
-            if isinstance(error, WorkbenchError):
-                note(self.run, "failed", str(error))
+            ours = isinstance(error, WorkbenchError)
+            if self.ranks.leads:
+                note(self.run, "failed", str(error) if ours else f"{type(error).__name__}: {error}")
+            if ours:
                 raise error from None
-            note(self.run, "failed", f"{type(error).__name__}: {error}")
             raise
 
     def _train(self, until: int | None) -> None:
@@ -115,14 +131,14 @@ class Attempt:
     def _record_evaluation(self) -> None:
         row = _recordable(self.trainer.evaluation())
         row["u"] = {name: encode(u) for name, u in row["u"].items()}
-        self.run.append({"event": "evaluation", **row, "cost": self._cost()})
-        if self.watch is not None:
+        self._append({"event": "evaluation", **row, "cost": self._cost()})
+        if self.watch is not None and self.ranks.leads:
             self.watch(row)
 
     def _record_budget(self) -> None:
         scores = _recordable(self.trainer.test())
         event = {"event": "budget", "step": self.trainer.step, **scores}
-        self.run.append({**event, "provenance": self.where, "cost": self._cost()})
+        self._append({**event, "provenance": self.where, "cost": self._cost()})
         self._save()
 
     def _finish(self, status: str) -> None:
@@ -130,21 +146,32 @@ class Attempt:
         scores = _recordable(self.trainer.test()) if status == "done" or self.trainer.best is not None else {}
         result = {"schema": SCHEMA, "id": self.run.path.name, "status": status, "step": self.trainer.step, **scores}
         self._save()
-        self.run.finish({**result, "provenance": self.where, "cost": self._cost()})
+        result |= {"provenance": self.where, "cost": self._cost()}
+        self.ranks.lead(lambda: self.run.finish(result))
+
+    def _append(self, event: dict[str, Any]) -> None:
+        self.ranks.lead(lambda: self.run.append(event))
 
     def _save_in_time(self) -> None:
         """The first checkpoint within 5 s, then every 15 s, at most 2 % of the time."""
-        if time.monotonic() - self.saved_at > max(CHECKPOINT_EVERY, self.save_cost / CHECKPOINT_SHARE):
+        due = time.monotonic() - self.saved_at > max(CHECKPOINT_EVERY, self.save_cost / CHECKPOINT_SHARE)
+        if self.ranks.any(due and self.ranks.leads):
             self._save()
 
     def _save(self) -> None:
         before = time.monotonic()
-        self.run.save_checkpoint(self.trainer.step, self.trainer.state(), self._cost())
+        state, cost = self.trainer.state(), self._cost()
+        self.ranks.lead(lambda: self.run.save_checkpoint(self.trainer.step, state, cost))
         self.saved_at = time.monotonic()
         self.save_cost = self.saved_at - before
 
     def _cost(self) -> dict[str, float]:
-        return {**self.meter.read(), "attempts": self.attempts}
+        """CPU seconds and energy are those of all ranks."""
+        cost = {**self.meter.read(), "attempts": self.attempts}
+        if self.most > 1:
+            cost["ranks"] = self.most
+        spent = [kind for kind in ("cpu_s", "energy_j") if kind in cost]
+        return cost | dict(zip(spent, self.ranks.total(*(cost[kind] for kind in spent)), strict=True))
 
 
 def _recordable(row: dict[str, Any]) -> dict[str, Any]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 
-from . import paper, places, recurrence, room, store
+from . import paper, places, ranks, recurrence, room, store
 from .attempt import Attempt
 from .chance import check_seed
 from .config import BUDGETS, SCHEMA, Budget, Config, run_id
@@ -28,6 +28,7 @@ def run(
     *,
     device: str = "auto",
     backend: str = "auto",
+    graphs: str = "auto",
     threads: int | None = None,
     changes: Mapping[str, Any] | None = None,
     until: int | None = None,
@@ -43,8 +44,11 @@ def run(
     {"model.depth": 4}. `budget`: smoke (seconds, a smaller computation), quick (minutes, the beginning of the paper's
     run) or paper; `until`: the step to go to, in place of the budget's. The seed decides everything that is random.
     `threads` is pinned when a run begins (1 unless given, so that results do not depend on the machine's cores).
+    `graphs`: auto, on or off: whether a training step is recorded as CUDA graphs and replayed (graphs.py).
     `fresh` sets an earlier record aside. `time_limit` in seconds. `watch` is given each evaluation's row. Ctrl-C or
     SIGTERM, or setting `stop` from another thread, stop at the next step and raise Stopped; the same call continues.
+    Of the processes that torchrun starts, each takes a part of every batch and, on GPUs, a device; the first one keeps
+    the record, in a folder that all can read.
     """
     name, config, last = resolve(experiment, budget, changes)
     if until is not None and (isinstance(until, bool) or not isinstance(until, int) or until < 1):
@@ -54,50 +58,61 @@ def run(
     check_time_limit(time_limit)
     if watch is not None and not callable(watch):
         raise ParameterError(f"watch: {quoted(watch)} received; a function of one row is needed, or None")
-    device = check_device(device)
+    device = ranks.own_device(check_device(device))
     if backend != "auto" and (reason := recurrence.unavailable(backend)) is not None:
         raise ParameterError(f"backend: {backend!r} cannot run here: {reason}")
     data = data_hashes(config.task)
     folder = store.Run(places.runs() / run_id(config, seed, data))
+    together = ranks.join(device)
+    label = f"{name} seed {seed}"
+    with together.company(label):
+        if together.lead(lambda: _answered(folder, config, until, fresh)):
+            return Record(folder)
+        together.lead(lambda: check_progress(folder))
+        each = config if device == "cpu" else config.set({"train.batch": -(-config.train.batch // together.count)})
+        room.check(each, device, label)
+        try:  # before the folder: a wrong value leaves no trace
+            trainer = Trainer(config, seed, device=device, backend=backend, ranks=together, graphs=graphs)
+        except (MemoryError, RuntimeError) as error:
+            if room.is_exhaustion(error):
+                raise room.refusal(config, label, "it could not be had") from None
+            raise
+        spec = {
+            "schema": SCHEMA,
+            "id": folder.path.name,
+            "experiment": name,
+            "smoke": budget == "smoke",
+            "config": config.model_dump(),
+            "seed": seed,
+            "data": data,
+            "threads": 1 if threads is None else check_count("threads", threads),
+        }
+        together.lead(lambda: folder.create(spec, trainer.task.chance()))
+        pinned, lease = together.lead(lambda: int(folder.spec()["threads"])), Lease(folder)
+        with ExitStack() as held:
+
+            def take() -> bool:
+                held.enter_context(lease)
+                return reached(Record(folder), until)  # another process may have gone there since
+
+            if not together.lead(take):
+                with pinned_threads(pinned), _stop_requests(stop) as asked:
+                    Attempt(lease, trainer, pinned, device, label, progress, watch).go(until, time_limit, asked)
+    return Record(folder)
+
+
+def _answered(folder: store.Run, config: Config, until: int | None, fresh: bool) -> bool:
+    """Whether the record of a run already answers; with `fresh`, an earlier one is set aside first."""
     if fresh:
         with Lease(folder) if folder.path.exists() else _nothing():
             pass  # nobody trains it now
         folder.set_aside()
+    if not (folder.path / "spec.json").exists():
+        return False
     record = Record(folder)
-    if (folder.path / "spec.json").exists():
-        if record.config != config:
-            raise StoreError(
-                f"{folder.path / 'spec.json'}: another config than its id names; `run --fresh` starts anew"
-            )
-        if reached(record, until):
-            return record
-    spec = {
-        "schema": SCHEMA,
-        "id": folder.path.name,
-        "experiment": name,
-        "smoke": budget == "smoke",
-        "config": config.model_dump(),
-        "seed": seed,
-        "data": data,
-        "threads": 1 if threads is None else check_count("threads", threads),
-    }
-    label = f"{name} seed {seed}"
-    check_progress(folder)
-    room.check(config, device, label)
-    try:
-        trainer = Trainer(
-            config, seed, device=device, backend=backend
-        )  # before the folder: a wrong value leaves no trace
-    except (MemoryError, RuntimeError) as error:
-        if room.is_exhaustion(error):
-            raise room.refusal(config, label, "it could not be had") from None
-        raise
-    folder.create(spec, trainer.task.chance())
-    pinned = int(folder.spec()["threads"])
-    with Lease(folder) as lease, pinned_threads(pinned), _stop_requests(stop) as asked:
-        if not reached(Record(folder), until):  # another process may have gone there since
-            Attempt(lease, trainer, pinned, device, label, progress, watch).go(until, time_limit, asked)
-    return Record(folder)
+    if record.config != config:
+        raise StoreError(f"{folder.path / 'spec.json'}: another config than its id names; `run --fresh` starts anew")
+    return reached(record, until)
 
 
 def resolve(

@@ -9,8 +9,9 @@ from __future__ import annotations
 import copy
 import hashlib
 import math
+import warnings
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,8 +20,11 @@ from . import evaluate, recurrence, tasks
 from .chance import check_seed, generator
 from .config import Config, Train
 from .errors import DataError, RunError, Stopped, StoreError
-from .models.build import build, clamp_, misfit, recurrent_weights, set_backend, set_generator
+from .graphs import Recording, Steps, wanted
+from .models.build import build, clamp_, misfit, recurrent_weights, set_backend, set_generator, set_ranks
 from .models.layer import BatchNorm
+from .ranks import ALONE, Ranks
+from .schedule import Schedule
 from .tasks.contract import Batch, Split
 
 EVALUATION_BATCH = 250  # divides MNIST's 10,000 and the adding problem's 1,000 and 2,000
@@ -36,63 +40,47 @@ class Interrupted(Stopped):
     """Asked to stop in the middle of an evaluation, which will be done again."""
 
 
-class Schedule:
-    """The learning rate: dropped by patience, with the best state restored, or every so many steps."""
+class Tried(NamedTuple):
+    """What a step found before it is applied: loss, right answers (0 unless of classes), gradients; batch norm's
+    statistics before it; the state to carry on."""
 
-    def __init__(self, train: Train):
-        self.train, self.lr = train, train.lr
-        self.best, self.best_step, self.waited, self.dropped = math.inf, 0, 0, 0
-
-    @property
-    def ended(self) -> bool:
-        return self.dropped >= self.train.drops
-
-    def step(self, step: int) -> None:
-        """After a training step: the drops of a schedule by steps."""
-        if self.train.drop_every is not None and step % self.train.drop_every == 0:
-            self._drop()
-
-    def evaluation(self, loss: float, step: int) -> str:
-        """After an evaluation: `best` for a new best, `restore` where patience ends, else `wait`.
-
-        Patience ends at the first evaluation after more than int(patience / r + 0.5) without a new best, r doubling
-        at each drop: the 102nd, 52nd, 27th in a row for patience 100 (official code).
-        """
-        if loss < self.best:
-            self.best, self.best_step, self.waited = loss, step, 0
-            return "best"
-        patience = self.train.patience
-        if patience is not None and self.waited > int(patience / 2**self.dropped + 0.5):
-            self.waited = 0
-            self._drop()
-            return "restore"
-        self.waited += 1
-        return "wait"
-
-    def _drop(self) -> None:
-        self.dropped += 1
-        if not self.ended:
-            self.lr *= self.train.factor
-
-    def state(self) -> dict[str, Any]:
-        return {k: v for k, v in vars(self).items() if k != "train"}
-
-    def load(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
+    loss: Tensor
+    right: Tensor
+    gradients: list[Tensor]
+    before: list[Tensor]
+    state: evaluate.State
 
 
 class Trainer:
-    """A run in memory: `advance()` trains one step, `evaluation()` scores, `state()` and `load()` save and resume."""
+    """A run in memory: `advance()` trains one step, `evaluation()` scores, `state()` and `load()` save and resume.
 
-    def __init__(self, config: Config, seed: int, *, device: str = "cpu", backend: str = "auto"):
-        self.config, self.seed, self.device = config, check_seed(seed), torch.device(device)
+    Of several `ranks`, each holds the whole run and trains on its part of each batch; all do each of these together.
+    `graphs`: whether a step is recorded once and replayed, see graphs.py; auto, on or off.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        seed: int,
+        *,
+        device: str = "cpu",
+        backend: str = "auto",
+        ranks: Ranks = ALONE,
+        graphs: str = "auto",
+    ):
+        self.config, self.seed, self.device, self.ranks = config, check_seed(seed), torch.device(device), ranks
+        ranks.check(config.train.batch)
         self.task = tasks.load(config.task, seed, config.train.batch)
         self.net = build(config.model, self.task.spec, generator(seed, "init")).to(self.device)
         self.backend = recurrence.chosen(backend, self.device)
         set_backend(self.net, backend)
         self.chance = torch.Generator(self.device)
         set_generator(self.net, self.chance)
-        self.optimizer = optimizer(self.net, config.train)
+        set_ranks(self.net, ranks)
+        self.parallel = ranks.parallel(self.net)
+        self.graphs = graphs
+        recorded = wanted(graphs, config, self.task.spec, self.device, ranks.count)
+        self.optimizer = optimizer(self.net, config.train, self.device if recorded else None)
         self.schedule = Schedule(config.train)
         self.weights = [p for p in self.net.parameters() if p.requires_grad]
         self.statistics = list(self.net.buffers())
@@ -100,6 +88,9 @@ class Trainer:
         self.carried: evaluate.State = None  # what a language net remembers of the chunk before
         self.interrupted: Callable[[], bool] = lambda: False  # asked between the batches of an evaluation
         self.best: dict[str, Any] | None = None
+        self.recorded: Steps[Tried] | None = None
+        if recorded:
+            self.recorded = Steps(self.net, self.optimizer, self.chance, self._learn, self._apply)
         self._clear_sums()
 
     # --- training ---
@@ -110,31 +101,23 @@ class Trainer:
         Order, as in the official code: clamp u, forward, backward, clamp the gradient's elements, Adam. A step whose
         loss or gradient is not finite is not applied; three in a row raise Diverged.
         """
-        batch, target = self.task.batch(self.step), self.task.spec.target
+        batch = self.task.batch(self.step)
         self._check_finite(batch.x)
+        recording = self._recording(batch)
         self.chance.manual_seed(generator(self.seed, "dropout", self.step).initial_seed())
-        clamp_(self.net)
-        before = [b.clone() for b in self.statistics]
         self.net.train()
-        y = batch.y.to(self.device)
-        output, state = evaluate.answer(self.net, batch, target, self.carried)
-        loss = evaluate.loss_of(output, y, target)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        value = loss.item()
-        gradients = [p.grad for p in self.weights if p.grad is not None]
-        if math.isfinite(value) and _finite(gradients):
-            if self.config.train.clip is not None:
-                torch._foreach_clamp_min_(gradients, -self.config.train.clip)
-                torch._foreach_clamp_max_(gradients, self.config.train.clip)
-            self.optimizer.step()
-            if self.config.train.clamp == "after":
-                clamp_(self.net)
-            self.carried = state and [h.detach() for h in state]
+        tried = self._learn(batch) if recording is None else recording.learn(batch)
+        value, right = self.ranks.total(tried.loss.item(), int(tried.right))
+        if math.isfinite(value) and _finite(tried.gradients):
+            if recording is None:
+                self._apply(tried)
+            else:
+                recording.apply()
+            self.carried = tried.state and [h.detach() for h in tried.state]
             self.bad_steps = 0
-            self._add(value, output.detach(), y)
+            self._add(value, right, evaluate.counted(batch.y, self.task.spec.target))
         else:
-            for b, kept in zip(self.statistics, before, strict=True):
+            for b, kept in zip(self.statistics, tried.before, strict=True):
                 b.copy_(kept)  # a forward pass that overflowed would poison batch norm for good
             self.bad_steps += 1
             if self.bad_steps == GIVE_UP:
@@ -143,6 +126,53 @@ class Trainer:
         self.schedule.step(self.step)
         self._set_lr()
         return value
+
+    def _learn(self, batch: Batch) -> Tried:
+        """Clamp u, forward, backward; reads nothing of the device, so that it can be recorded.
+
+        The loss is a mean over the whole batch: of each process's part as much as it has of the answers, and as often
+        as there are processes, since the gradients are averaged over them.
+        """
+        target, ranks = self.task.spec.target, self.ranks
+        clamp_(self.net)
+        before = [b.clone() for b in self.statistics]
+        with ranks.part(batch) as part:
+            y = part.y.to(self.device)
+            output, state = evaluate.answer(self.parallel, part, target, self.carried)
+            loss = evaluate.loss_of(output, y, target)
+            self.optimizer.zero_grad(set_to_none=True)
+            if ranks.count > 1:
+                weight = evaluate.counted(part.y, target) / evaluate.counted(batch.y, target)
+                loss = loss * weight if weight else output.sum() * 0.0  # the mean of none is not a number
+            (loss if ranks.count == 1 else loss * ranks.count).backward()
+        right = (output.detach().argmax(-1) == y).sum() if target == "class" else loss.new_zeros(())
+        gradients = [p.grad for p in self.weights if p.grad is not None]
+        return Tried(loss.detach(), right, gradients, before, state)
+
+    def _apply(self, tried: Tried) -> None:
+        """Clamp the gradient's elements, Adam."""
+        if self.config.train.clip is not None:
+            torch._foreach_clamp_min_(tried.gradients, -self.config.train.clip)
+            torch._foreach_clamp_max_(tried.gradients, self.config.train.clip)
+        self.optimizer.step()
+        if self.config.train.clamp == "after":
+            clamp_(self.net)
+
+    def _recording(self, batch: Batch) -> Recording[Tried] | None:
+        """The recording that replays a step on such a batch, if there is one; where none can be made, none is tried
+        again."""
+        if self.recorded is None:
+            return None
+        try:
+            return self.recorded.of(batch)
+        except RuntimeError as error:
+            why = str(error).partition("\n")[0]
+            if self.graphs == "on":
+                raise RunError(f"graphs: 'on' received, but this step cannot be recorded: {why}") from None
+            warnings.warn(f"a training step could not be recorded, so graphs are off: {why}", stacklevel=2)
+            self.recorded, self.chance = None, torch.Generator(self.device)  # the old one may think it is recorded
+            set_generator(self.net, self.chance)
+            return None
 
     @property
     def ended(self) -> bool:
@@ -167,12 +197,13 @@ class Trainer:
         if self._has_norm and spec.target != "token":  # its statistics are those of a step, over ten texts only
             batches = self._examples("valid", self.config.train.batch)
             row["valid_batch"] = evaluate.score(self.net, batches, spec.target, batch_statistics=True)
-        outcome = self.schedule.evaluation(evaluate.selection(valid, spec.target), self.step)
+        chosen_by = self.ranks.lead(lambda: evaluate.selection(valid, spec.target))  # one machine's roundings decide
+        outcome = self.schedule.evaluation(chosen_by, self.step)
         if outcome == "best":
             self.best = self._snapshot()
         elif outcome == "restore" and self.best is not None:
             self.net.load_state_dict(self.best["net"])
-            self.optimizer.load_state_dict(copy.deepcopy(self.best["optimizer"]))
+            self._load_optimizer(copy.deepcopy(self.best["optimizer"]))
         self.evaluated = self.step
         row["outcome"] = outcome
         row["u"] = {name: u.cpu() for name, u in recurrent_weights(self.net).items()}
@@ -220,7 +251,7 @@ class Trainer:
             "step": self.step,
             "evaluated": self.evaluated,
             "bad_steps": self.bad_steps,
-            "carried": self.carried and [h.cpu().clone() for h in self.carried],
+            "carried": self.carried and [self._joined(h).cpu().clone() for h in self.carried],
             "sums": (self._loss_sum, self._right, self._seen, self._steps),
             "best": self.best,
         }
@@ -232,22 +263,33 @@ class Trainer:
                 if reason := misfit(self.net, weights, slack=10 * self.config.train.lr):
                     raise StoreError(f"checkpoint of step {state['step']}: {reason}")
             self.net.load_state_dict(state["net"])
-            self.optimizer.load_state_dict(state["optimizer"])
+            self._load_optimizer(state["optimizer"])
             self.schedule.load(state["schedule"])
             self.step, self.evaluated, self.best = state["step"], state["evaluated"], state["best"]
             self.bad_steps = state["bad_steps"]
             carried = state.get("carried")
-            self.carried = carried and [h.to(self.device) for h in carried]
+            self.carried = carried and [self.ranks.own(h).to(self.device) for h in carried]
             self._loss_sum, self._right, self._seen, self._steps = state["sums"]
         except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
             raise StoreError(f"checkpoint: not the state of such a run: {type(error).__name__}: {error}") from None
         self._set_lr()
 
     def _snapshot(self) -> dict[str, Any]:
+        optimizer = copy.deepcopy(self.optimizer.state_dict())
+        for group in optimizer["param_groups"]:  # as where nothing is recorded: another device may take it up
+            group |= {"lr": float(group["lr"]), "capturable": False}
         return {
             "net": {k: v.detach().cpu().clone() for k, v in self.net.state_dict().items()},
-            "optimizer": copy.deepcopy(self.optimizer.state_dict()),
+            "optimizer": optimizer,
         }
+
+    def _load_optimizer(self, state: dict[str, Any]) -> None:
+        kept = [{k: group[k] for k in ("lr", "capturable")} for group in self.optimizer.param_groups]
+        self.optimizer.load_state_dict(state)
+        for group, own in zip(self.optimizer.param_groups, kept, strict=True):
+            group |= own
+        if self.recorded is not None:
+            self.recorded.forget()
 
     # --- small parts ---
 
@@ -265,22 +307,26 @@ class Trainer:
     def _has_norm(self) -> bool:
         return any(isinstance(m, BatchNorm) for m in self.net.modules())
 
+    def _joined(self, state: Tensor) -> Tensor:
+        return self.ranks.joined(state, self.config.train.batch)
+
     def _set_lr(self) -> None:
         for group in self.optimizer.param_groups:
-            group["lr"] = self.schedule.lr
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(self.schedule.lr)  # a recording reads it there
+            else:
+                group["lr"] = self.schedule.lr
 
     def _check_finite(self, x: Tensor) -> None:
         if not bool(torch.isfinite(x).all()):
             step, row, feature = (int(i) for i in (~torch.isfinite(x)).nonzero()[0])
             raise DataError(f"batch {self.step}, row {row}, step {step}, feature {feature}: a non-finite input")
 
-    def _add(self, loss: float, output: Tensor, y: Tensor) -> None:
-        n = evaluate.counted(y, self.task.spec.target)
+    def _add(self, loss: float, right: float, n: int) -> None:
         self._loss_sum += loss * n
         self._seen += n
         self._steps += 1
-        if self.task.spec.target == "class":
-            self._right += int((output.argmax(-1) == y).sum())
+        self._right += int(right)
 
     def _mean(self) -> dict[str, float]:
         return evaluate.means(self._loss_sum, self._right, max(self._seen, 1), self.task.spec.target) | {
@@ -291,8 +337,11 @@ class Trainer:
         self._loss_sum, self._right, self._seen, self._steps = 0.0, 0, 0, 0
 
 
-def optimizer(net: nn.Module, train: Train) -> torch.optim.Adam:
-    """Adam with weight decay as an L2 term on matrices (and, if asked, batch norm's gains), never on u or a bias."""
+def optimizer(net: nn.Module, train: Train, recorded_on: torch.device | None = None) -> torch.optim.Adam:
+    """Adam with weight decay as an L2 term on matrices (and, if asked, batch norm's gains), never on u or a bias.
+
+    Where its steps are recorded on a device, its rate lies there.
+    """
     decayed: list[Tensor] = []
     for module in net.modules():
         if isinstance(module, nn.Linear | nn.Embedding) or (isinstance(module, BatchNorm) and train.decay_gains):
@@ -302,7 +351,9 @@ def optimizer(net: nn.Module, train: Train) -> torch.optim.Adam:
     chosen = {id(p) for p in decayed}
     rest = [p for p in net.parameters() if id(p) not in chosen and p.requires_grad]
     groups = [{"params": decayed, "weight_decay": train.weight_decay}, {"params": rest, "weight_decay": 0.0}]
-    return torch.optim.Adam(groups, lr=train.lr, betas=(0.9, 0.999), eps=1e-8, fused=True)
+    lr = train.lr if recorded_on is None else torch.tensor(train.lr, device=recorded_on)
+    capturable = recorded_on is not None
+    return torch.optim.Adam(groups, lr=lr, betas=(0.9, 0.999), eps=1e-8, fused=True, capturable=capturable)
 
 
 def weights_sha256(net: nn.Module) -> str:

@@ -12,11 +12,12 @@ from torch.overrides import TorchFunctionMode
 
 from ..config import Model
 from ..errors import ParameterError, quoted
+from ..ranks import Ranks
 from ..tasks.contract import Spec
 from .baselines import Baseline
 from .dense import Dense
 from .language import Language
-from .layer import Recurrent, SharedDropout
+from .layer import BatchNorm, Recurrent, SharedDropout
 from .plain import Plain
 from .residual import residual
 from .transformer import Transformer
@@ -108,6 +109,15 @@ def set_generator(net: nn.Module, generator: Generator | None) -> None:
     for module in net.modules():
         if isinstance(module, SharedDropout):
             module.generator = generator
+
+
+def set_ranks(net: nn.Module, ranks: Ranks) -> None:
+    """Let batch norm and dropout know of the processes that train on the other parts of a batch."""
+    modules = list(net.modules())
+    words = {m.dropout_words for m in modules if isinstance(m, Language)}  # drops of the vocabulary, not of a sample
+    for module in modules:
+        if isinstance(module, BatchNorm | SharedDropout) and module not in words:
+            module.ranks = ranks
 
 
 def set_backend(net: nn.Module, backend: str) -> None:

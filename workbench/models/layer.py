@@ -12,6 +12,7 @@ from torch.autograd.function import once_differentiable
 
 from .. import recurrence
 from ..errors import ParameterError, choices
+from ..ranks import ALONE, Ranks
 from .span import WHOLE, Span
 from .span import at_end as at_end
 
@@ -55,8 +56,11 @@ class BatchNorm(nn.BatchNorm1d):
     """One mean and variance per feature over batch and time together (momentum 0.1, eps 1e-5).
 
     x (T, B, N) -> (T, B, N). The (T B, N) view gives the statistic of the paper's (B, N, T) layout without its copies.
-    In training only the real steps of a padded batch count; the padding becomes 0.
+    In training only the real steps of a padded batch count; the padding becomes 0. Where several `ranks` train on parts
+    of one batch, its statistics are those of the whole.
     """
+
+    ranks: Ranks = ALONE
 
     def __init__(self, features: int, gain: float = 1.0):
         super().__init__(features)
@@ -65,6 +69,9 @@ class BatchNorm(nn.BatchNorm1d):
     def forward(self, x: Tensor, span: Span = WHOLE) -> Tensor:
         flat = x.reshape(-1, x.shape[-1])
         rows = span.rows if self.training else None
+        if self.training and self.ranks.share is not None:
+            normed = self._over_ranks(flat if rows is None else flat[rows])
+            return (normed if rows is None else torch.zeros_like(flat).index_copy(0, rows, normed)).view(x.shape)
         if self.training and (len(flat) if rows is None else len(rows)) == 1:
             raise ParameterError(
                 f"batch: an input of shape {tuple(x.shape)} gives batch norm one value per feature; "
@@ -73,6 +80,18 @@ class BatchNorm(nn.BatchNorm1d):
         if rows is None:
             return recurrence.normalize(x, self)
         return torch.zeros_like(flat).index_copy(0, rows, super().forward(flat[rows])).view(x.shape)
+
+    def _over_ranks(self, x: Tensor) -> Tensor:
+        """x (n, N), of which the other processes hold more, in training."""
+        mean, variance, n = _moments(x.detach().unsqueeze(0), self.ranks)
+        if n == 1:
+            raise ParameterError("batch: one value per feature received; in training, batch norm needs at least 2")
+        if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
+            share = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
+            self.running_mean.lerp_(mean[0], share)
+            self.running_var.lerp_(variance[0] * (n / (n - 1)), share)
+        return _normed(x.unsqueeze(0), self, mean, variance, n)[0]
 
 
 class StepNorm(BatchNorm):
@@ -91,7 +110,7 @@ class StepNorm(BatchNorm):
         self.register_buffer("running_var", torch.ones(rows, features))
 
     def forward(self, x: Tensor, span: Span = WHOLE) -> Tensor:
-        (T, B, _), start = x.shape, min(span.start, self.last)
+        T, start = len(x), min(span.start, self.last)
         if self.running_mean is None or self.running_var is None or start + T > len(self.running_mean):
             rows = 0 if self.running_mean is None else len(self.running_mean)
             raise ParameterError(f"x: {T} steps received; norm over steps has statistics for {rows - self.last}")
@@ -99,17 +118,14 @@ class StepNorm(BatchNorm):
         if not self.training:
             scale = self.weight * torch.rsqrt(variances + self.eps)  # (T, N)
             return torch.addcmul((self.bias - means * scale).unsqueeze(1), x, scale.unsqueeze(1))
-        if B == 1:
-            raise ParameterError("batch: 1 sequence received; in training, norm over steps needs at least 2")
         if self.momentum is None:
             raise ParameterError("bn_statistics: 'running' is needed where norm is over steps")
-        given = x.detach()
-        mean = given.mean(1)
-        variance = (given - mean.unsqueeze(1)).square_().mean(1)  # torch.var_mean is four times as slow here
+        mean, variance, B = _moments(x.detach(), self.ranks)
+        if B == 1:
+            raise ParameterError("batch: 1 sequence received; in training, norm over steps needs at least 2")
         means.lerp_(mean, self.momentum)
         variances.lerp_(variance * (B / (B - 1)), self.momentum)
-        s = torch.rsqrt(variance + self.eps)
-        return _OverBatch.apply(x, self.weight, self.bias, mean, s)  # type: ignore[no-any-return, no-untyped-call]
+        return _normed(x, self, mean, variance, B)
 
 
 def norm_of(features: int, over: str, steps: int, gain: float = 1.0) -> BatchNorm:
@@ -117,16 +133,41 @@ def norm_of(features: int, over: str, steps: int, gain: float = 1.0) -> BatchNor
     return BatchNorm(features, gain) if over == "sequence" else StepNorm(features, steps, gain, over=over)
 
 
+def _moments(x: Tensor, ranks: Ranks) -> tuple[Tensor, Tensor, int]:
+    """Mean and variance (T, N) of x (T, B, N) over the batch, and B; those of the whole where x is a share of it."""
+    mean = x.mean(1)
+    variance = (x - mean.unsqueeze(1)).square_().mean(1)  # torch.var_mean is four times as slow here
+    if ranks.share is None:
+        return mean, variance, x.shape[1]
+    count = torch.full_like(mean[:1], x.shape[1], dtype=torch.float64)
+    parts = torch.stack(ranks.gather(torch.cat([mean, variance, count]))).split([len(mean), len(mean), 1], 1)
+    weight = parts[2] / (B := parts[2].sum(0))  # (ranks, 1, N)
+    middle = (weight * parts[0]).sum(0)
+    spread = (weight * (parts[1] + (parts[0] - middle).square())).sum(0)
+    return middle.to(x.dtype), spread.to(x.dtype), int(B[0, 0])
+
+
+def _normed(x: Tensor, norm: BatchNorm, mean: Tensor, variance: Tensor, count: int) -> Tensor:
+    """x (T, B, N) normed by its mean and variance (T, N) over the batch, of `count` with all processes' shares."""
+    s = torch.rsqrt(variance + norm.eps)
+    ranks = None if norm.ranks.share is None else norm.ranks
+    return _OverBatch.apply(x, norm.weight, norm.bias, mean, s, count, ranks)  # type: ignore[no-any-return, no-untyped-call]
+
+
 class _OverBatch(torch.autograd.Function):
     """x (T, B, N), gain and bias (N,), mean and 1 / deviation of x over the batch (T, N) -> normed x.
 
     The backward pass keeps x alone; with xc = x - mean, s = 1 / deviation and g the gradient that arrives,
-    grad x = gain s (g - mean_B(g) - xc s^2 mean_B(g xc)).
+    grad x = gain s (g - mean_B(g) - xc s^2 mean_B(g xc)). Of a share of a batch, the means are those of the whole, and
+    the gradients of gain and bias this share's part.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, gain: Tensor, bias: Tensor, mean: Tensor, s: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, gain: Tensor, bias: Tensor, mean: Tensor, s: Tensor, B: int, ranks: Ranks | None
+    ) -> Tensor:
         ctx.save_for_backward(x, gain, mean, s)
+        ctx.B, ctx.ranks = B, ranks
         scale = gain * s
         return torch.addcmul((bias - mean * scale).unsqueeze(1), x, scale.unsqueeze(1))
 
@@ -136,17 +177,23 @@ class _OverBatch(torch.autograd.Function):
         x, gain, mean, s = ctx.saved_tensors
         xc = x - mean.unsqueeze(1)
         sum_g, sum_gx = g.sum(1), (g * xc).sum(1)  # (T, N)
-        scale, B = gain * s, x.shape[1]
+        grad_gain, grad_bias = (sum_gx * s).sum(0), sum_g.sum(0)
+        scale, B = gain * s, ctx.B
+        if ctx.ranks is not None:
+            sum_g, sum_gx = ctx.ranks.sum(torch.stack((sum_g, sum_gx)))
         grad = xc.mul_((-scale * s * s * sum_gx / B).unsqueeze(1))
         grad.addcmul_(g, scale.unsqueeze(1)).sub_((scale * sum_g / B).unsqueeze(1))
-        return grad, (sum_gx * s).sum(0), sum_g.sum(0), None, None
+        return grad, grad_gain, grad_bias, None, None, None, None
 
 
 class SharedDropout(nn.Module):
     """Inverted dropout whose mask is drawn once per (sample, feature) and shared by all time steps.
 
     x (T, B, N) -> (T, B, N). Draws from `generator` where one is set (training does), else from torch's global one.
+    Where several `ranks` train on parts of one batch, each draws for all and takes its own.
     """
+
+    ranks: Ranks = ALONE
 
     def __init__(self, p: float):
         super().__init__()
@@ -162,8 +209,10 @@ class SharedDropout(nn.Module):
         if not self.training or self.p == 0:
             return None
         keep = 1 - self.p
-        mask = torch.empty(x.shape[1], features, dtype=x.dtype, device=x.device)
-        return mask.bernoulli_(keep, generator=self.generator).div_(keep)
+        share = self.ranks.share
+        mask = torch.empty(x.shape[1] if share is None else share.whole, features, dtype=x.dtype, device=x.device)
+        mask.bernoulli_(keep, generator=self.generator).div_(keep)
+        return mask if share is None else mask[share.rows]
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
@@ -219,7 +268,8 @@ class Unit(Recurrent):
         if self.fc is None or self.norm == "before":
             return self.recurrent(self.enter(x), span)
         fc, f, backend = self.fc, self.activation, self.backend
-        if span.rows is None and not span.carry and type(self.bn) in (BatchNorm, type(None)):
+        fusible = self.bn is None or (type(self.bn) is BatchNorm and self.bn.ranks.share is None)
+        if span.rows is None and not span.carry and fusible:
             mask = self.dropout.mask(x, len(self.u))  # all in one pass, and the bare states are nowhere seen
             return recurrence.layer(
                 x, fc.weight, fc.bias, self.u, span.before(), activation=f, backend=backend, norm=self.bn, mask=mask
