@@ -1,26 +1,39 @@
-"""Measure what the length explorer shows before anything runs: a pass of each net against T, in turns, medians.
+"""Make what the explorers show before anything runs here, in results/published/explorers/.
 
-Writes results/published/explorers/step_cost.csv: kind, T, ms (forward and backward, B = 8, 32 neurons, one thread).
+`costs`: step_cost.csv, a pass of each net of the length explorer against T, in turns, medians: kind, T, ms (forward and
+backward, B = 8, 32 neurons, one thread, its processor time, which other work on the machine hardly changes).
+`nets`: runs/, small nets trained for the explorers of depth, length, bounds and neurons; of a run the curve and the
+best weights are kept, nothing to go on from.
 """
 
 from __future__ import annotations
 
 import csv
+import shutil
 import statistics
+import sys
+import threading
 import time
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 
-from workbench import analysis, places
+from workbench import analysis, places, store
 from workbench.disk import make_folder
-from workbench.widgets import length
-from workbench.widgets.shelf import kept
+from workbench.widgets import depth, length
+from workbench.widgets.neurons import SENTENCES
+from workbench.widgets.shelf import Kept, kept
 
 TURNS = {10: 15, 100: 9, 1000: 5, 5000: 3}
 KINDS = ("plain", "lstm", "irnn")
+CURVES = {("adding", 10): 600, ("adding", 50): 1000, ("adding", 100): 1000, ("adding", 200): 600, ("digits", 64): 400}
+DEPTH = 8
+FREE = ("seqdigits_plain6", {"model.gamma": None})  # Fig. 5 without the clamp
 
 
-def main() -> None:
+def costs() -> None:
+    """Time one pass of each net against T."""
     torch.set_num_threads(1)
     rows = []
     for T in length.LENGTHS["adding"]:
@@ -30,10 +43,10 @@ def main() -> None:
         for turn in range(turns + 1):  # the first warms up
             for kind, net in nets.items():
                 x = net.batch(length.BATCH).x
-                began = time.perf_counter()
+                began = time.process_time()
                 analysis.gradient_through_time(net.net, x)
                 if turn:
-                    seconds[kind].append(time.perf_counter() - began)
+                    seconds[kind].append(time.process_time() - began)
         rows += [(kind, T, f"{1000 * statistics.median(seconds[kind]):.3g}") for kind in KINDS]
         print(*rows[-3:], flush=True)
     folder = make_folder(places.published() / "explorers")
@@ -43,5 +56,41 @@ def main() -> None:
         writer.writerows(sorted(rows))
 
 
+def nets() -> None:
+    """Train what is not in this user's store yet, and publish it without what only training needs."""
+    for find in _wanted():
+        if find().own is None or find().step < find().goal:
+            find().train(lambda *_: None, threading.Event(), "cpu")
+        net = find()
+        print(net.experiment, net.config.model.kind, net.config.task.name, net.step, publish(net), flush=True)
+
+
+def publish(net: Kept) -> str:
+    """A run's spec, curve, result and best weights; u at each evaluation only where an explorer shows it. -> its id"""
+    assert net.record is not None
+    source, target = net.record.run, places.published() / "explorers" / "runs" / net.record.id
+    shutil.rmtree(target, ignore_errors=True)
+    make_folder(target)
+    for name in ("spec.json", "chance.json", "result.json"):
+        if (source.path / name).exists():
+            shutil.copyfile(source.path / name, target / name)
+    run = store.Run(target)
+    for event in source.events():
+        run.append({**event, "u": event["u"] if net.changes else {}} if "u" in event else event)
+    run.save_checkpoint(net.step, {"best": None, "net": net.net.state_dict()}, {})
+    return target.name
+
+
+def _wanted() -> Iterator[Callable[[], Kept]]:
+    """Each net, looked up anew at each call."""
+    for experiment, changes in (SENTENCES, FREE):
+        yield partial(kept, experiment, "quick", changes)
+    for kind in depth.KINDS:
+        yield partial(kept, depth.config(kind, DEPTH))
+    for (task, steps), goal in CURVES.items():
+        for kind in KINDS:
+            yield partial(kept, length.config(task, steps, kind), until=goal)
+
+
 if __name__ == "__main__":
-    main()
+    {"costs": costs, "nets": nets}[sys.argv[1]]()

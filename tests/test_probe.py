@@ -5,7 +5,7 @@ import torch
 from torch.testing import assert_close
 
 from workbench import probe
-from workbench.config import Model, Pixels
+from workbench.config import Model, Pixels, Treebank
 from workbench.errors import ParameterError
 from workbench.models.build import build
 from workbench.tasks import Batch, spec
@@ -113,6 +113,21 @@ def test_contributions_add_up_to_the_answer_less_the_empty_one(rng):
     with torch.no_grad():
         whole = (net(x) - net(torch.full_like(x, -1.0)))[0, 3]
     assert_close(parts.sum(), whole, rtol=1e-3, atol=1e-5)
+
+
+def test_contributions_of_tokens_add_up_to_the_score_less_that_of_an_empty_text(rng):
+    fields = {"kind": "plain", "hidden": 6, "depth": 2, "embedding": 4}
+    text = Treebank(name="treebank", unit="char", length=12)
+    net = build(Model.model_validate(fields), spec(text), torch.Generator().manual_seed(1)).eval().double()
+    with torch.no_grad():
+        net.embedding.weight.mul_(50)  # it starts so small that it says nothing
+    tokens = torch.randint(0, 50, (12, 1), generator=rng)
+    parts = probe.contributions_of_tokens(net, tokens, 7, 3, points=2000)
+    assert parts.shape == (12,)
+    with torch.no_grad():
+        whole = (net(tokens)[0] - net(torch.full_like(tokens, 7))[0])[-1, 0, 3]
+    assert_close(parts.sum(), whole, rtol=1e-3, atol=1e-6)
+    assert whole.abs() > 1e-4
 
 
 def test_a_net_cut_to_nothing_lives_in_the_present_alone(rng):

@@ -32,7 +32,7 @@ def through_time(us: Sequence[float], steps: int) -> Tensor:
     The exact counterpart of u^k (Li et al. 2018, eq. (4)), in double precision.
     """
     a = torch.ones(steps + 1, 1, len(us), dtype=torch.float64, requires_grad=True)
-    last = recur(a, torch.tensor(us, dtype=torch.float64), backend="torch")[-1]
+    last = recur(a, torch.tensor(us, dtype=torch.float64))[-1]
     gradient: Tensor = torch.autograd.grad(last.sum(), a)[0]
     return gradient[:, 0].abs().flip(0)
 
@@ -156,9 +156,35 @@ def contributions(net: nn.Module, x: Tensor, blank: float, output: int, points: 
     Integrated gradients (Sundararajan et al. 2017) along the straight line from empty to x, by the midpoint rule: they
     add up to output(x) - output(empty), up to the rule's error.
     """
-    share = (torch.arange(points) + 0.5) / points
     empty = torch.full_like(x, blank)
-    path = (empty + share[None, :, None] * (x - empty)).detach().requires_grad_()  # (T, points, M)
-    gradient: Tensor = torch.autograd.grad(net(path)[:, output].sum(), path)[0]
-    mean: Tensor = gradient.mean(1)
-    return ((x - empty)[:, 0] * mean).sum(-1).detach()
+    path = _path(empty, x, points)
+    return _along(path, net(path)[:, output], x - empty)
+
+
+def contributions_of_tokens(net: nn.Module, tokens: Tensor, blank: int, output: int, points: int = 32) -> Tensor:
+    """`contributions` of each token of one text (T, 1) to a language net's score of token `output` behind the last.
+
+    The straight line runs from the embedding of token `blank` to those of the text. -> (T,)
+    """
+    embedding: Any = net.embedding
+    with torch.no_grad():
+        x, empty = embedding(tokens), embedding(torch.full_like(tokens, blank))
+    path = _path(empty, x, points)
+    hook = embedding.register_forward_hook(lambda *_: path)
+    try:
+        scores = net(tokens.expand(-1, points))[0][-1, :, output]
+    finally:
+        hook.remove()
+    return _along(path, scores, x - empty)
+
+
+def _path(empty: Tensor, x: Tensor, points: int) -> Tensor:
+    """The middles of so many equal parts of the way from empty to x, both (T, 1, M) -> (T, points, M)."""
+    share = (torch.arange(points) + 0.5) / points
+    return (empty + share[None, :, None] * (x - empty)).detach().requires_grad_()
+
+
+def _along(path: Tensor, outputs: Tensor, way: Tensor) -> Tensor:
+    """The integral of the outputs' gradient along a path, step by step. -> (T,)"""
+    gradient: Tensor = torch.autograd.grad(outputs.sum(), path)[0]
+    return (way[:, 0] * gradient.mean(1)).sum(-1).detach()

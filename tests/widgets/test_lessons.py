@@ -6,9 +6,13 @@ import threading
 import pytest
 import torch
 
-from workbench import notebook, views
-from workbench.errors import ParameterError
-from workbench.widgets import LESSONS, Explorer, depth, length, shelf
+from workbench import notebook, places, views
+from workbench import store as disk_store
+from workbench.config import run_id
+from workbench.errors import MissingData, ParameterError
+from workbench.record import Record
+from workbench.tasks import download
+from workbench.widgets import LESSONS, Explorer, depth, length, neurons, shelf
 from workbench.widgets.explorer import sights
 from workbench.widgets.lesson import Choice, Lesson, Slider, Switch
 
@@ -170,6 +174,96 @@ def test_a_click_chooses_the_neuron(opened):
     assert explorer.values["neuron"] == 5
     explorer._received(None, {**message, "point": {"x": 3, "y": 0.5, "trace": "given"}}, [])
     assert explorer.values["neuron"] == 5
+
+
+@pytest.fixture
+def treebank(tmp_path, monkeypatch):
+    """A treebank of our own with 50 characters."""
+    letters = "".join(chr(number) for number in range(ord("a"), ord("a") + 26)) + "0123456789.,$#&'*-/<>\\"
+    folder = tmp_path / "ptb"
+    folder.mkdir()
+    for split in ("train", "valid", "test"):
+        (folder / f"ptb.{split}.txt").write_text(f" {letters} and so on for more than fifty of them \n" * 8)
+    locate = download.locate
+    monkeypatch.setattr(download, "locate", lambda name, **ways: folder if name == "ptb" else locate(name, **ways))
+    remembered = (shelf._batch, shelf._symbols, shelf._net, neurons.scored, neurons.looked, neurons.painted)
+    for known in remembered:
+        known.cache_clear()
+    yield letters
+    for known in remembered:
+        known.cache_clear()
+
+
+def test_a_sentence_is_read_where_the_treebank_is_at_hand(opened, treebank):
+    explorer = opened("neurons", record="sentences", example=2)
+    assert set(explorer.figures) == {"roll", "impulse", "trace", "painting", "surprise"}
+    read, told = (explorer.figures[name].layout.xaxis.ticktext for name in ("painting", "surprise"))
+    assert read[:3] == ("¶", "a", "b"), "a line is read from its beginning"
+    assert told[:3] == ("a", "b", "c")
+    bits = explorer.figures["surprise"].data[0].y
+    assert sum(bits) / len(bits) == pytest.approx(math.log2(50), abs=0.2), "a net that knows nothing"
+    assert f"{treebank[:20]}" in explorer.shown.sights["surprise"].alt
+    fresh = [sight["figure"] for sight in explorer.sights]
+    explorer.set(silent=True)
+    assert [sight["figure"] for sight in explorer.sights] != fresh
+    assert len(explorer.figures["surprise"].data) == 2
+
+
+def test_the_published_net_expects_what_is_read(real_data, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path))
+    if not shelf.at_hand("ptb"):
+        pytest.skip("WORKBENCH_DATA holds no Penn Treebank")
+    explorer = Explorer(LESSONS["neurons"](), record="sentences")
+    assert "published record" in explorer.said
+    bits = explorer.figures["surprise"].data[0].y
+    assert sum(bits) / len(bits) < 3
+
+
+def test_without_the_treebank_the_digits_stay_and_it_is_said_how_to_get_it(opened, monkeypatch):
+    monkeypatch.setattr(shelf.download, "locate", missing)
+    record = next(control for control in opened("neurons").controls if control["name"] == "record")
+    assert "sentences" not in dict(record["options"])
+    assert "workbench data ptb" in record["help"]
+
+
+def missing(name, **_):
+    raise MissingData(f"{name}: nowhere")
+
+
+def test_before_anything_is_trained_the_published_nets_are_seen(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path))
+    deep = Explorer(LESSONS["depth"](), depth=8)
+    assert "not trained yet" not in deep.shown.sights["costs"].picture.json()
+    before = deep.sights[0]["figure"]
+    deep.set(trained=True)
+    assert deep.sights[0]["figure"] != before
+    assert "Not trained yet" not in deep.said
+    long = Explorer(LESSONS["length"](), irnn=True)
+    assert len(long.figures["learning"].data) == 3
+    assert long.said.count("published record") == 3
+    assert long.work["label"] == "Train live", "what is published can be trained here all the same"
+    free = Explorer(LESSONS["bounds"](), clamp=False)
+    assert "published record" in free.said
+    assert dict(free.lesson.kept("seqdigits_plain6", False).weights).keys() > {0}
+    assert not list(tmp_path.iterdir()), "looking leaves nothing"
+
+
+def test_the_published_nets_of_the_explorers_are_small_and_whole():
+    folder = places.published() / "explorers" / "runs"
+    found = [Record(run) for run in disk_store.find(folder)]
+    assert len(found) >= 20
+    for record in found:
+        assert run_id(record.config, record.seed, record.spec["data"]) == record.id
+        assert record.run.load_checkpoint() is not None
+        assert record.evaluations
+    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 1_500_000
+
+
+def test_in_an_app_a_snapshot_says_where_it_belongs(opened, monkeypatch, capsys):
+    explorer = opened("bounds")
+    monkeypatch.setenv("SERVER_SOFTWARE", "voila/0.5")
+    explorer.snapshot()
+    assert capsys.readouterr().out.count("IPython.core.display.HTML") == 1
 
 
 def test_a_value_that_a_new_net_does_not_allow_starts_anew():

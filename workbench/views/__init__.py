@@ -17,8 +17,10 @@ from .length import remembered as remembered
 from .length import step_costs as step_costs
 from .neurons import painted as painted
 from .neurons import painted_steps as painted_steps
+from .neurons import painted_text as painted_text
 from .neurons import responses as responses
 from .neurons import roll as roll
+from .neurons import surprise as surprise
 from .neurons import trace as trace
 from .neurons import votes as votes
 from .words import NAMES as NAMES

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..drawing import Arc, Drawing
 from ..figures import INK
 from ..picture import BLUE, GREEN, YELLOW, Picture
@@ -14,6 +16,10 @@ PAINT = {
     "readout": "rgba(0,158,115,0.30)",
 }
 ROW = 27  # pixels
+UNHEARD: dict[str, Any] = {
+    "hoverinfo": "skip",
+    "showlegend": False,
+}  # what is drawn, not data; a trace costs a tenth of as many shapes
 
 
 def architecture(drawing: Drawing, title: str) -> Picture:
@@ -21,22 +27,17 @@ def architecture(drawing: Drawing, title: str) -> Picture:
     where the parameters are."""
     parts, last = drawing.parts, len(drawing.parts) - 1
     picture = Picture("", "", title, height=max(300, 90 + ROW * len(parts)))
-    for row, part in enumerate(parts):
-        box = {"type": "rect", "x0": 0, "x1": 10, "y0": row - 0.38, "y1": row + 0.38, "layer": "below"}
-        picture.layout["shapes"].append({**box, "fillcolor": PAINT[part.kind], "line": {"color": INK, "width": 1}})
-        shape = f"(B, {part.features:,})" if row == last and not drawing.words else f"(T, B, {part.features:,})"
-        picture.note(f"<b>{part.name}</b>  {part.inside}", x=0.15, y=row, xanchor="left")
-        picture.note(shape, x=9.85, y=row, xanchor="right")
-        if row:
-            line = {
-                "type": "line",
-                "x0": 5,
-                "x1": 5,
-                "y0": row - 0.62,
-                "y1": row - 0.38,
-                "line": {"color": INK, "width": 1},
-            }
-            picture.layout["shapes"].append(line)
+    for kind in dict.fromkeys(part.kind for part in parts):
+        _boxes(picture, [row for row, part in enumerate(parts) if part.kind == kind], PAINT[kind])
+    ways = [y for row in range(1, len(parts)) for y in (row - 0.62, row - 0.38, None)]
+    picture.trace(x=[5] * len(ways), y=ways, mode="lines", line={"color": INK, "width": 1}, name="", **UNHEARD)
+    names = [f"<b>{part.name}</b>  {part.inside}" for part in parts]
+    given = [f"(T, B, {part.features:,})" for part in parts]
+    if not drawing.words:
+        given[-1] = f"(B, {parts[-1].features:,})"
+    for x, text, place in ((0.15, names, "middle right"), (9.85, given, "middle left")):
+        style = {"mode": "text", "text": text, "textposition": place, "cliponaxis": False, **UNHEARD}
+        picture.trace(x=[x] * len(parts), y=list(range(len(parts))), name="", **style)
     for arc in drawing.arcs:
         _arc(picture, arc)
     words = [f"{part.name}: {part.inside}; {part.parameters:,} parameters" for part in parts]
@@ -90,6 +91,14 @@ def shares(drawing: Drawing) -> Picture:
     )
     picture.axis("xaxis", range=[0, 1.25 * max(shown.values())])
     return picture.set(bargap=0.4).unnamed().axis("yaxis", autorange="reversed", automargin=True)
+
+
+def _boxes(picture: Picture, rows: list[int], paint: str) -> None:
+    """A box at each of these rows, as one trace."""
+    x = [at for _ in rows for at in (0, 10, 10, 0, 0, None)]
+    y = [at for row in rows for at in (row - 0.38, row - 0.38, row + 0.38, row + 0.38, row - 0.38, None)]
+    line = {"color": INK, "width": 1}
+    picture.trace(x=x, y=y, mode="lines", fill="toself", fillcolor=paint, line=line, name="", **UNHEARD)
 
 
 def _arc(picture: Picture, arc: Arc) -> None:

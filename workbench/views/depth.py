@@ -17,9 +17,9 @@ FAINTEST = -8.0  # powers of ten below the strongest gradient
 def gradient_maps(maps: Mapping[str, Tensor]) -> Picture:
     """Each net's gradient at every layer and step, side by side: brightness is its power of ten below the strongest."""
     picture = Picture("", "layer", "The gradient at every layer and time step", height=330)
-    gap, n = 0.025, max(len(maps), 1)
+    gap, n = 0.012, max(len(maps), 1)
     width = (1 - gap * (n - 1)) / n
-    axis = {**picture.layout["xaxis"]}
+    axis = {**picture.layout["xaxis"], "title": {"text": "time step", "font": {"size": 13}}}
     for index, (kind, gradient) in enumerate(maps.items()):
         number = "" if index == 0 else str(index + 1)
         low = index * (width + gap)
@@ -31,22 +31,13 @@ def gradient_maps(maps: Mapping[str, Tensor]) -> Picture:
             y=list(range(1, len(gradient) + 1)),
             name=NAMES[kind],
             xaxis=f"x{number}",
-            yaxis=f"y{number}",
             coloraxis="coloraxis",
             hovertemplate="layer %{y}, step %{x}: 10^%{z}<extra>" + NAMES[kind] + "</extra>",
         )
-        ticks = {
-            "dtick": max(1, round(len(gradient) / 6)),
-            "title": {"text": "layer" if index == 0 else "", "font": {"size": 13}},
-        }
-        picture.layout[f"xaxis{number}"] = {
-            **axis,
-            "domain": [low, low + width],
-            "title": {"text": "time step", "font": {"size": 13}},
-        }
-        picture.layout[f"xaxis{number}"]["anchor"] = f"y{number}"
-        picture.layout[f"yaxis{number}"] = {**picture.layout["yaxis"], **ticks, "anchor": f"x{number}"}
+        picture.layout[f"xaxis{number}"] = {**axis, "domain": [low, low + width], "anchor": "y"}
         picture.note(NAMES[kind], x=low, xref="paper", y=1.01, yref="paper", xanchor="left", yanchor="bottom")
+    most = max((len(gradient) for gradient in maps.values()), default=1)
+    picture.axis("yaxis", dtick=max(1, round(most / 6)), range=[0.5, most + 0.5])
     bar = {"title": {"text": "power of ten", "side": "right", "font": {"size": 12}}, "thickness": 14, "len": 1}
     return picture.set(coloraxis={"colorscale": LEVELS, "cmin": FAINTEST, "cmax": 0, "colorbar": bar}, showlegend=False)
 
@@ -98,7 +89,7 @@ def costs(rows: Mapping[str, tuple[int, float, float | None]]) -> Picture:
             font={"size": 11, "color": INK},
         )
     picture.set(bargap=0.62, height=80 + 42 * len(rows))
-    return picture.unnamed().axis("yaxis", autorange="reversed", automargin=True)
+    return picture.unnamed().axis("yaxis", range=[len(rows) - 0.25, -0.6], automargin=True)
 
 
 def _relative(values: Tensor, one: Tensor) -> list[float]:

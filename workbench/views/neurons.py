@@ -40,7 +40,7 @@ def responses(u: float, now: float, silent: bool, steps: int) -> Picture:
     return picture
 
 
-def trace(before: Tensor, after: Tensor | None, given: Tensor) -> Picture:
+def trace(before: Tensor, after: Tensor | None, given: Tensor, text: Sequence[str] | None = None) -> Picture:
     """A neuron's state over one example, (T,), as trained and as edited, and what it is given at each step."""
     picture = Picture("time step", "state h", "What it does over this example", height=300)
     steps = thinned(len(before), 800)
@@ -48,7 +48,7 @@ def trace(before: Tensor, after: Tensor | None, given: Tensor) -> Picture:
     picture.line([s + 1 for s in steps], before[steps].tolist(), "as trained", ORANGE)
     if after is not None:
         picture.line([s + 1 for s in steps], after[steps].tolist(), "edited", PINK, dash="dot")
-    return picture
+    return picture if text is None else _spelled(picture, text, "character read")
 
 
 def painted(image: Tensor, parts: Tensor, answer: str) -> Picture:
@@ -81,6 +81,34 @@ def painted_steps(x: Tensor, parts: Tensor) -> Picture:
     marks = [t for t in range(len(x)) if x[t, 1] > 0]
     values = [float(x[t, 0]) for t in marks]
     return picture.dots([t + 1 for t in marks], values, "marked number", ORANGE, 11)
+
+
+def painted_text(text: Sequence[str], parts: Tensor, answer: str) -> Picture:
+    """What each character adds to the score of the one expected next, (T,)."""
+    picture = Picture("", "what the character adds", f"Which characters say “{_sign(answer)}” comes next?", height=260)
+    picture.trace("bar", x=list(range(1, len(parts) + 1)), y=parts.tolist(), marker={"color": BLUE}, name="adds")
+    return _spelled(picture, text, "character read").unnamed()
+
+
+def surprise(text: Sequence[str], before: Tensor, after: Tensor | None) -> Picture:
+    """How unlikely a language net found each character that came, in bits, (T,), as trained and as edited."""
+    picture = Picture("", "surprise, bits", "How much each character surprises it", height=260)
+    steps = list(range(1, len(text) + 1))
+    picture.trace("bar", x=steps, y=before.tolist(), name="as trained", marker={"color": ORANGE})
+    if after is not None:
+        picture.trace("bar", x=steps, y=after.tolist(), name="edited", marker={"color": PINK})
+    return _spelled(picture, text, "character that came")
+
+
+def _spelled(picture: Picture, text: Sequence[str], title: str) -> Picture:
+    """The time axis with a character at each step."""
+    picture.layout["xaxis"]["title"]["text"] = f"{title} (_ a blank, ¶ the end of a line)"
+    ticks = {"tickvals": list(range(1, len(text) + 1)), "ticktext": [_sign(c) for c in text], "tickangle": 0}
+    return picture.axis("xaxis", **ticks)
+
+
+def _sign(character: str) -> str:
+    return {"\n": "¶", "<": "&lt;", "&": "&amp;"}.get(character, character)
 
 
 def votes(before: Tensor, after: Tensor | None, label: int) -> Picture:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from torch import Tensor
@@ -117,11 +117,16 @@ class Depth(Lesson):
 @lru_cache(maxsize=400)
 def measured(net: Kept) -> tuple[Tensor, float, int]:
     """The gradient map of a net on 8 digits, the seconds of a forward and backward pass, the parameters."""
-    batch = net.batch(BATCH)
-    target = spec(net.config.task).target
-    gradient, first = probe.gradient_map(net.net, batch, target)
-    again = first if first > 0.05 else probe.gradient_map(net.net, batch, target)[1]  # the first look warms up
-    return gradient, min(first, again), count(net.net)
+    warm(net.config.model.kind)
+    gradient, seconds = probe.gradient_map(net.net, net.batch(BATCH), spec(net.config.task).target)
+    return gradient, seconds, count(net.net)
+
+
+@cache
+def warm(kind: str) -> None:
+    """Run a small net of a kind once: the first pass of a process takes longer."""
+    small = kept(config(kind, 1, steps=1))
+    probe.gradient_map(small.net, small.batch(BATCH), spec(small.config.task).target)
 
 
 def explore_depth(*, budget: Budget = "quick", device: str = "auto", **values: Any) -> Explorer:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import html
+import os
 import shlex
 import threading
 import time
@@ -113,10 +114,15 @@ class Explorer(anywidget.AnyWidget):
         return parameters(self.lesson, self.values)
 
     def snapshot(self) -> None:
-        """Show the figures as they are now as ordinary outputs, which stay in the notebook and need no kernel."""
-        from IPython.display import display
+        """Show the figures as they are now as ordinary outputs, which stay in the notebook and need no kernel.
 
-        for figure in self.figures.values():
+        Not in an app (Voila), where nothing stays and plotly's renderer fails: there it says so.
+        """
+        from IPython.display import HTML, display
+
+        in_app = os.environ.get("SERVER_SOFTWARE", "").startswith("voila")
+        shown = [HTML("<p>In a notebook, not in this app.</p>")] if in_app else self.figures.values()
+        for figure in shown:
             display(figure)
 
     # --- what the browser asks for ---

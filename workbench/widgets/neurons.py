@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -16,11 +17,16 @@ from ..models.bounds import half_life
 from ..tasks import spec
 from .explorer import Explorer
 from .lesson import Choice, Control, Lesson, Sight, Slider, Switch, View
-from .shelf import SLOW, Kept, experiments, kept
+from .shelf import SLOW, Kept, at_hand, experiments, kept
 
 COUNT = 200  # test examples that an edited net answers
 AS_IT_IS = -1.5  # the place of the u slider that leaves u alone
 PLACES = (AS_IT_IS, *(round(-1.2 + 0.02 * i, 2) for i in range(121)))
+SENTENCES = (  # an experiment and changes to it: a net of 23,000 parameters that reads characters
+    "ptbchar_small",
+    {"model.hidden": 96, "model.depth": 2, "model.embedding": 32, "train.steps": 1500, "train.evaluate_every": 500},
+)
+UNITS = {"pixels": "% right", "adding": "mean squared error", "treebank": "bits a character"}
 BLANK = {"pixels": -1.0, "adding": 0.0}  # an input that says nothing
 
 
@@ -38,19 +44,27 @@ class Neurons(Lesson):
     def __init__(self, budget: Budget = "quick", device: str = "auto"):
         self.budget, self.device = budget, device
         self.nets = experiments("plain", "residual", steps=SLOW)
+        self.help = ""
+        if at_hand("ptb"):
+            self.nets["sentences"] = "Penn Treebank, character by character, IndRNN 2 layers"
+        else:
+            self.help = "sentences too once the Penn Treebank is here: workbench data ptb"
+
+    def kept(self, record: str) -> Kept:
+        return kept(SENTENCES[0], "quick", SENTENCES[1]) if record == "sentences" else kept(record, self.budget)
 
     def controls(self, values: Mapping[str, Any]) -> list[Control]:
-        net = kept(values.get("record", next(iter(self.nets))), self.budget)
+        net = self.kept(values.get("record", next(iter(self.nets))))
         layers = list(list(net.weights.values())[-1].values())
         us = layers[min(int(values.get("layer", len(layers))), len(layers)) - 1]
         return [
-            Choice("record", "Net", self.nets, next(iter(self.nets))),
+            Choice("record", "Net", self.nets, next(iter(self.nets)), self.help),
             Slider("layer", "Layer", range(1, len(layers) + 1), len(layers), "", "1 reads the input"),
             Slider("neuron", "Neuron", range(len(us)), int(us.argmax()), "", "or click one in the first figure"),
             Slider("u", "Give it another u", PLACES, AS_IT_IS, "", f"at the left end, {AS_IT_IS:g}: as it was trained"),
             Switch("silent", "Silence it", help="its state is 0 at every step"),
             Switch("sort", "Sort by memory", True),
-            Slider("example", "Example", range(len(net.batch(COUNT).y)), 0, "", "of the test set"),
+            Slider("example", "Example", range(net.batch(COUNT).x.shape[1]), 0, "", "of the test set"),
         ]
 
     def clicked(self, figure: str, point: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -58,7 +72,7 @@ class Neurons(Lesson):
         return {"neuron": chosen, "u": AS_IT_IS, "silent": False} if isinstance(chosen, int) else {}
 
     def view(self, record: str, layer: int, neuron: int, u: float, silent: bool, sort: bool, example: int) -> View:
-        net = kept(record, self.budget)
+        net = self.kept(record)
         us = probe.unit_of(net.net, layer - 1).u.detach().tolist()
         trained = us[neuron]
         changed = silent or u >= PLACES[1]
@@ -69,7 +83,7 @@ class Neurons(Lesson):
         steps = spec(net.config.task).steps
         given, state, output = seen
         hushed = torch.zeros_like(state[:, neuron]) if silent else seen_after[1][:, neuron]
-        unit = "% right" if net.config.task.name == "pixels" else "mean squared error"
+        unit = UNITS[net.config.task.name]
         fate = "silent" if silent else f"with u = {now:.4f}" if changed else "as trained"
         said = (
             f"Neuron {neuron} of layer {layer}, u = {trained:.4f}: what it holds {views.fading(half_life(trained))}. "
@@ -87,7 +101,7 @@ class Neurons(Lesson):
                 f"Answer to an impulse: {trained ** (steps - 1):.2g} of it is left after {steps - 1} steps.",
             ),
             "trace": Sight(
-                views.trace(state[:, neuron], hushed if changed else None, given[:, neuron]),
+                views.trace(state[:, neuron], hushed if changed else None, given[:, neuron], self.read(net, example)),
                 f"State of neuron {neuron} over example {example}: at most {float(state[:, neuron].max()):.3g}, "
                 f"at the end {float(state[-1, neuron]):.3g}.",
             ),
@@ -95,8 +109,29 @@ class Neurons(Lesson):
         }
         return View(sights, said, net.job(self.device))
 
+    def read(self, net: Kept, example: int) -> list[str] | None:
+        """The characters of a sentence as the net reads them; None where an example is not text."""
+        return [net.symbols[i] for i in net.batch(COUNT).x[:, example].tolist()] if net.symbols else None
+
+    def expectation(self, net: Kept, example: int, edit: Any, output: Tensor, after: Tensor | None) -> dict[str, Sight]:
+        """From which characters a language net has what it expects next, and how each surprised it."""
+        y = net.batch(COUNT).y[:, example, None]
+        bits = [None if o is None else -o.log_softmax(-1).gather(1, y)[:, 0] / math.log(2) for o in (output, after)]
+        assert bits[0] is not None
+        read, told = self.read(net, example), [net.symbols[i] for i in y[:, 0].tolist()]
+        best = int((output if after is None else after)[-1].argmax())
+        said = f"It reads “{''.join(told).strip()}” with {float(bits[0].mean()):.3g} bits a character."
+        parts = painted(net, example, best, edit)
+        expected = f"After them it expects “{net.symbols[best].strip() or 'the end'}”."
+        return {
+            "painting": Sight(views.painted_text(read or [], parts, net.symbols[best]), expected, wide=True),
+            "surprise": Sight(views.surprise(told, bits[0], bits[1]), said, wide=True),
+        }
+
     def decision(self, net: Kept, example: int, edit: Any, output: Tensor, after: Tensor | None) -> dict[str, Sight]:
         """Which steps the answer came from, and the answer."""
+        if net.symbols:
+            return self.expectation(net, example, edit, output, after)
         batch = net.batch(COUNT)
         x = batch.x[:, example]
         if net.config.task.name != "pixels":
@@ -133,12 +168,12 @@ def scored(net: Kept, edit: tuple[int, int, float | None, bool] | None) -> float
 def looked(
     net: Kept, example: int, layer: int, edit: tuple[int, int, float | None, bool] | None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Over one example: what a layer is given and its states, (T, N), and the net's outputs."""
+    """Over one example: what a layer is given and its states, (T, N), and the net's outputs; of text at each step."""
     x = net.batch(COUNT).x[:, example : example + 1]
     with probe.edited(net.net, *(edit or (layer, 0))), torch.no_grad():
         given, state = probe.states(net.net, x, layer)
-        output = net.net(x)[0]
-    return given[:, 0], state[:, 0], output
+        output = net.net(x)
+    return given[:, 0], state[:, 0], output[0][:, 0] if net.symbols else output[0]
 
 
 @lru_cache(maxsize=256)
@@ -146,6 +181,8 @@ def painted(net: Kept, example: int, output: int, edit: tuple[int, int, float | 
     """What each step of an example adds to an output, (T,)."""
     x = net.batch(COUNT).x[:, example : example + 1]
     with probe.edited(net.net, *(edit or (0, 0))):
+        if net.symbols:
+            return probe.contributions_of_tokens(net.net, x, net.symbols.index("\n"), output)
         return probe.contributions(net.net, x, BLANK[net.config.task.name], output)
 
 

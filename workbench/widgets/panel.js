@@ -56,6 +56,7 @@ function csv(plot) {
   const quote = (cell) => (/[",\n]/.test(String(cell)) ? `"${String(cell).replaceAll('"', '""')}"` : (cell ?? ""));
   const rows = [["trace", "x", "y", "z"]];
   for (const trace of plot._fullData) {
+    if (trace.hoverinfo === "skip") continue; // drawn for the eye alone
     const name = trace.name ?? "";
     if (trace.z) {
       trace.z.forEach((line, i) =>
@@ -161,6 +162,8 @@ function sight(name, act) {
   );
   const whole = make("div", { class: "wb-sight" }, plot, ways);
   let text = "";
+  let known = [];
+  let traces = [];
   let listening = false;
   const draw = async (library, spec, colour) => {
     plot.setAttribute("aria-label", spec.alt);
@@ -169,8 +172,11 @@ function sight(name, act) {
     if (wanted === text) return;
     text = wanted;
     const { data, layout } = JSON.parse(wanted);
+    const texts = data.map((trace) => JSON.stringify(trace));
+    traces = data.map((trace, i) => (texts[i] === known[i] ? traces[i] : trace)); // the same object is not drawn again
+    known = texts;
     delete layout.template; // the default look is all white and doubles the work
-    await library.react(plot, data, layout, { displayModeBar: false, responsive: true });
+    await library.react(plot, traces, layout, { displayModeBar: false, responsive: true });
     if (!listening) {
       listening = true;
       plot.on("plotly_click", ({ points: [p] }) =>

@@ -13,13 +13,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .. import evaluate, paper, store, study
+from .. import evaluate, paper, places, store, study
 from ..chance import generator
-from ..config import Budget, Config, Task, run_id
+from ..config import Budget, Config, Task, Treebank, run_id
 from ..errors import MissingData, WorkbenchError
 from ..models.build import build, recurrent_weights
 from ..record import Record, folders
-from ..tasks import Batch, data_hashes, load, spec
+from ..tasks import Batch, data_hashes, download, load, spec
+from ..tasks.treebank import TreebankTask
 from ..train import CLEAN_BATCHES
 from .lesson import Job, Tell
 
@@ -76,6 +77,11 @@ class Kept:
         return _batch(self.config.task, self.seed, count)
 
     @property
+    def symbols(self) -> tuple[str, ...]:
+        """What each token of a text stands for; () where the task is not text."""
+        return _symbols(self.config.task, self.seed)
+
+    @property
     def order(self) -> Tensor:
         """Which pixel of the image each step reads, (T,)."""
         return _order(self.config.task, self.seed)
@@ -109,9 +115,14 @@ class Kept:
         study.run(what, budget, self.seed, watch=watch, stop=stop, **ways)  # type: ignore[arg-type]
 
     @property
+    def published(self) -> bool:
+        """Whether its weights come with the project."""
+        return self.record is not None and self.record.published
+
+    @property
     def own(self) -> Record | None:
         """The record in this user's store."""
-        return self.record if self.record is not None and not self.record.published else None
+        return None if self.published else self.record
 
 
 def kept(
@@ -124,13 +135,14 @@ def kept(
     """The net of an experiment, or of a config of one's own, from the furthest record, one's own or published."""
     name, config, last = study.resolve(experiment, budget if isinstance(experiment, str) else "quick", changes)
     record, goal = find(config, seed), until or last or config.train.steps or 0
-    step, path = (0, None) if record is None else (record.step, record.run.path)
+    step, path = (0, None) if record is None else (_shown(record) or 0, record.run.path)
     return Kept(name.removesuffix("*"), config, seed, step, path, goal, budget, changes)
 
 
 def find(config: Config, seed: int) -> Record | None:
     """The furthest record of a config and seed that has something to show."""
-    return max((r for r in _there(config, seed) if _usable(r)), key=lambda record: record.step, default=None)
+    steps = {record: _shown(record) for record in _there(config, seed)}
+    return max((r for r in steps if steps[r] is not None), key=lambda record: steps[record] or 0, default=None)
 
 
 def evaluations(config: Config, seed: int) -> list[dict[str, Any]]:
@@ -147,21 +159,26 @@ def _there(config: Config, seed: int) -> list[Record]:
         name = run_id(config, seed, data_hashes(config.task))
     except WorkbenchError:
         return []
-    return [Record(store.Run(folder / name)) for folder in folders() if (folder / name / "spec.json").exists()]
+    found = [Record(store.Run(folder / name)) for folder in folders() if (folder / name / "spec.json").exists()]
+    shipped = places.published() / "explorers" / "runs" / name  # to look at until there is one's own
+    return found or ([Record(store.Run(shipped))] if (shipped / "spec.json").exists() else [])
 
 
-def _usable(record: Record) -> bool:
-    """Whether it has weights to show: an evaluation, and a checkpoint."""
-    events = record.run.path / "events.jsonl"
+def _shown(record: Record) -> int | None:
+    """The step of the weights that a record has to show; None without an evaluation or a checkpoint."""
+    folder = record.run.path
     try:
-        return _evaluated(record, events.stat().st_mtime_ns) and bool(record.run.checkpoints())
+        changed = (folder / "events.jsonl").stat().st_mtime_ns, folder.stat().st_mtime_ns
+        return _step(folder, changed) if record.run.checkpoints() else None
     except (OSError, WorkbenchError):
-        return False
+        return None
 
 
 @lru_cache(maxsize=1024)
-def _evaluated(record: Record, changed: int) -> bool:
-    return bool(Record(record.run).evaluations)
+def _step(folder: Path, changed: tuple[int, int]) -> int | None:
+    """Read once for every state of the record's files: an explorer asks at each move."""
+    record = Record(store.Run(folder))
+    return record.step if record.evaluations else None
 
 
 def experiments(*kinds: str, steps: int = 1000) -> dict[str, str]:
@@ -199,7 +216,26 @@ def _weights(kept: Kept) -> dict[int, dict[str, Tensor]]:
 
 @lru_cache(maxsize=8)
 def _batch(task: Task, seed: int, count: int) -> Batch:
-    return next(iter(load(task, seed, 1).examples("test", count)))
+    known = load(task, seed, 1)
+    if not isinstance(known, TreebankTask):
+        return next(iter(known.examples("test", count)))
+    text, T = known.text.tokens["test"], known.spec.steps  # the first lines, each read from its beginning
+    ends = (text[: len(text) - T] == known.end).nonzero()[:count, 0]
+    at = ends + torch.arange(T)[:, None]
+    return Batch(text[at], text[at + 1])
+
+
+@lru_cache(maxsize=4)
+def _symbols(task: Task, seed: int) -> tuple[str, ...]:
+    return load(task, seed, 1).text.vocabulary if isinstance(task, Treebank) else ()  # type: ignore[attr-defined]
+
+
+def at_hand(data: str) -> bool:
+    """Whether a data set is on this machine."""
+    try:
+        return bool(download.locate(data, fetch=False))
+    except WorkbenchError:
+        return False
 
 
 @lru_cache(maxsize=4)
