@@ -60,8 +60,8 @@ bench: $(READY) ## time our layers beside torch.nn's, in one run; writes results
 readme: $(READY) ## write the table of results into README.md, from the published records
 	@$(BIN)/python scripts/readme.py
 
-measure: $(READY) ## the time from a key to the explorers' pictures, in a browser, into results/published/explorers/
-	@MEASURE=results/published/explorers/latency.csv PICTURES_BUDGET=quick $(BIN)/python -m pytest -q tests/browser -k measured
+measure: $(READY) ## the time from a key to the explorers' pictures, in a browser; writes results/explorers.csv
+	@MEASURE=results/explorers.csv PICTURES_BUDGET=quick $(BIN)/python -m pytest -q tests/browser -k measured
 
 pages: $(READY) ## the explorers as static pages, their sliders' frames drawn beforehand, in results/pages/
 	@$(BIN)/python -m workbench export

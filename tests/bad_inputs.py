@@ -329,6 +329,59 @@ TRAINING = [
 ]
 # fmt: on
 
+# --- many runs ---
+
+ADDRESS = "tls://HOST:PORT or tcp://127.0.0.1:PORT is needed"
+
+
+def grid(*pairs: str, more: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """A sweep over these fields."""
+    return ("sweep", ADDING, *(part for pair in pairs for part in ("--grid", pair)), "--budget", "smoke", *more)
+
+
+def placed(*options: str) -> tuple[str, ...]:
+    return ("reproduce", ADDING, "--budget", "smoke", *options)
+
+
+# fmt: off
+MANY = [
+    *refused(
+        "Parameters",
+        "cli",
+        PARAMETER,
+        ("sweep of an unknown experiment", ("sweep", "ading", "--grid", "depth=2"), ("experiment: 'ading'", "choose one of")),
+        ("grid without values", grid("depth"), ("grid: 'depth'", "key=a,b,c is needed")),
+        ("grid with an empty value", grid("depth=2,"), ("grid: 'depth=2,'", "key=a,b,c is needed")),
+        ("grid without a name", grid("=2,4"), ("grid: '=2,4'", "key=a,b,c is needed")),
+        ("grid with a value twice", grid("depth=2,2"), ("grid: 'depth=2,2'", "twice")),
+        ("grid with a field twice", grid("depth=2", "model.depth=4"), ("grid: model.depth given twice",)),
+        ("grid over an unknown field", grid("dept=2"), ("grid: 'dept'", "no such field", "model.depth")),
+        ("grid over the name of the task", grid("name=2"), ("task.name: no such field",)),
+        ("grid with a depth of 0", grid("depth=2,0"), ("model.depth: 0", "equal to 1")),
+        ("grid with a word for a number", grid("depth=deep"), ("model.depth: 'deep'", "integer")),
+        ("grid of a million runs", grid(f"depth={','.join(map(str, range(1, 1001)))}", more=("--seeds", "1000")), ("grid: 1,000,000 runs", "at most 100,000")),
+        ("sweep with seeds 0", grid("depth=2", more=("--seeds", "0")), ("seeds: 0", "1 to 1000")),
+        ("sweep at an unknown budget", ("sweep", ADDING, "--grid", "depth=2", "--budget", "long"), ("budget: 'long'", "smoke")),
+        ("sweep without a grid", ("sweep", ADDING), ("--grid",)),
+        ("sweep with workers 0", grid("depth=2", more=("--workers", "0")), ("workers: 0", "1 to 1024")),
+        ("sweep with a time limit of no time", grid("depth=2", more=("--time-limit", "8x")), ("time-limit: '8x'", "90s, 8m or 2h")),
+        ("many runs in a negative time", placed("--time-limit", "-8m"), ("time-limit: '-8m'", "90s, 8m or 2h")),
+        ("scheduler without a scheme", placed("--scheduler", "127.0.0.1:8786"), ("scheduler: '127.0.0.1:8786'", ADDRESS)),
+        ("scheduler empty", placed("--scheduler", ""), ("scheduler: ''", ADDRESS)),
+        ("scheduler without a port", placed("--scheduler", "tls://cluster.example"), ("scheduler: 'tls://cluster.example'", ADDRESS)),
+        ("scheduler with a port of no number", placed("--scheduler", "tls://cluster.example:x"), ("scheduler: 'tls://cluster.example:x'", ADDRESS)),
+        ("scheduler over http", placed("--scheduler", "http://127.0.0.1:8786"), ("scheduler: 'http://127.0.0.1:8786'", ADDRESS)),
+        ("scheduler elsewhere, not encrypted", placed("--scheduler", "tcp://10.0.0.1:8786"), ("scheduler: 'tcp://10.0.0.1:8786'", "start it with TLS")),
+        ("scheduler of a sweep, not encrypted", grid("depth=2", more=("--scheduler", "tcp://10.0.0.1:8786")), ("scheduler: 'tcp://10.0.0.1:8786'", "start it with TLS")),
+        ("scheduler beside slurm", placed("--scheduler", "tls://cluster.example:8786", "--slurm"), ("scheduler: given beside slurm", "choose one")),
+        ("slurm with a value", placed("--slurm=yes"), ("--slurm",)),
+        ("out that is a file", placed("--out", "{here}/taken"), ("out: '", "taken", "is no folder"), {"files": {"taken": "x"}}),
+        ("out below a file", placed("--out", "{here}/taken/bundle"), ("out: '", "taken/bundle", "is no folder"), {"files": {"taken": "x"}}),
+        ("out of a sweep that is a file", grid("depth=2", more=("--out", "{here}/taken")), ("out: '", "taken", "is no folder"), {"files": {"taken": "x"}}),
+    ),
+]
+# fmt: on
+
 # --- parameters ---
 
 
@@ -933,4 +986,4 @@ STORES = [
 ]
 # fmt: on
 
-CASES = [*SIZES, *SEQUENCES, *TRAINING, *PARAMETERS, *DATA_CASES, *STORES]
+CASES = [*SIZES, *SEQUENCES, *TRAINING, *MANY, *PARAMETERS, *DATA_CASES, *STORES]

@@ -5,6 +5,7 @@ import json
 import math
 
 import pytest
+import torch
 
 import workbench as wb
 from workbench import compare, curves, figures, paper, places, tables
@@ -180,6 +181,31 @@ def test_seeds_are_averaged_at_one_step_only(store):
     assert (row["step"], row["n"]) == (200, 2)
     expected = sum(100 * (1 - r.budgets[-1]["test"]["accuracy"]) for r in ends) / 2
     assert row["ours"] == pytest.approx(expected)
+
+
+def test_a_diverged_run_is_counted_and_named(store, monkeypatch):
+    """Its best weights' score is in the mean; without one nothing is decided; the note says how many and when."""
+    from workbench import evaluate
+
+    known, loss_of = paper.experiment("seqdigits_lstm"), evaluate.loss_of
+    for seed, bad in ((0, math.inf), (1, 150), (2, 0)):  # never, after the first evaluation, at once
+        count = iter(range(10**6))
+
+        def spoiled(*given, count=count, bad=bad):
+            loss = loss_of(*given)
+            return loss * math.nan if torch.is_grad_enabled() and next(count) >= bad else loss
+
+        monkeypatch.setattr(evaluate, "loss_of", spoiled)
+        wb.run(known.id, "quick", seed, until=200, progress=False)
+    results = wb.results_table([known.id])
+    row = results.iloc[0]
+    records = {r.seed: r for r in compare.records()}
+    assert [records[seed].status for seed in range(3)] == ["resumable", "diverged", "diverged"]
+    assert row["note"] == "2 of 3 diverged at step 2, 152; 1 without a score"
+    assert (row["step"], row["n"]) == (200, 2)
+    errors = [100 * (1 - records[seed].budgets[-1]["test"]["accuracy"]) for seed in (0, 1)]
+    assert row["ours"] == pytest.approx(sum(errors) / 2)
+    assert "; 2 of 3 diverged at step 2, 152; 1 without a score" in tables.render(results, "text")
 
 
 def test_steps_to_a_threshold_are_read_off_the_curve():

@@ -55,6 +55,11 @@ class Means:
             cluster.check_address(self.scheduler)
             if self.slurm:
                 raise ParameterError("scheduler: given beside slurm; choose one of them")
+        if self.out is not None:
+            path = self.out.absolute()
+            there = next(p for p in (path, *path.parents) if p.exists())
+            if not there.is_dir():
+                raise ParameterError(f"out: {str(self.out)!r}: {there} is no folder; a folder to be made is needed")
 
 
 def reproduce(

@@ -229,7 +229,7 @@ def _slurm(nodes: int) -> Any:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     cluster = SLURMCluster(
         processes=1, protocol="tls://", security=Security.temporary(), shared_temp_directory=str(folder),
-        scheduler_options={"dashboard_address": None},
+        scheduler_options={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
     )  # fmt: skip
     cluster.scale(jobs=nodes)
     return cluster

@@ -5,7 +5,7 @@
 `not reproduced`  the same, but worse than the claim
 `on course`       not at the end yet, but the learning curve lies on the official one at equal steps: a point apart at
                   most (a per cent of BPC or perplexity), or twice what two official runs of one configuration are
-`inconclusive`    recorded, but not enough to say
+`inconclusive`    recorded, but not enough to say; a seed that diverged before its first score leaves nothing decided
 `not run`         no record; `note` has the command
 `reference`       a number that the paper quotes from others, or another number of the same run
 `no claim`        ours alone: the paper has no such experiment
@@ -139,14 +139,18 @@ def measure(record: Record, metric: str, step: int | None = None) -> float | Non
 
 
 def _row(known: Experiment, claim: Claim, measured: list[Record]) -> dict[str, Any]:
-    newest = max((r.budgets[-1] for r in measured), key=lambda e: int(e["step"]), default=None)
+    diverged = [r for r in measured if r.status == "diverged"]
+    steady = [r for r in measured if r.status != "diverged"] or diverged
+    newest = max((r.budgets[-1] for r in steady), key=lambda e: int(e["step"]), default=None)
     step = newest["step"] if newest else None  # seeds are averaged at one step, the furthest that is scored
-    values = {r.seed: v for r in measured if (v := measure(r, claim.metric, step)) is not None}
+    reached = {r.seed: measure(r, claim.metric, None if r in diverged else step) for r in measured}
+    values = {seed: value for seed, value in reached.items() if value is not None}
     ours = estimate(list(values.values())) if values else None
     nearness = curves.parity_of(measured) if known.curve and claim.metric in METRICS else None
     spread = curves.twin_spread(known.id, int(step)) if nearness is not None and step else None
     reaches_end = bool(measured) and all(r.run.result() is not None for r in measured)
-    decided = reaches_end or (claim.metric.startswith("steps to") and len(values) == len(measured) > 0)
+    lost = [r for r in diverged if r.seed not in values]  # the mean knows nothing of them, so it decides nothing
+    decided = (reaches_end and not lost) or (claim.metric.startswith("steps to") and len(values) == len(measured) > 0)
     examples = int(newest.get("test", {}).get("n" + SUBSETS.get(claim.metric, ""), 0)) if newest else 0
     low, high = _interval(claim.metric, ours.mean, examples) if ours and examples else (None, None)
     return {
@@ -171,8 +175,17 @@ def _row(known: Experiment, claim: Claim, measured: list[Record]) -> dict[str, A
         "examples_low": low,
         "examples_high": high,
         "parity": nearness,
-        "note": "" if measured else f"workbench run {known.id} --budget quick",
+        "note": _divergence(diverged, lost, len(measured)) if measured else f"workbench run {known.id} --budget quick",
     }
+
+
+def _divergence(diverged: Sequence[Record], lost: Sequence[Record], of: int) -> str:
+    """`2 of 3 diverged at step 40, 80`, and how many of them have no score and so no part in the mean; or nothing."""
+    if not diverged:
+        return ""
+    steps = ", ".join(f"{step:,}" for step in sorted(int(r.budgets[-1]["step"]) for r in diverged))
+    without = f"; {len(lost)} without a score" if lost else ""
+    return f"{len(diverged)} of {of} diverged at step {steps}{without}"
 
 
 def verdict(

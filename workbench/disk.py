@@ -47,7 +47,8 @@ def make_folder(path: Path) -> Path:
 def unusable(path: Path, error: OSError, size: int = 0) -> StoreError:
     """What to raise where the disk refuses."""
     if error.errno == errno.ENOSPC:
-        return StoreError(f"{path}: no space: needs {size} bytes, has {shutil.disk_usage(path.parent).free}")
+        needs = f"needs {size} bytes, " if size else ""
+        return StoreError(f"{path}: no space: {needs}has {shutil.disk_usage(path.parent).free}")
     return StoreError(f"{path}: {error.strerror or error}")
 
 

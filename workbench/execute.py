@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .disk import make_folder
+from .disk import make_folder, unusable
 from .errors import ParameterError, RunError
 from .provenance import code
 from .record import Record
@@ -26,6 +26,7 @@ def execute(path: Path, values: Mapping[str, Any], output: Path) -> None:
     # A format checker that nbformat loads costs 2-3 s of every start, and notebooks do not need it.
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     import papermill
+    from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
     if output.resolve() == path.resolve():
@@ -51,6 +52,12 @@ def execute(path: Path, values: Mapping[str, Any], output: Path) -> None:
         failed = output.with_suffix(".failed.ipynb")
         temporary.replace(failed)
         raise RunError(f"{path.stem}: {error.ename}: {error.evalue} (in {failed})") from None
+    except DeadKernelError:
+        raise RunError(
+            f"{path.stem}: its kernel was killed; what it recorded stays, the same command goes on"
+        ) from None
+    except OSError as error:
+        raise unusable(Path(error.filename or output), error) from None
     finally:
         temporary.unlink(missing_ok=True)
 

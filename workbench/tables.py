@@ -105,7 +105,7 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
                 "source": row["source"],
                 "step": f"{int(row['step']):,}{of}" if row["step"] is not None else "",
                 "parity": "" if row["parity"] is None else f"{100 * row['parity']:.1f} points",
-                "verdict": row["verdict"],
+                "verdict": row["verdict"] + (f"; {row['note']}" if "diverged" in (row["note"] or "") else ""),
             }
         )
     return pd.DataFrame(out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import resource
@@ -45,6 +46,15 @@ def trained(results: Path, seed: int = 0, every: float = 0.02) -> None:
         train(seed)
     except WorkbenchError as error:
         print(error, file=sys.stderr)
+        sys.exit(error.code)
+
+
+def endless(results: Path) -> None:
+    """A run that goes on until it is asked to stop."""
+    _quietly(results)
+    try:
+        wb.run(NAME, "paper", changes=CHANGES | {"train.steps": 10**6, "train.evaluate_every": 20}, progress=False)
+    except WorkbenchError as error:
         sys.exit(error.code)
 
 
@@ -101,6 +111,17 @@ def spoiled(bad_steps: set[int], value: float) -> Record:
         return train()
     finally:
         evaluate.loss_of = loss_of
+
+
+def book(path: Path, *cells: str) -> Path:
+    """A notebook of these cells, the first of them its parameters."""
+    written = [
+        {"cell_type": "code", "id": f"c{n}", "metadata": {"tags": ["parameters"] * (n == 0)}, "outputs": [],
+         "execution_count": None, "source": cell} for n, cell in enumerate(["size: int = 1  # a number", *cells])
+    ]  # fmt: skip
+    about = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    path.write_text(json.dumps({"cells": written, "metadata": about, "nbformat": 4, "nbformat_minor": 5}))
+    return path
 
 
 def wait_for(claim, seconds: float = 60.0):

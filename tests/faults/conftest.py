@@ -1,29 +1,37 @@
 """Counts and outcomes of the fault tests: how often each fault is tried, and the table of what survived.
 
-`make faults` tries each as often as RELIABILITY asks (FAULTS=full) and writes results/faults.csv; otherwise a share.
+`make faults` tries each as often as RELIABILITY asks (FAULTS=full) and writes results/faults.csv, a fault as soon as it
+is through; otherwise a share. FAULTS_SECONDS=900 begins no further try of a fault after so long: the table then says
+how many of its goal were made.
 """
 
 from __future__ import annotations
 
 import csv
+import math
 import multiprocessing
 import os
-from collections.abc import Iterator
+import subprocess
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from faults import bodies
 
+from workbench.disk import publish
 from workbench.store import pure
 
 FULL = os.environ.get("FAULTS") == "full"
+LONGEST = float(os.environ.get("FAULTS_SECONDS", math.inf))
 TABLE = Path(__file__).parent.parent.parent / "results" / "faults.csv"
+COLUMNS = ("fault", "what", "goal", "tries", "survived", "seconds", "note")
 
 
 @dataclass
 class Fault:
-    """One kind of fault: its number and name, how often it is tried, how often all of it held."""
+    """One kind of fault: its number and name, how often it is to be tried, how often it was and all of it held."""
 
     number: int
     name: str
@@ -31,56 +39,82 @@ class Fault:
     tried: int = 0
     survived: int = 0
     note: str = ""
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def more(self) -> bool:
+        """Whether to try again."""
+        return self.tried < self.tries and time.monotonic() - self.began < LONGEST
 
     def __iter__(self) -> Iterator[int]:
         """The tries, counted: a body that raises was tried and did not survive."""
-        for index in range(self.tries):
+        while self.more:
             self.tried += 1
-            yield index
+            yield self.tried - 1
             self.survived += 1
 
-
-@dataclass
-class Faults:
-    seen: list[Fault] = field(default_factory=list)
-
-    def __call__(self, number: int, name: str, full: int, few: int, note: str = "") -> Fault:
-        self.seen.append(Fault(number, name, full if FULL else few, note=note))
-        return self.seen[-1]
-
-
-OUTCOMES = Faults()
+    @property
+    def row(self) -> dict[str, str]:
+        seconds = f"{time.monotonic() - self.began:.0f}"
+        values = (self.number, self.name, self.tries, self.tried, self.survived, seconds, self.note)
+        return dict(zip(COLUMNS, map(str, values), strict=True))
 
 
 @pytest.fixture
-def fault() -> Faults:
+def fault() -> Iterator[Callable[[int, str, int, int], Fault]]:
     """fault(number, name, full, few): how often it is tried in all, and how often in a short run."""
-    return OUTCOMES
+    seen: list[Fault] = []
+
+    def one(number: int, name: str, full: int, few: int) -> Fault:
+        seen.append(Fault(number, name, full if FULL else few))
+        return seen[-1]
+
+    yield one
+    if FULL and seen:
+        write([each.row for each in seen])
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    if not FULL or not OUTCOMES.seen:
-        return
-    with TABLE.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["fault", "what", "tries", "survived", "note"])
-        for f in sorted(OUTCOMES.seen, key=lambda f: f.number):
-            writer.writerow([f.number, f.name, f.tried, f.survived, f.note])
-    lines = ["# Faults\n", "Written by `make faults`; what each means stands in tests/faults.\n"]
-    lines += ["| # | fault | tries | survived | note |", "| --- | --- | --- | --- | --- |"]
-    lines += [
-        f"| {f.number} | {f.name} | {f.tried:,} | {f.survived:,} | {f.note} |"
-        for f in sorted(OUTCOMES.seen, key=lambda f: f.number)
-    ]
-    TABLE.with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+def write(new: list[dict[str, str]]) -> None:
+    """Put rows into the table, each in the place of an earlier one of the same fault; and the table to be read."""
+    kept: list[dict[str, str]] = []
+    if TABLE.exists():
+        with TABLE.open(newline="", encoding="utf-8") as file:
+            kept = list(csv.DictReader(file))
+    rows = {(row["fault"], row["what"]): row for row in [*kept, *new]}
+    ordered = [rows[key] for key in sorted(rows, key=lambda key: (int(key[0]), key[1]))]
+    lines = [",".join(COLUMNS), *(",".join(quoted(row[column]) for column in COLUMNS) for row in ordered)]
+    publish(TABLE, "".join(f"{line}\n" for line in lines).encode(), replace=True)
+    page = ["# Faults\n", "Written by `make faults`; what each means stands in tests/faults.\n"]
+    page += ["| # | fault | goal | tries | survived | seconds | note |", "| --- | --- | --- | --- | --- | --- | --- |"]
+    page += [f"| {' | '.join(row[column] for column in COLUMNS)} |" for row in ordered]
+    publish(TABLE.with_suffix(".md"), "".join(f"{line}\n" for line in page).encode(), replace=True)
+
+
+def quoted(text: str) -> str:
+    """A cell of a CSV file."""
+    return f'"{text}"' if "," in text else text
 
 
 @pytest.fixture(scope="session")
 def forks() -> multiprocessing.context.ForkServerContext:
     """Processes that have torch loaded when they begin, each in a state of its own."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch", "pandas", "sklearn.datasets", "workbench.study", "workbench.adopt"])
+    # torch._dynamo: the first step of an optimiser loads it, for longer than the runs here take
+    loaded = ["torch._dynamo", "pandas", "sklearn.datasets", "workbench.study", "workbench.adopt"]
+    context.set_forkserver_preload(loaded)
     return context
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of two megabytes; the test is skipped where none may be mounted."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], capture_output=True)
+    if done.returncode:
+        pytest.skip("no file system may be mounted here")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -99,17 +100,19 @@ def left_in_peace(chosen, monkeypatch, tmp_path):
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["one disk", "disks apart"])
 def test_11_a_sweep_outlives_its_workers(fault, processes, store, monkeypatch, tmp_path, elsewhere):
     """Scheduler and 3 workers as processes; one worker killed -9 again and again; every run recorded once, bitwise."""
-    kind = fault(11, f"dask worker killed in a sweep of runs, {'disks apart' if elsewhere else 'one disk'}", 40, 5)
-    chosen = trials(kind.tries)
+    disks = "disks apart" if elsewhere else "one disk"
+    kind = fault(11, f"dask worker killed every 20 s in a sweep of 40 runs, {disks}", 40, 5)
+    long = kind.tries > 10
+    chosen = trials(kind.tries, steps=10_000 if long else 3000)
     there = processes(elsewhere=elsewhere)
     over = threading.Event()
 
     def kill_now_and_then():
-        """Every 20 s; in a short run as often as another run is done, so that a slow machine gets somewhere."""
+        """Not before another run is done, so that a slow machine gets somewhere."""
         for index in itertools.count():
             recorded = len(list(store.glob("runs/*/result.json")))
-            while not over.wait(20 if kind.tries > 10 else 0.2):
-                if kind.tries > 10 or len(list(store.glob("runs/*/result.json"))) > recorded:
+            while not over.wait(20 if long else 0.2):
+                if len(list(store.glob("runs/*/result.json"))) > recorded:
                     break
             if over.is_set():
                 return
@@ -118,6 +121,7 @@ def test_11_a_sweep_outlives_its_workers(fault, processes, store, monkeypatch, t
             kills.append(index)
             there.workers[index % 3] = there.worker()
 
+    kind.tried = len(chosen)
     kills: list[int] = []
     said: list[str] = []
     killer = threading.Thread(target=kill_now_and_then)
@@ -133,12 +137,12 @@ def test_11_a_sweep_outlives_its_workers(fault, processes, store, monkeypatch, t
     assert found == left_in_peace(chosen, monkeypatch, tmp_path)
     assert sum(": done in" in line for line in said) == len(chosen)
     assert kills
-    kind.tried = kind.survived = len(chosen)
+    kind.survived = kind.tried
     kind.note = f"{len(kills)} workers killed"
 
 
 def kill_when_training(store, process):
-    bodies.wait_for(lambda: list(store.glob("runs/*/lease")))
+    bodies.wait_for(lambda: leases(store))
     process.kill()
 
 
@@ -150,8 +154,42 @@ def test_11_without_its_scheduler_a_batch_ends_and_can_go_on(fault, processes, s
         with pytest.raises(RunError, match="scheduler: it is gone"):
             batch.carry_out(trials(3, steps=200_000), [], Means(scheduler=there.address), said.append)
         there.close()
-        bodies.wait_for(lambda: not list(store.glob("runs/*/lease")), 20)
+        bodies.wait_for(lambda: not leases(store), 20)
         assert all(run.result() is None for run in records.find(store / "runs"))
+        shutil.rmtree(store / "runs")
+
+
+CALLER = (
+    "import sys; from faults.test_cluster import trials; from workbench import batch; "
+    "batch.carry_out(trials(2), [], batch.Means(scheduler=sys.argv[1]), print)"
+)
+
+
+@pytest.mark.slow
+def test_11_when_the_caller_is_gone_the_same_command_finishes_its_runs(fault, processes, store, monkeypatch, tmp_path):
+    chosen, there = trials(2), processes(workers=2)
+    quiet = left_in_peace(chosen, monkeypatch, tmp_path)
+    for _ in fault(11, "the caller of a dask cluster killed", 30, 1):
+        caller = spawned(CALLER, there.address)
+        bodies.wait_for(lambda: leases(store))
+        caller.kill()
+        caller.wait()
+        said: list[str] = []
+        batch.carry_out(chosen, [], Means(scheduler=there.address), said.append)
+        assert {run.path.name: pure(run.result()) for run in records.find(store / "runs")} == quiet
+        assert not leases(store)
+        shutil.rmtree(store / "runs")
+
+
+def leases(store):
+    return list(store.glob("runs/*/lease"))
+
+
+def spawned(code, *arguments):
+    """A process that can import these tests."""
+    path = os.pathsep.join([str(places.project() / "tests"), str(places.project())])
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.DEVNULL)
 
 
 def alive(process):
@@ -171,9 +209,8 @@ RUNNER = (
 @pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGTERM], ids=["kill -9", "SIGTERM"])
 def test_5_no_child_outlives_a_batch_runner(fault, store, kind):
     for _ in fault(5, f"{kind.name} of the batch runner", 30, 1):
-        environment = {**os.environ, "PYTHONPATH": str(places.project() / "tests")}
-        runner = subprocess.Popen([sys.executable, "-c", RUNNER], env=environment, stdout=subprocess.DEVNULL)
-        bodies.wait_for(lambda: len(list(store.glob("runs/*/lease"))) == 2)
+        runner = spawned(RUNNER)
+        bodies.wait_for(lambda: len(leases(store)) == 2)
         children = psutil.Process(runner.pid).children(recursive=True)
         assert len(children) == 2
         runner.send_signal(kind)
@@ -182,6 +219,7 @@ def test_5_no_child_outlives_a_batch_runner(fault, store, kind):
         for run in records.find(store / "runs"):
             assert run.checkpoints(), "the leash let it save before it left"
             assert not (run.path / "lease").exists()
+        shutil.rmtree(store / "runs")
 
 
 @pytest.mark.slow

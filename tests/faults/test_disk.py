@@ -7,7 +7,6 @@ import errno
 import os
 import random
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -19,18 +18,6 @@ from workbench import store as records
 from workbench.errors import StoreError, WorkbenchError
 from workbench.record import Record, overview
 from workbench.store import Run, pure
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of two megabytes; the test is skipped where none may be mounted."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], capture_output=True)
-    if done.returncode:
-        pytest.skip("no file system may be mounted here")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 @pytest.mark.parametrize("room", [0, 6_000, 30_000, 120_000])
@@ -134,10 +121,11 @@ def test_9_of_eight_writers_of_one_run_one_publishes_and_none_is_lost(fault, for
 
 def test_9_and_10_eight_writers_of_different_runs_beside_a_reader(fault, forks, tmp_path):
     """N in, N out; and whoever reads meanwhile sees whole records only."""
-    writing = fault(9, "8 writers of different runs, runs each", 200, 4)
+    writing = fault(9, "8 writers of different runs", 8 * 200, 8 * 4)
     reading = fault(10, "reads during writes", 10_000, 200)
     reader = forks.Process(target=bodies.read, args=(tmp_path / "all", reading.tries))
-    each = writing.tries
+    each = writing.tries // 8
+    writing.tried, reading.tried = 8 * each, reading.tries
     crowd = [forks.Process(target=bodies.written, args=(tmp_path / "all", n * each, each)) for n in range(8)]
     for process in [*crowd, reader]:
         process.start()
@@ -149,8 +137,7 @@ def test_9_and_10_eight_writers_of_different_runs_beside_a_reader(fault, forks, 
     for run in found:
         Record(run).verify()
         assert run.result() is not None
-    writing.tried = writing.survived = 8 * each
-    reading.tried = reading.survived = reading.tries
+    writing.survived, reading.survived = writing.tried, reading.tried
 
 
 def test_8_an_altered_data_set_is_refused(fault, real_data, tmp_path, monkeypatch):

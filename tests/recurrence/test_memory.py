@@ -68,6 +68,12 @@ def test_a_small_array_does_not_take_a_large_block(pool):
     assert small.untyped_storage().nbytes() == 1 << 20
 
 
+def test_memory_that_cannot_be_had_is_a_memory_error_and_is_not_counted(pool):
+    with pytest.raises(MemoryError, match=r"can't allocate memory: 4,611,686,018,427,387,904 bytes"):
+        pool.take(1 << 62)
+    assert pool.used == pool.most == 0
+
+
 def test_small_arrays_are_left_to_the_allocator(pool):
     empty((1000,), torch.float32)
     assert pool.used == pool.most == 0

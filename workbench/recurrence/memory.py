@@ -37,11 +37,17 @@ class _Pool:
             fits = [i for i, block in enumerate(self.free) if size <= len(block) <= 2 * size]
             block = self.free.pop(fits[-1]) if fits else None
             self.used += size if block is None else len(block)
-            self.most = max(self.most, self.used)
+            before, self.most = self.most, max(self.most, self.used)
             while self.free and self.used + sum(map(len, self.free)) > self.most:
                 del self.free[0]
         if block is None:
-            block = mmap.mmap(-1, size, flags=_PRIVATE)
+            try:
+                block = mmap.mmap(-1, size, flags=_PRIVATE)
+            except OSError as error:
+                with self.lock:
+                    self.used -= size
+                    self.most = max(before, self.used)
+                raise MemoryError(f"can't allocate memory: {size:,} bytes: {error.strerror}") from None
             _advise(block, "MADV_HUGEPAGE")
         return block
 

@@ -6,11 +6,13 @@ falls through: a file found but altered, or a $WORKBENCH_DATA that does not exis
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..disk import unusable
 from ..errors import DataError, MissingData, ParameterError, choices
 from ..progress import notices
 
@@ -211,6 +213,8 @@ def _fetch(wanted: DataSet) -> Path:
         try:
             pooch.retrieve(wanted.url + file, f"sha256:{sha}", file, folder, progressbar=False)
         except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:  # no reason to take a substitute
+                raise unusable(folder / file, error) from None
             reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
             raise MissingData(
                 f"{wanted.name}: {file} is not on this machine and could not be fetched ({reason}); "
