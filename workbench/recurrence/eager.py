@@ -22,8 +22,9 @@ def unavailable() -> str | None:
 
 def forward(a: Tensor, u: Tensor, h0: Tensor, activation: str, over: bool) -> Tensor:
     """a (T, B, N), u (N,), h0 (B, N) -> h (T, B, N), written over `a` if nobody else reads it."""
-    if u.dtype != a.dtype:  # u in float32 beside bfloat16
-        return forward(a.to(u.dtype), u, h0.to(u.dtype), activation, True).to(a.dtype)
+    wide = torch.promote_types(a.dtype, torch.float32)
+    if a.dtype != wide:  # half precision: a state that is rounded at every step drifts, and u near 1 would be 1
+        return forward(a.to(wide), u.to(wide), h0.to(wide), activation, True).to(a.dtype)
     h = a if over else a.clone(memory_format=torch.contiguous_format)
     value_, before = ACTIVATIONS[activation].value_, h0
     for part in h.split(_VIEWS):
@@ -35,9 +36,10 @@ def forward(a: Tensor, u: Tensor, h0: Tensor, activation: str, over: bool) -> Te
 
 def backward(g: Tensor, h: Tensor, u: Tensor, h0: Tensor, activation: str) -> Gradients:
     """From the gradients g of h (T, B, N): those of a (T, B, N), u (N,) and h0 (B, N)."""
-    if u.dtype != h.dtype:
-        d, grad_u, grad_h0 = backward(g.to(u.dtype), h.to(u.dtype), u, h0.to(u.dtype), activation)
-        return d.to(h.dtype), grad_u, grad_h0.to(h.dtype)
+    wide = torch.promote_types(h.dtype, torch.float32)
+    if h.dtype != wide:
+        d, grad_u, grad_h0 = backward(g.to(wide), h.to(wide), u.to(wide), h0.to(wide), activation)
+        return d.to(h.dtype), grad_u.to(u.dtype), grad_h0.to(h0.dtype)
     d, pull_ = g.clone(memory_format=torch.contiguous_format), ACTIVATIONS[activation].pull_
     per_chain = torch.zeros_like(h0)  # grad u of each (sample, neuron), summed over the batch once, at the end
     after: Tensor | None = None
