@@ -7,6 +7,7 @@ otherwise `--torch cpu` or `--torch cuda` chooses the build, and without either 
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -19,9 +20,14 @@ SIZES = {"cpu": (1.5, 2), "cuda": (7.0, 8), "kept": (0.8, 2), "": (1.5, 2)}  # G
 
 
 def torch_here() -> str | None:
-    """The version of this interpreter's torch if it is 2.9 or newer."""
+    """The version of the interpreter's torch if it is 2.9 or newer.
+
+    From within a virtual environment it is the interpreter below that counts: the new one sees no other's packages.
+    """
     code = "import torch; print(torch.__version__)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    below = getattr(sys, "_base_executable", sys.executable)
+    outside = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "__PYVENV_LAUNCHER__")}
+    done = subprocess.run([below, "-c", code], capture_output=True, text=True, check=False, env=outside)
     version = done.stdout.strip()
     if done.returncode != 0 or not version:
         return None
@@ -74,10 +80,10 @@ def main() -> None:
         install_torch(python, options.torch)
     say("the other packages ...")
     constraints = ROOT / "constraints.txt"
-    if kept:  # the pin of torch does not hold where the user's own is kept
+    if kept:  # the user's own torch is the pin, so that nothing else brings another
         constraints = target / "constraints.txt"
-        lines = (ROOT / "constraints.txt").read_text().splitlines()
-        constraints.write_text("\n".join(line for line in lines if not line.startswith("torch==")) + "\n")
+        lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("torch==")]
+        constraints.write_text("\n".join([*lines, f"torch=={kept}"]) + "\n")
     run(python, "-m", "pip", "install", "--quiet", "-c", constraints, "-e", ".[test]")
     say(f"done; `{python} -m workbench doctor` says what works here")
 

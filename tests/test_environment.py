@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import tomllib
+import venv
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,17 @@ def test_set_up_refuses_an_unknown_build_of_torch(tmp_path):
     assert done.returncode == 2
     assert "invalid choice: 'tpu'" in done.stderr
     assert not (tmp_path / "v").exists()
+
+
+def test_set_up_from_within_an_environment_does_not_count_on_its_torch(tmp_path):
+    """The new environment sees the packages of the interpreter below, not those of the environment that is active."""
+    active = tmp_path / "active"
+    venv.create(active, symlinks=True)
+    python = active / "bin" / "python"
+    packages = next((active / "lib").glob("python*")) / "site-packages"
+    (packages / "torch.py").write_text("__version__ = '2.99.0'")
+    seen = subprocess.run([python, "-c", "import torch; print(torch.__version__)"], capture_output=True, text=True)
+    assert seen.stdout == "2.99.0\n"
+    code = f"import sys; sys.path.insert(0, {str(ROOT / 'scripts')!r}); import setup; print(setup.torch_here())"
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() != "2.99.0"
