@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import statistics
 import time
 from pathlib import Path
@@ -122,11 +123,12 @@ def test_every_slider_answers_the_keyboard_and_axe_finds_no_fault(lab, page, nam
 def test_a_reload_a_second_tab_and_a_restart_in_the_middle_of_training_lose_nothing(lab, browser, page):
     """What was recorded is shown again, Resume goes on from it, and the view says what happened."""
     explorer = opened(lab, page, "length")
-    exact = explorer.get_by_label("Train to step, exact")
-    exact.fill("2000")
-    exact.press("Enter")
+    for name, value in (("Sequence length T", "200"), ("Train to step", "2000")):  # long enough to be interrupted
+        exact = explorer.get_by_label(f"{name}, exact")
+        exact.fill(value)
+        exact.press("Enter")
     explorer.get_by_role("button", name="Train live").click()
-    explorer.locator(".wb-progress", has_text="step 60").wait_for(timeout=60_000)
+    explorer.locator(".wb-progress", has_text=re.compile(r"step \d\d")).wait_for(timeout=60_000)
 
     other = browser.new_page(viewport={"width": 1360, "height": 1000})
     other.goto(page.url)
