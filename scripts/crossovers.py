@@ -20,7 +20,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from workbench.disk import check_place
+from workbench.errors import ParameterError
 from workbench.recurrence import batchnorm, cpu, layer, recur
+from workbench.study import check_count, check_device
 
 WIDE = (128, 256, 512, 1024)  # N of a square layer, (20, 128, N, N)
 NORMED = (  # (T, B, N)
@@ -123,6 +126,13 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--repeats", type=int, default=9)
     given = parser.parse_args()
+    try:
+        given.device = check_device(given.device)
+        check_count("threads", given.threads)
+        check_count("repeats", given.repeats)
+        check_place("file", given.file, folder=False)
+    except ParameterError as error:
+        parser.error(str(error))
     torch.set_num_threads(given.threads)
     torch.manual_seed(0)
     measured: dict[str, list[dict]] = {"long": long(given.device, given.repeats)}

@@ -1,7 +1,9 @@
 """Every case of the table `bad_inputs` is refused by our own exception, in one line, before anything is started."""
 
+import hashlib
 import json
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -9,15 +11,21 @@ from typing import get_args, get_type_hints
 
 import pytest
 import torch
-from bad_inputs import ADDING, CASES, TINY, Case, Link
+from bad_inputs import CASES
+from bad_inputs.case import ADDING, TINY, Case, Link
+from bad_inputs.required import REQUIRED
 
 import workbench as wb
+from workbench import board, places
 from workbench.__main__ import main
-from workbench.errors import DataError, ParameterError, StoreError
+from workbench.config import run_id
+from workbench.errors import DataError, ParameterError, RunError, StoreError
+from workbench.tasks import data_hashes
+from workbench.widgets import LESSONS, Explorer, shelf
 
-KINDS = {2: ParameterError, 3: DataError, 4: StoreError}
-CALLS = [case for case in CASES if case.door != "cli"]
-COMMANDS = [case for case in CASES if case.door == "cli"]
+KINDS = {1: RunError, 2: ParameterError, 3: DataError, 4: StoreError}
+CALLS = [case for case in CASES if callable(case.call)]
+COMMANDS = [case for case in CASES if not callable(case.call)]
 SPAWNED = ["a list of nothing known", "results that are a file"]
 DAMAGED = ["a spec {}", "a spec with a wrong seed", "a result {}", "an event of one list"]
 
@@ -61,8 +69,14 @@ def here(request, tmp_path, store, monkeypatch):
 
 
 def tree(folder):
-    """Every path below a folder with its size, links not followed."""
-    return sorted((str(p), p.lstat().st_size) for p in folder.rglob("*"))
+    """Every path below a folder with a hash of what it holds, links not followed."""
+    return sorted((str(p.relative_to(folder)), held(p)) for p in folder.rglob("*"))
+
+
+def held(path):
+    if path.is_symlink():
+        return os.readlink(path)
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def assert_says(case, message):
@@ -136,3 +150,45 @@ def test_what_is_unusual_but_right_is_taken():
     assert wb.bound(1, gamma=1) == 1
     with pytest.warns(UserWarning, match="exactly in float32"):
         wb.bound(10**8)
+
+
+@pytest.mark.parametrize("section", REQUIRED)
+def test_every_item_that_must_be_refused_has_its_cases(section):
+    for item, names in REQUIRED[section].items():
+        for name in names:
+            assert [case.id for case in CASES if case.id.startswith(name)], f"{item}: {name}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--device", "tpu"], ("device: 'tpu'", "auto, cpu, cuda")),
+        (["--threads", "0"], ("threads: 0", "1 to 1024")),
+        (["--repeats", "0"], ("repeats: 0", "1 to 1024")),
+        (["{here}"], ("file: '", "a file to be written is needed")),
+        (["{here}/none/below/a.json", "--threads", "x"], ("--threads", "'x'")),
+    ],
+)
+def test_a_script_refuses_before_it_measures(arguments, says, tmp_path, monkeypatch, capsys):
+    script = places.project() / "scripts" / "crossovers.py"
+    monkeypatch.setattr(sys, "argv", [str(script), *(argument.format(here=tmp_path) for argument in arguments)])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(script), run_name="__main__")
+    assert ended.value.code == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert all(fragment in last for fragment in says)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("content", ["{}", "", "[]", '{"schema": 99}'])
+def test_an_explorer_opens_over_a_damaged_record(content, store):
+    """As if there were none: a lesson is no place to mend a store; `workbench status` says which it is."""
+    net = shelf.kept("seqdigits_plain6", "smoke")
+    folder = store / "runs" / run_id(net.config, 0, data_hashes(net.config.task))
+    folder.mkdir(parents=True)
+    (folder / "spec.json").write_text(content)
+    explorer = Explorer(LESSONS["neurons"]("smoke"))
+    assert not explorer.complaints
+    assert "as it starts" in explorer.said
+    (row,) = board.rows()
+    assert row["status"] == "damaged"

@@ -23,6 +23,7 @@ from .errors import StoreError
 
 NAME = "campaign.json"
 PART, PARTS = 15_000_000, 7  # bytes, files beside campaign.json
+FILES = 50_000
 OVERHEAD = 2_048  # bytes of a tar member around its content, at most
 
 
@@ -67,8 +68,11 @@ def unpack(bundle: Path, folder: Path) -> Path:
         raise StoreError(f"{root / NAME}: not a bundle: at most {PARTS} parts campaign.tar.N belong to one")
     whole = b"".join(_part(root / name, parts[name]) for name in sorted(parts, key=lambda n: n.rpartition(".")[2]))
     try:
-        with tarfile.open(fileobj=io.BytesIO(whole)) as tar:
-            if sum(member.size for member in tar.getmembers()) > PART * PARTS:
+        with tarfile.open(fileobj=io.BytesIO(whole), mode="r:") as tar:  # compressed, it could be a bomb
+            members = tar.getmembers()
+            if len(members) > FILES:
+                raise StoreError(f"{root}: the bundle holds {len(members):,} files, more than {FILES:,}")
+            if sum(member.size for member in members) > PART * PARTS:
                 raise StoreError(f"{root}: the bundle holds more than {PART * PARTS:,} bytes")
             tar.extractall(folder, filter="data")
     except tarfile.TarError as error:

@@ -8,7 +8,7 @@ import secrets
 import shutil
 from pathlib import Path
 
-from .errors import StoreError
+from .errors import ParameterError, StoreError, quoted
 
 
 def publish(path: Path, content: bytes, *, replace: bool = False) -> None:
@@ -41,6 +41,30 @@ def make_folder(path: Path) -> Path:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise unusable(path, error) from None
+    return path
+
+
+def check_place(name: str, path: Path, *, folder: bool = True) -> None:
+    """ParameterError where an argument names no folder (or, without `folder`, no file) that can be made there."""
+    try:
+        there = _nearest(path.absolute())
+    except (OSError, ValueError) as error:
+        raise ParameterError(f"{name}: {quoted(str(path))} cannot be used: {error}") from None
+    if folder and not there.is_dir():
+        raise ParameterError(f"{name}: {quoted(str(path))}: {there} is no folder; a folder to be made is needed")
+    if not folder and (there.is_dir() if there == path.absolute() else not there.is_dir()):
+        kind = "a folder" if there.is_dir() else "no folder"
+        raise ParameterError(f"{name}: {quoted(str(path))}: {there} is {kind}; a file to be written is needed")
+
+
+def _nearest(path: Path) -> Path:
+    """The path itself or the first folder above it that is there, a broken link too."""
+    for place in (path, *path.parents):
+        try:
+            os.lstat(place)
+            return place
+        except (FileNotFoundError, NotADirectoryError):
+            continue
     return path
 
 

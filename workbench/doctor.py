@@ -1,116 +1,205 @@
-"""What works on this machine, in rows of (what, state, detail); states: ok, missing (optional), broken (needed)."""
+"""What works on this machine, row by row: what is found, and where that is a fault, what it means and what to do.
+
+States: ok; note (works, but worth a look); missing (optional); broken (needed). One fault hides no other: each part is
+examined on its own, and without torch what needs none is examined all the same.
+"""
 
 from __future__ import annotations
 
 import importlib
 import platform
+import re
 import shutil
 import sys
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from . import __version__, places
-from .errors import DataError, WorkbenchError
+from .errors import DataError, MissingData, StoreError, WorkbenchError
 
 Row = dict[str, str]
-PACKAGES = (
-    "torch",
-    "numpy",
-    "pandas",
-    "pydantic",
-    "typer",
-    "jupyterlab",
-    "ipywidgets",
-    "plotly",
-    "anywidget",
-    "papermill",
-)
+CORE = ("torch", "numpy", "pandas", "pydantic", "typer")
+STUDY = ("jupyterlab", "jupyter_server", "ipywidgets", "plotly", "anywidget", "papermill")
+OLDEST = {"torch": (2, 9), "jupyter_server": (2, 20)}
 ROOM_NEEDED = 1.0  # GB, for a default study's runs and figures
+NVIDIA = Path("/proc/driver/nvidia/version")
 
 
 def examine() -> list[Row]:
-    """Everything, in the order in which a person would mend it."""
+    """Everything, in the order in which a person would mend it: what, state, detail, means, do."""
     rows = [_row("workbench", "ok", f"{__version__}, Python {platform.python_version()}, {platform.platform()}")]
-    rows += [_package(name) for name in PACKAGES]
-    return [*rows, *_devices(), *_engines(), *_data(), _store(), _records(), _browser()]
+    rows += [_package(name) for name in (*CORE, *STUDY)]
+    trouble = _unusable_torch()
+    if trouble is None:
+        parts: list[Callable[[], Iterator[Row]]] = [_devices, _engines, _data, _store, _records, _leases, _browser]
+    else:
+        rows.append(trouble)
+        parts = [_store, _browser]
+    return [*rows, *(row for part in parts for row in part())]
 
 
-def _row(what: str, state: str, detail: str) -> Row:
-    return {"what": what, "state": state, "detail": detail}
+def line(row: Row) -> str:
+    """A row in one line: what is found; what it means; what to do."""
+    return "; ".join(filter(None, (row["detail"], row["means"], row["do"])))
+
+
+def complaint(rows: list[Row]) -> WorkbenchError | None:
+    """The error with which to end: of the store, of the data or of this machine; None where nothing is broken."""
+    broken = [row["what"] for row in rows if row["state"] == "broken"]
+    if not broken:
+        return None
+    kinds = {"results": StoreError, "records": StoreError} | {n: DataError for n in broken if n.startswith("data ")}
+    kind = next((kinds[name] for name in sorted(kinds, reverse=True) if name in broken), WorkbenchError)
+    return kind(f"doctor: broken: {', '.join(broken)}; see above what to do")
+
+
+def _row(what: str, state: str, detail: str, means: str = "", do: str = "") -> Row:
+    return {"what": what, "state": state, "detail": detail, "means": means, "do": do}
 
 
 def _package(name: str) -> Row:
     from importlib.metadata import PackageNotFoundError, version
 
+    needed = name in CORE
+    means = "nothing runs without it" if needed else "notebooks and explorers need it; `run` and `list` do not"
     try:
-        return _row(name, "ok", version(name))
+        found = version(name)
     except PackageNotFoundError:
-        core = name in ("torch", "numpy", "pandas", "pydantic", "typer")
-        return _row(name, "broken" if core else "missing", "not installed; `make setup` installs it")
+        return _row(name, "broken" if needed else "missing", "not installed", means, "`make setup` installs it")
+    oldest = OLDEST.get(name)
+    if oldest and tuple(map(int, re.findall(r"\d+", found)[:2])) < oldest:
+        wanted = ".".join(map(str, oldest))
+        return _row(name, "broken", f"{found} is too old", f"{wanted} or newer is needed", "`make setup` installs it")
+    return _row(name, "ok", found)
 
 
-def _devices() -> list[Row]:
+def _unusable_torch() -> Row | None:
+    """The row of a torch that cannot be loaded."""
+    try:
+        importlib.import_module("torch")
+    except Exception as error:  # a library that is missing or of another build: OSError, ImportError, RuntimeError
+        said = f"cannot be loaded: {type(error).__name__}: {error}"
+        return _row("torch build", "broken", said, "it is of another system or Python", "`make setup` installs one")
+    return None
+
+
+def _devices() -> Iterator[Row]:
     torch = importlib.import_module("torch")
-    rows = [_row("CPU", "ok", f"{torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads")]
+    yield _row("CPU", "ok", f"{torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads")
+    driver = NVIDIA.exists() or shutil.which("nvidia-smi") is not None
     if torch.cuda.is_available():
-        rows.append(_row("CUDA", "ok", torch.cuda.get_device_name()))
+        yield _row("CUDA", "ok", torch.cuda.get_device_name())
+    elif torch.version.cuda is None and driver:
+        said = f"there is an NVIDIA driver, and torch {torch.__version__} is a CPU build"
+        yield _row(
+            "CUDA", "note", said, "the GPU is not used", "`make clean setup TORCH=cuda` installs the other build"
+        )
+    elif torch.version.cuda is None:
+        yield _row("CUDA", "missing", "this torch is a CPU build", "everything runs without it")
     else:
-        build = "this torch is a CPU build" if torch.version.cuda is None else "no device found"
-        rows.append(_row("CUDA", "missing", f"{build}; everything runs without it"))
-    return rows
+        said = f"torch {torch.__version__} finds no device"
+        do = "update the driver (nvidia-smi tells what it supports)" if driver else ""
+        yield _row("CUDA", "note" if driver else "missing", said, "everything runs on the CPU", do)
 
 
-def _engines() -> list[Row]:
+def _engines() -> Iterator[Row]:
     from . import recurrence
 
-    reasons = {name: recurrence.unavailable(name) for name in recurrence.ENGINES}
-    return [_row(f"engine {name}", "ok" if r is None else "missing", r or "works") for name, r in reasons.items()]
+    for name in recurrence.ENGINES:
+        reason = recurrence.unavailable(name)
+        if reason is None:
+            yield _row(f"engine {name}", "ok", "works")
+        else:
+            yield _row(f"engine {name}", "missing", reason, "`auto` takes another engine: slower, equal in results")
 
 
-def _data() -> list[Row]:
-    from .errors import MissingData
+def _data() -> Iterator[Row]:
     from .tasks import download
 
-    rows = []
     for name in download.SETS:
+        what = f"data {name}"
         try:
-            rows.append(_row(f"data {name}", "ok", str(download.locate(name, fetch=False))))
+            yield _row(what, "ok", str(download.locate(name, fetch=False)))
         except MissingData:
-            rows.append(_row(f"data {name}", "missing", f"`workbench data {name}` fetches it"))
+            means = "experiments on it cannot run; the tour takes embedded data"
+            do = f"`workbench data {name}` fetches it, or says where to ask"
+            yield _row(what, "missing", "not on this machine", means, do)
         except DataError as error:
-            rows.append(_row(f"data {name}", "broken", str(error)))
-    return rows
+            means = "experiments on it are refused: their numbers would be those of other data"
+            yield _row(what, "broken", str(error), means, f"remove that file, then `workbench data {name}`")
 
 
-def _store() -> Row:
+def _store() -> Iterator[Row]:
     from .disk import make_folder, publish
 
+    row, elsewhere = partial(_row, "results"), "WORKBENCH_RESULTS=FOLDER names another"
     try:
         folder = make_folder(places.results())
         publish(folder / ".doctor", b"written by workbench doctor\n", replace=True)
         (folder / ".doctor").unlink()
         free = shutil.disk_usage(folder).free / 1e9
     except (OSError, WorkbenchError) as error:
-        return _row("results", "broken", f"cannot be written: {error}")
-    state = "ok" if free > ROOM_NEEDED else "broken"
-    return _row("results", state, f"{folder}, {free:.1f} GB free ({ROOM_NEEDED:g} GB needed)")
+        do = f"make room or make it writable, or {elsewhere}"
+        yield row("broken", f"cannot be written: {error}", "no run can be recorded; those recorded stay", do)
+        return
+    if free > ROOM_NEEDED:
+        yield row("ok", f"{folder}, {free:.1f} GB free")
+    else:
+        room = f"{folder}: {1000 * free:.0f} MB free, {ROOM_NEEDED:g} GB needed"
+        yield row("broken", room, "runs will stop at a checkpoint, resumable", f"make room, or {elsewhere}")
 
 
-def _records() -> Row:
+def _records() -> Iterator[Row]:
     from .record import records
 
+    row = partial(_row, "records")
     try:
         found = records()
     except WorkbenchError as error:
-        return _row("records", "broken", str(error))
-    damaged = [r.id for r in found if r.status == "damaged"]
-    if damaged:
-        return _row("records", "broken", f"{len(damaged)} of {len(found)} damaged: {', '.join(damaged[:3])}")
-    return _row("records", "ok", f"{len(found)}")
+        yield row("broken", str(error), "nothing recorded can be shown", "see results")
+        return
+    damaged = {record.id: _reason(record.verify) for record in found if record.status == "damaged"}
+    if not damaged:
+        yield row("ok", f"{len(found)}")
+        return
+    run = next(iter(damaged))
+    others = f" ({len(damaged)} of {len(found)} are damaged: {', '.join(damaged)})" if len(damaged) > 1 else ""
+    means = "it is left out of tables and figures, the others are shown"
+    do = f"move the folder {run} away, then run or import it again; `workbench tables --verify` checks every hash"
+    yield row("broken", f"{damaged[run]}{others}", means, do)
 
 
-def _browser() -> Row:
+def _reason(verify: Callable[[], object]) -> str:
+    try:
+        verify()
+    except WorkbenchError as error:
+        return str(error)
+    return "it cannot be read"
+
+
+def _leases() -> Iterator[Row]:
+    from .lease import holder_of
+    from .store import find
+
+    row = partial(_row, "leases")
+    try:
+        leases = [path for run in find(places.runs()) if (path := run.path / "lease").exists()]
+    except WorkbenchError:
+        return  # `results` says why
+    stale = [path.parent.name for path in leases if holder_of(path) is None]
+    if not stale:
+        yield row("ok", f"{len(leases)} runs are trained now")
+        return
+    said = f"stale: the process that trained {', '.join(stale[:3])}{', ...' * (len(stale) > 3)} is gone"
+    means = "it was killed; at most the steps since its last checkpoint are lost"
+    yield row("note", said, means, "the same command continues it; nothing needs to be removed")
+
+
+def _browser() -> Iterator[Row]:
     for name in ("chromium", "chromium-browser", "google-chrome"):
         if path := shutil.which(name):
-            return _row("browser", "ok", f"{Path(path).name} (for browser tests and pictures)")
-    hint = "apt-get install chromium" if sys.platform == "linux" else "any Chromium"
-    return _row("browser", "missing", f"no Chromium; only browser tests and pictures need it ({hint})")
+            yield _row("browser", "ok", f"{Path(path).name} (for browser tests and pictures)")
+            return
+    do = "apt-get install chromium" if sys.platform == "linux" else "install any Chromium"
+    yield _row("browser", "missing", "no Chromium found", "only browser tests and pictures need it", do)

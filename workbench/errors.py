@@ -15,7 +15,7 @@ class WorkbenchError(Exception):
     code = 1
 
     def __init__(self, message: object = ""):
-        super().__init__("".join(c if c.isprintable() else " " for c in str(message)))
+        super().__init__(printable(str(message)))
 
 
 class RunError(WorkbenchError):
@@ -50,6 +50,11 @@ class Stopped(WorkbenchError):
     """Stopped on request; the same command continues."""
 
     code = 5
+
+
+def printable(text: str) -> str:
+    """Text without control characters, which a terminal would obey."""
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def quoted(value: object) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .disk import make_folder, publish
+from .disk import check_place, make_folder, publish
 from .errors import ParameterError, choices, quoted
 from .study import pinned_threads
 from .widgets import LESSONS
@@ -84,6 +84,7 @@ def pages(folder: Path, names: Sequence[str] | None = None) -> Iterator[Path]:
     for name in names or ():
         if name not in LESSONS:
             raise ParameterError(f"export: {quoted(name)} is no explorer; choose one of {choices(LESSONS)}")
+    check_place("out", folder)
     make_folder(folder)
     for name in names or LESSONS:
         path = folder / f"explore_{name}.html"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from .errors import printable
+
 
 def experiments() -> list[dict[str, Any]]:
     """A row an experiment: claim, exact parameter count, budgets, what is recorded."""
@@ -105,4 +107,4 @@ def _cell(value: Any) -> str:
         return ", ".join(f"seed {r['seed']}{' (smoke)' if r['smoke'] else ''} to {r['step']:,}" for r in value)
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return "" if value is None else str(value)
+    return "" if value is None else printable(str(value))

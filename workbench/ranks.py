@@ -157,27 +157,38 @@ ALONE = Ranks()
 
 def join(device: str) -> Ranks:
     """The processes among which torchrun started this one, `ALONE` where it did not; they meet on the first call."""
-    if not _launched() or (count := int(os.environ["WORLD_SIZE"])) == 1:
+    if not _launched() or (count := _told("WORLD_SIZE")) == 1:
         return ALONE
+    rank = _told("RANK")
+    if rank >= count:
+        raise ParameterError(f"RANK: {rank} received; 0 to {count - 1} is allowed")
     if device != "cpu":
         torch.cuda.set_device(device)
     if not distributed.is_initialized():
         distributed.init_process_group("gloo" if device == "cpu" else "cpu:gloo,cuda:nccl", timeout=PATIENCE)
         atexit.register(distributed.destroy_process_group)
-    return Ranks(int(os.environ["RANK"]), count)
+    return Ranks(rank, count)
 
 
 def own_device(device: str) -> str:
     """`cuda` as the one of this machine's GPUs that torchrun meant for this process; others as they are."""
     if device != "cuda" or not _launched():
         return device
-    index, there = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+    index, there = _told("LOCAL_RANK"), torch.cuda.device_count()
     if index >= there:
         raise ParameterError(
             f"device: process {index} of this machine received, which has {there} CUDA devices; "
             f"start at most {there} processes with --nproc-per-node, or choose cpu"
         )
     return f"cuda:{index}"
+
+
+def _told(name: str) -> int:
+    """A number that torchrun puts into the environment."""
+    value = os.environ.get(name, "")
+    if not value.isdigit():
+        raise ParameterError(f"{name}: {value!r} received; the whole number that torchrun sets is needed")
+    return int(value)
 
 
 def _launched() -> bool:

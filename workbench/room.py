@@ -45,6 +45,13 @@ def check(config: Config, device: str, label: str) -> None:
         raise refusal(config, label, f"has {_gb(room)}")
 
 
+def check_bytes(size: int, device: str, label: str) -> None:
+    """OutOfMemory where so many bytes cannot be had."""
+    room = available(device)
+    if room is not None and size > room:
+        raise OutOfMemory(f"{label}: out of memory: needs at least {_gb(size)}, has {_gb(room)}")
+
+
 def refusal(config: Config, label: str, why: str) -> OutOfMemory:
     """`LABEL: failed: out of memory (T 784, B 32, N 128, depth 6: needs at least 0.4 GB, has 0.2 GB)`."""
     T, B, model = tasks.spec(config.task).steps, config.train.batch, config.model

@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from .. import recurrence
+from .. import recurrence, room
 from ..errors import ParameterError, choices
 from ..graphs import graphed
 from ..study import pinned_threads
@@ -100,6 +100,8 @@ class Contest:
 
     def __init__(self, sizes: tuple[int, int, int, int], device: str):
         T, B, M, N = self.sizes = sizes
+        leaves = 4 * (T * B * (M + N) + N * M)  # bytes; each has a gradient
+        room.check_bytes(2 * leaves, device, f"shape T {T:,}, B {B:,}, inputs {M:,}, N {N:,}")
         chance = torch.Generator().manual_seed(0)
         shapes = (T, B, M), (T, B, N), (N, M), (N,)
         self.x, self.g, self.weight, self.u = (torch.randn(*s, generator=chance).to(device) for s in shapes)

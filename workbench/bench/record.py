@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from .. import places
-from ..disk import publish
+from ..disk import make_folder, publish
 from ..errors import DataError
 from ..provenance import provenance
 from .turns import Row
@@ -27,7 +27,7 @@ SCHEMA = 1
 def write(path: Path, rows: Sequence[Row], device: str = "cpu") -> None:
     """Write rows and circumstances to a JSON file, whole or not at all."""
     content = {"schema": SCHEMA, "about": about(device), "rows": list(rows)}
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     publish(path, json.dumps(content, indent=1).encode(), replace=True)
 
 

@@ -123,7 +123,10 @@ def _chosen() -> tuple[str, str]:
 def _compiler(cc: str, path: str) -> tuple[str, ...] | None:
     """The command that starts the compiler: $CC as the user set it, else the first of the usual names on $PATH."""
     for name in [cc] if cc else ["cc", "gcc", "clang"]:
-        command = shlex.split(name)
+        try:
+            command = shlex.split(name)
+        except ValueError:  # an open quote
+            return None
         found = shutil.which(command[0], path=path)
         if found is not None:
             return (found, *command[1:])

@@ -23,7 +23,7 @@ import anywidget
 import traitlets
 from plotly.offline import get_plotlyjs
 
-from ..errors import ParameterError, Stopped, WorkbenchError
+from ..errors import ParameterError, Stopped, WorkbenchError, choices, quoted
 from ..study import pinned_threads
 from .lesson import Job, Lesson, View
 
@@ -133,6 +133,7 @@ class Explorer(anywidget.AnyWidget):
         The answer is part of the state, whose changes arrive in order; a message of its own could overtake the view.
         """
         try:
+            _check_message(message)
             match message["do"]:
                 case "set":
                     accepted, complaints = self.lesson.check(message["values"], self.values)
@@ -158,7 +159,8 @@ class Explorer(anywidget.AnyWidget):
         except WorkbenchError as error:
             self.complaints = {"": str(error)}
         finally:
-            self.answered = {"page": message.get("page"), "turn": message.get("turn")}
+            named = message if isinstance(message, Mapping) else {}
+            self.answered = {"page": named.get("page"), "turn": named.get("turn")}
 
     def _turn(self, values: Mapping[str, Any], keep: Mapping[str, str] | None = None) -> None:
         with self.drawing:
@@ -214,6 +216,29 @@ class Explorer(anywidget.AnyWidget):
             data["text/plain"] = f"{self.title}: {self.said}"
             data["text/html"] = f"<p><b>{html.escape(self.title)}</b> {html.escape(self.said)} Needs a kernel.</p>"
         return bundle
+
+
+NEEDS: dict[str, dict[str, type]] = {  # what each message of a page must hold
+    "set": {"values": Mapping},
+    "click": {"figure": str, "point": Mapping},
+    "code": {"page": str},
+    "parameters": {"page": str},
+    "html": {"page": str},
+    "plotly": {},
+    "reset": {},
+    "start": {},
+    "stop": {},
+}
+
+
+def _check_message(message: Any) -> None:
+    """ParameterError for what no page of ours sends."""
+    do = message.get("do") if isinstance(message, Mapping) else message
+    if not isinstance(do, str) or do not in NEEDS:
+        raise ParameterError(f"do: {quoted(do)} received; choose one of {choices(NEEDS)}")
+    for name, kind in NEEDS[do].items():
+        if not isinstance(message.get(name), kind):
+            raise ParameterError(f"{do}: {name} {quoted(message.get(name))} received; {kind.__name__} is needed")
 
 
 def sights(view: View) -> list[dict[str, Any]]:

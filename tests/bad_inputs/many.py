@@ -1,0 +1,73 @@
+"""Grids of runs, and those who do them."""
+
+# ruff: noqa: E501  (a case is a line)
+from __future__ import annotations
+
+from .case import ADDING, CUDA, FAILED, PARAMETER, Link, grid, placed, refused, smoke
+
+ADDRESS = "tls://HOST:PORT or tcp://127.0.0.1:PORT is needed"
+
+# fmt: off
+CASES = [
+    *refused("Parameters", "cli", PARAMETER,
+        ("sweep of an unknown experiment", ("sweep", "ading", "--grid", "depth=2"), ("experiment: 'ading'", "choose one of")),
+        ("grid without values", grid("depth"), ("grid: 'depth'", "key=a,b,c is needed")),
+        ("grid with an empty value", grid("depth=2,"), ("grid: 'depth=2,'", "key=a,b,c is needed")),
+        ("grid without a name", grid("=2,4"), ("grid: '=2,4'", "key=a,b,c is needed")),
+        ("grid with a value twice", grid("depth=2,2"), ("grid: 'depth=2,2'", "twice")),
+        ("grid with a field twice", grid("depth=2", "model.depth=4"), ("grid: model.depth given twice",)),
+        ("grid over an unknown field", grid("dept=2"), ("grid: 'dept'", "no such field", "model.depth")),
+        ("grid over the name of the task", grid("name=2"), ("task.name: no such field",)),
+        ("grid with a depth of 0", grid("depth=2,0"), ("model.depth: 0", "equal to 1")),
+        ("grid with a word for a number", grid("depth=deep"), ("model.depth: 'deep'", "integer")),
+        ("grid of a million runs", grid(f"depth={','.join(map(str, range(1, 1001)))}", more=("--seeds", "1000")), ("grid: 1,000,000 runs", "at most 100,000")),
+        ("sweep with seeds 0", grid("depth=2", more=("--seeds", "0")), ("seeds: 0", "1 to 1000")),
+        ("sweep at an unknown budget", ("sweep", ADDING, "--grid", "depth=2", "--budget", "long"), ("budget: 'long'", "smoke")),
+        ("sweep without a grid", ("sweep", ADDING), ("--grid",)),
+        ("sweep with workers 0", grid("depth=2", more=("--workers", "0")), ("workers: 0", "1 to 1024")),
+        ("sweep with a time limit of no time", grid("depth=2", more=("--time-limit", "8x")), ("time-limit: '8x'", "90s, 8m or 2h")),
+        ("many runs in a negative time", placed("--time-limit", "-8m"), ("time-limit: '-8m'", "90s, 8m or 2h")),
+        ("scheduler without a scheme", placed("--scheduler", "127.0.0.1:8786"), ("scheduler: '127.0.0.1:8786'", ADDRESS)),
+        ("scheduler empty", placed("--scheduler", ""), ("scheduler: ''", ADDRESS)),
+        ("scheduler without a port", placed("--scheduler", "tls://cluster.example"), ("scheduler: 'tls://cluster.example'", ADDRESS)),
+        ("scheduler with a port of no number", placed("--scheduler", "tls://cluster.example:x"), ("scheduler: 'tls://cluster.example:x'", ADDRESS)),
+        ("scheduler over http", placed("--scheduler", "http://127.0.0.1:8786"), ("scheduler: 'http://127.0.0.1:8786'", ADDRESS)),
+        ("scheduler elsewhere, not encrypted", placed("--scheduler", "tcp://10.0.0.1:8786"), ("scheduler: 'tcp://10.0.0.1:8786'", "start it with TLS")),
+        ("scheduler of a sweep, not encrypted", grid("depth=2", more=("--scheduler", "tcp://10.0.0.1:8786")), ("scheduler: 'tcp://10.0.0.1:8786'", "start it with TLS")),
+        ("scheduler beside slurm", placed("--scheduler", "tls://cluster.example:8786", "--slurm"), ("scheduler: given beside slurm", "choose one")),
+        ("slurm with a value", placed("--slurm=yes"), ("--slurm",)),
+        ("workers 1_0", placed("--workers", "1_0"), ("--workers", "'1_0'", "a whole number is needed")),
+        ("seeds of a sweep that are no number", grid("depth=2", more=("--seeds", "2.5")), ("--seeds", "'2.5'", "a whole number is needed")),
+        ("a sweep on a GPU that is not there", grid("depth=2", more=("--device", "cuda")), ("device: 'cuda'", "choose cpu"), {"skip": CUDA}),
+        ("out whose name has 300 characters", placed("--out", "x" * 300), ("out: 'xxx", "too long")),
+        ("out whose name has a NUL", placed("--out", "a\0b"), ("--out", "null byte")),
+        ("out that is a link to itself", placed("--out", "{here}/loop"), ("out: '", "loop", "no folder"), {"files": {"loop": Link("loop")}}),
+        ("pages of an explorer unknown", ("export", "depths"), ("export: 'depths'", "architecture, bounds, depth")),
+        ("pages of an explorer that climbs", ("export", "../bounds"), ("export: '../bounds'", "architecture, bounds, depth")),
+        ("pages into a file", ("export", "bounds", "--out", "{here}/taken"), ("out: '", "taken", "is no folder"), {"files": {"taken": "x"}}),
+        ("pages below a file", ("export", "bounds", "--out", "{here}/taken/x"), ("out: '", "taken", "is no folder"), {"files": {"taken": "x"}}),
+        ("a benchmark of an unknown shape", ("bench", "--shapes", "huge"), ("shapes: 'huge'", "T,B,inputs,N", "mnist")),
+        ("a benchmark of three sizes", ("bench", "--shapes", "1,2,3"), ("shapes: '1,2,3'", "T,B,inputs,N")),
+        ("a benchmark of 0 steps", ("bench", "--shapes", "0,1,1,1"), ("shapes: '0,1,1,1'", "T,B,inputs,N")),
+        ("a benchmark of -1 steps", ("bench", "--shapes=-1,1,1,1"), ("shapes: '-1,1,1,1'", "T,B,inputs,N")),
+        ("a benchmark of half a step", ("bench", "--shapes", "0.5,1,1,1"), ("shapes: '0.5,1,1,1'", "T,B,inputs,N")),
+        ("a benchmark on 0 threads", ("bench", "--threads", "0"), ("threads: 0", "1 to 1024")),
+        ("a benchmark on threads that are no number", ("bench", "--threads", "x"), ("--threads", "'x'", "a whole number is needed")),
+        ("a benchmark on an unknown device", ("bench", "--device", "tpu"), ("device: 'tpu'", "auto, cpu, cuda")),
+        ("a benchmark of everything and of a shape", ("bench", "--all", "--shapes", "mnist"), ("--all", "leave --shapes and --step out")),
+        ("a benchmark into a folder", ("bench", "--out", "{here}"), ("out: '", "is a folder", "a file to be written is needed")),
+        ("a benchmark below a file", ("bench", "--out", "{here}/taken/x.json"), ("out: '", "taken", "is no folder"), {"files": {"taken": "x"}}),
+        ("a benchmark into a file without a name", ("bench", "--out", ""), ("out: '.'", "is a folder")),
+        ("status of one run", ("status", "adding"), ("unexpected extra argument", "adding")),
+        ("a watch with a value", ("status", "--watch=2"), ("--watch", "does not take a value")),
+        ("out that is a file", placed("--out", "{here}/taken"), ("out: '", "taken", "is no folder"), {"files": {"taken": "x"}}),
+        ("out below a file", placed("--out", "{here}/taken/bundle"), ("out: '", "taken/bundle", "is no folder"), {"files": {"taken": "x"}}),
+        ("out of a sweep that is a file", grid("depth=2", more=("--out", "{here}/taken")), ("out: '", "taken", "is no folder"), {"files": {"taken": "x"}}),
+    ),
+    *refused("Parameters", "cli", FAILED,
+        ("a benchmark larger than the memory", ("bench", "--shapes", "1000000000,1000,1000,1000"), ("T 1,000,000,000, B 1,000", "out of memory", "needs at least 16,000,000.0 GB")),
+        ("a run longer than the memory", smoke("--set", "task.length=99999999"), ("T 99,999,999", "out of memory", "needs at least")),
+        ("a run wider than the memory", smoke("--set", "model.hidden=2147483647"), ("N 2,147,483,647", "out of memory", "needs at least")),
+    ),
+]
+# fmt: on

@@ -1,0 +1,81 @@
+"""Rates, batches, steps, seeds, times."""
+
+# ruff: noqa: E501  (a case is a line)
+from __future__ import annotations
+
+from workbench.chance import check_seed
+
+from .case import ADDING, CONFIG, CUDA, NAN, PARAMETER, refused, run, smoke
+
+SEED = "a whole number from 0 to 2**63 - 1 is needed"
+
+# fmt: off
+CASES = [
+    *refused("Training", "python", PARAMETER,
+        ("learning rate 0", lambda _: CONFIG.set({"train.lr": 0.0}), ("train.lr: 0.0", "greater than 0")),
+        ("learning rate negative", lambda _: CONFIG.set({"train.lr": -1e-3}), ("train.lr: -0.001", "greater than 0")),
+        ("learning rate NaN", lambda _: CONFIG.set({"train.lr": NAN}), ("train.lr: nan", "finite")),
+        ("learning rate 11", lambda _: CONFIG.set({"train.lr": 11.0}), ("train.lr: 11.0", "10")),
+        ("batch 0", lambda _: CONFIG.set({"train.batch": 0}), ("train.batch: 0", "equal to 1")),
+        ("clip -0.5", lambda _: CONFIG.set({"train.clip": -0.5}), ("train.clip: -0.5", "greater than 0")),
+        ("factor 1", lambda _: CONFIG.set({"train.factor": 1.0}), ("train.factor: 1.0", "less than 1")),
+        ("two schedules", lambda _: CONFIG.set({"train.patience": 3}), ("train.patience and drop_every", "give one")),
+        ("seed -1", lambda _: check_seed(-1), ("seed: -1", SEED)),
+        ("seed 2**63", lambda _: check_seed(2**63), ("seed: 9223372036854775808", SEED)),
+        ("seed 2**64", run(seed=2**64), ("seed: 18446744073709551616", SEED)),
+        ("seed 1.7", run(seed=1.7), ("seed: 1.7", SEED)),
+        ("seed True", run(seed=True), ("seed: True", SEED)),
+        ("seed None", run(seed=None), ("seed: None", SEED)),
+        ("seed of 5,000 digits", run(seed=10**5000), ("seed: ", SEED)),
+        ("threads -1", run(threads=-1), ("threads: -1", "1 to 1024")),
+        ("threads True", run(threads=True), ("threads: True", "1 to 1024")),
+        ("time limit negative", run(time_limit=-1), ("time_limit: -1", "above 0")),
+        ("time limit NaN", run(time_limit=NAN), ("time_limit: nan", "above 0")),
+        ("time limit as text", run(time_limit="8m"), ("time_limit: '8m'", "above 0")),
+        ("a last step of 0", run(until=0), ("until: 0", "at least 1")),
+        ("a watcher that is no function", run(watch=3), ("watch: 3", "a function")),
+        ("a device unknown", run(device="tpu"), ("device: 'tpu'", "auto, cpu, cuda")),
+        ("a device as list", run(device=["cpu"]), ("device: ['cpu']", "auto, cpu, cuda")),
+        ("an engine as list", run(backend=["cpu"]), ("backend: ['cpu']", "auto")),
+        ("a new start with threads 0", run(fresh=True, threads=0), ("threads: 0", "1 to 1024"), {"run": "done"}),
+        ("a new start with graphs of a third kind", run(fresh=True, graphs="maybe"), ("graphs: 'maybe'", "auto, off, on"), {"run": "done"}),
+        ("a new start on an engine that is none", run(fresh=True, backend="warp"), ("backend: 'warp'", "auto"), {"run": "done"}),
+        ("smoke of a config of one's own", run(experiment=CONFIG), ("budget: smoke", "named experiment")),
+    ),
+    *refused("Training", "cli", PARAMETER,
+        ("steps 0", smoke("--set", "train.steps=0"), ("train.steps: 0", "equal to 1")),
+        ("steps -5", smoke("--set", "train.steps=-5"), ("train.steps: -5", "equal to 1")),
+        ("clip 0", smoke("--set", "train.clip=0"), ("train.clip: 0", "greater than 0")),
+        ("batch larger than the split", ("run", "seqdigits_plain6", "--set", "train.batch=5000"), ("train.batch: 5000", "1293 training examples")),
+        ("batch larger than a limited split", ("run", "seqdigits_plain6", "--budget", "smoke", "--set", "train.batch=65"), ("train.batch: 65", "64 training examples")),
+        ("seed -1 on the command line", smoke("--seed", "-1"), ("seed: -1", SEED)),
+        ("seed 2**64 on the command line", smoke("--seed", str(2**64)), ("seed: 18446744073709551616", SEED)),
+        ("seed 1.7 on the command line", smoke("--seed", "1.7"), ("seed: 1.7", SEED)),
+        ("seed true on the command line", smoke("--seed", "true"), ("seed: True", SEED)),
+        ("seed of 5,000 digits on the command line", smoke("--seed", "9" * 5000), ("seed: '999", SEED)),
+        ("time limit abc", smoke("--time-limit", "abc"), ("time-limit: 'abc'", "90s, 8m or 2h")),
+        ("time limit empty", smoke("--time-limit", ""), ("time-limit: ''", "90s, 8m or 2h")),
+        ("time limit 0", smoke("--time-limit", "0"), ("time-limit: '0'", "90s, 8m or 2h")),
+        ("time limit nan", smoke("--time-limit", "nan"), ("time-limit: 'nan'", "90s, 8m or 2h")),
+        ("time limit 1_0m", smoke("--time-limit", "1_0m"), ("time-limit: '1_0m'", "90s, 8m or 2h")),
+        ("time limit of 400 digits", smoke("--time-limit", "9" * 400), ("time-limit: '999", "90s, 8m or 2h")),
+        ("a last step of 0 on the command line", smoke("--until", "0"), ("until: 0", "at least 1")),
+        ("a last step of -3 on the command line", smoke("--until", "-3"), ("until: -3", "at least 1")),
+        ("a last step that is no number", smoke("--until", "x"), ("--until", "'x'", "a whole number is needed")),
+        ("a last step of 1_0", smoke("--until", "1_0"), ("--until", "'1_0'", "a whole number is needed")),
+        ("seed 007", smoke("--seed", "007"), ("seed: '007'", SEED)),
+        ("seed 0x10", smoke("--seed", "0x10"), ("seed: '0x10'", SEED)),
+        ("seed 1e3", smoke("--seed", "1e3"), ("seed: 1000.0", SEED)),
+        ("seed empty", smoke("--seed", ""), ("seed: ''", SEED)),
+        ("seeds 1001", ("reproduce", ADDING, "--seeds", "1001"), ("seeds: 1001", "1 to 1000")),
+        ("workers that are no number", ("reproduce", ADDING, "--workers", "two"), ("--workers", "'two'", "a whole number is needed")),
+        ("time limit inf", smoke("--time-limit", "inf"), ("time-limit: 'inf'", "90s, 8m or 2h")),
+        ("seeds 0", ("reproduce", ADDING, "--seeds", "0"), ("seeds: 0", "1 to 1000")),
+        ("seeds that are no number", ("reproduce", ADDING, "--seeds", "x"), ("--seeds", "'x'", "a whole number is needed")),
+        ("workers 0", ("reproduce", ADDING, "--workers", "0"), ("workers: 0", "1 to 1024")),
+        ("workers -1", ("reproduce", ADDING, "--workers", "-1"), ("workers: -1", "1 to 1024")),
+        ("device unknown for many runs", ("reproduce", ADDING, "--device", "tpu"), ("device: 'tpu'", "auto, cpu, cuda")),
+        ("cuda for many runs where there is none", ("reproduce", ADDING, "--device", "cuda"), ("device: 'cuda'", "choose cpu"), {"skip": CUDA}),
+    ),
+]
+# fmt: on
