@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce lab app test triton faults load check format bench readme measure pages pictures clean
+.PHONY: help setup reproduce lab app test triton faults fuzz load coverage mutants robustness check format bench readme measure pages pictures lock audit clean
 
 help: ## this list
 	@printf 'IndRNN Workbench. Needs Python 3.11 or newer and nothing else.\n\n'
@@ -16,7 +16,7 @@ help: ## this list
 
 setup: $(READY) ## make the environment in .venv/ (done by the others when missing)
 
-$(READY): pyproject.toml constraints.txt scripts/setup.py
+$(READY): pyproject.toml constraints.txt requirements.lock scripts/setup.py
 	@$(PYTHON) scripts/setup.py --venv $(VENV) --torch '$(TORCH)'
 	@touch $(READY)
 
@@ -27,7 +27,6 @@ lab: $(READY) ## JupyterLab on the notebooks, opening the tour
 	@$(BIN)/python -m workbench lab --port $(PORT)
 
 app: $(READY) ## the explorers as an app without code (Voila), with a token, on this machine only
-	@$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[app]"
 	@$(BIN)/python -m voila notebooks --port $(PORT) --token --Voila.ip=127.0.0.1 --template=lab
 
 test: $(READY) ## all tests, every notebook at the smoke budget among them
@@ -40,8 +39,25 @@ triton: $(READY) ## the GPU kernels without a GPU: interpreted, and compiled for
 faults: $(READY) ## every fault as often as it takes to believe it (an hour); writes results/faults.csv
 	@FAULTS=full $(BIN)/python -m pytest tests/faults
 
+fuzz: $(READY) ## ten minutes of coverage-guided fuzzing for each reader (Linux); writes results/fuzz.csv
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[fuzz]"
+	@$(BIN)/python scripts/fuzzing.py --seconds 600 --keep
+
 load: $(READY) ## what many runs and long sequences cost; writes results/load.csv
 	@$(BIN)/python scripts/load.py
+
+coverage: $(READY) ## lines and branches of workbench/ that the tests reach, children included; 95 % are asked for
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest -q -n auto --maxprocesses 4 --dist loadfile
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
+
+mutants: $(READY) ## small faults put into the code, which some test should notice; goes on where it stopped
+	@$(BIN)/python -m pip install --quiet "cosmic-ray>=8.4,<9"
+	@$(BIN)/python scripts/mutants.py
+
+robustness: $(READY) ## what was tried to break it, and what held; writes results/robustness.csv and .md
+	@$(BIN)/python scripts/robustness.py
 
 check: $(READY) ## format, lint, types, stripped notebooks
 	@$(BIN)/ruff format --check .
@@ -68,6 +84,14 @@ pages: $(READY) ## the explorers as static pages, their sliders' frames drawn be
 
 pictures: $(READY) ## render the notebooks in a real JupyterLab and Chromium, light and dark
 	@PICTURES=results/published/pictures PICTURES_BUDGET=quick $(BIN)/python -m pytest -q tests/browser -k "in_the_browser or every_slider"
+
+lock: $(READY) ## after a change of a version: requirements.lock with hashes, and LICENSES.md
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/python scripts/lock.py
+	@$(BIN)/python scripts/licences.py
+
+audit: $(READY) ## known vulnerabilities in the tested versions, if the data on them can be reached
+	@$(BIN)/python scripts/audit.py
 
 clean: ## remove the environment and caches; results stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -1,11 +1,14 @@
-"""environment.yml, pyproject.toml and constraints.txt agree, and the set-up's promises hold."""
+"""environment.yml, pyproject.toml, constraints.txt and requirements.lock agree, and the set-up's promises hold."""
 
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
 import venv
+from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -13,6 +16,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 ROOT = Path(__file__).parent.parent
+LEFT_OUT = re.compile(r"torch|triton|nvidia-.*|cuda-.*")
 NAMED = {"torch", "jupyterlab", "ipywidgets", "plotly", "pandas", "papermill"}  # the packages the project stands on
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())
@@ -21,6 +25,14 @@ PINS = dict(
     for line in (ROOT / "constraints.txt").read_text().splitlines()
     if line.strip() and not line.startswith("#")
 )
+
+
+LICENCES = SimpleNamespace(**runpy.run_path(str(ROOT / "scripts" / "licences.py")))
+
+
+def plain(name):
+    """A package's name as all tools compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def requirements(extra=None):
@@ -52,11 +64,47 @@ def test_the_six_named_packages_are_required_and_pinned():
 def test_every_pin_satisfies_its_requirement(extra):
     pins = {name.lower(): version for name, version in PINS.items()}
     for name, requirement in requirements(extra).items():
-        if name == "triton":  # each CUDA build of torch demands one version of it: no pin of ours could fit all
+        # each CUDA build of torch demands one version of triton, each Python one of atheris: no pin could fit all
+        if name in ("triton", "atheris"):
             assert name not in pins
             continue
         assert name in pins, f"{name} is required but not pinned"
         assert requirement.specifier.contains(Version(pins[name])), name
+
+
+def test_every_locked_package_has_a_hash_and_is_of_the_tested_version():
+    """All but torch and what its GPU builds need; those of other platforms have no pin."""
+    pins = {plain(name): version for name, version in PINS.items()}
+    texts = re.split(r"\n(?=\w)", (ROOT / "requirements.lock").read_text().partition("\n\n")[0])[1:]
+    found = {}
+    for text in texts:
+        first, *hashes = text.split(" \\\n")
+        requirement = Requirement(first)
+        assert hashes, first
+        assert all(re.fullmatch(r"\s+--hash=sha256:[0-9a-f]{64}\s*", line) for line in hashes), first
+        found[plain(requirement.name)] = str(requirement.specifier).removeprefix("==")
+    assert pins.keys() - found.keys() == {"torch"}
+    assert {name: found[name] for name in pins if name != "torch"} == {n: v for n, v in pins.items() if n != "torch"}
+
+
+@pytest.mark.parametrize("extra", [None, "test", "app", "slurm"])
+def test_what_is_required_is_locked(extra):
+    """The set-up asks nobody what else there is to install."""
+    locked = {plain(name) for name in LICENCES.locked()}
+    assert {plain(name) for name in requirements(extra)} <= locked
+    for name in requirements(extra):
+        needed = [r for r in map(Requirement, metadata.requires(name) or []) if r.marker is None or r.marker.evaluate()]
+        assert {plain(r.name) for r in needed if not LEFT_OUT.fullmatch(r.name)} <= locked, name
+
+
+def test_the_licences_are_those_of_the_lock_and_all_of_them_allow_what_we_do():
+    rows = [line.strip("| ").split(" | ") for line in LICENCES.PAGE.read_text().splitlines() if line.startswith("| ")][
+        1:
+    ]
+    rows = [(name, version, text.rstrip(" |")) for name, version, text in rows if name != "---"]
+    assert {name: version for name, version, _ in rows} == LICENCES.locked()
+    assert [name for name, _, text in rows if not LICENCES.is_allowed(text)] == []
+    assert not any(map(LICENCES.is_allowed, ("unknown", "GPL-3.0", "MIT AND AGPL-3.0-only", "Proprietary")))
 
 
 def test_make_alone_prints_every_verb():

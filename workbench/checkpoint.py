@@ -6,9 +6,10 @@ import hashlib
 import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
 from .errors import StoreError
@@ -16,6 +17,59 @@ from .errors import StoreError
 
 class Damaged(StoreError):
     """A checkpoint that is not what its name says: altered, cut short; or whose numbers are not finite."""
+
+
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(strict=True, arbitrary_types_allowed=True)
+
+
+class _Schedule(_Part):
+    """All of a schedule's own; no other attribute of it can be set."""
+
+    model_config = ConfigDict(extra="forbid")
+    lr: float = Field(gt=0, le=10)
+    best: float
+    best_step: Count
+    waited: Count
+    dropped: Count
+
+
+class _Optimizer(_Part):
+    state: dict[int, dict[str, Tensor]]
+    param_groups: list[dict[str, Any]]
+
+
+class _Snapshot(_Part):
+    net: dict[str, Tensor]
+    optimizer: _Optimizer
+
+
+class _Trainer(_Snapshot):
+    schedule: _Schedule
+    step: Count
+    evaluated: Count
+    bad_steps: Count
+    carried: list[Tensor] | None = None
+    sums: tuple[float, ...]
+    best: _Snapshot | None
+
+
+class _Events(_Part):
+    bytes: Count
+    sha256: str
+
+
+class _State(_Part):
+    """What a checkpoint holds, as far as it can be said without its config."""
+
+    id: str
+    config: dict[str, Any] | None = None
+    trainer: _Trainer
+    cost: dict[str, float]
+    events: _Events
 
 
 def pack(state: dict[str, Any]) -> tuple[bytes, str]:
@@ -40,10 +94,18 @@ def unpack(content: bytes, path: Path) -> dict[str, Any]:
         raise Damaged(f"{path}: altered: its bytes do not give the hash in its name")
     try:
         state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        _ = state["id"], state["trainer"]["net"]
+        _State.model_validate(state)
         found = list(_tensors(state))
+        if not all(v.layout == torch.strided and v.device.type == "cpu" and not v.is_quantized for v in found):
+            raise StoreError(f"{path}: a tensor of another kind than plain numbers in memory")
         claimed = sum(v.numel() * v.element_size() for v in found)  # a small file can claim 10**12 elements
         finite = claimed <= len(content) and all(bool(torch.isfinite(v).all()) for v in found)
+    except StoreError:
+        raise
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise StoreError(f"{path}: not a checkpoint of a run: {place}: {first['msg']}") from None
     except Exception as error:  # torch.load raises whatever the parts of its format raise
         raise StoreError(f"{path}: torch {torch.__version__} cannot read it: {type(error).__name__}") from None
     if not finite:
@@ -58,10 +120,13 @@ def moments_misfit(optimizer: torch.optim.Optimizer, stored: Mapping[str, Any]) 
     if counts != [len(group["params"]) for group in optimizer.param_groups]:
         return f"the optimizer holds {counts} parameters"
     for index, moments in stored["state"].items():
-        wanted = parameters[index].shape
+        if not 0 <= index < len(parameters) or moments.keys() != {"step", "exp_avg", "exp_avg_sq"}:
+            return f"parameter {index} with {', '.join(moments)} is none of Adam's here"
         for name, value in moments.items():
-            if isinstance(value, Tensor) and name != "step" and value.shape != wanted:
-                return f"{name} of parameter {index} has shape {tuple(value.shape)}, {tuple(wanted)} is needed"
+            wanted = torch.Size() if name == "step" else parameters[index].shape
+            if value.shape != wanted or not value.is_floating_point():
+                found = f"{value.dtype} of shape {tuple(value.shape)}"
+                return f"{name} of parameter {index} is {found}, a number of shape {tuple(wanted)} is needed"
     return None
 
 

@@ -25,7 +25,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from . import checkpoint
+from . import checkpoint, rows
 from .checkpoint import Damaged
 from .config import SCHEMA, Config, canonical_json, parse_json
 from .disk import make_folder, publish, unusable
@@ -53,7 +53,7 @@ class Run:
     """One run's folder: read what is there, add to it. Holding the lease is the caller's business (`lease`)."""
 
     def __init__(self, path: Path):
-        if path.is_symlink():
+        if os.path.islink(path):
             raise StoreError(f"{path}: a link; the folder of a run is never one")
         self.path = path
 
@@ -75,7 +75,7 @@ class Run:
         if spec["id"] != self.path.name:
             raise StoreError(f"{path}: id {spec['id']!r} does not match its folder")
         check = spec.pop("check", None)
-        if check is not None and check != _check(spec):
+        if check is not None and not _matches(check, spec):
             raise StoreError(f"{path}: altered: its check does not match its content")
         return spec
 
@@ -86,7 +86,7 @@ class Run:
             return {}
         chance = _read_json(path)
         check = chance.pop("check", None) if isinstance(chance, dict) else ""
-        if check is not None and check != _check(chance):
+        if check is not None and not _matches(check, chance):
             raise StoreError(f"{path}: altered: its check does not match its content")
         return dict(chance)
 
@@ -103,7 +103,7 @@ class Run:
     def troubles(self) -> list[Event]:
         """How the run's process died or failed: {"kind": died | lost | failed, "step", "said"}; [] if unreadable."""
         try:
-            return self._lines("troubles.jsonl")
+            return [t for t in self._lines("troubles.jsonl") if rows.misshapen("trouble", t) is None]
         except StoreError:
             return []
 
@@ -119,6 +119,8 @@ class Run:
             whole = False
         if not whole:
             raise StoreError(f"{path}: altered or not a result: its check does not match its content")
+        if reason := rows.misshapen("result", result):
+            raise StoreError(f"{path}: not a result: {reason}")
         return dict(result)
 
     def checkpoints(self) -> list[Path]:
@@ -247,11 +249,13 @@ class Run:
                 break
             try:
                 event = parse_json(line.decode(), "event")
-                whole = event.pop("check") == _check(event)[:16]
+                whole = event.pop("check") == _check(event)[:16] and isinstance(event["event"], str)
             except (ValueError, AttributeError, KeyError, TypeError):
                 whole = False
             if not whole:
                 raise StoreError(f"{self.path / name}, line {number}: altered: its check does not match")
+            if reason := rows.misshapen("", event):
+                raise StoreError(f"{self.path / name}, line {number}: not an event: {reason}")
             events.append(event)
         return events
 
@@ -306,6 +310,13 @@ def pure(result: dict[str, Any]) -> dict[str, Any]:
 
 def _check(payload: object) -> str:
     return hashlib.sha256(canonical_json(payload).encode()).hexdigest()
+
+
+def _matches(check: object, payload: object) -> bool:
+    try:
+        return check == _check(payload)
+    except ValueError:  # 1e400 was read as a number that JSON does not have
+        return False
 
 
 def _checked(payload: dict[str, Any]) -> dict[str, Any]:

@@ -56,8 +56,8 @@ def parse(content: bytes, origin: str) -> np.ndarray:
 
 def _word(content: bytes, at: int) -> str:
     """The word around a byte, quoted."""
-    start = max(content.rfind(blank, 0, at) for blank in (b" ", b"\n", b"\t")) + 1
-    word = content[max(start, at - 20) : at + 40].split(maxsplit=1)[0][:40]
+    start = max(content.rfind(blank, 0, at) for blank in (b" ", b"\t", b"\r", b"\n")) + 1
+    word = re.split(rb"[ \t\r\n]", content[max(start, at - 20) : at + 40], maxsplit=1)[0][:40]
     return quoted(word.decode() if word.isascii() else word)
 
 

@@ -1,0 +1,224 @@
+"""Mutation testing: a sample of small faults put into the code, each of which some test should notice.
+
+A fault is one operator, number, comparison, loop, exception or decorator changed, as cosmic-ray does it, in the engines
+that run without a GPU, the bounds, the training loop and the store; a seed draws 300. Each is tried in a copy of the
+project against the tests nearest to it, until one fails. results/mutants.csv is written after every one, and the next
+call goes on from there; one whose line has changed is tried again. A fault that never ends counts as noticed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import csv
+import os
+import random
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+TABLE = ROOT / "results" / "mutants.csv"
+COLUMNS = ("module", "operator", "number", "line", "change", "outcome", "by")
+SAMPLE = 300
+LONGEST = 180  # processor seconds of one mutant's tests
+ENGINES = "tests/recurrence/test_engines.py"
+TESTS = {  # the tests nearest to a module, the quickest first
+    "recurrence/activation": ["tests/recurrence/test_scan.py", ENGINES],
+    "recurrence/affine": ["tests/recurrence/test_layers.py", "tests/models/test_layer.py"],
+    "recurrence/batchnorm": ["tests/recurrence/test_batchnorm.py", "tests/models/test_norm.py"],
+    "recurrence/chains": ["tests/recurrence/test_chains.py", "tests/models/test_nets.py"],
+    "recurrence/chunked": ["tests/recurrence/test_memory.py", ENGINES],
+    "recurrence/derivative": [ENGINES, "tests/recurrence/test_transforms.py"],
+    "recurrence/dispatch": [ENGINES, "tests/recurrence/test_layers.py", "tests/recurrence/test_transforms.py"],
+    "recurrence/eager": [ENGINES],
+    "recurrence/engines": [ENGINES, "tests/recurrence/test_crossovers.py"],
+    "recurrence/fused": ["tests/recurrence/test_batchnorm.py", "tests/recurrence/test_layers.py", ENGINES],
+    "recurrence/loop": [ENGINES],
+    "recurrence/memory": ["tests/recurrence/test_memory.py", ENGINES],
+    "recurrence/narrow": [ENGINES, "tests/recurrence/test_layers.py"],
+    "recurrence/scan": ["tests/recurrence/test_scan.py", ENGINES],
+    "models/bounds": ["tests/models/test_bounds.py", "tests/models/test_rnn.py", "tests/test_bad_inputs.py"],
+    "train": ["tests/test_train.py", "tests/test_evaluate.py", "tests/properties/test_configs.py", "tests/fuzz"],
+    "store": ["tests/test_store.py", "tests/test_lease.py", "tests/properties/test_texts.py", "tests/fuzz"],
+}
+TESTS["store"] += ["tests/test_study.py", "tests/test_bundle.py"]
+TESTS["train"] += ["tests/test_store.py", "tests/models/test_language.py"]
+
+
+class Mutant(NamedTuple):
+    """One fault: `change` is the line as it was and as it is now; `code` the whole module."""
+
+    module: str
+    operator: str
+    number: int
+    line: int
+    change: str
+    code: str
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return self.module, self.operator, str(self.number), self.change
+
+
+def drawn() -> list[Mutant]:
+    """The sample: faults in an order that the seed gives, but those that change no meaning, as in an annotation."""
+    from cosmic_ray.ast import ast_nodes, get_ast
+    from cosmic_ray.mutating import mutate_code
+    from cosmic_ray.plugins import get_operator, operator_names
+
+    sources = {module: (ROOT / "workbench" / f"{module}.py").read_text(encoding="utf-8") for module in TESTS}
+    operators = {name: get_operator(name) for name in sorted(operator_names()) if "Variable" not in name}
+    every = []
+    for module, source in sources.items():
+        nodes = list(ast_nodes(get_ast(source)))
+        for name, kind in operators.items():
+            places = sum(1 for node in nodes for _ in kind().mutation_positions(node))
+            every += [(module, name, number) for number in range(places)]
+    random.Random(0).shuffle(every)  # noqa: S311 (which faults are tried is no secret)
+    found: list[Mutant] = []
+    for module, name, number in every:
+        source = sources[module]
+        code = mutate_code(source, operators[name](), number)
+        if code is None or meaning(code) in (meaning(source), None):
+            continue
+        before, after = source.splitlines(), code.splitlines()
+        at = next((n for n, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), 0)
+        change = f"{before[at].strip()} -> {after[at].strip()}"
+        found.append(Mutant(module, name.partition("/")[2], number, at + 1, change, code))
+        if len(found) == SAMPLE:
+            break
+    print(f"mutants: {len(every)} places there are, {len(found)} drawn", flush=True)
+    return found
+
+
+def meaning(source: str) -> str | None:
+    """The code without docstrings and the annotations of functions; None where it is no Python."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return None
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            node.returns = None
+        elif isinstance(node, ast.arg):
+            node.annotation = None
+        elif isinstance(node, ast.AnnAssign) and node.value is not None:
+            node.annotation = ast.Constant(None)
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            node.value = ast.Constant(None)
+    return ast.dump(tree)
+
+
+def tried(mutant: Mutant, folder: Path) -> tuple[str, str]:
+    """-> (killed or survived, the test that noticed), from a process that has the dependencies loaded."""
+    path, log = folder / "workbench" / f"{mutant.module}.py", folder / "mutant.log"
+    before = path.read_text(encoding="utf-8")
+    path.write_text(mutant.code, encoding="utf-8")
+    pid = os.fork()
+    if pid == 0:
+        child(folder, log, TESTS[mutant.module])
+    _, status = os.waitpid(pid, 0)
+    path.write_text(before, encoding="utf-8")
+    said = log.read_text(encoding="utf-8", errors="replace")
+    if status == 0:
+        return "survived", ""
+    noticed = re.search(r"^(?:FAILED|ERROR) (?:tests/)?(\S+)", said, re.MULTILINE)
+    return "killed", noticed[1][:90] if noticed else "it never ends" if os.WIFSIGNALED(status) else "nothing starts"
+
+
+def child(folder: Path, log: Path, tests: list[str]) -> None:
+    """Run the tests of the copy in this process, and end it."""
+    code = 1
+    try:
+        os.setsid()
+        resource.setrlimit(resource.RLIMIT_CPU, (LONGEST, LONGEST))
+        signal.alarm(20 * LONGEST)  # for one that waits, on a machine that is busy
+        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        os.chdir(folder)
+        os.environ["PYTHONPATH"] = str(folder)
+        sys.path.insert(0, str(folder))
+        import pytest
+
+        code = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests]))
+        sys.stdout.flush()
+    finally:
+        os._exit(code)
+
+
+def preload() -> None:
+    """What takes seconds to import and is not ours."""
+    import hypothesis
+    import numpy
+    import pandas
+    import pydantic
+    import pytest
+    import sklearn.datasets
+    import torch._dynamo
+
+    assert all((hypothesis, numpy, pandas, pydantic, pytest, sklearn, torch))
+    sys.dont_write_bytecode = True
+
+
+def copied(folder: Path) -> Path:
+    """The project's files, new ones among them."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    for name in subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0"):
+        if name and (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, folder / name)
+    return folder
+
+
+def rows() -> dict[tuple[str, ...], dict[str, str]]:
+    """The table so far, by what says that a mutant is still the same."""
+    if not TABLE.exists():
+        return {}
+    with TABLE.open(newline="", encoding="utf-8") as file:
+        return {(r["module"], r["operator"], r["number"], r["change"]): r for r in csv.DictReader(file)}
+
+
+def write(table: list[dict[str, str]]) -> None:
+    with TABLE.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(sorted(table, key=lambda r: (r["module"], int(r["line"]), r["operator"], int(r["number"]))))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=120.0, help="begin no further mutant after so long")
+    parser.add_argument("--again", action="store_true", help="try those again that survived")
+    options = parser.parse_args()
+    sample = drawn()
+    known = rows()
+    done = {m.key: known[m.key] for m in sample if m.key in known}
+    left = [m for m in sample if m.key not in done or (options.again and done[m.key]["outcome"] == "survived")]
+    print(f"mutants: {len(left)} to be tried", flush=True)
+    preload()
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as name:
+        folder = copied(Path(name))
+        for mutant in left:
+            if time.monotonic() - began > 60 * options.minutes:
+                break
+            outcome, by = tried(mutant, folder)
+            told = (mutant.module, mutant.operator, mutant.number, mutant.line, mutant.change, outcome, by)
+            done[mutant.key] = dict(zip(COLUMNS, map(str, told), strict=True))
+            write(list(done.values()))
+            print(f"{outcome}  {mutant.module}:{mutant.line}  {mutant.change}  {by}", flush=True)
+    survived = [row for row in done.values() if row["outcome"] == "survived"]
+    print(f"mutants: {len(done)} of {SAMPLE} tried, {len(done) - len(survived)} killed, {len(survived)} survived")
+
+
+if __name__ == "__main__":
+    main()

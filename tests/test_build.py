@@ -1,0 +1,91 @@
+"""What is built is the same bytes every time, and an installed copy has all it reads."""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def tracked():
+    """The project's files, new ones among them; the test is skipped where git cannot say which they are."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode != 0:
+        pytest.skip("not a checkout")
+    return [name for name in done.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+def built(folder, age, mask):
+    """Copy the project, its files of another date and mode, and build it: sdist, and from that the wheel."""
+    for name in tracked():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, folder / name)
+        os.utime(folder / name, (age, age))
+        (folder / name).chmod(0o644 & ~mask)
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", folder / "dist", folder]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return sorted((folder / "dist").iterdir())
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The wheel, built twice: at other times, in folders of other names, with other rights."""
+    first = built(tmp_path_factory.mktemp("first"), 1_500_000_000, 0)
+    second = built(tmp_path_factory.mktemp("another"), 1_700_000_000, 0o022)
+    assert [path.name for path in first] == [path.name for path in second]
+    assert len(first) == 2
+    for one, other in zip(first, second, strict=True):
+        assert one.read_bytes() == other.read_bytes(), one.name
+    return next(path for path in first if path.suffix == ".whl")
+
+
+def test_two_builds_give_the_same_bytes_and_no_checkpoints_or_caches(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    with tarfile.open(next(wheel.parent.glob("*.tar.gz"))) as archive:
+        names += archive.getnames()
+    assert not [name for name in names if "__pycache__" in name or ".ipynb_checkpoints" in name]
+    assert not [name for name in names if "published/runs" in name and name.endswith(".pt")]
+
+
+def test_the_wheel_holds_the_package_and_all_that_it_reads(wheel):
+    held = set(zipfile.ZipFile(wheel).namelist())
+    read = ("workbench/", "notebooks/", "results/paper/", "results/published/")
+    for name in tracked():
+        if not name.startswith(read) or (name.endswith(".pt") and "published/runs" in name):
+            continue
+        if name.startswith(("results/published/notebooks/", "results/published/pictures/")):
+            continue  # to be looked at, not read by the code
+        assert (name if name.startswith("workbench/") else f"workbench/_project/{name}") in held
+
+
+def test_a_copy_installed_from_the_wheel_lists_and_verifies(wheel, tmp_path):
+    """In an environment of its own, which sees this one's dependencies and nothing of the checkout."""
+    venv.create(tmp_path / "env", system_site_packages=True)
+    python = tmp_path / "env" / ("Scripts" if os.name == "nt" else "bin") / "python"
+    site = next((tmp_path / "env").glob("[Ll]ib*/**/site-packages"))
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", site, wheel]
+    subprocess.run(install, check=True, capture_output=True)
+    here = {k: v for k, v in os.environ.items() if not k.startswith(("WORKBENCH", "PYTEST"))}
+    here |= {"PYTHONPATH": sysconfig.get_path("purelib"), "XDG_DATA_HOME": str(tmp_path / "home")}
+
+    def said(*command):
+        done = subprocess.run([python, *command], cwd=tmp_path, env=here, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    code = "import workbench; from workbench import places, record; print(workbench.__file__, places.published())"
+    code += "; print(*(r.id for r in record.records() if r.verify() is None))"
+    where, verified = said("-c", code).splitlines()
+    assert all(Path(path).is_relative_to(tmp_path / "env") for path in where.split())
+    assert set(verified.split()) == {path.parent.name for path in (ROOT / "results/published/runs").glob("*/spec.json")}
+    assert "adding_indrnn_T100" in said("-m", "workbench", "list")

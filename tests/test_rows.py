@@ -1,0 +1,135 @@
+"""A record whose checks are right and whose rows are not: each is refused by name before anything reads on."""
+
+import pytest
+import torch
+from fuzz.targets import TINY, begun, path_of
+
+from workbench import checkpoint, lease, rows
+from workbench.config import parse_json
+from workbench.errors import ParameterError, StoreError
+from workbench.record import Record, decode, encode
+from workbench.store import Run
+from workbench.train import Trainer
+
+EVALUATION = {"event": "evaluation", "step": 1, "lr": 0.1, "outcome": "wait", "train": {"mse": None}, "u": {}}
+WHERE = {"device": "cpu", "torch": "2", "backend": "loop", "system": "x"}
+RESULT = {"status": "done", "step": 3, "test": {"mse": 0.1}, "provenance": WHERE, "cost": {"wall_s": 1}}
+
+
+@pytest.fixture
+def run(tmp_path):
+    path = tmp_path / ("0" * 16)
+    path.mkdir()
+    return Run(path)
+
+
+def test_rows_of_the_right_shape_are_taken_with_whatever_else_they_hold():
+    assert rows.misshapen("evaluation", EVALUATION | {"more": [1]}) is None
+    assert rows.misshapen("result", RESULT) is None
+    assert rows.misshapen("budget", RESULT | {"status": 7}) is None
+    assert rows.misshapen("of a later version", {"step": 0}) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"step": -1}, "line 1: not an event: step"),
+        ({"step": "1"}, "line 1: not an event: step"),
+        ({"event": 3}, "line 1: altered"),
+        ({"lr": "0.1"}, "evaluation of step 1: lr"),
+        ({"valid": {"mse": "x"}}, "evaluation of step 1: valid.mse"),
+        ({"u": [1]}, "evaluation of step 1: u"),
+        ({"event": "budget"}, "budget of step 1: provenance"),
+    ],
+)
+def test_an_event_of_another_shape_is_named(run, change, said):
+    run.append(EVALUATION | change)
+    with pytest.raises(StoreError, match=said):
+        _ = Record(run).events
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"status": "won"}, "status"),
+        ({"cost": 3}, "cost"),
+        ({"provenance": {}}, "provenance.device"),
+        ({"step": 1.5}, "step"),
+    ],
+)
+def test_a_result_of_another_shape_is_named_and_its_run_is_damaged(run, change, said):
+    run.finish(RESULT | change)
+    with pytest.raises(StoreError, match=f"not a result: {said}"):
+        run.result()
+    assert lease.status(run) == "damaged"
+
+
+def test_a_trouble_of_another_shape_is_left_out(run):
+    lease.note(run, "died", "its process was killed")
+    run.append({"event": "died", "kind": 7, "step": 0, "said": "x"}, "troubles.jsonl")
+    assert [t["said"] for t in run.troubles()] == ["its process was killed"]
+
+
+def test_a_vector_comes_back_exactly_and_no_other_text_is_one():
+    u = torch.tensor([0.1, -1.5, 3e-8])
+    assert torch.equal(decode(encode(u)), u)
+    for text in ("AAA=", "AA", "????", "ä"):
+        with pytest.raises(StoreError, match="is not a vector"):
+            decode(text)
+
+
+def test_half_of_a_surrogate_pair_is_no_text():
+    assert parse_json('{"a": "\\ud83d\\ude00"}', "here") == {"a": "\U0001f600"}
+    with pytest.raises(ParameterError, match="here: not JSON"):
+        parse_json('{"a": "\\ud800"}', "here")
+
+
+def state():
+    return checkpoint.unpack(begun(), path_of(begun()))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda s: s["trainer"]["schedule"].update(lr="x"), "trainer.schedule.lr"),
+        (lambda s: s["trainer"]["schedule"].update(ended=True), "trainer.schedule.ended"),
+        (lambda s: s["trainer"]["net"].update(u=1), "trainer.net.u"),
+        (lambda s: s["trainer"].update(step=-1), "trainer.step"),
+        (lambda s: s.pop("events"), "events"),
+        (lambda s: s["trainer"].update(carried=[torch.zeros(2).to_sparse()]), "another kind than plain numbers"),
+        (lambda s: s["trainer"].update(carried=[torch.empty(2, device="meta")]), "another kind than plain numbers"),
+    ],
+)
+def test_a_checkpoint_of_another_shape_is_named(change, said):
+    forged = state()
+    change(forged)
+    content, _ = checkpoint.pack(forged)
+    with pytest.raises(StoreError, match=said):
+        checkpoint.unpack(content, path_of(content))
+
+
+@pytest.mark.parametrize(
+    ("moments", "said"),
+    [
+        ({"exp_avg": torch.zeros(1)}, r"exp_avg of parameter 0 .* of shape \(2, 2\) is needed"),
+        ({"exp_avg_sq": torch.zeros(2, 2, dtype=torch.int64)}, "exp_avg_sq of parameter 0 is torch.int64"),
+        ({"step": torch.zeros(2)}, r"step of parameter 0 .* of shape \(\) is needed"),
+        ({"more": torch.zeros(2)}, "is none of Adam's here"),
+    ],
+)
+def test_moments_that_would_crash_the_optimizer_are_refused(moments, said):
+    """Of torch's fused Adam they end the process."""
+    forged = state()["trainer"]
+    forged["optimizer"]["state"][0] |= moments
+    with pytest.raises(StoreError, match=said):
+        Trainer(TINY, 0).load(forged)
+
+
+def test_the_settings_of_the_optimizer_are_the_config_s_and_not_the_file_s():
+    forged = state()["trainer"]
+    for group in forged["optimizer"]["param_groups"]:
+        group |= {"betas": (0.0, 0.0), "maximize": True, "weight_decay": 7.0}
+    trainer = Trainer(TINY, 0)
+    before = [{k: v for k, v in g.items() if k != "params"} for g in trainer.optimizer.param_groups]
+    trainer.load(forged)
+    assert [{k: v for k, v in g.items() if k != "params"} for g in trainer.optimizer.param_groups] == before
