@@ -1,5 +1,8 @@
 """Copy this store's records and executed notebooks into results/published, to be committed.
 
+    python scripts/publish.py                the records of the paper's experiments, and every executed notebook
+    python scripts/publish.py STUDY ...      those of some notebooks alone, the arms of their sweeps among them
+
 Every record is verified first. A finished run goes without its checkpoint, an unfinished one with its newest if that is
 under 4 MB, so that anyone can continue it. Smoke records stay at home, but for one of each kind of net, which
 `workbench tables --verify` computes again.
@@ -11,7 +14,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from workbench import places, store
+from workbench import notebook, places, store
+from workbench.errors import RunError
 from workbench.record import Record
 
 LARGEST = 4_000_000  # bytes of a checkpoint that is committed
@@ -31,8 +35,23 @@ def publish(record: Record, folder: Path) -> None:
                 shutil.copyfile(path, target / path.name)
 
 
-def main() -> None:
-    folder = places.published() / "runs"
+def of_study(name: str, folder: Path) -> None:
+    """Publish what a notebook shows, all of it at its end, in place of what was published of it before."""
+    trials = notebook.planned(notebook.check(notebook.find(name), {}))
+    for trial in trials:
+        record = Record(trial.run)
+        record.verify()
+        if record.run.result() is None:
+            raise RunError(f"{trial.label}: not at its end; `workbench reproduce {name}` trains it")
+        publish(record, folder)
+    book = places.results() / "notebooks" / f"{name}_quick.ipynb"
+    shutil.copyfile(book, places.published() / "notebooks" / book.name)
+    size = sum(path.stat().st_size for trial in trials for path in (folder / trial.run.path.name).iterdir())
+    print(f"{name}: {len(trials)} runs, {size:,} bytes")
+
+
+def of_paper(folder: Path) -> int:
+    """Publish what this store has of the paper's experiments, and its notebooks; how often it is behind."""
     complaints = 0
     for run in store.find(places.runs()):
         record = Record(run)
@@ -53,7 +72,15 @@ def main() -> None:
     for path in sorted((places.results() / "notebooks").glob("*_quick.ipynb")):
         shutil.copyfile(path, books / path.name)
         print(path.name)
-    sys.exit(1 if complaints else 0)
+    return complaints
+
+
+def main() -> None:
+    folder = places.published() / "runs"
+    for name in sys.argv[1:]:
+        of_study(name, folder)
+    if not sys.argv[1:] and of_paper(folder):
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -116,3 +116,18 @@ def test_lengths_reach_the_net():
     x[0, 0, 1] = x[2, 1, 1] = 1  # read at 1 and at 3 steps, both say class 1
     score = evaluate.score(Ends(1, 1), [Batch(x, torch.tensor([1, 1]), lengths=torch.tensor([1, 3]))], "class")
     assert score["accuracy"] == 1
+
+
+def test_a_wrapped_test_counts_its_first_examples_twice(net, examples):
+    """The official MNIST code: 313 batches of 32 are 10,016 images, of which 16 are seen again."""
+    wrapped = list(evaluate.wrapped(split(examples, 32), 32))
+    assert [len(batch.y) for batch in wrapped] == [32] * 4
+    first = Batch(examples.x[:, :28], examples.y[:28])
+    once, again, both = (evaluate.score(net, batches, "class") for batches in ([examples], [first], wrapped))
+    assert both["n"] == 128
+    assert both["accuracy"] * 128 == pytest.approx(once["accuracy"] * 100 + again["accuracy"] * 28)
+
+
+def test_a_wrapped_test_of_fewer_than_a_batch_goes_round_more_than_once(examples):
+    (only,) = evaluate.wrapped([Batch(examples.x[:, :2], examples.y[:2])], 5)
+    assert only.y.tolist() == [*examples.y[:2].tolist()] * 2 + [examples.y[0].item()]

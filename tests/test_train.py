@@ -169,3 +169,42 @@ def test_u_may_leave_its_bound_by_one_step_only_where_the_clamp_comes_first(clam
         trainer.advance()
     bound = trainer.net.layers[0].bound
     assert any(bool((u.abs() > bound).any()) for u in recurrent_weights(trainer.net).values()) is over
+
+
+def test_watched_gradients_are_those_that_training_sees_and_survive_a_stop():
+    config = DIGITS.set({"train.watch_gradient": True, "train.clip": None})
+    trainer, norms = Trainer(config, 3), []
+    for _ in range(3):
+        trainer.advance()
+        norms.append(math.sqrt(sum(float(p.grad.double().square().sum()) for p in trainer.weights)))
+    row = trainer.evaluation()["train"]
+    assert row["gradient"] == pytest.approx(sum(norms) / 3, rel=1e-5)
+    assert row["gradient_max"] == pytest.approx(max(norms), rel=1e-5)
+    assert row["skipped"] == 0
+    halves = Trainer(config, 3)
+    halves.advance()
+    again = Trainer(config, 3)
+    again.load(halves.state())
+    again.advance()
+    again.advance()
+    assert again.evaluation()["train"] == row
+
+
+def test_steps_that_are_not_applied_are_counted(monkeypatch):
+    trainer = Trainer(DIGITS.set({"train.watch_gradient": True}), 3)
+    trainer.advance()
+    with torch.no_grad():
+        trainer.net.readout.weight.fill_(math.inf)
+    trainer.advance()
+    row = trainer._mean()
+    assert (row["skipped"], row["gradient"] == row["gradient_max"]) == (1, True)
+
+
+def test_watching_changes_nothing_of_the_training():
+    ends = []
+    for watch in (False, True):
+        trainer = Trainer(DIGITS.set({"train.watch_gradient": watch}), 3)
+        for _ in range(4):
+            trainer.advance()
+        ends.append(weights_sha256(trainer.net))
+    assert ends[0] == ends[1]

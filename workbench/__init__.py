@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from . import analysis as analysis
     from . import dynamic as dynamic
     from . import figures as figures
+    from .arms import Arms as Arms
     from .compare import results_table as results_table
     from .config import Config as Config
     from .errors import WorkbenchError as WorkbenchError
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from .widgets.board import Board as Board
 
 _HOME = {
+    "Arms": "arms",
     "Board": "widgets.board",
     "Config": "config",
     "ConvIndRNN": "models",
@@ -65,6 +67,7 @@ _HOME = {
 _MODULES = ("analysis", "dynamic", "figures")
 
 __all__ = [
+    "Arms",
     "Board",
     "Config",
     "ConvIndRNN",

@@ -10,13 +10,14 @@ import json
 import os
 import re
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from . import __version__, listing, places
-from .errors import ParameterError, StoreError, WorkbenchError
+from .errors import ParameterError, StoreError, WorkbenchError, printable, quoted
 
 app = typer.Typer(
     name="workbench",
@@ -27,12 +28,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+
+def _whole(text: object) -> int:
+    """What an option takes that needs a whole number."""
+    if not re.fullmatch(r"[+-]?[0-9]{1,20}", str(text)):
+        raise typer.BadParameter(f"{quoted(text)} received; a whole number is needed")
+    return int(str(text))
+
+
+_number = partial(typer.Option, parser=_whole, metavar="INTEGER")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 BudgetOption = Annotated[str, typer.Option("--budget", help="smoke (seconds), quick (minutes) or paper.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
-WorkersOption = Annotated[
-    int | None, typer.Option("--workers", help="Runs at a time; the cores there are unless given.")
-]
+WorkersOption = Annotated[int | None, _number("--workers", help="Runs at a time; the cores there are unless given.")]
 SchedulerOption = Annotated[
     str | None, typer.Option("--scheduler", help="A dask scheduler: tls://HOST:PORT, or tcp:// on this machine.")
 ]
@@ -71,7 +79,7 @@ def run(
     threads: Annotated[str | None, typer.Option(help="Threads of a run that begins; 1 unless given.")] = None,
     backend: Annotated[str, typer.Option(help="auto, or an engine of `workbench doctor`.")] = "auto",
     graphs: Annotated[str, typer.Option(help="CUDA graphs: auto (for small nets), on or off.")] = "auto",
-    until: Annotated[int | None, typer.Option(help="Go to this step instead of the budget's.")] = None,
+    until: Annotated[int | None, _number(help="Go to this step instead of the budget's.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Set an earlier record aside and start anew.")] = False,
     time_limit: LimitOption = None,
     as_json: Json = False,
@@ -100,14 +108,14 @@ def run(
         fresh=fresh,
         time_limit=_seconds(time_limit),
     )
-    if os.environ.get("RANK", "0") != "0":
+    if _launched() and os.environ.get("RANK") != "0":
         return  # of the processes of one run the first speaks
     summary = json.loads(record.summary.to_json())
     if as_json:
         print(json.dumps(summary))
     else:
         for key, value in summary.items():
-            print(f"{key:16} {value}")
+            print(printable(f"{key:16} {value}"))
     if record.status == "diverged":
         raise WorkbenchError(
             f"{record.experiment} seed {record.seed}: diverged at step {summary['step']}; recorded as such"
@@ -120,7 +128,7 @@ def reproduce(
         list[str] | None, typer.Argument(help="Notebooks or experiments; the default study if none.")
     ] = None,
     budget: BudgetOption = "quick",
-    seeds: Annotated[int | None, typer.Option(help="How many seeds; the notebook's own number unless given.")] = None,
+    seeds: Annotated[int | None, _number(help="How many seeds; the notebook's own number unless given.")] = None,
     values: Annotated[
         list[str] | None, typer.Option("-p", help="A notebook's parameter: name=value. Repeatable.")
     ] = None,
@@ -154,7 +162,7 @@ def reproduce(
         print("The smoke budget shows that everything runs; its nets are too small to compare with the paper.")
         return
     runs = batch.plan(chosen, budget, seeds, notebook.given(values or []), device, say=lambda _: None)[1]
-    shown = dict.fromkeys(name for name, *_ in runs)
+    shown = dict.fromkeys(trial.experiment for trial in runs if not trial.changes)
     if shown:  # a notebook that only looks at records trains nothing
         print(render(results_table(list(shown), own=True), "text"), end="")
 
@@ -164,7 +172,7 @@ def sweep(
     experiment: Annotated[str, typer.Argument(help="A name of `workbench list`.")],
     grid: Annotated[list[str], typer.Option("--grid", help="A field and its values: depth=2,4,6. Repeatable.")],
     budget: BudgetOption = "quick",
-    seeds: Annotated[int, typer.Option(help="How many seeds of each combination.")] = 1,
+    seeds: Annotated[int, _number(help="How many seeds of each combination.")] = 1,
     workers: WorkersOption = None,
     device: DeviceOption = "auto",
     scheduler: SchedulerOption = None,
@@ -246,7 +254,7 @@ def bench(
     shapes: Annotated[
         list[str] | None, typer.Option("--shapes", help="A name (mnist, ptb_l1, ...) or T,B,inputs,N. Repeatable.")
     ] = None,
-    threads: Annotated[list[int] | None, typer.Option("--threads", help="Threads to time with. Repeatable.")] = None,
+    threads: Annotated[list[int] | None, _number("--threads", help="Threads to time with. Repeatable.")] = None,
     step: Annotated[bool, typer.Option("--step", help="Also a whole training step of the six-layer net.")] = False,
     all_: Annotated[
         bool,
@@ -257,8 +265,11 @@ def bench(
 ) -> None:
     """Time our layers beside torch.nn.LSTM and the floor, in turns within one run."""
     from . import bench as timing
+    from .disk import check_place
     from .study import check_count, check_device
 
+    if out is not None:
+        check_place("out", out, folder=False)
     if all_ and (shapes or step):
         raise ParameterError("--all: it has every shape and the step; leave --shapes and --step out")
     device = check_device(device)
@@ -294,7 +305,7 @@ def data(
 
 @app.command()
 def lab(
-    port: Annotated[int, typer.Option(help="Port on this machine.")] = 8888,
+    port: Annotated[int, _number(help="Port on this machine.")] = 8888,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser.")] = True,
 ) -> None:
     """JupyterLab on the notebooks, opening the tour; with a token, on this machine only."""
@@ -325,12 +336,19 @@ def export(
 @app.command()
 def doctor(as_json: Json = False) -> None:
     """What works here: versions, devices, engines, data, disk room; says how to get what is missing."""
-    from .doctor import examine
+    from .doctor import complaint, examine, line
 
     rows = examine()
-    listing.show(rows, as_json, ("what", "state", "detail"))
-    if any(row["state"] == "broken" for row in rows):
-        raise StoreError("doctor: something that is needed is broken; see above")
+    listing.show(
+        rows if as_json else [{**row, "detail": line(row)} for row in rows], as_json, ("what", "state", "detail")
+    )
+    if (error := complaint(rows)) is not None:
+        raise error
+
+
+def _launched() -> bool:
+    """Whether torchrun started this process; asked without loading torch."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
 
 
 def _say(line: str) -> None:
@@ -384,7 +402,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"workbench: {ParameterError(message)}", file=sys.stderr)
         return 2
     except WorkbenchError as error:
-        if os.environ.get("LOCAL_RANK", "0") == "0" or error.code == 1:  # else all processes of a run say the same
+        if not _launched() or os.environ.get("LOCAL_RANK") == "0" or error.code == 1:  # else all say the same
             print(f"workbench: {error}", file=sys.stderr)
         return error.code
     except BrokenPipeError:

@@ -16,7 +16,8 @@ from .models.build import build
 from .paper import experiment
 from .paper.exhibits import published
 from .recurrence import recur
-from .tasks import load
+from .tasks import download, load
+from .tasks.treebank import last_token, read
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -188,6 +189,17 @@ def bounds_table(lengths: Sequence[int], gamma: float = 2.0) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def last_tokens() -> pd.DataFrame:
+    """How often the treebank's splits hold the last word and the last character of the vocabulary, the ones whose
+    embedding the official code gives no gradient from the lookup; no row where the treebank cannot be had."""
+    import pandas as pd
+
+    if not download.obtainable("ptb"):
+        return pd.DataFrame()
+    folder = download.locate("ptb")
+    return pd.DataFrame([{"unit": unit, **last_token(read(folder, unit))} for unit in ("char", "word")])
 
 
 def _whole(steps: object) -> int:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 from . import room
-from .checkpoint import moments_misfit
 from .config import SCHEMA
 from .errors import Stopped, StoreError, WorkbenchError
 from .lease import Lease, note
@@ -62,18 +61,11 @@ class Attempt:
         return checkpoint
 
     def _take_up(self, state: dict[str, Any]) -> None:
-        """Load a state into the trainer, its shapes checked first; StoreError where it is not of such a run."""
+        """Load a state into the trainer; StoreError where it is not of such a run."""
         try:
-            best = [state["best"]["optimizer"]] if state["best"] else []
-            for stored in (state["optimizer"], *best):
-                if stored and (reason := moments_misfit(self.trainer.optimizer, stored)):
-                    raise StoreError(f"checkpoint of step {state['step']}: {reason}")
             self.trainer.load(state)
         except StoreError as error:
             raise StoreError(f"{self.run.path}: {error}; `run --fresh` starts anew") from None
-        except (AttributeError, IndexError, KeyError, TypeError) as error:
-            why = f"checkpoint: not the state of such a run: {type(error).__name__}: {error}"
-            raise StoreError(f"{self.run.path}: {why}; `run --fresh` starts anew") from None
 
     def go(self, until: int | None, time_limit: float | None, stop: threading.Event) -> None:
         """Train to `until` or the schedule's end, then score; Stopped on request or at the time limit.

@@ -19,7 +19,7 @@ from . import adopt, bundle, children, cluster, execute, lease, notebook, paper,
 from . import sweep as sweeps
 from .children import Campaign, Files, Job, Outcome
 from .config import canonical_json
-from .disk import publish
+from .disk import check_place, publish
 from .errors import ParameterError, RunError, Stopped, WorkbenchError
 from .record import Record, overview
 from .study import check_count, check_device, check_time_limit
@@ -56,10 +56,7 @@ class Means:
             if self.slurm:
                 raise ParameterError("scheduler: given beside slurm; choose one of them")
         if self.out is not None:
-            path = self.out.absolute()
-            there = next(p for p in (path, *path.parents) if p.exists())
-            if not there.is_dir():
-                raise ParameterError(f"out: {str(self.out)!r}: {there} is no folder; a folder to be made is needed")
+            check_place("out", self.out)
 
 
 def reproduce(
@@ -83,8 +80,7 @@ def reproduce(
     means = Means(workers, device, scheduler, slurm, time_limit, out)
     means.check()
     books, runs = plan(targets, budget, seeds, values or {}, device, say)
-    shown = [(path, book, _trials(notebook.planned(book))) for path, book in books]
-    carry_out(_trials(runs), shown, means, say)
+    carry_out(runs, [(path, book, notebook.planned(book)) for path, book in books], means, say)
 
 
 def sweep(
@@ -113,9 +109,10 @@ def plan(
     values: Mapping[str, Any],
     device: str,
     say: Callable[[str], None] = print,
-) -> tuple[list[tuple[Path, dict[str, Any]]], list[tuple[str, str, int]]]:
+) -> tuple[list[tuple[Path, dict[str, Any]]], list[Trial]]:
     """The notebooks with their checked parameters, and the runs of all targets, each once."""
-    books, runs = [], []
+    books: list[tuple[Path, dict[str, Any]]] = []
+    runs: list[Trial] = []
     notebook.Parameter("budget", str, "").check(budget)
     notebook.Parameter("device", str, "").check(device)
     if seeds is not None:
@@ -127,7 +124,7 @@ def plan(
                     f"{next(iter(values))}: {target} is an experiment and takes no -p; use `run --set`"
                 )
             count = paper.experiment(target).seeds if seeds is None else seeds
-            runs += [(target, budget, seed) for seed in range(count)]
+            runs += [Trial(target, budget, seed) for seed in range(count)]  # type: ignore[arg-type]  # checked above
             continue
         path = notebook.find(target)
         known = notebook.parameters(path)
@@ -146,7 +143,7 @@ def carry_out(trials: Sequence[Trial], books: Sequence[Book], means: Means, say:
     """
     deadline = _Deadline(means.time_limit)
     rows = {row["id"]: row for row in overview(own=True)}
-    todo = [trial for trial in trials if not _is_recorded(trial, rows)]
+    todo = list({trial.run.path: trial for trial in trials if not _is_recorded(trial, rows)}.values())
     say(f"{len(trials)} runs, {len(trials) - len(todo)} of them recorded; {len(books)} notebooks")
     batch = _Batch(means, deadline, say)
     try:
@@ -249,18 +246,9 @@ class _Batch:
         self.say(f"{label}: {why}")
 
 
-def recorded(name: str, budget: str, seed: int) -> bool:
-    """Whether a run has been taken as far as a budget goes, in this user's own store."""
-    return Trial(name, budget, seed).recorded()  # type: ignore[arg-type]
-
-
 def output_of(path: Path, book: Mapping[str, Any]) -> Path:
     """Where an executed notebook goes: results/notebooks/NAME_BUDGET.ipynb."""
     return places.results() / "notebooks" / f"{path.stem}_{book.get('budget', 'quick')}.ipynb"
-
-
-def _trials(runs: Sequence[tuple[str, str, int]]) -> list[Trial]:
-    return [Trial(*run) for run in runs]  # type: ignore[arg-type]  # plan has checked the budget
 
 
 def _is_recorded(trial: Trial, rows: Mapping[str, Mapping[str, Any]]) -> bool:

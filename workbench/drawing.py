@@ -14,6 +14,8 @@ from .config import Model
 from .models import dense, residual, transformer
 from .models.build import _Blank, build, count
 from .models.layer import Linear, Unit
+from .models.lru import LRU
+from .models.mingru import MinGRU
 from .models.sru import SRU
 from .tasks.contract import Spec
 
@@ -76,7 +78,7 @@ class _Pen:
         features = self.parts[-1].features
         if isinstance(module, Unit):
             self.unit(module, name)
-        elif isinstance(module, nn.RNNBase | SRU):
+        elif isinstance(module, nn.RNNBase | SRU | LRU | MinGRU):
             N, past = getattr(module, "hidden", 0), "each cell reads its own past"
             if isinstance(module, nn.RNNBase):
                 N, past = module.hidden_size, "every neuron reads every other's past"

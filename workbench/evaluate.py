@@ -94,6 +94,15 @@ def score(net: nn.Module, batches: Iterable[Batch], target: str, *, batch_statis
     return {f"{key}_{name}" if name else key: v for name, part in scores.items() for key, v in part.items()}
 
 
+def wrapped(batches: Iterable[Batch], size: int) -> Iterator[Batch]:
+    """Batches of `size`, the last one filled up with the first examples, which then count twice (official code)."""
+    first: Batch | None = None
+    for batch in batches:
+        first = first or batch
+        again = torch.arange(size - len(batch.y)) % len(first.y)
+        yield Batch(torch.cat([batch.x, first.x[:, again]], 1), torch.cat([batch.y, first.y[again]]))
+
+
 @torch.no_grad()
 def reestimate_(net: nn.Module, batches: Iterable[Batch], *, momentum: float | None = None) -> None:
     """Replace batch norm's stored statistics by those of clean batches, without dropout.

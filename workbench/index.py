@@ -20,16 +20,17 @@ def rows(path: Path, wanted: Mapping[str, str], make: Callable[[str], Row]) -> d
     `wanted`: key -> signature. Where the cache cannot be read it is made anew, where it cannot be written it is not.
     """
     kept = _read(path)
-    found = {}
+    texts = {}
     for key, signature in wanted.items():
-        text = kept.get(key, ("", ""))[1]
-        if kept.get(key) == (_seal(key, signature, text), text):
-            found[key] = json.loads(text)
+        seal, text = kept.get(key, ("", ""))
+        if seal == _seal(key, signature, text):
+            texts[key] = text
+    found = dict(zip(texts, json.loads(f"[{','.join(texts.values())}]"), strict=True))  # one by one takes twice as long
     new = {key: make(key) for key in wanted if key not in found}
     gone = kept.keys() - wanted.keys()
     if new or gone:
-        texts = {key: json.dumps(row) for key, row in new.items()}
-        _write(path, [(key, _seal(key, wanted[key], text), text) for key, text in texts.items()], gone)
+        lines = {key: json.dumps(row) for key, row in new.items()}
+        _write(path, [(key, _seal(key, wanted[key], line), line) for key, line in lines.items()], gone)
     return {key: found[key] if key in found else new[key] for key in wanted}
 
 

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import paper, places, study
+from . import arm, paper, places, study
 from .config import BUDGETS, parse_value
 from .disk import make_folder
 from .errors import ParameterError, choices, quoted
 from .record import Record
+from .trial import Trial
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +51,8 @@ class Parameter:
         if self.name in ("experiments", "baselines"):
             for name in value:
                 paper.experiment(name)
+        elif self.name == "sweeps":
+            arm.read(value)
         elif self.name == "budget" and value not in BUDGETS:
             raise ParameterError(f"budget: {value!r} is unknown; choose one of {choices(BUDGETS)}")
         elif self.name == "device":
@@ -102,24 +105,31 @@ def check(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
             close = difflib.get_close_matches(str(name), known, 1)
             hint = f"did you mean {close[0]}?" if close else f"choose one of {choices(known)}"
             raise ParameterError(f"{name}: {path.stem} has no such parameter; {hint}")
+    if given.get("notebook", path.stem) != path.stem:
+        raise ParameterError(f"notebook: {quoted(given['notebook'])} received; the name of this one is {path.stem!r}")
     return {name: p.check(given.get(name, p.default)) for name, p in known.items()}
 
 
 def at_hand(values: Mapping[str, Any], say: Callable[[str], None] = print) -> dict[str, Any]:
     """The parameters with every experiment whose data cannot be had replaced by its substitute; `say` is told."""
     lists = {n: study.substitute(values[n], say) for n in ("experiments", "baselines") if n in values}
+    if "sweeps" in values:
+        lists["sweeps"] = arm.at_hand(values["sweeps"], say)
     return {**values, **lists}
 
 
-def planned(values: Mapping[str, Any]) -> list[tuple[str, str, int]]:
-    """The runs a notebook shows under its parameters: (experiment, budget, seed).
+def planned(values: Mapping[str, Any]) -> list[Trial]:
+    """The runs a notebook shows under its parameters, each once.
 
-    By convention `experiments` run with `seeds` seeds and `baselines` with one.
+    By convention `experiments` run with `seeds` seeds and `baselines` with one; the arms of `sweeps` see `arm.runs`.
     """
-    runs = []
+    budget, runs = values.get("budget", "quick"), []
     for name in values.get("experiments", []):
-        runs += [(name, values["budget"], seed) for seed in range(values["seeds"])]
-    return runs + [(name, values["budget"], 0) for name in values.get("baselines", [])]
+        runs += [Trial(name, budget, seed) for seed in range(values["seeds"])]
+    runs += [Trial(name, budget, 0) for name in values.get("baselines", [])]
+    if "sweeps" in values:
+        runs += [trial for of_a_seed in zip(*arm.runs(values).values(), strict=True) for trial in of_a_seed]
+    return list(dict.fromkeys(runs))
 
 
 class Study:
@@ -149,15 +159,13 @@ class Study:
         """The runs of this notebook; the first look trains those that are not recorded."""
         if self._records is None:
             device = self.values.get("device", "auto")
-            self._records = [study.run(n, b, s, device=device) for n, b, s in planned(self.values)]  # type: ignore[arg-type]
+            self._records = [trial.train(device) for trial in planned(self.values)]
         return self._records
 
     def live(self) -> None:
         """Train what is not recorded with its curves drawn as they go; nothing to show if all is recorded already."""
-        from .batch import recorded
-
         runs = planned(self.values)
-        if all(recorded(*run) for run in runs):
+        if all(run.recorded() for run in runs):
             print(f"all {len(runs)} runs are recorded already; they are shown below")
             return
         from .widgets import LiveTraining
@@ -181,8 +189,8 @@ class Study:
 
     @property
     def experiments(self) -> list[str]:
-        """The names of the experiments shown, each once."""
-        return list(dict.fromkeys(name for name, _, _ in planned(self.values)))
+        """The names of the experiments shown as they are, each once."""
+        return list(dict.fromkeys(trial.experiment for trial in planned(self.values) if not trial.changes))
 
     def table(self) -> pd.DataFrame:
         """Ours beside the paper's; at the smoke budget, whose nets are too small to compare, only what was run."""

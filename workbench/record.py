@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from . import index, lease, paper, places, store
+from . import index, lease, paper, places, rows, store
 from .config import Config, run_id
-from .errors import StoreError
+from .errors import StoreError, quoted
 from .tasks import Batch, data_hashes, load
 
 if TYPE_CHECKING:
@@ -79,7 +79,13 @@ class Record:
 
     @cached_property
     def events(self) -> list[dict[str, Any]]:
-        return self.run.events()
+        """The run's events, each of the shape of its kind; StoreError where one is not."""
+        found = self.run.events()
+        for event in found:
+            if reason := rows.misshapen(event["event"], event):
+                at = f"{event['event']} of step {event['step']}"
+                raise StoreError(f"{self.run.path / 'events.jsonl'}: {at}: {reason}")
+        return found
 
     @cached_property
     def evaluations(self) -> list[dict[str, Any]]:
@@ -184,8 +190,11 @@ def encode(u: Tensor) -> str:
 
 
 def decode(text: str) -> Tensor:
-    """The inverse of `encode`."""
-    return torch.frombuffer(bytearray(base64.b64decode(text)), dtype=torch.float32)
+    """The inverse of `encode`; StoreError for a text that it cannot have given."""
+    try:
+        return torch.frombuffer(bytearray(base64.b64decode(text, validate=True)), dtype=torch.float32)
+    except ValueError as error:
+        raise StoreError(f"u: {quoted(text)} is not a vector: {error}") from None
 
 
 def folders() -> list[Path]:
@@ -256,10 +265,10 @@ def _found() -> list[tuple[int, store.Run]]:
 
 def _signature(path: Path) -> str:
     """What changes whenever a record does: times and sizes of its files, `-` for one that is not there (yet)."""
-    parts = []
-    for name in ("", "spec.json", "events.jsonl", "result.json", "troubles.jsonl"):
+    folder, parts = str(path), []
+    for name in ("", "/spec.json", "/events.jsonl", "/result.json", "/troubles.jsonl"):
         try:
-            stat = os.stat(f"{path}/{name}")
+            stat = os.stat(folder + name)
             parts.append(f"{stat.st_mtime_ns}.{stat.st_size}.{stat.st_ino}")
         except OSError:
             parts.append("-")

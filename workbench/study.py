@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -15,9 +15,10 @@ from .attempt import Attempt
 from .chance import check_seed
 from .config import BUDGETS, SCHEMA, Budget, Config, run_id
 from .errors import ParameterError, StoreError, choices, quoted
+from .graphs import wanted
 from .lease import Lease, check_progress
 from .record import Record
-from .tasks import data_hashes, download
+from .tasks import data_hashes, download, spec
 from .train import Trainer
 
 
@@ -56,6 +57,7 @@ def run(
     until = last if until is None else until
     check_seed(seed)
     check_time_limit(time_limit)
+    pinned = 1 if threads is None else check_count("threads", threads)
     if watch is not None and not callable(watch):
         raise ParameterError(f"watch: {quoted(watch)} received; a function of one row is needed, or None")
     device = ranks.own_device(check_device(device))
@@ -66,9 +68,11 @@ def run(
     together = ranks.join(device)
     label = f"{name} seed {seed}"
     with together.company(label):
-        if together.lead(lambda: _answered(folder, config, until, fresh)):
+        wanted(graphs, config, spec(config.task), torch.device(device), together.count)
+        if not fresh and together.lead(lambda: _answered(folder, config, until)):
             return Record(folder)
-        together.lead(lambda: check_progress(folder))
+        if not fresh:
+            together.lead(lambda: check_progress(folder))
         each = config if device == "cpu" else config.set({"train.batch": -(-config.train.batch // together.count)})
         room.check(each, device, label)
         try:  # before the folder: a wrong value leaves no trace
@@ -77,7 +81,9 @@ def run(
             if room.is_exhaustion(error):
                 raise room.refusal(config, label, "it could not be had") from None
             raise
-        spec = {
+        if fresh:  # only now, when nothing given is wrong
+            together.lead(lambda: _set_aside(folder))
+        made = {
             "schema": SCHEMA,
             "id": folder.path.name,
             "experiment": name,
@@ -85,9 +91,9 @@ def run(
             "config": config.model_dump(),
             "seed": seed,
             "data": data,
-            "threads": 1 if threads is None else check_count("threads", threads),
+            "threads": pinned,
         }
-        together.lead(lambda: folder.create(spec, trainer.task.chance()))
+        together.lead(lambda: folder.create(made, trainer.task.chance()))
         pinned, lease = together.lead(lambda: int(folder.spec()["threads"])), Lease(folder)
         with ExitStack() as held:
 
@@ -101,12 +107,15 @@ def run(
     return Record(folder)
 
 
-def _answered(folder: store.Run, config: Config, until: int | None, fresh: bool) -> bool:
-    """Whether the record of a run already answers; with `fresh`, an earlier one is set aside first."""
-    if fresh:
-        with Lease(folder) if folder.path.exists() else _nothing():
-            pass  # nobody trains it now
-        folder.set_aside()
+def _set_aside(folder: store.Run) -> None:
+    """Make way for a new start; Busy where somebody trains the run now."""
+    with Lease(folder) if folder.path.exists() else nullcontext():
+        pass
+    folder.set_aside()
+
+
+def _answered(folder: store.Run, config: Config, until: int | None) -> bool:
+    """Whether the record of a run already answers."""
     if not (folder.path / "spec.json").exists():
         return False
     record = Record(folder)
@@ -194,11 +203,6 @@ def pinned_threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
 
 
 @contextmanager

@@ -24,13 +24,13 @@ def parse(pairs: Sequence[str], experiment: str) -> dict[str, list[Any]]:
     """`["depth=2,4", "gamma=1,2"]` -> {"model.depth": [2, 4], "model.gamma": [1, 2]}, checked against the config.
 
     A field is written with its section, or without where only one section has it. `depth: 2, 4` means the same, for
-    papermill allows a parameter's line one `=`.
+    papermill allows a parameter's line one `=`. A list is one value: `blocks=[8,6,4],[4,3,2]`.
     """
     grid: dict[str, list[Any]] = {}
     for pair in pairs:
         name, *rest = (part.strip() for part in re.split("[=:]", str(pair), maxsplit=1))
         text = rest[0] if rest else ""
-        values = [parse_value(part.strip()) for part in text.split(",")]
+        values = [_value(part.strip()) for part in re.split(r",(?![^\[]*\])", text)]
         if not name or "" in values:
             raise ParameterError(f"grid: {quoted(pair)} received; key=a,b,c is needed")
         path = field_path(name, experiment)
@@ -40,6 +40,11 @@ def parse(pairs: Sequence[str], experiment: str) -> dict[str, list[Any]]:
             raise ParameterError(f"grid: {quoted(pair)} has a value twice")
         grid[path] = values
     return grid
+
+
+def _value(text: str) -> Any:
+    value = parse_value(text)
+    return tuple(value) if isinstance(value, list) else value  # hashable, as a Trial's changes are
 
 
 def field_path(name: str, experiment: str) -> str:
@@ -81,10 +86,7 @@ def results(experiment: str, grid: Grid, budget: Budget, seeds: int) -> pd.DataF
 def run(experiment: str, grid: Grid, budget: Budget, seeds: int, device: str = "auto") -> list[Record]:
     """Train what is not recorded of a grid, one run after another in this process; the records, in the grid's order."""
     grid = grid if isinstance(grid, Mapping) else parse(grid, experiment)
-    return [
-        study.run(t.experiment, budget, t.seed, device=device, changes=dict(t.changes))
-        for t in trials(experiment, grid, budget, seeds)
-    ]
+    return [trial.train(device) for trial in trials(experiment, grid, budget, seeds)]
 
 
 def score_of(table: pd.DataFrame) -> str:

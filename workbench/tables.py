@@ -44,7 +44,7 @@ def render(table: pd.DataFrame, format_: str) -> str:
     if format_ == "json":
         return canonical_json([_plain(row) for row in table.to_dict("records")]) + "\n"
     if format_ == "csv":
-        guarded = table.map(lambda v: f"'{v}" if isinstance(v, str) and v[:1] in ("=", "+", "-", "@") else v)
+        guarded = table.map(lambda v: f"'{v}" if isinstance(v, str) and v[:1] in (*"=+-@\t\r",) else v)
         return str(guarded.to_csv(index=False))
     shown = readable(table)
     if format_ == "latex":

@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from . import evaluate, recurrence, tasks
+from . import evaluate, gradient, recurrence, tasks
 from .chance import check_seed, generator
+from .checkpoint import moments_misfit
 from .config import Config, Train
 from .errors import DataError, RunError, Stopped, StoreError
 from .graphs import Recording, Steps, wanted
@@ -57,6 +58,10 @@ class Trainer:
     Of several `ranks`, each holds the whole run and trains on its part of each batch; all do each of these together.
     `graphs`: whether a step is recorded once and replayed, see graphs.py; auto, on or off.
     """
+
+    _norm_sum: float  # of the gradients since the last row of the curve, the largest norm, the steps not applied
+    _norm_max: float
+    _skipped: int
 
     def __init__(
         self,
@@ -108,7 +113,8 @@ class Trainer:
         self.net.train()
         tried = self._learn(batch) if recording is None else recording.learn(batch)
         value, right = self.ranks.total(tried.loss.item(), int(tried.right))
-        if math.isfinite(value) and _finite(tried.gradients):
+        norms = torch.stack(torch._foreach_norm(tried.gradients))
+        if math.isfinite(value) and bool(torch.isfinite(norms).all()):
             if recording is None:
                 self._apply(tried)
             else:
@@ -116,10 +122,15 @@ class Trainer:
             self.carried = tried.state and [h.detach() for h in tried.state]
             self.bad_steps = 0
             self._add(value, right, evaluate.counted(batch.y, self.task.spec.target))
+            if self.config.train.watch_gradient:
+                norm = float(norms.double().norm())
+                self._norm_sum += norm
+                self._norm_max = max(self._norm_max, norm)
         else:
             for b, kept in zip(self.statistics, tried.before, strict=True):
                 b.copy_(kept)  # a forward pass that overflowed would poison batch norm for good
             self.bad_steps += 1
+            self._skipped += 1
             if self.bad_steps == GIVE_UP:
                 raise Diverged(f"diverged at step {self.step}: loss {value}, {GIVE_UP} non-finite steps in a row")
         self.step += 1
@@ -207,9 +218,18 @@ class Trainer:
         self.evaluated = self.step
         row["outcome"] = outcome
         row["u"] = {name: u.cpu() for name, u in recurrent_weights(self.net).items()}
+        if self.config.train.watch_layers:
+            row["layers"] = self.by_layer()
         self._set_lr()
         self._clear_sums()
         return row
+
+    def by_layer(self) -> list[float]:
+        """The gradient that arrives at each recurrent layer, the lowest first, of the first validation batch."""
+        batch = next(iter(self._examples("valid", self.config.train.batch)))
+        there = batch._replace(y=batch.y.to(self.device))
+        found: list[float] = gradient.gradient_map(self.net, there, self.task.spec.target)[0].norm(dim=1).tolist()
+        return found
 
     # --- scores of the best weights ---
 
@@ -220,8 +240,11 @@ class Trainer:
         """
         net, target = self.best_net(), self.task.spec.target
         of_batch = self.config.train.bn_statistics == "test"
+        test, size = self._examples("test"), self.config.train.batch
+        if self.config.train.wrap_test:
+            test = evaluate.wrapped(self._examples("test", size), size)
         return {
-            "test": evaluate.score(net, self._examples("test"), target, batch_statistics=of_batch),
+            "test": evaluate.score(net, test, target, batch_statistics=of_batch),
             "valid": evaluate.score(net, self._examples("valid"), target, batch_statistics=of_batch),
             "best_step": self.schedule.best_step if self.best is not None else self.step,
             "weights_sha256": weights_sha256(self.net),
@@ -253,14 +276,16 @@ class Trainer:
             "bad_steps": self.bad_steps,
             "carried": self.carried and [self._joined(h).cpu().clone() for h in self.carried],
             "sums": (self._loss_sum, self._right, self._seen, self._steps),
+            "norms": (self._norm_sum, self._norm_max, self._skipped),
             "best": self.best,
         }
 
     def load(self, state: dict[str, Any]) -> None:
         """Continue from a `state()` of the same config and seed; StoreError where it cannot be one."""
         try:
-            for weights in (state["net"], *([state["best"]["net"]] if state["best"] else [])):
-                if reason := misfit(self.net, weights, slack=10 * self.config.train.lr):
+            for part in (state, *([state["best"]] if state["best"] else [])):
+                reason = misfit(self.net, part["net"], slack=10 * self.config.train.lr)
+                if reason := reason or moments_misfit(self.optimizer, part["optimizer"]):
                     raise StoreError(f"checkpoint of step {state['step']}: {reason}")
             self.net.load_state_dict(state["net"])
             self._load_optimizer(state["optimizer"])
@@ -270,7 +295,8 @@ class Trainer:
             carried = state.get("carried")
             self.carried = carried and [self.ranks.own(h).to(self.device) for h in carried]
             self._loss_sum, self._right, self._seen, self._steps = state["sums"]
-        except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            self._norm_sum, self._norm_max, self._skipped = state.get("norms", (0.0, 0.0, 0))
+        except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
             raise StoreError(f"checkpoint: not the state of such a run: {type(error).__name__}: {error}") from None
         self._set_lr()
 
@@ -284,7 +310,7 @@ class Trainer:
         }
 
     def _load_optimizer(self, state: dict[str, Any]) -> None:
-        kept = [{k: group[k] for k in ("lr", "capturable")} for group in self.optimizer.param_groups]
+        kept = [{k: v for k, v in group.items() if k != "params"} for group in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state)
         for group, own in zip(self.optimizer.param_groups, kept, strict=True):
             group |= own
@@ -329,12 +355,15 @@ class Trainer:
         self._right += int(right)
 
     def _mean(self) -> dict[str, float]:
-        return evaluate.means(self._loss_sum, self._right, max(self._seen, 1), self.task.spec.target) | {
-            "n": self._seen
-        }
+        row = evaluate.means(self._loss_sum, self._right, max(self._seen, 1), self.task.spec.target)
+        if self.config.train.watch_gradient:
+            mean = self._norm_sum / self._steps if self._steps else math.nan
+            row |= {"gradient": mean, "gradient_max": self._norm_max, "skipped": self._skipped}
+        return row | {"n": self._seen}
 
     def _clear_sums(self) -> None:
         self._loss_sum, self._right, self._seen, self._steps = 0.0, 0, 0, 0
+        self._norm_sum, self._norm_max, self._skipped = 0.0, 0.0, 0
 
 
 def optimizer(net: nn.Module, train: Train, recorded_on: torch.device | None = None) -> torch.optim.Adam:
@@ -362,7 +391,3 @@ def weights_sha256(net: nn.Module) -> str:
     for name, value in sorted(net.state_dict().items()):
         digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-def _finite(gradients: list[Tensor]) -> bool:
-    return bool(torch.isfinite(torch.stack(torch._foreach_norm(gradients))).all())

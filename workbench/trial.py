@@ -44,6 +44,11 @@ class Trial(NamedTuple):
         run = self.run
         return (run.path / "spec.json").exists() and study.reached(Record(run), self.until)
 
+    def train(self, device: str = "auto", **means: Any) -> Record:
+        """Train it in this process as far as its budget goes, or take what is recorded; `means` are `study.run`'s."""
+        changes = dict(self.changes)
+        return study.run(self.experiment, self.budget, self.seed, device=device, changes=changes, **means)
+
     @property
     def arguments(self) -> tuple[str, ...]:
         """The command line that trains it, less the program's name."""

@@ -50,10 +50,11 @@ def trained(results: Path, seed: int = 0, every: float = 0.02) -> None:
 
 
 def endless(results: Path) -> None:
-    """A run that goes on until it is asked to stop."""
+    """A run that goes on until it is asked to stop: without patience, which would end it."""
     _quietly(results)
+    long = {"train.steps": 10**6, "train.evaluate_every": 20, "train.patience": None}
     try:
-        wb.run(NAME, "paper", changes=CHANGES | {"train.steps": 10**6, "train.evaluate_every": 20}, progress=False)
+        wb.run(NAME, "paper", changes=CHANGES | long, progress=False)
     except WorkbenchError as error:
         sys.exit(error.code)
 

@@ -166,8 +166,8 @@ def test_13_what_cannot_fit_is_refused_before_it_begins(store, monkeypatch):
     ids=["one NaN", "two inf", "a spike", "three NaN"],
 )
 def test_14_no_checkpoint_that_is_not_finite_replaces_a_good_one(fault, store, monkeypatch, bad, value, status):
-    monkeypatch.setattr("workbench.attempt.CHECKPOINT_EVERY", 0.01)
-    monkeypatch.setattr("workbench.attempt.FIRST_CHECKPOINT", 0.01)
+    monkeypatch.setattr("workbench.attempt.CHECKPOINT_EVERY", 0.0)
+    monkeypatch.setattr("workbench.attempt.FIRST_CHECKPOINT", 0.0)
     monkeypatch.setattr("workbench.attempt.CHECKPOINT_SHARE", 1.0)
     steps = []
     monkeypatch.setattr(Run, "save_checkpoint", watched(Run.save_checkpoint, steps))

@@ -17,7 +17,7 @@ from workbench.models.transformer import Block, Transformer, positions
 from workbench.tasks.contract import Spec
 
 SPEC = Spec(inputs=3, outputs=5, steps=12, target="class")
-KINDS = ("lstm", "gru", "rnn_tanh", "irnn", "sru", "transformer")
+KINDS = ("lstm", "gru", "rnn_tanh", "irnn", "sru", "lru", "mingru", "transformer")
 RECURRENT = KINDS[:-1]
 
 
@@ -34,6 +34,8 @@ def net(kind, rng, **settings):
         ("irnn", 1, 8 * 3 + 8 * 8 + 8),
         ("sru", 1, 4 * 8 * 3 + 4 * 8),  # a product more for the highway, 3 inputs against 8 units; v and b of two gates
         ("sru", 2, 4 * 8 * 3 + 4 * 8 + 3 * 8 * 8 + 4 * 8),
+        ("lru", 2, (3 * 8 + 8) + 2 * (6 * 8 * 8 + 8 * 8)),  # an FC in front; B, C, GLU and 8 vectors a block
+        ("mingru", 2, (3 * 8 + 8) + 2 * (3 * 8 * 8 + 5 * 8)),
         ("transformer", 2, (3 * 8 + 8) + 2 * (12 * 8 * 8 + 13 * 8) + 2 * 8),
     ],
 )
@@ -41,8 +43,13 @@ def test_parameters_are_counted_with_one_bias_a_gate(kind, depth, expected, rng)
     assert count(net(kind, rng, depth=depth)) == expected + (8 * 5 + 5)
 
 
-@pytest.mark.parametrize(("small", "large"), [(f"{s}_transformer", f"{s}_plain6") for s in ("seqmnist", "seqdigits")])
-def test_the_transformer_has_as_many_parameters_as_the_indrnn_beside_it(small, large):
+@pytest.mark.parametrize(
+    ("small", "large"),
+    [(f"{s}_transformer", f"{s}_plain6") for s in ("seqmnist", "seqdigits")]
+    + [(f"seqdigits_{net}", "seqdigits_plain6") for net in ("lru", "mingru")]
+    + [(f"adding_{net}_T100", "adding_indrnn_T100") for net in ("lru", "mingru", "transformer")],
+)
+def test_a_later_net_has_as_many_parameters_as_the_indrnn_beside_it(small, large):
     ours, theirs = (
         count(build(known.config.model, tasks.spec(known.config.task)))
         for known in map(paper.experiment, (large, small))

@@ -20,7 +20,10 @@ NETS = {
     "dense": {"kind": "dense", "growth": 2, "blocks": (2, 1)},
     "differences": {"kind": "dense", "growth": 2, "blocks": (2, 1), "differences": True},
 }
-OTHERS = {kind: {"kind": kind, "depth": 2, "hidden": 5} for kind in ("lstm", "gru", "rnn_tanh", "irnn", "sru")}
+OTHERS = {
+    kind: {"kind": kind, "depth": 2, "hidden": 5}
+    for kind in ("lstm", "gru", "rnn_tanh", "irnn", "sru", "lru", "mingru")
+}
 ALL = {**NETS, **OTHERS, "transformer": {"kind": "transformer", "hidden": 8}}
 
 

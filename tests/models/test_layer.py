@@ -1,6 +1,7 @@
 """The parts: batch norm over time and batch, dropout shared over time, initial values, the clamp."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -39,9 +40,40 @@ def test_dropout_draws_one_mask_for_all_time_steps():
     assert not torch.equal(out[0], drop(torch.ones(9, 4, 6))[0])
 
 
+def test_dropout_over_steps_draws_a_mask_for_each():
+    drop = SharedDropout(0.5, "step")
+    drop.generator = torch.Generator().manual_seed(1)
+    out = drop(torch.ones(9, 40, 60))
+    assert set(out.unique().tolist()) == {0.0, 2.0}
+    assert len({tuple(step.flatten().tolist()) for step in out}) == 9
+    assert out.mean().item() == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize("over", ["sequence", "step"])
+def test_a_process_that_has_a_part_of_a_batch_takes_its_part_of_the_mask(over):
+    drop, masks = SharedDropout(0.5, over), []
+    for share in (None, SimpleNamespace(whole=8, rows=slice(2, 6))):
+        drop.ranks, drop.generator = SimpleNamespace(share=share), torch.Generator().manual_seed(1)
+        masks.append(drop.mask(torch.ones(3, 8 if share is None else 4, 5), 5))
+    assert torch.equal(masks[0][..., 2:6, :], masks[1])
+
+
+@pytest.mark.parametrize("norm", ["after", "before", "none"])
+def test_a_units_dropout_follows_its_norm_whether_fused_or_not(norm, rng):
+    """Over steps nothing is fused; with equal masks at all steps the two ways are one."""
+    x = torch.randn(5, 4, 3, generator=rng)
+    units = [Unit(3, 6, norm=norm, dropout=0.5, dropout_over=over, generator=rng) for over in ("sequence", "step")]
+    units[1].load_state_dict(units[0].state_dict())
+    mask = units[0].dropout.mask(x, 6)
+    for unit, kept in zip(units, (mask, mask.expand(5, 4, 6)), strict=True):
+        unit.dropout.mask = lambda *_, kept=kept: kept
+    assert_close(units[0](x), units[1](x))
+
+
 def test_dropout_does_nothing_in_evaluation():
     x = torch.ones(3, 2, 2)
-    assert SharedDropout(0.5).eval()(x) is x
+    for over in ("sequence", "step"):
+        assert SharedDropout(0.5, over).eval()(x) is x
 
 
 @pytest.mark.parametrize(("init", "limit"), [
@@ -73,6 +105,29 @@ def test_u_starts_in_zero_to_the_bound_and_near_one_in_the_last_layer(rng):
 def test_without_the_last_layers_range_all_layers_start_alike(rng):
     net = build(Model(kind="plain", depth=2, hidden=500, gamma=5.0), SPEC, rng)
     assert all(u.min() < 0.02 for u in recurrent_weights(net).values())
+
+
+U_MAX = 4 ** (1 / 20)
+
+
+@pytest.mark.parametrize(
+    ("start", "low", "high"),
+    [("uniform", 0, U_MAX), ("near_one", 1 / U_MAX, U_MAX), ("mixed", -U_MAX, U_MAX), ("ones", 1, 1)],
+)
+def test_every_start_fills_its_range(start, low, high, rng):
+    net = build(Model(kind="plain", depth=2, hidden=500, gamma=4.0, start=start), SPEC, rng)
+    for u in recurrent_weights(net).values():
+        assert low - 1e-6 <= u.min() <= low + 0.02 * (high - low)
+        assert high - 0.02 * (high - low) <= u.max() <= high + 1e-6
+
+
+def test_the_last_layers_range_outranks_the_start_and_the_bound_outranks_both(rng):
+    first, last = recurrent_weights(
+        build(Model(kind="plain", depth=2, hidden=99, gamma=4.0, start="mixed", last_near_one=True), SPEC, rng)
+    ).values()
+    assert first.min() < 0 < 0.9 < last.min()
+    ones = recurrent_weights(build(Model(kind="plain", hidden=9, u_max=0.8, start="ones"), SPEC, rng))
+    assert [u.unique().tolist() for u in ones.values()] == [[pytest.approx(0.8)]]
 
 
 def test_the_clamp_is_symmetric_and_leaves_the_rest():

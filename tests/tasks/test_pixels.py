@@ -59,6 +59,9 @@ def test_the_permutation_is_one_for_all_images_and_comes_from_the_seed():
     assert sorted(order) == list(range(64))
     assert torch.equal(permuted.batch(0).x, plain.batch(0).x[order])
     assert digits(seed=1, permuted=True).chance()["permutation"] != order
+    other = digits(seed=1, permuted=True, permutation=0)
+    assert other.chance()["permutation"] == order
+    assert other.chance()["valid"] == digits(seed=1).chance()["valid"] != plain.chance()["valid"]
 
 
 def test_a_limit_keeps_the_first_of_each_split():

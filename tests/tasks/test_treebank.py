@@ -248,3 +248,19 @@ class TestRealTreebank:
         assert word.batches_per_epoch == pytest.approx(148, abs=1)  # 48.2 tokens a chunk on average
         char = tasks.load(Treebank(name="treebank", unit="char", chunks="fixed"), 0, 128)
         assert char.batches_per_epoch == 783  # (5,017,482 // 128 - 1) // 50
+
+
+def test_the_last_token_is_counted_where_it_is_read():
+    text = treebank.Text(
+        {"train": torch.tensor([0, 1, 2, 2]), "valid": torch.tensor([2]), "test": torch.tensor([0])}, ("a", "b", "c")
+    )
+    row = treebank.last_token(text)
+    assert row == {
+        "token": "c",
+        "train": 2,
+        "train tokens": 4,
+        "valid": 1,
+        "valid tokens": 1,
+        "test": 0,
+        "test tokens": 1,
+    }

@@ -39,6 +39,8 @@ class Config(Frozen):
 
     @model_validator(mode="after")
     def _language_nets_read_language(self) -> Self:
+        if self.train.wrap_test and self.task.name != "pixels":
+            raise ValueError(f"train.wrap_test has no meaning for task {self.task.name!r}; leave it out")
         if self.task.name == "treebank":
             if self.model.embedding is None:
                 raise ValueError("model.embedding: a value is needed where the task is treebank")

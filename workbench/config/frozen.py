@@ -46,7 +46,10 @@ def parse_json(text: str, origin: str) -> Any:
         return seen
 
     try:
-        return json.loads(text, parse_constant=refuse, object_pairs_hook=unique)
+        value = json.loads(text, parse_constant=refuse, object_pairs_hook=unique)
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode()  # half of a surrogate pair is no text
+        return value
     except ParameterError:
         raise
     except (ValueError, RecursionError) as error:

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from .frozen import Frozen
 from .task import Size
 
-Kind = Literal["plain", "residual", "dense", "lstm", "gru", "rnn_tanh", "irnn", "sru", "transformer"]
+Kind = Literal["plain", "residual", "dense", "lstm", "gru", "rnn_tanh", "irnn", "sru", "lru", "mingru", "transformer"]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -38,6 +38,9 @@ class Model(Frozen):
     )
     norm_gain: float = Field(1.0, gt=0, le=100, description="first value of batch norm's gains")
     dropout: Share = 0.0
+    dropout_over: Literal["sequence", "step"] = Field(
+        "sequence", description="one mask for all steps of a sequence, or another for each step"
+    )
     dropout_first: Share | None = Field(None, description="dense: after the first layer")
     dropout_bottleneck: Share | None = Field(None, description="dense: after each bottleneck")
     dropout_transition: Share | None = Field(None, description="dense: after each transition")
@@ -56,6 +59,11 @@ class Model(Frozen):
     )
     gamma: float | None = Field(None, ge=1)
     u_max: float | None = Field(None, gt=0, le=100)
+    start: Literal["uniform", "near_one", "mixed", "ones"] = Field(
+        "uniform",
+        description="first values of u: uniform in [0, bound], in [gamma^(-1/T), gamma^(1/T)], in [-bound, bound] (the "
+        "bound being 1 where u is free), or all 1",
+    )
     last_near_one: bool = Field(False, description="last layer's u starts in [gamma^(-1/T), gamma^(1/T)]")
     init: Literal["kaiming", "kaiming2", "he", "small"] = Field(
         "kaiming", description="uniform after Kaiming with slope 8, 2 or 0 (he), or normal with deviation 0.001"
@@ -70,6 +78,9 @@ class Model(Frozen):
             raise ValueError("norm_over and norm_gain have no meaning without norm; leave them out")
         if self.dropout_head is not None and not self.tied:
             raise ValueError("dropout_head has no meaning where nothing is tied: there is no head; leave it out")
+        dropouts = [getattr(self, field) for field in type(self).model_fields if field.startswith("dropout")]
+        if self.dropout_over != "sequence" and not any(isinstance(p, float) and p > 0 for p in dropouts):
+            raise ValueError("dropout_over has no meaning where nothing is dropped; leave it out")
         if self.kind == "transformer" and self.hidden % self.heads:
             raise ValueError(f"heads: {self.heads} received; a divisor of hidden {self.hidden} is needed")
         meaningful = _MEANING.get(self.kind, _BASELINE)
@@ -81,8 +92,8 @@ class Model(Frozen):
 
 _ALWAYS = {"kind", "dropout", "readout_init", "dropout_words", "dropout_input", "dropout_last", "embedding", "tied"}
 _BASELINE = {"depth", "hidden"}
-_INDRNN = {"activation", "norm", "norm_over", "norm_gain", "gamma", "u_max", "last_near_one", "init"}
-_INDRNN |= {"freeze_last_token", "dropout_head"}
+_INDRNN = {"activation", "norm", "norm_over", "norm_gain", "gamma", "u_max", "start", "last_near_one", "init"}
+_INDRNN |= {"freeze_last_token", "dropout_head", "dropout_over"}
 _MEANING = {
     "plain": _INDRNN | _BASELINE,
     "residual": _INDRNN | _BASELINE | {"shortcut"},

@@ -25,8 +25,17 @@ class Pixels(Frozen):
     name: Literal["pixels"]
     source: Literal["mnist", "digits"] = "mnist"
     permuted: bool = False
+    permutation: Annotated[int, Field(ge=0, lt=2**63)] | None = Field(
+        None, description="the seed of the pixels' order alone; None: the run's (the official code draws it unseeded)"
+    )
     repeats: Annotated[int, Field(ge=1, le=1000)] = 1
     limit: Limit = None
+
+    @model_validator(mode="after")
+    def _an_order_is_of_something(self) -> Self:
+        if self.permutation is not None and not self.permuted:
+            raise ValueError("permutation has no meaning where nothing is permuted; leave it out")
+        return self
 
     @property
     def pixels(self) -> int:

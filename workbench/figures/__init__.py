@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from .arms import arm_curves as arm_curves
+from .arms import arm_panels as arm_panels
+from .arms import arm_scores as arm_scores
 from .canvas import COLOURS as COLOURS
 from .canvas import GRID as GRID
 from .canvas import INK as INK
@@ -11,6 +14,8 @@ from .costs import floors as floors
 from .costs import layers as layers
 from .costs import scaling as scaling
 from .costs import timing as timing
+from .depth import over_depth as over_depth
+from .differences import arm_differences as arm_differences
 from .scans import breakdown as breakdown
 from .scans import queue as queue
 from .scores import accuracy_by_length as accuracy_by_length

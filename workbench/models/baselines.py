@@ -1,4 +1,5 @@
-"""What IndRNN is compared with: LSTM, GRU, RNN-tanh and IRNN on torch's own recurrences, and SRU; a readout at the end.
+"""What IndRNN is compared with: LSTM, GRU, RNN-tanh and IRNN on torch's own recurrences, SRU, LRU and minGRU; a readout
+at the end.
 
 Each counts one bias per gate, as the paper does: torch's second bias is frozen at 0. In LSTM and RNN it would only add
 to the first. In the GRU the candidate's second bias is no such double, since the reset gate multiplies it; frozen, the
@@ -21,6 +22,8 @@ from torch import Generator, Tensor, nn
 from ..config import Model
 from ..tasks.contract import Spec
 from .layer import Linear, SharedDropout
+from .lru import LRU
+from .mingru import MinGRU
 from .span import Span, at_end
 from .sru import SRU
 
@@ -30,6 +33,7 @@ TORCH: dict[str, Callable[[int, int], nn.RNNBase]] = {
     "rnn_tanh": partial(nn.RNN, nonlinearity="tanh"),
     "irnn": partial(nn.RNN, nonlinearity="relu"),
 }
+OWN: dict[str, Callable[[int, int, Generator | None], nn.Module]] = {"sru": SRU, "lru": LRU, "mingru": MinGRU}
 
 
 class Baseline(nn.Module):
@@ -50,7 +54,7 @@ class Baseline(nn.Module):
 
     def features(self, x: Tensor, state: list[Tensor] | None = None, start: int = 0) -> tuple[Tensor, list[Tensor]]:
         """x (T, B, inputs) and a state, zeros if None -> h (T, B, hidden) and the state after the last step: a list of
-        each layer's h (1, B, hidden), of an LSTM each layer's h and c, of an SRU each layer's c."""
+        each layer's h (1, B, hidden), of an LSTM h and c, of an SRU c, of an LRU (1, B, 2 hidden), its h is complex."""
         layers = [self.rnn, *self.above]
         each = 0 if state is None else len(state) // len(layers)
         after: list[Tensor] = []
@@ -74,8 +78,8 @@ def readout(model: Model, spec: Spec, generator: Generator | None) -> nn.Module:
 
 
 def _layer(kind: str, inputs: int, hidden: int, generator: Generator | None) -> nn.Module:
-    if kind == "sru":
-        return SRU(inputs, hidden, generator)
+    if kind in OWN:
+        return OWN[kind](inputs, hidden, generator)
     with torch.random.fork_rng(devices=[]):  # torch fills the weights from the global generator; we draw again
         layer = TORCH[kind](inputs, hidden)
     for name, parameter in layer.named_parameters():

@@ -31,6 +31,8 @@ KINDS: dict[str, Callable[[Model, Spec, Generator | None], nn.Module]] = {
     "irnn": Baseline,
     "gru": Baseline,
     "sru": Baseline,
+    "lru": Baseline,
+    "mingru": Baseline,
     "transformer": Transformer,
 }
 

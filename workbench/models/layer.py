@@ -189,33 +189,37 @@ class _OverBatch(torch.autograd.Function):
 class SharedDropout(nn.Module):
     """Inverted dropout whose mask is drawn once per (sample, feature) and shared by all time steps.
 
-    x (T, B, N) -> (T, B, N). Draws from `generator` where one is set (training does), else from torch's global one.
-    Where several `ranks` train on parts of one batch, each draws for all and takes its own.
+    `over` a `step` instead of the `sequence`, every step has a mask of its own. x (T, B, N) -> (T, B, N). Draws from
+    `generator` where one is set (training does), else from torch's global one. Where several `ranks` train on parts of
+    one batch, each draws for all and takes its own.
     """
 
     ranks: Ranks = ALONE
 
-    def __init__(self, p: float):
+    def __init__(self, p: float, over: str = "sequence"):
         super().__init__()
-        self.p = p
+        self.p, self.over = p, over
         self.generator: Generator | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         mask = self.mask(x, x.shape[2])
-        return x if mask is None else recurrence.normalize(x, None, mask)
+        if mask is None:
+            return x
+        return recurrence.normalize(x, None, mask) if self.over == "sequence" else x * mask
 
     def mask(self, x: Tensor, features: int) -> Tensor | None:
-        """The mask (B, features) of a batch x (T, B, ...), None where nothing is dropped."""
+        """The mask of a batch x (T, B, ...), (B, features) or (T, B, features); None where nothing is dropped."""
         if not self.training or self.p == 0:
             return None
         keep = 1 - self.p
         share = self.ranks.share
-        mask = torch.empty(x.shape[1] if share is None else share.whole, features, dtype=x.dtype, device=x.device)
+        shape = (x.shape[1] if share is None else share.whole, features)
+        mask = torch.empty(shape if self.over == "sequence" else (len(x), *shape), dtype=x.dtype, device=x.device)
         mask.bernoulli_(keep, generator=self.generator).div_(keep)
-        return mask if share is None else mask[share.rows]
+        return mask if share is None else mask[..., share.rows, :]
 
     def extra_repr(self) -> str:
-        return f"p={self.p}"
+        return f"p={self.p}, over={self.over}"
 
 
 class Recurrent(nn.Module):
@@ -253,6 +257,7 @@ class Unit(Recurrent):
         steps: int = 1,
         gain: float = 1.0,
         dropout: float = 0.0,
+        dropout_over: str = "sequence",
         activation: str = "relu",
         init: str = "kaiming",
         generator: Generator | None = None,
@@ -261,7 +266,7 @@ class Unit(Recurrent):
         self.fc = None if inputs is None else Linear(inputs, hidden, init=init, generator=generator)
         self.u = nn.Parameter(torch.empty(hidden).uniform_(*u_range, generator=generator))
         self.bn = None if norm == "none" else norm_of(hidden, over, steps, gain)
-        self.dropout = SharedDropout(dropout)
+        self.dropout = SharedDropout(dropout, dropout_over)
         self.bound, self.norm, self.activation, self.backend = bound, norm, activation, "auto"
 
     def forward(self, x: Tensor, span: Span = WHOLE) -> Tensor:
@@ -269,6 +274,7 @@ class Unit(Recurrent):
             return self.recurrent(self.enter(x), span)
         fc, f, backend = self.fc, self.activation, self.backend
         fusible = self.bn is None or (type(self.bn) is BatchNorm and self.bn.ranks.share is None)
+        fusible = fusible and self.dropout.over == "sequence"
         if span.rows is None and not span.carry and fusible:
             mask = self.dropout.mask(x, len(self.u))  # all in one pass, and the bare states are nowhere seen
             return recurrence.layer(

@@ -49,24 +49,30 @@ class Parts:
 
     def _unit(self, kind: type[Unit], inputs: int | None, hidden: int, dropout: float | None, last: bool) -> Unit:
         model = self.model
-        u_range = (0.0, 1.0 if self.bound is None else self.bound)
-        if model.last_near_one and last:
-            low, high = bounds.near_one(self.spec.steps, 2.0 if model.gamma is None else model.gamma)
-            u_range = (low, high) if model.u_max is None else (min(low, model.u_max), min(high, model.u_max))
         return kind(
             inputs,
             hidden,
-            u_range=u_range,
+            u_range=self._start("near_one" if model.last_near_one and last else model.start),
             bound=self.bound,
             norm=model.norm,
             over=model.norm_over,
             steps=self.spec.steps,
             gain=model.norm_gain,
             dropout=model.dropout if dropout is None else dropout,
+            dropout_over=model.dropout_over,
             activation=model.activation,
             init=model.init,
             generator=self.generator,
         )
+
+    def _start(self, start: str) -> tuple[float, float]:
+        """The range of u's first values; a bound below it cuts it off."""
+        most = 1.0 if self.bound is None else self.bound
+        if start == "near_one":
+            low, high = bounds.near_one(self.spec.steps, 2.0 if self.model.gamma is None else self.model.gamma)
+        else:
+            low, high = {"uniform": (0.0, most), "mixed": (-most, most), "ones": (1.0, 1.0)}[start]
+        return (low, high) if self.bound is None else (min(low, self.bound), min(high, self.bound))
 
 
 class Stack(nn.Module):

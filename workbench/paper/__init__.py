@@ -7,7 +7,7 @@ a training log they published. Where paper and code differ, the settings are the
 
 from __future__ import annotations
 
-from ..errors import ParameterError, choices
+from ..errors import ParameterError
 from ..errors import quoted as shown  # `quoted` is a module of this package
 from . import adding, pixels, skeletons, speech, treebank
 from .exhibits import EXHIBITS as EXHIBITS
@@ -26,6 +26,10 @@ def experiment(name: str) -> Experiment:
 
     if name not in tuple(EXPERIMENTS):  # a tuple takes any value, hashable or not
         close = difflib.get_close_matches(str(name), EXPERIMENTS, 3)
-        hint = f"did you mean {' or '.join(close)}?" if close else f"choose one of {choices(EXPERIMENTS)}"
+        hint = (
+            f"did you mean {' or '.join(close)}?"
+            if close
+            else f"choose one of the {len(EXPERIMENTS)} of `workbench list`, such as {next(iter(EXPERIMENTS))}"
+        )
         raise ParameterError(f"experiment: {shown(name)} is unknown; {hint}")
     return EXPERIMENTS[name]

@@ -81,6 +81,8 @@ SMALL_INDRNN = {"kind": "plain", "norm": "after", "init": "he", "u_max": 0.99}
 SMALL: dict[str, tuple[str, dict[str, Any], float]] = {
     "ptbchar_small": ("IndRNN 4 layers", {**SMALL_INDRNN, "depth": 4, "hidden": 224}, 5e-3),
     "ptbchar_small_lstm": ("LSTM", {"kind": "lstm", "hidden": 176}, 1.2e-2),
+    "ptbchar_small_lru": ("LRU", {"kind": "lru", "depth": 3, "hidden": 96}, 3e-3),
+    "ptbchar_small_mingru": ("minGRU", {"kind": "mingru", "depth": 3, "hidden": 134}, 3e-3),
     "ptbchar_small_transformer": ("Transformer", {"kind": "transformer", "depth": 2, "hidden": 84}, 3e-3),
     "ptbword_small": ("IndRNN 2 layers", {**SMALL_INDRNN, "depth": 2, "hidden": 256}, 3e-3),
     "ptbword_small_lstm": ("LSTM", {"kind": "lstm", "hidden": 128}, 3e-3),
@@ -233,7 +235,8 @@ def _quoted() -> list[Experiment]:
 
 
 def _small() -> list[Experiment]:
-    """Small nets for two cores: an IndRNN, an LSTM and a Transformer of equal size, on characters and on words."""
+    """Small nets for two cores, of equal size: an IndRNN, an LSTM and a Transformer on characters and on words, an LRU
+    and a minGRU on characters."""
     found = []
     for name, (title, model, lr) in SMALL.items():
         unit = name.partition("_")[0]

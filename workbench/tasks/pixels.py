@@ -52,7 +52,8 @@ class PixelsTask:
         self.order = torch.arange(config.pixels)
         self.permuted, self.repeats = config.permuted, config.repeats
         if config.permuted:
-            self.order = torch.randperm(config.pixels, generator=generator(seed, "permutation"))
+            order = seed if config.permutation is None else config.permutation
+            self.order = torch.randperm(config.pixels, generator=generator(order, "permutation"))
         n = len(images.train[0])
         shuffled = torch.randperm(n, generator=generator(seed, "split"))
         held_out = round(n * HELD_OUT[config.source])

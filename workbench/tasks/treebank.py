@@ -248,3 +248,12 @@ def read_lines(path: Path) -> list[str]:
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: byte {error.start}: {content[error.start]:#04x} found, UTF-8 expected") from None
     return text.removesuffix("\n").split("\n")
+
+
+def last_token(text: Text) -> dict[str, Any]:
+    """The last of the vocabulary, the row whose gradient the official lookup loses: how often each split reads it."""
+    last = len(text.vocabulary) - 1
+    row: dict[str, Any] = {"token": text.vocabulary[last]}
+    for split, tokens in text.tokens.items():
+        row |= {split: int((tokens == last).sum()), f"{split} tokens": len(tokens)}
+    return row

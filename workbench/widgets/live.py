@@ -7,19 +7,20 @@ from typing import Any
 
 from IPython.display import display
 
-from .. import figures, study
+from .. import figures
 from ..record import Record
+from ..trial import Trial
 
 
 class LiveTraining:
     """Trains runs one after another and draws each one's validation curve as it goes.
 
-    `runs`: (experiment, budget, seed). `train()` returns the records; interrupting the kernel stops at the next step,
-    and training again goes on from there. The figure is an ordinary output, redrawn in place: unlike a widget it is
-    there when the notebook is opened again, and costs kilobytes, not plotly's five megabytes of state.
+    `train()` returns the records; interrupting the kernel stops at the next step, and training again goes on from
+    there. The figure is an ordinary output, redrawn in place: unlike a widget it is there when the notebook is opened
+    again, and costs kilobytes, not plotly's five megabytes of state.
     """
 
-    def __init__(self, runs: Sequence[tuple[str, str, int]], device: str = "auto"):
+    def __init__(self, runs: Sequence[Trial], device: str = "auto"):
         self.runs, self.device = list(runs), device
         self.figure = figures.blank("training step", "validation accuracy, %")
 
@@ -27,14 +28,10 @@ class LiveTraining:
         """Train or read every run, in order."""
         records = []
         self.shown = display(self.figure, display_id=True)
-        for index, (name, budget, seed) in enumerate(self.runs):
+        for index, trial in enumerate(self.runs):
             colour = list(figures.COLOURS.values())[index % len(figures.COLOURS)]
-            self.figure.add_scatter(
-                x=[], y=[], name=f"{name}, seed {seed}", mode="lines+markers", line={"color": colour}
-            )
-            records.append(
-                study.run(name, budget, seed, device=self.device, watch=self.draw, progress=False)  # type: ignore[arg-type]
-            )
+            self.figure.add_scatter(x=[], y=[], name=trial.label, mode="lines+markers", line={"color": colour})
+            records.append(trial.train(self.device, watch=self.draw, progress=False))
             self._redraw(records[-1].evaluations)
         return records
 
