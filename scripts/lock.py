@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements.lock"
-OLDEST = "3.11.5"  # the oldest Python that all tested versions take
+OLDEST = "3.11"  # the oldest Python that all tested versions take
 EXTRAS = ("test", "app", "slurm")
 LEFT_OUT = re.compile(r"torch|triton|nvidia-.*|cuda-.*")
 HEADER = """# Every package of the environment but torch, at the tested version, with the hashes of all its files.

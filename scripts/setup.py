@@ -1,4 +1,4 @@
-"""Make the environment: a virtual environment with the tested versions. Needs Python 3.11.5 or newer and nothing else.
+"""Make the environment: a virtual environment with the tested versions. Needs Python 3.11 or newer and nothing else.
 
 An interpreter that has torch 2.9 or newer already keeps it (the environment then sees that interpreter's packages);
 otherwise `--torch cpu` or `--torch cuda` chooses the build, and without either pip decides. Every other package is
@@ -16,7 +16,7 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-OLDEST, NEWEST = (3, 11, 5), (3, 14)
+OLDEST, NEWEST = (3, 11), (3, 14)
 SIZES = {"cpu": (1.5, 2), "cuda": (7.0, 8), "kept": (0.8, 2), "": (1.5, 2)}  # GB on disk, minutes at 20 MB/s
 
 
@@ -62,9 +62,9 @@ def main() -> None:
     parser.add_argument("--venv", type=Path, default=Path(".venv"))
     parser.add_argument("--torch", default="", choices=["", "cpu", "cuda"])
     options = parser.parse_args()
-    if not OLDEST <= sys.version_info[:3] < NEWEST:
+    if not OLDEST <= sys.version_info[:2] < NEWEST:
         found = ".".join(map(str, sys.version_info[:3]))
-        sys.exit(f"setup: Python {found} found; 3.11.5 to 3.13 is needed (make setup PYTHON=python3.12)")
+        sys.exit(f"setup: Python {found} found; 3.11, 3.12 or 3.13 is needed (make setup PYTHON=python3.12)")
     kept = torch_here() if not options.torch else None
     room, minutes = SIZES["kept" if kept else options.torch]
     free = shutil.disk_usage(ROOT).free / 1e9

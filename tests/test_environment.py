@@ -107,6 +107,15 @@ def test_the_licences_are_those_of_the_lock_and_all_of_them_allow_what_we_do():
     assert not any(map(LICENCES.is_allowed, ("unknown", "GPL-3.0", "MIT AND AGPL-3.0-only", "Proprietary")))
 
 
+def test_no_line_of_the_package_is_hidden_from_the_measure_of_coverage():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["coverage"]
+    assert settings["run"]["branch"]
+    assert settings["report"]["fail_under"] >= 95
+    assert settings["report"]["exclude_also"] == ["if TYPE_CHECKING:"]
+    hidden = [p.name for p in (ROOT / "workbench").rglob("*.py") if "pragma: no" in p.read_text(encoding="utf-8")]
+    assert hidden == []
+
+
 def test_make_alone_prints_every_verb():
     done = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True)
     for verb in ("setup", "reproduce", "lab", "test", "check"):

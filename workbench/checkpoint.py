@@ -72,6 +72,18 @@ class _State(_Part):
     events: _Events
 
 
+class _Weights(_Part):
+    model_config = ConfigDict(extra="forbid")
+    net: dict[str, Tensor]
+    best: None
+
+
+class _Shown(_State):
+    """Weights to be looked at and nothing to go on from, as the explorers' published records have them."""
+
+    trainer: _Weights  # type: ignore[assignment]
+
+
 def pack(state: dict[str, Any]) -> tuple[bytes, str]:
     """The bytes of a state and the hash that goes into their file's name."""
     buffer = io.BytesIO()
@@ -94,7 +106,8 @@ def unpack(content: bytes, path: Path) -> dict[str, Any]:
         raise Damaged(f"{path}: altered: its bytes do not give the hash in its name")
     try:
         state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        _State.model_validate(state)
+        shown = set(state["trainer"]) == set(_Weights.model_fields)
+        (_Shown if shown else _State).model_validate(state)
         found = list(_tensors(state))
         if not all(v.layout == torch.strided and v.device.type == "cpu" and not v.is_quantized for v in found):
             raise StoreError(f"{path}: a tensor of another kind than plain numbers in memory")

@@ -69,6 +69,10 @@ def without_a_weight(state: dict[str, Any]) -> None:
     del state["trainer"]["net"]["layers.0.u"]
 
 
+def weights_alone(state: dict[str, Any]) -> None:
+    state["trainer"] = {"net": state["trainer"]["net"], "best": None}
+
+
 def without_optimizer(state: dict[str, Any]) -> None:
     state["trainer"]["optimizer"] = {}
 
@@ -132,6 +136,7 @@ UNFIT = {  # checkpoints that are whole, but not of such a net: found when they 
     "a checkpoint with u over its bound": (free_of_its_bound, ("step 1", "layers.1.u reaches 1.25", "0.002", "1.189")),
     "a checkpoint of another shape": (of_another_shape, ("step 1", "layers.0.u", "(7,)", "(4,) is needed")),
     "a checkpoint that lacks a weight": (without_a_weight, ("step 1", "layers.0.u is missing")),
+    "a checkpoint of weights alone": (weights_alone, ("not the state of such a run", "optimizer")),
     "a checkpoint without optimizer": (without_optimizer, ("ck-1-", "not a checkpoint of a run", "optimizer")),
 }
 CASES = [

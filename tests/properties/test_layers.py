@@ -33,6 +33,14 @@ LAYERS = st.fixed_dictionaries(
 )
 
 
+def drawn_(rnn, rng):
+    """The same weights at every run."""
+    with torch.no_grad():
+        for parameter in rnn.parameters():
+            parameter.copy_(torch.rand(parameter.shape, generator=rng) - 0.5)
+    return rnn
+
+
 def test_the_layer_answers_for_any_input_or_says_what_is_wrong(record_property):
     ended = Counter()
 
@@ -53,6 +61,7 @@ def test_the_layer_answers_for_any_input_or_says_what_is_wrong(record_property):
         x = LAID_OUT[layout](x) if x.ndim > 1 and x.numel() else x
         try:
             rnn = wb.IndRNN(max(shape[-1:], default=1) or 1, 3, dtype=dtype if dtype in FLOATS else None, **settings)
+            drawn_(rnn, rng)
             out, h_n = rnn(x, lengths=lengths)
         except ParameterError:
             ended["refused"] += 1
@@ -60,8 +69,10 @@ def test_the_layer_answers_for_any_input_or_says_what_is_wrong(record_property):
         ended["answered"] += 1
         assert bool(torch.isfinite(out).all())
         plain, plain_n = rnn(x.contiguous().clone(), lengths=lengths)
-        assert_close(out, plain)
-        assert_close(h_n, plain_n)
+        # bfloat16 has 8 bits: another order of summing may round each of some values below 2 the other way
+        near = {"atol": 2**-5, "rtol": 0} if dtype == torch.bfloat16 else {}
+        assert_close(out, plain, **near)
+        assert_close(h_n, plain_n, **near)
         assert out.shape == (*x.shape[:-1], 3 * (1 + settings["bidirectional"]))
 
     holds()
@@ -78,7 +89,7 @@ def test_what_stands_in_the_padding_changes_nothing(record_property):
     def holds(settings, lengths, seed):
         rng, T, B = torch.Generator().manual_seed(seed), max(lengths) + seed % 2, len(lengths)
         x = torch.randn(B, T, 2, generator=rng) if settings["batch_first"] else torch.randn(T, B, 2, generator=rng)
-        rnn = wb.IndRNN(2, 3, **settings)
+        rnn = drawn_(wb.IndRNN(2, 3, **settings), rng)
         out, h_n = rnn(x, lengths=lengths)
         other = x if settings["batch_first"] else x.transpose(0, 1)
         for row, end in enumerate(lengths):

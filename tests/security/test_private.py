@@ -13,7 +13,7 @@ from workbench import bundle, lease, places
 from workbench.bench import record as bench
 
 SECRETS = {"API_TOKEN": "tok-7f3a9c51e2", "AWS_SECRET_ACCESS_KEY": "sec-8d01bb42aa", "JUPYTER_TOKEN": "jup-55e0c9d1f3"}
-PLACES = re.compile(rb"/(?:home|Users|root|tmp|work|mnt|var/folders)/[\w.\-]+")
+PLACES = re.compile(rb"(?<![A-Za-z0-9+])/(?:home|Users|root|tmp|work|mnt|var/folders)/[\w.\-]+")
 
 
 def named(tmp_path):
