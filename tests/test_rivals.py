@@ -16,7 +16,7 @@ def config(each) -> Config:
 
 
 TODAY, RATES = arms("study_today"), arms("study_rates")
-GROUPS = {each.group for each in TODAY}
+GROUPS = sorted({each.group for each in TODAY})
 
 
 @pytest.mark.parametrize("group", GROUPS)
