@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
 from workbench import places
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+# Without these a Chromium on a machine without network or display waits for what never comes.
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 torch.set_num_threads(1)  # as runs do: tests of small nets wait for each other's threads otherwise
 
@@ -34,3 +48,18 @@ def real_data() -> Path:
     if not folder or not (Path(folder) / "mnist").is_dir():
         pytest.skip("WORKBENCH_DATA names no folder with mnist/")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[object]:
+    """One Chromium for all tests of a process: a second Playwright cannot be started beside the first."""
+    if CHROMIUM is None:
+        if os.environ.get("CI"):
+            pytest.fail("no Chromium; .ci/run installs it")
+        pytest.skip("no Chromium on this machine (the package chromium)")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
+        yield chromium
+        chromium.close()

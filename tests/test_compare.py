@@ -155,7 +155,8 @@ def test_the_picture_of_nearness_shows_what_has_begun_and_its_limit():
 def test_the_published_curves_are_found_for_every_adding_run():
     for name in paper.EXPERIMENTS:
         if name.startswith("adding"):
-            assert len(curves.published_curve(name)) > 20, name
+            ours_alone = name.split("_")[1] in ("lru", "mingru", "transformer")  # the paper knows none of them
+            assert (len(curves.published_curve(name)) > 20) != ours_alone, name
 
 
 def test_ones_own_records_can_be_shown_alone(store, tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+import workbench as wb
 from workbench import figures, timing
 
 
@@ -74,3 +75,9 @@ def test_a_difference_stands_beside_zero_with_its_interval_and_one_that_is_none_
     (one,) = figure.data
     assert (one.x[0], one.error_x.arrayminus[0], one.error_x.array[0]) == (-1.0, 2.0, 1.5)
     assert figure.layout.shapes[0].x0 == 0
+
+
+def test_nets_that_the_paper_lacks_are_drawn_without_a_curve_of_its(store):
+    record = wb.run("adding_lru_T100", "quick", until=100, progress=False)
+    assert [trace.name for trace in wb.figures.adding([record]).data] == ["lru, ours"]
+    assert [trace.name for trace in wb.figures.curves_of([record]).data] == ["adding_lru_T100, seed 0"]

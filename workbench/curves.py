@@ -57,13 +57,14 @@ def _log(stem: str) -> pd.DataFrame:
 
 
 def published_curve(experiment: str) -> pd.DataFrame:
-    """The paper's curve of an adding experiment, digitised from Fig. 4: step, mse."""
+    """The paper's curve of an adding experiment, digitised from Fig. 4: step, mse; empty for a net that it lacks."""
     import pandas as pd
 
     net, _, length = paper.experiment(experiment).id.removeprefix("adding_").rpartition("_T")
-    label = {"indrnn": "IndRNN", "lstm": "LSTM", "irnn": "IRNN", "rnn_tanh": "RNN-tanh"}[net]
+    label = {"indrnn": "IndRNN", "lstm": "LSTM", "irnn": "IRNN", "rnn_tanh": "RNN-tanh"}.get(net)
     points = pd.read_csv(places.paper() / "tables" / "fig4_adding_digitised.csv")
-    chosen = points[(points["T"] == int(length)) & (points["model"].str.startswith(label))]
+    shown = points["model"].str.startswith(label) if label else False
+    chosen = points[(points["T"] == int(length)) & shown]
     return chosen.rename(columns={"mse_mid": "mse"})[["step", "mse"]].reset_index(drop=True)
 
 

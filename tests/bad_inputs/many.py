@@ -61,7 +61,7 @@ CASES = [
         ("status of one run", ("status", "adding"), ("unexpected extra argument", "adding")),
         ("a watch with a value", ("status", "--watch=2"), ("--watch", "does not take a value")),
         ("out that is a file", placed("--out", "{here}/taken"), ("out: '", "taken", "is no folder"), {"files": {"taken": "x"}}),
-        ("out below a file", placed("--out", "{here}/taken/bundle"), ("out: '", "taken/bundle", "is no folder"), {"files": {"taken": "x"}}),
+        ("out below a file", placed("--out", "{here}/taken/bundle"), ("out: '", "taken is no folder"), {"files": {"taken": "x"}}),
         ("out of a sweep that is a file", grid("depth=2", more=("--out", "{here}/taken")), ("out: '", "taken", "is no folder"), {"files": {"taken": "x"}}),
     ),
     *refused("Parameters", "cli", FAILED,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
@@ -16,18 +15,6 @@ from pathlib import Path
 import pytest
 
 from workbench import places
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-# Without these a Chromium on a machine without network or display waits for what never comes.
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 class Lab:
@@ -120,20 +107,6 @@ def lab(tmp_path_factory):
         server = Lab(tmp_path_factory.mktemp("lab"), os.environ.get("PICTURES_BUDGET", "smoke"))
         yield server
         server.stop()
-
-
-@pytest.fixture(scope="session")
-def browser():
-    if CHROMIUM is None:
-        if os.environ.get("CI"):
-            pytest.fail("no Chromium; .ci/run installs it")
-        pytest.skip("no Chromium on this machine (the package chromium)")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
-        yield chromium
-        chromium.close()
 
 
 def _free_port() -> int:

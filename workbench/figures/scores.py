@@ -27,6 +27,7 @@ def adding(records: Sequence[Record]) -> go.Figure:
     shown: set[str] = set()
     for record in records:
         net = _net(record)
+        colour = COLOURS.get(net, COLOURS["second"])
         curve = record.curve
         if len(curve):
             figure.add_scatter(
@@ -35,18 +36,18 @@ def adding(records: Sequence[Record]) -> go.Figure:
                 name=f"{net}, ours",
                 legendgroup=net,
                 showlegend=net not in shown,
-                line={"color": COLOURS[net], "width": 1.6},
+                line={"color": colour, "width": 1.6},
                 opacity=0.85,
                 hovertemplate=f"{net}, seed {record.seed}: %{{y:.4f}}<extra></extra>",
             )
-        if net not in shown and record.experiment in paper.EXPERIMENTS and not record.smoke:
-            official = curves.published_curve(record.experiment)
+        published = net not in shown and record.experiment in paper.EXPERIMENTS and not record.smoke
+        if published and len(official := curves.published_curve(record.experiment)):
             figure.add_scatter(
                 x=official["step"],
                 y=official["mse"],
                 name=f"{net}, paper",
                 legendgroup=f"{net} paper",
-                line={"color": COLOURS[net], **PAPER},
+                line={"color": colour, **PAPER},
                 hovertemplate=f"{net}, paper: %{{y:.4f}}<extra></extra>",
             )
         shown.add(net)
@@ -185,7 +186,7 @@ _LEARNING_UNITS = {
 
 def _net(record: Record) -> str:
     kinds = {"plain": "IndRNN", "lstm": "LSTM", "irnn": "IRNN", "rnn_tanh": "RNN-tanh"}
-    return kinds[record.config.model.kind]
+    return kinds.get(record.config.model.kind, record.config.model.kind)
 
 
 def curves_of(records: Sequence[Record]) -> go.Figure:
