@@ -25,9 +25,10 @@ from typing import Any
 import torch
 
 import workbench as wb
-from workbench import children, disk, figures, paper, places
+from workbench import disk, figures, paper, places
+from workbench.batch import children
+from workbench.study.trial import Trial
 from workbench.train import Trainer
-from workbench.trial import Trial
 
 NAME = "adding_rnn_tanh_T100"
 TINY = {"task.length": 4, "model.hidden": 4, "train.batch": 2, "train.steps": 2, "train.evaluate_every": 1}

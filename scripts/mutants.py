@@ -48,16 +48,16 @@ TESTS = {  # the tests nearest to a module, the quickest first
     "recurrence/narrow": [ENGINES, "tests/recurrence/test_layers.py"],
     "recurrence/scan": ["tests/recurrence/test_scan.py", ENGINES],
     "models/bounds": ["tests/models/test_bounds.py", "tests/models/test_rnn.py", "tests/test_bad_inputs.py"],
-    "train": [
+    "train/trainer": [
         "tests/test_train.py",
         "tests/test_evaluate.py",
         "tests/properties/test_configs.py",
         f"{FUZZED}[checkpoint]",
     ],
-    "store": ["tests/test_store.py", "tests/test_lease.py", "tests/test_rows.py", f"{FUZZED}[record]"],
+    "store/run": ["tests/test_store.py", "tests/test_lease.py", "tests/test_rows.py", f"{FUZZED}[record]"],
 }
-TESTS["store"] += ["tests/test_study.py", "tests/test_bundle.py"]
-TESTS["train"] += ["tests/test_store.py", "tests/models/test_language.py"]
+TESTS["store/run"] += ["tests/test_study.py", "tests/test_bundle.py"]
+TESTS["train/trainer"] += ["tests/test_store.py", "tests/models/test_language.py"]
 
 
 class Mutant(NamedTuple):

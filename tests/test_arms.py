@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-import workbench as wb
 from workbench import arm, arms, figures, notebook
 from workbench.arms import Arms, holm, interval
 from workbench.errors import ParameterError
+from workbench.study import sweep
 
 LINES = [
     "64 steps | free | seqdigits_plain6 | gamma: null | train.steps: 600 | hidden: 32",
@@ -43,8 +43,8 @@ def test_at_the_smoke_budget_settings_yield_to_the_experiments_own_and_varied_fi
 
 def test_the_runs_of_an_arm_are_those_of_the_sweep_command():
     _, two, *_ = arm.read(LINES)
-    written = wb.sweep.parse(["gamma=2", "train.steps=600", "hidden=32"], "seqdigits_plain6")
-    (same,) = wb.sweep.trials("seqdigits_plain6", written, "quick", 1)
+    written = sweep.parse(["gamma=2", "train.steps=600", "hidden=32"], "seqdigits_plain6")
+    (same,) = sweep.trials("seqdigits_plain6", written, "quick", 1)
     assert two.trial("quick", 0).run.path == same.run.path
 
 

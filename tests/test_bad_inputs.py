@@ -16,10 +16,11 @@ from bad_inputs.case import ADDING, TINY, Case, Link
 from bad_inputs.required import REQUIRED
 
 import workbench as wb
-from workbench import board, places
+from workbench import places
 from workbench.__main__ import main
 from workbench.config import run_id
 from workbench.errors import DataError, ParameterError, RunError, StoreError
+from workbench.study import board
 from workbench.tasks import data_hashes
 from workbench.widgets import LESSONS, Explorer, shelf
 

@@ -5,9 +5,10 @@ import json
 import pytest
 
 import workbench as wb
-from workbench import board, index, lease
-from workbench.lease import Lease
 from workbench.record import overview
+from workbench.store import index, lease
+from workbench.store.lease import Lease
+from workbench.study import board
 
 NAME = "adding_rnn_tanh_T100"
 

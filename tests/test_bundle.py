@@ -8,10 +8,9 @@ import sys
 import pytest
 
 import workbench as wb
-from workbench import bundle
-from workbench.adopt import adopt
 from workbench.errors import StoreError
-from workbench.store import Run, pure
+from workbench.store import Run, bundle, pure
+from workbench.study.adopt import adopt
 
 NAME = "adding_rnn_tanh_T100"
 CHANGES = {"model.hidden": 8, "train.steps": 60, "train.evaluate_every": 20}

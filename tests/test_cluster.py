@@ -10,7 +10,8 @@ import psutil
 import pytest
 
 import workbench as wb
-from workbench import cluster, places
+from workbench import places
+from workbench.batch import cluster
 
 NAME = "adding_rnn_tanh_T100"
 TLS = ("--protocol", "tls://", "--tls-ca-file", "{0}/ca", "--tls-cert", "{0}/cert", "--tls-key", "{0}/key")

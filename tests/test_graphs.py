@@ -7,9 +7,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
-from workbench import graphs, paper, tasks
+from workbench import paper, tasks
 from workbench.errors import ParameterError, RunError
-from workbench.train import Diverged, Trainer, weights_sha256
+from workbench.train import Diverged, Trainer, graphs, weights_sha256
 
 RATE = {"train.lr": 2**-10, "train.factor": 0.5}  # what float32 holds exactly: a recording reads its rate there
 CHANGES = {"model.depth": 2, "model.hidden": 8, "model.dropout": 0.3, "train.evaluate_every": 3, "train.steps": 9}
@@ -60,7 +60,7 @@ def tapes(monkeypatch):
 
     monkeypatch.setattr(graphs, "record", record)
     monkeypatch.setattr(graphs, "warm", lambda call: [call() for _ in range(graphs.WARM)])
-    monkeypatch.setattr("workbench.train.wanted", lambda choice, *_: choice != "off")
+    monkeypatch.setattr("workbench.train.trainer.wanted", lambda choice, *_: choice != "off")
     return made
 
 

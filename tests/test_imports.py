@@ -10,19 +10,20 @@ import workbench
 PACKAGE = Path(workbench.__file__).parent
 ORDER = [  # each may import what stands in an earlier line, and its own line
     {"errors", "chance", "__init__"},
-    {"config", "disk", "index", "places", "progress", "provenance", "rows"},
-    {"store", "checkpoint", "recurrence"},
-    {"lease", "paper", "tasks", "clamped"},
-    {"ranks", "graphs", "schedule"},
-    {"models", "room", "bundle"},
-    {"evaluate", "gradient"},
+    {"config", "disk", "places", "progress", "provenance"},
+    {"store", "recurrence"},
+    {"paper", "tasks", "clamped"},
+    {"ranks"},
+    {"models"},
+    {"evaluate"},
     {"dynamic", "train"},
     {"record"},
-    {"study", "attempt", "adopt", "bench", "timing", "board", "trial", "sweep", "arm"},
+    {"study"},
+    {"bench", "timing", "arm"},
     {"analysis", "curves", "drawing", "probe"},
     {"compare", "arms", "depth", "spread"},
     {"figures", "picture", "tables", "views"},
-    {"notebook", "widgets", "execute", "children", "cluster"},
+    {"notebook", "widgets"},
     {"batch", "doctor", "export"},
     {"listing"},
     {"__main__"},
@@ -34,8 +35,7 @@ LATE = {
     ("notebook", "compare"),
     ("widgets", "export"),
     ("record", "train"),
-    ("adopt", "study"),
-    ("children", "__main__"),
+    ("batch", "__main__"),
 }
 
 

@@ -7,10 +7,9 @@ import time
 import pytest
 
 import workbench as wb
-from workbench import lease
 from workbench.errors import RunError, StoreError
-from workbench.lease import Busy, Lease, Watch
-from workbench.store import Run
+from workbench.store import Run, lease
+from workbench.store.lease import Busy, Lease, Watch
 
 FOREIGN = {"host": "elsewhere", "place": "", "pid": 1, "started": "1", "owner": "x", "beat": 1}
 

@@ -9,7 +9,8 @@ import sys
 
 import pytest
 
-from workbench import batch, execute, notebook, paper, places
+from workbench import batch, notebook, paper, places
+from workbench.batch import execute
 from workbench.errors import ParameterError, RunError
 
 BOOKS = sorted(places.notebooks().glob("*.ipynb"))

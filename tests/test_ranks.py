@@ -126,7 +126,7 @@ TINY = {"model.hidden": 8, "task.length": 20, "train.batch": 9, "train.evaluate_
 TINY_CONFIG: Config = paper.experiment("adding_indrnn_T100").config.set(TINY)
 MAIN = """
 import sys
-from workbench import attempt
+from workbench.study import attempt
 from workbench.__main__ import main
 attempt.FIRST_CHECKPOINT = attempt.CHECKPOINT_EVERY = 0.1
 sys.exit(main(sys.argv[1:]))

@@ -4,11 +4,10 @@ import pytest
 import torch
 from fuzz.targets import TINY, begun, path_of
 
-from workbench import checkpoint, lease, rows
 from workbench.config import parse_json
 from workbench.errors import ParameterError, StoreError
 from workbench.record import Record, decode, encode
-from workbench.store import Run
+from workbench.store import Run, checkpoint, lease, rows
 from workbench.train import Trainer
 
 EVALUATION = {"event": "evaluation", "step": 1, "lr": 0.1, "outcome": "wait", "train": {"mse": None}, "u": {}}

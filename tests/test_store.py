@@ -9,9 +9,10 @@ import pytest
 import torch
 
 import workbench as wb
-from workbench import lease, store
+from workbench import disk, store
 from workbench.errors import StoreError
-from workbench.lease import Lease
+from workbench.store import lease
+from workbench.store.lease import Lease
 
 
 @pytest.fixture
@@ -21,11 +22,11 @@ def record(store):
 
 def test_publish_writes_all_or_nothing_and_the_first_wins(tmp_path):
     path = tmp_path / "a"
-    store.publish(path, b"first")
+    disk.publish(path, b"first")
     with pytest.raises(FileExistsError):
-        store.publish(path, b"second")
+        disk.publish(path, b"second")
     assert path.read_bytes() == b"first"
-    store.publish(path, b"third", replace=True)
+    disk.publish(path, b"third", replace=True)
     assert path.read_bytes() == b"third"
     assert os.listdir(tmp_path) == ["a"]
 
@@ -108,7 +109,7 @@ def test_a_lease_is_held_by_one_and_is_stale_when_its_process_is_gone(tmp_path):
         assert lease.holder_of(tmp_path / "lease")["pid"] == os.getpid()
     assert not (tmp_path / "lease").exists()
     code = (
-        "from pathlib import Path; from workbench import lease, store; "
+        "from pathlib import Path; from workbench import store; from workbench.store import lease; "
         f"lease.Lease(store.Run(Path({str(tmp_path)!r}))).__enter__()"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

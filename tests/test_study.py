@@ -23,7 +23,7 @@ SMALL = {"model.hidden": 8, "model.depth": 2, "train.evaluate_every": 20, "train
 def command(changes, *extra):
     pairs = [part for key, value in changes.items() for part in ("--set", f"{key}={value}")]
     code = (
-        "import sys; from workbench import attempt; from workbench.__main__ import main; "
+        "import sys; from workbench.study import attempt; from workbench.__main__ import main; "
         "attempt.FIRST_CHECKPOINT = attempt.CHECKPOINT_EVERY = 0.3; sys.exit(main(sys.argv[1:]))"
     )
     return [sys.executable, "-c", code, "run", NAME, *pairs, *extra]
@@ -131,7 +131,7 @@ def test_stopping_during_an_evaluation_loses_nothing_and_does_it_again(tmp_path,
 
 
 def test_a_run_that_another_process_trains_is_left_alone(store):
-    from workbench.lease import Lease
+    from workbench.store.lease import Lease
 
     record = wb.run(NAME, "paper", changes=SMALL, until=20, progress=False)
     with Lease(record.run), pytest.raises(StoreError, match="trains it now"):

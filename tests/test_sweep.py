@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from workbench import figures, sweep
+from workbench import figures
 from workbench.__main__ import main
 from workbench.errors import ParameterError
+from workbench.study import sweep
 
 NAME = "seqdigits_plain6"
 

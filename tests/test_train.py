@@ -9,8 +9,8 @@ from workbench import evaluate, paper
 from workbench.config import Train
 from workbench.errors import DataError
 from workbench.models.build import recurrent_weights
-from workbench.schedule import Schedule
 from workbench.train import Diverged, Trainer, weights_sha256
+from workbench.train.schedule import Schedule
 
 ADDING = paper.experiment("adding_indrnn_T100").at("smoke")[0]
 DIGITS = paper.experiment("seqdigits_plain6").at("smoke")[0].set({"train.evaluate_every": 3, "train.steps": 12})

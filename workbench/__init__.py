@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .recurrence import available as available
     from .recurrence import recur as recur
     from .study import run as run
-    from .sweep import Sweep as Sweep
+    from .study.sweep import Sweep as Sweep
     from .widgets import explore_architecture as explore_architecture
     from .widgets import explore_bounds as explore_bounds
     from .widgets import explore_depth as explore_depth
@@ -49,7 +49,7 @@ _HOME = {
     "IndRNN": "models",
     "Record": "record",
     "Study": "notebook",
-    "Sweep": "sweep",
+    "Sweep": "study.sweep",
     "WorkbenchError": "errors",
     "available": "recurrence",
     "bound": "models",

@@ -198,8 +198,8 @@ def status(
     """Every run's state, step, rate, time left and last trouble, from disk."""
     import time
 
-    from . import board
-    from .lease import Watch
+    from .store.lease import Watch
+    from .study import board
 
     seen = Watch()
     while True:
@@ -217,7 +217,7 @@ def import_(
     folder: Annotated[Path, typer.Argument(help="A folder of runs (results/published), or a bundle.")],
 ) -> None:
     """Take over the records and checkpoints of another store, each verified; what is further here stays."""
-    from .adopt import adopt
+    from .study.adopt import adopt
 
     taken, kept = adopt(folder)
     print(f"{taken} runs taken over, {kept} kept as they are")
@@ -237,8 +237,8 @@ def tables(
 
     check_format(format_)
     if verify:
-        from .adopt import rerun_one
-        from .adopt import verify as verify_records
+        from .study.adopt import rerun_one
+        from .study.adopt import verify as verify_records
 
         complaints = [*verify_records(), *rerun_one()]
         for line in complaints:

@@ -13,10 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import paper, study, sweep
+from . import paper, study
 from .config import Budget, canonical_json
 from .errors import ParameterError, quoted
-from .trial import Trial
+from .study import sweep
+from .study.trial import Trial
 
 Changes = tuple[tuple[str, Any], ...]  # (path, value) of fields that differ from an experiment
 

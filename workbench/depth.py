@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from . import tasks
 from .arms import interval
-from .gradient import recurrent
 from .models.build import build, count
 from .record import Record
 from .train import Trainer
+from .train.gradient import recurrent
 
 if TYPE_CHECKING:
     import pandas as pd

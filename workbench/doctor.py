@@ -179,8 +179,8 @@ def _reason(verify: Callable[[], object]) -> str:
 
 
 def _leases() -> Iterator[Row]:
-    from .lease import holder_of
     from .store import find
+    from .store.lease import holder_of
 
     row = partial(_row, "leases")
     try:

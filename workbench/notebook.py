@@ -20,7 +20,7 @@ from .config import BUDGETS, parse_value
 from .disk import make_folder
 from .errors import ParameterError, choices, quoted
 from .record import Record
-from .trial import Trial
+from .study.trial import Trial
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,13 +14,13 @@ from torch import Tensor, nn
 
 from . import evaluate
 from .errors import ParameterError
-from .gradient import batch_statistics as batch_statistics
-from .gradient import gradient_map as gradient_map
-from .gradient import outputs_of as outputs_of
-from .gradient import recurrent as recurrent
 from .models.layer import Recurrent, Unit
 from .recurrence import recur
 from .tasks import Batch
+from .train.gradient import batch_statistics as batch_statistics
+from .train.gradient import gradient_map as gradient_map
+from .train.gradient import outputs_of as outputs_of
+from .train.gradient import recurrent as recurrent
 
 
 def through_time(us: Sequence[float], steps: int) -> Tensor:

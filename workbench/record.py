@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from . import index, lease, paper, places, rows, store
+from . import paper, places, store
 from .config import Config, run_id
 from .errors import StoreError, quoted
+from .store import index, lease, rows
 from .tasks import Batch, data_hashes, load
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from workbench import execute, notebook
+from workbench import notebook
+from workbench.batch import execute
 
 from .case import NAN, PARAMETER, Link, refused, reproduce
 

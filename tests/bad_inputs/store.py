@@ -14,7 +14,9 @@ from unittest.mock import patch
 
 import torch
 
-from workbench import adopt, places, store
+from workbench import places
+from workbench.errors import StoreError
+from workbench.study import adopt
 
 from .case import NAN, PARAMETER, STORE, Case, refused, smoke, tiny_run
 
@@ -106,7 +108,7 @@ def bundle(here: Path) -> object:
 def verify_all(_: Path) -> None:
     """`tables --verify`: the first complaint, as the error it would be."""
     for line in adopt.verify():
-        raise store.StoreError(line)
+        raise StoreError(line)
 
 
 # fmt: off

@@ -13,9 +13,11 @@ from pathlib import Path
 import torch
 
 import workbench as wb
-from workbench import attempt, evaluate, lease, study
+from workbench import evaluate, places, store, study
 from workbench.errors import WorkbenchError
 from workbench.record import Record, overview
+from workbench.store import lease
+from workbench.study import attempt
 
 NAME = "seqdigits_plain6"
 CHANGES = {"model.hidden": 8, "model.depth": 2, "train.evaluate_every": 40, "train.steps": 160, "task.limit": 64}
@@ -77,7 +79,7 @@ def read(results: Path, reads: int) -> None:
     while done < reads:
         for row in overview(own=True):
             assert row["status"] != "damaged", row
-            record = wb.Record(study.store.open_run(study.places.runs(), row["id"]))
+            record = wb.Record(store.open_run(places.runs(), row["id"]))
             record.run.spec()
             assert [e["step"] for e in record.run.events()] == sorted(e["step"] for e in record.run.events())
             result = record.run.result()

@@ -15,17 +15,17 @@ import psutil
 import pytest
 from faults import bodies
 
-from workbench import batch, cluster, places
+from workbench import batch, places
 from workbench import store as records
-from workbench.batch import Means
+from workbench.batch import Means, cluster
 from workbench.errors import RunError, Stopped
 from workbench.store import pure
-from workbench.trial import Trial
+from workbench.study.trial import Trial
 
 NAME = "adding_rnn_tanh_T100"
 SMALL = tuple(bodies.TINY.items())
 # A worker that sees another disk than the caller: the mark of the caller's store is not the one it finds.
-ELSEWHERE = "import sys; from workbench import children; children.Campaign.is_here = lambda self: False; "
+ELSEWHERE = "import sys; from workbench.batch import children; children.Campaign.is_here = lambda self: False; "
 WORKER = "from distributed.cli.dask_worker import main; sys.exit(main())"
 
 
@@ -224,7 +224,7 @@ def test_5_no_child_outlives_a_batch_runner(fault, store, kind):
 
 @pytest.mark.slow
 def test_a_time_limit_stops_in_time_with_a_checkpoint_and_a_bundle(store, tmp_path, monkeypatch):
-    from workbench.adopt import adopt
+    from workbench.study.adopt import adopt
 
     began = time.monotonic()
     chosen = trials(1, steps=200_000)

@@ -24,9 +24,9 @@ from workbench.store import Run, pure
 def test_6_a_full_disk_says_so_and_the_run_goes_on_when_there_is_room(fault, small_disk, quiet, monkeypatch, room):
     """The disk fills in the spec, the events, the first or a later checkpoint."""
     monkeypatch.setenv("WORKBENCH_RESULTS", str(small_disk / "results"))
-    monkeypatch.setattr("workbench.attempt.CHECKPOINT_EVERY", 0.02)
-    monkeypatch.setattr("workbench.attempt.FIRST_CHECKPOINT", 0.02)
-    monkeypatch.setattr("workbench.attempt.CHECKPOINT_SHARE", 1.0)
+    monkeypatch.setattr("workbench.study.attempt.CHECKPOINT_EVERY", 0.02)
+    monkeypatch.setattr("workbench.study.attempt.FIRST_CHECKPOINT", 0.02)
+    monkeypatch.setattr("workbench.study.attempt.CHECKPOINT_SHARE", 1.0)
     for _ in fault(6, f"disk full, {room:,} bytes left", 1, 1):
         free = shutil.disk_usage(small_disk).free
         (small_disk / "ballast").write_bytes(b"x" * max(free - room, 0))

@@ -16,12 +16,13 @@ import pytest
 from faults import bodies
 
 import workbench as wb
-from workbench import batch, board, children, lease, places
+from workbench import batch, places
 from workbench import store as records
-from workbench.batch import Means
+from workbench.batch import Means, children
 from workbench.errors import RunError, StoreError
 from workbench.record import overview
-from workbench.store import pure
+from workbench.store import lease, pure
+from workbench.study import board
 from workbench.tasks import download
 
 TRAINS = f"""import workbench as wb

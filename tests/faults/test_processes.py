@@ -15,11 +15,13 @@ import torch
 from faults import bodies
 
 import workbench as wb
-from workbench import batch, children, lease, room
+from workbench import batch
 from workbench import store as records
+from workbench.batch import children
 from workbench.errors import RunError
-from workbench.store import Run, pure
-from workbench.trial import Trial
+from workbench.store import Run, lease, pure
+from workbench.study import room
+from workbench.study.trial import Trial
 
 
 def saved(results):
@@ -101,7 +103,7 @@ def test_4_a_signal_stops_with_a_checkpoint(fault, forks, quiet, tmp_path, kind)
 
 
 TRAP = (  # the children's entry, with a death in the second seed's first training step
-    "import os, sys; from workbench import train; from workbench.children import body; "
+    "import os, sys; from workbench.train import trainer as train; from workbench.batch.children import body; "
     "doomed = '--seed 1' in ' '.join(sys.argv); "
     "train.Trainer.advance = (lambda self: os.kill(os.getpid(), 9)) if doomed else train.Trainer.advance; "
     "sys.exit(body(sys.argv[1:]))"
@@ -166,9 +168,9 @@ def test_13_what_cannot_fit_is_refused_before_it_begins(store, monkeypatch):
     ids=["one NaN", "two inf", "a spike", "three NaN"],
 )
 def test_14_no_checkpoint_that_is_not_finite_replaces_a_good_one(fault, store, monkeypatch, bad, value, status):
-    monkeypatch.setattr("workbench.attempt.CHECKPOINT_EVERY", 0.0)
-    monkeypatch.setattr("workbench.attempt.FIRST_CHECKPOINT", 0.0)
-    monkeypatch.setattr("workbench.attempt.CHECKPOINT_SHARE", 1.0)
+    monkeypatch.setattr("workbench.study.attempt.CHECKPOINT_EVERY", 0.0)
+    monkeypatch.setattr("workbench.study.attempt.FIRST_CHECKPOINT", 0.0)
+    monkeypatch.setattr("workbench.study.attempt.CHECKPOINT_SHARE", 1.0)
     steps = []
     monkeypatch.setattr(Run, "save_checkpoint", watched(Run.save_checkpoint, steps))
     for _ in fault(14, f"loss {value:g} at {len(bad)} step{'s' * (len(bad) > 1)}", 5, 1):

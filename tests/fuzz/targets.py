@@ -22,9 +22,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from workbench import checkpoint, lease, record, store
+from workbench import record, store
 from workbench.config import Config, canonical_json, run_id
 from workbench.errors import DataError, ParameterError, StoreError, WorkbenchError
+from workbench.store import checkpoint, lease
+from workbench.store import run as runs
 from workbench.tasks import pixels, treebank
 from workbench.tasks.skeletons import bodies, file
 from workbench.train import Trainer
@@ -218,7 +220,7 @@ def _named(spec: bytes) -> tuple[bytes, str]:
         held = json.loads(spec)
         if held["id"] == SEAL:
             held["id"] = run_id(Config.parse(held["config"]), held["seed"], held["data"])
-            held["check"] = store._check({k: v for k, v in held.items() if k != "check"})
+            held["check"] = runs._check({k: v for k, v in held.items() if k != "check"})
         return canonical_json(held).encode(), str(held["id"]) if _ID.fullmatch(str(held["id"])) else NOWHERE
     except (ValueError, TypeError, KeyError, RecursionError, ParameterError):
         return spec, NOWHERE
@@ -232,7 +234,7 @@ def _sealed(line: bytes) -> bytes:
         held = json.loads(line)
         if held["check"] not in (SEAL, SEAL + "-16"):
             return line
-        check = store._check({k: v for k, v in held.items() if k != "check"})
+        check = runs._check({k: v for k, v in held.items() if k != "check"})
         return canonical_json({**held, "check": check if held["check"] == SEAL else check[:16]}).encode()
     except (ValueError, TypeError, KeyError, RecursionError):
         return line

@@ -13,9 +13,9 @@ import pytest
 from bad_inputs.skeleton import TEXT
 from bad_inputs.speech import WAV, index_of, wav
 
-from workbench import bundle
-from workbench.adopt import adopt
 from workbench.errors import DataError, StoreError
+from workbench.store import bundle
+from workbench.study.adopt import adopt
 from workbench.tasks import packed, pixels, speech
 from workbench.tasks.skeletons import archive, file
 

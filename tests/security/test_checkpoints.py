@@ -11,9 +11,9 @@ import torch
 from bad_inputs.case import ADDING, TINY
 
 import workbench as wb
-from workbench.adopt import adopt
 from workbench.errors import StoreError
 from workbench.store import Run
+from workbench.study.adopt import adopt
 
 
 class Bomb:

@@ -6,7 +6,7 @@ import psutil
 import pytest
 from security.conftest import answers, listening, outside
 
-from workbench import cluster
+from workbench.batch import cluster
 
 pytest.importorskip("distributed")
 

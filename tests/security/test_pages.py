@@ -8,8 +8,9 @@ from bad_inputs.case import ADDING, TINY
 from security.conftest import HOSTILE
 
 import workbench as wb
-from workbench import export, figures, lease, places, tables
+from workbench import export, figures, places, tables
 from workbench.picture import Picture
+from workbench.store import lease
 from workbench.widgets.lesson import Choice, Lesson, Sight, View
 
 LINK = '<a href="javascript:window.ran=5">a name</a>'

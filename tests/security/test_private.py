@@ -9,8 +9,9 @@ import socket
 from bad_inputs.case import ADDING, TINY
 
 import workbench as wb
-from workbench import bundle, lease, places
+from workbench import places
 from workbench.bench import record as bench
+from workbench.store import bundle, lease
 
 SECRETS = {"API_TOKEN": "tok-7f3a9c51e2", "AWS_SECRET_ACCESS_KEY": "sec-8d01bb42aa", "JUPYTER_TOKEN": "jup-55e0c9d1f3"}
 PLACES = re.compile(rb"(?<![A-Za-z0-9+])/(?:home|Users|root|tmp|work|mnt|var/folders)/[\w.\-]+")

@@ -10,12 +10,13 @@ from bad_inputs.case import ADDING, CONFIG, TINY
 from security.conftest import HOSTILE
 
 import workbench as wb
-from workbench import board, bundle, lease, tables
+from workbench import tables
 from workbench.__main__ import main
-from workbench.adopt import adopt, take
 from workbench.config import run_id
 from workbench.errors import ParameterError, StoreError
-from workbench.store import Run, open_run
+from workbench.store import Run, bundle, lease, open_run
+from workbench.study import board
+from workbench.study.adopt import adopt, take
 
 IDS = ("../../../../etc", "..", ".", "", "/etc/passwd", "0123456789abcdeF", "0123456789abcde", "0123456789abcde/")
 IDS += ("0123456789abcde\n", "a" * 300, "０１２３４５６７８９ａｂｃｄｅｆ", "\0" * 16)  # noqa: RUF001

@@ -9,10 +9,10 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from .. import recurrence, room
+from .. import recurrence
 from ..errors import ParameterError, choices
-from ..graphs import graphed
-from ..study import pinned_threads
+from ..study import pinned_threads, room
+from ..train.graphs import graphed
 from .turns import Rivals, Row, compared, copied, copy, take_turns
 
 # name -> (T, B, inputs, N): sizes of the paper's experiments, and of its first figure of speed (256, 512, 1024 steps)

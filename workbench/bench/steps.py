@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from ..graphs import graphed
 from ..models import build, set_backend
 from ..paper import experiment
 from ..study import pinned_threads
 from ..tasks.contract import Spec
+from ..train.graphs import graphed
 from .contest import products
 from .turns import Rivals, Row, compared, take_turns
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import ipywidgets
 
-from .. import board, figures
-from ..lease import Watch
+from .. import figures
 from ..record import find_id
+from ..store.lease import Watch
+from ..study import board
 
 SHOWN = ("experiment", "changes", "seed", "status", "step", "steps", "rate", "left", "error")
 MOST = 200  # rows of the table, those that want attention first; all can be chosen

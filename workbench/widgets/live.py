@@ -9,7 +9,7 @@ from IPython.display import display
 
 from .. import figures
 from ..record import Record
-from ..trial import Trial
+from ..study.trial import Trial
 
 
 class LiveTraining:

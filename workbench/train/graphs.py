@@ -13,9 +13,9 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Generator, Tensor, nn
 
-from .config import Config
-from .errors import ParameterError, choices, quoted
-from .tasks.contract import Batch, Spec
+from ..config import Config
+from ..errors import ParameterError, choices, quoted
+from ..tasks.contract import Batch, Spec
 
 CHOICES = ("auto", "on", "off")
 SMALL = 1 << 23  # T * B * N up to which `auto` records; reckoned from launch times, until a GPU run measures it

@@ -21,13 +21,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import lease, store
-from .disk import make_folder, publish
-from .errors import WorkbenchError
+from .. import store
+from ..disk import make_folder, publish
+from ..errors import WorkbenchError
+from ..store import lease
 
 GRACE = 10.0  # seconds from letting go of the leash to SIGTERM, and from there to SIGKILL
 PATIENCE = lease.STALE + 60  # seconds to wait for another process that trains the same run
-ENTRY = "import sys; from workbench.children import body; sys.exit(body(sys.argv[1:]))"
+ENTRY = "import sys; from workbench.batch.children import body; sys.exit(body(sys.argv[1:]))"
 
 Files = dict[str, bytes]  # the files of a run's folder
 
@@ -237,7 +238,7 @@ def body(arguments: list[str]) -> int:
         _follow(_interrupt_kernels)
         return _notebook(*rest)
     _follow(lambda: os.kill(os.getpid(), signal.SIGTERM))
-    from .__main__ import main
+    from ..__main__ import main
 
     return main(arguments)
 

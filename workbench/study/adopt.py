@@ -10,12 +10,13 @@ from pathlib import Path
 
 import torch
 
-from . import bundle, places, recurrence, store
-from .disk import make_folder, unusable
-from .errors import StoreError, WorkbenchError
-from .lease import Lease
-from .provenance import provenance
-from .record import Record, records
+from .. import places, recurrence, store
+from ..disk import make_folder, unusable
+from ..errors import StoreError, WorkbenchError
+from ..provenance import provenance
+from ..record import Record, records
+from ..store import bundle
+from ..store.lease import Lease
 
 
 def adopt(folder: Path) -> tuple[int, int]:

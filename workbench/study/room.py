@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 
-from . import tasks
-from .config import Config
-from .errors import RunError
+from .. import tasks
+from ..config import Config
+from ..errors import RunError
 
 LEANEST = {"lstm": 48}  # bytes a step, sequence, unit and layer that training must keep; 8 (two float32) for the others
 

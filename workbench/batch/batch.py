@@ -15,15 +15,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import adopt, bundle, children, cluster, execute, lease, notebook, paper, places
-from . import sweep as sweeps
+from .. import notebook, paper, places
+from ..config import canonical_json
+from ..disk import check_place, publish
+from ..errors import ParameterError, RunError, Stopped, WorkbenchError
+from ..record import Record, overview
+from ..store import bundle, lease
+from ..study import adopt, check_count, check_device, check_time_limit
+from ..study import sweep as sweeps
+from ..study.trial import Trial
+from . import children, cluster, execute
 from .children import Campaign, Files, Job, Outcome
-from .config import canonical_json
-from .disk import check_place, publish
-from .errors import ParameterError, RunError, Stopped, WorkbenchError
-from .record import Record, overview
-from .study import check_count, check_device, check_time_limit
-from .trial import Trial
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -155,7 +157,7 @@ def carry_out(trials: Sequence[Trial], books: Sequence[Book], means: Means, say:
             files = bundle.pack([t.run for t in sorted(trials, key=lambda t: t.worth)], means.out, say)
             say(f"{len(files)} files in {means.out}; `workbench import {means.out}` takes them over elsewhere")
     if todo or batch.executed or not (places.results() / "tables").is_dir():
-        from .tables import write_tables
+        from ..tables import write_tables
 
         say(f"tables in {write_tables()}")
     if batch.failed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .config import Train
+from ..config import Train
 
 
 class Schedule:

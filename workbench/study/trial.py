@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from . import paper, places, store, study
-from .config import Budget, Config, canonical_json, run_id
-from .record import Record
-from .tasks import data_hashes
+from .. import paper, places, store
+from ..config import Budget, Config, canonical_json, run_id
+from ..record import Record
+from ..tasks import data_hashes
+from . import study
 
 
 class Trial(NamedTuple):

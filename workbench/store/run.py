@@ -25,11 +25,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ..config import SCHEMA, Config, canonical_json, parse_json
+from ..disk import make_folder, publish, unusable
+from ..errors import ParameterError, StoreError, quoted
 from . import checkpoint, rows
 from .checkpoint import Damaged
-from .config import SCHEMA, Config, canonical_json, parse_json
-from .disk import make_folder, publish, unusable
-from .errors import ParameterError, StoreError, quoted
 
 Event = dict[str, Any]
 

@@ -17,9 +17,10 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from . import children, places
+from .. import places
+from ..errors import ParameterError, RunError
+from . import children
 from .children import Campaign, Files, Job, Outcome
-from .errors import ParameterError, RunError
 
 TRIES = 5  # how often a job is placed again when the worker that had it died
 TOPIC = "workbench"

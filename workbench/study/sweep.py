@@ -7,10 +7,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import paper, study
-from .config import Budget, parse_value
-from .errors import ParameterError, choices, quoted
-from .record import Record, overview
+from .. import paper
+from ..config import Budget, parse_value
+from ..errors import ParameterError, choices, quoted
+from ..record import Record, overview
+from . import study
 from .trial import Trial
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .lease import Watch
-from .progress import clock
-from .record import overview
+from ..progress import clock
+from ..record import overview
+from ..store.lease import Watch
 
 COLUMNS = ("id", "experiment", "changes", "seed", "smoke", "status", "step", "steps", "rate", "left", "error")
 _FIRST = ("running", "failed", "quarantined", "damaged", "diverged", "resumable", "pending", "done")

@@ -16,10 +16,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import store
-from .config import canonical_json
-from .disk import make_folder, publish, unusable
-from .errors import StoreError
+from ..config import canonical_json
+from ..disk import make_folder, publish, unusable
+from ..errors import StoreError
+from . import run as store
 
 NAME = "campaign.json"
 PART, PARTS = 15_000_000, 7  # bytes, files beside campaign.json

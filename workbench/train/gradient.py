@@ -13,12 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from . import evaluate
-from .models.layer import BatchNorm, Recurrent
-from .models.lru import LRU
-from .models.mingru import MinGRU
-from .models.sru import SRU
-from .tasks import Batch
+from .. import evaluate
+from ..models.layer import BatchNorm, Recurrent
+from ..models.lru import LRU
+from ..models.mingru import MinGRU
+from ..models.sru import SRU
+from ..tasks import Batch
 
 
 def recurrent(net: nn.Module) -> list[nn.Module]:

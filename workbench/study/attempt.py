@@ -8,14 +8,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from ..config import SCHEMA
+from ..errors import Stopped, StoreError, WorkbenchError
+from ..progress import Progress
+from ..provenance import Meter, provenance
+from ..record import encode
+from ..store.lease import Lease, note
+from ..train import Diverged, Trainer
 from . import room
-from .config import SCHEMA
-from .errors import Stopped, StoreError, WorkbenchError
-from .lease import Lease, note
-from .progress import Progress
-from .provenance import Meter, provenance
-from .record import encode
-from .train import Diverged, Trainer
 
 FIRST_CHECKPOINT, CHECKPOINT_EVERY, CHECKPOINT_SHARE = 5.0, 15.0, 0.02  # seconds, seconds, share of the time
 

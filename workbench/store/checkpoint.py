@@ -12,7 +12,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
-from .errors import StoreError
+from ..errors import StoreError
 
 
 class Damaged(StoreError):

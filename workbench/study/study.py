@@ -10,16 +10,17 @@ from typing import Any
 
 import torch
 
-from . import paper, places, ranks, recurrence, room, store
+from .. import paper, places, ranks, recurrence, store
+from ..chance import check_seed
+from ..config import BUDGETS, SCHEMA, Budget, Config, run_id
+from ..errors import ParameterError, StoreError, choices, quoted
+from ..record import Record
+from ..store.lease import Lease, check_progress
+from ..tasks import data_hashes, download, spec
+from ..train import Trainer
+from ..train.graphs import wanted
+from . import room
 from .attempt import Attempt
-from .chance import check_seed
-from .config import BUDGETS, SCHEMA, Budget, Config, run_id
-from .errors import ParameterError, StoreError, choices, quoted
-from .graphs import wanted
-from .lease import Lease, check_progress
-from .record import Record
-from .tasks import data_hashes, download, spec
-from .train import Trainer
 
 
 def run(

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .disk import make_folder, unusable
-from .errors import ParameterError, RunError
-from .provenance import code
-from .record import Record
+from ..disk import make_folder, unusable
+from ..errors import ParameterError, RunError
+from ..provenance import code
+from ..record import Record
 
 
 def execute(path: Path, values: Mapping[str, Any], output: Path) -> None:

@@ -19,10 +19,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from .config import canonical_json
-from .disk import publish, unusable
-from .errors import RunError, StoreError
-from .store import Run
+from ..config import canonical_json
+from ..disk import publish, unusable
+from ..errors import RunError, StoreError
+from .run import Run
 
 HEARTBEAT, STALE = 10.0, 120.0  # seconds; a network file system may show a change a minute late
 DEATHS, FRUITLESS = 2, 5  # deaths in a row without progress: quarantined in a sweep; refused anywhere

@@ -1,6 +1,6 @@
 """One training loop for every task: the paper's optimiser and schedules, stoppable and resumable at any step.
 
-`Trainer` holds the whole state of a run in memory and knows nothing of disks; study.py keeps it in a record. Nothing
+`Trainer` holds the whole state of a run in memory and knows nothing of disks; `study` keeps it in a record. Nothing
 random is part of that state (chance.py), so `state()` and `load()` continue bit by bit.
 """
 
@@ -16,17 +16,18 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from . import evaluate, gradient, recurrence, tasks
-from .chance import check_seed, generator
-from .checkpoint import moments_misfit
-from .config import Config, Train
-from .errors import DataError, RunError, Stopped, StoreError
+from .. import evaluate, recurrence, tasks
+from ..chance import check_seed, generator
+from ..config import Config, Train
+from ..errors import DataError, RunError, Stopped, StoreError
+from ..models.build import build, clamp_, misfit, recurrent_weights, set_backend, set_generator, set_ranks
+from ..models.layer import BatchNorm
+from ..ranks import ALONE, Ranks
+from ..store.checkpoint import moments_misfit
+from ..tasks.contract import Batch, Split
+from . import gradient
 from .graphs import Recording, Steps, wanted
-from .models.build import build, clamp_, misfit, recurrent_weights, set_backend, set_generator, set_ranks
-from .models.layer import BatchNorm
-from .ranks import ALONE, Ranks
 from .schedule import Schedule
-from .tasks.contract import Batch, Split
 
 EVALUATION_BATCH = 250  # divides MNIST's 10,000 and the adding problem's 1,000 and 2,000
 CLEAN_BATCHES = 50  # for clean batch norm statistics; 94 in the official code, on validation images

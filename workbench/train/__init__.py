@@ -1,0 +1,10 @@
+"""Training: one loop for every task, the schedules of its rates, its steps as recorded graphs, its gradients."""
+
+from __future__ import annotations
+
+from .trainer import CLEAN_BATCHES as CLEAN_BATCHES
+from .trainer import Diverged as Diverged
+from .trainer import Interrupted as Interrupted
+from .trainer import Trainer as Trainer
+from .trainer import optimizer as optimizer
+from .trainer import weights_sha256 as weights_sha256
