@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 
+import nbformat
 import pytest
 
 from workbench import batch, notebook, paper, places
@@ -118,6 +119,22 @@ def test_a_failing_notebook_is_reported_and_kept_apart(store, tmp_path):
         os.chdir(here)
     assert not output.exists()
     assert [p.name for p in output.parent.iterdir()] == ["table2_pixels_smoke.failed.ipynb"]
+
+
+def test_this_python_runs_a_notebook_whatever_kernel_it_names_and_says_where_there_is_none(tmp_path, monkeypatch):
+    book = nbformat.v4.new_notebook(
+        metadata={"kernelspec": {"name": "nonesuch", "display_name": "", "language": "python"}}
+    )
+    book.cells = [nbformat.v4.new_code_cell("import sys; sys.executable")]
+    nbformat.write(book, tmp_path / "book.ipynb")
+    execute.execute(tmp_path / "book.ipynb", {}, tmp_path / "out.ipynb")
+    (cell,) = (c for c in nbformat.read(tmp_path / "out.ipynb", 4).cells if "executable" in c.source)
+    assert cell.outputs[0]["data"]["text/plain"] == repr(sys.executable)
+    monkeypatch.setitem(sys.modules, "ipykernel.kernelspec", None)
+    monkeypatch.setattr("jupyter_client.kernelspec.KernelSpecManager.kernel_dirs", [])
+    with pytest.raises(RunError, match=r"kernel: 'python3' is not installed in .*ipykernel"):
+        execute.execute(tmp_path / "book.ipynb", {}, tmp_path / "other.ipynb")
+    assert not (tmp_path / "other.ipynb").exists()
 
 
 def test_an_unknown_target_offers_the_nearest(store):

@@ -79,10 +79,14 @@ def find(name: str) -> Path:
 def parameters(path: Path) -> dict[str, Parameter]:
     """The parameters of a notebook, from its one cell tagged `parameters`."""
     try:
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        tagged = ["".join(c["source"]) for c in cells if "parameters" in c.get("metadata", {}).get("tags", [])]
+        book = json.loads(path.read_text(encoding="utf-8"))
+        kernel = book.get("metadata", {}).get("kernelspec", {})
+        language = str(kernel.get("language", "python"))
+        tagged = ["".join(c["source"]) for c in book["cells"] if "parameters" in c.get("metadata", {}).get("tags", [])]
     except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise ParameterError(f"{path}: not a notebook: {type(error).__name__}: {error}") from None
+    if language.lower() != "python":  # whatever its name, this Python runs it
+        raise ParameterError(f"{path}: kernel: {quoted(kernel.get('name'))} runs {quoted(language)}; choose python3")
     if len(tagged) != 1:
         raise ParameterError(f"{path}: {len(tagged)} cells are tagged `parameters`; exactly one is needed")
     found = {}

@@ -14,10 +14,10 @@ from workbench.batch import execute
 from .case import NAN, PARAMETER, Link, refused, reproduce
 
 
-def cells(*sources: str) -> str:
+def cells(*sources: str, **metadata: Any) -> str:
     """A notebook whose code cells are all tagged `parameters`."""
     made = [{"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": [s]} for s in sources]
-    return json.dumps({"cells": made, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+    return json.dumps({"cells": made, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5})
 
 
 def check(**given: Any) -> Callable[[Path], object]:
@@ -39,6 +39,8 @@ CASES = [
         ("a notebook of 100,000 brackets", check(), ("book.ipynb: not a notebook",), {"files": {"book.ipynb": "[" * 100_000}}),
         ("a notebook that is a folder", check(), ("book.ipynb: not a notebook", "directory"), {"files": {"book.ipynb": None}}),
         ("a notebook that is not there", check(), ("book.ipynb: not a notebook", "No such file")),
+        ("a notebook of an unknown kernel", check(), ("kernel: 'ir' runs 'R'", "choose python3"), {"files": {"book.ipynb": cells("a: int = 1", kernelspec={"name": "ir", "language": "R"})}}),
+        ("a notebook whose kernel is no object", check(), ("book.ipynb: not a notebook",), {"files": {"book.ipynb": cells("a: int = 1", kernelspec=["ir"])}}),
         ("parameters that are no Python", check(), ("book.ipynb", "cannot be read", "name: type = value"), {"files": {"book.ipynb": cells("a: int = = 1")}}),
         ("a parameter of an unknown type", check(), ("book.ipynb", "complex", "bool, float, int"), {"files": {"book.ipynb": cells("a: complex = 1")}}),
         ("a parameter that is computed", check(), ("book.ipynb", "cannot be read"), {"files": {"book.ipynb": cells("a: int = len([])")}}),

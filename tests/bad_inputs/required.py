@@ -35,6 +35,7 @@ REQUIRED = {
         "null, NaN, 1e400, 007": ["a rate null", "a rate NaN", "a rate of 1e400", "hidden 007"],
         "a JSON key twice": ["config with a key twice"],
         "no parameters cell, truncated notebook": ["a notebook without parameters", "a truncated notebook"],
+        "a kernel that is unknown": ["a notebook of an unknown kernel"],
         "output over input, no notebook": ["output over its own source", "a notebook to execute that is not there"],
         "an id with ../, NUL, 300 characters": ["a run id that climbs", "a run id with a NUL", "a run id of 300"],
     },

@@ -26,6 +26,7 @@ def execute(path: Path, values: Mapping[str, Any], output: Path) -> None:
     # A format checker that nbformat loads costs 2-3 s of every start, and notebooks do not need it.
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     import papermill
+    from jupyter_client.kernelspec import NoSuchKernel
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
@@ -52,6 +53,10 @@ def execute(path: Path, values: Mapping[str, Any], output: Path) -> None:
         failed = output.with_suffix(".failed.ipynb")
         temporary.replace(failed)
         raise RunError(f"{path.stem}: {error.ename}: {error.evalue} (in {failed})") from None
+    except NoSuchKernel as error:
+        raise RunError(
+            f"kernel: {error.name!r} is not installed in {sys.prefix}; `pip install ipykernel` adds it"
+        ) from None
     except DeadKernelError:
         raise RunError(
             f"{path.stem}: its kernel was killed; what it recorded stays, the same command goes on"
