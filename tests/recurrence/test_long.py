@@ -46,14 +46,16 @@ def measured(script):
 
 
 @pytest.mark.parametrize("engine", ["auto", "scan"])
-def test_a_million_steps_train_within_a_gigabyte(engine):
+def test_a_million_steps_of_sixteen_neurons_train_in_the_memory_of_eight_of_their_states(engine):
+    """Beside what Python and torch hold: 250 MB with a CPU build of torch, 750 MB with a CUDA build."""
     (taken,) = measured(f"""
+before = peak()
 net = wb.IndRNN(1, 16, bound=1.0, backend={engine!r})
 train(net, torch.rand(1_000_000, 1, 1))
 assert all(bool(p.grad.isfinite().all()) for p in net.parameters())
-print(peak())
+print(peak() - before)
 """)
-    assert taken < 2**30
+    assert taken < 8 * 4 * 16e6
 
 
 def test_ten_times_the_steps_take_ten_times_the_time():
