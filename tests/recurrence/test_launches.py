@@ -260,3 +260,13 @@ def test_an_empty_batch_launches_nothing(launched):
 def test_a_dtype_that_no_kernel_takes_is_refused(launched):
     with pytest.raises(ParameterError, match=r"a: torch.int32 on cpu received; engine 'triton' takes CUDA tensors of"):
         gpu.forward(torch.zeros(2, 1, 1, dtype=torch.int32), torch.zeros(1), torch.zeros(1, 1), "relu", False)
+
+
+@pytest.mark.parametrize("activation", ["relu", "identity"])
+def test_on_a_device_the_scan_is_those_kernels_in_chunks_of_256(launched, activation, rng):
+    inputs, g = draw(rng, 600, 1, 2)
+    ours, theirs = both(lambda *v: recur(*v, activation=activation, backend="scan"), inputs, g, activation)
+    for x, y in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(x, y, rtol=1e-10, atol=1e-10)
+    assert {on.grid_chunks for name, on in launched if name in ("states", "gradients")} == {3}
+    assert {on.length for _, on in launched} == {gpu.CHUNK}
