@@ -1,6 +1,7 @@
 """What the measurement of `make coverage` leaves out, counted: a row a reason, with the files that it is in.
 
-Run where `coverage` has its data: `make coverage` does. Ends with 1 for an exclusion that has no reason.
+Only what is no code is left out. What needs a CUDA device or Triton counts as not reached where there is none. Run
+where `coverage` has its data: `make coverage` does. Ends with 1 for an exclusion that has no reason.
 """
 
 from __future__ import annotations
@@ -16,17 +17,12 @@ ROOT = Path(__file__).resolve().parent.parent
 REASONS = {
     "if TYPE_CHECKING:": "imports for the type checker alone",
     "...": "a signature without a body",
-    "@triton.jit": "Triton compiles it for a device; in its interpreter `make triton` runs it",
-    "@_kernel": "Triton compiles it for a device; in its interpreter `make triton` runs it",
 }
-PRAGMA = re.compile(r"# pragma: no cover \((.+)\)$")
 
 
 def why(line: str) -> str | None:
     """The reason for which a line of source is left out, with all that it opens; None where there is none."""
-    if found := PRAGMA.search(line):
-        return f"needs {found[1]}"
-    return next((reason for start, reason in REASONS.items() if line.strip().endswith(start)), None)
+    return next((reason for end, reason in REASONS.items() if line.rstrip().endswith(end)), None)
 
 
 def excluded(path: Path, lines: set[int], patterns: list[str]) -> Counter[str]:

@@ -125,7 +125,7 @@ def test_a_notebook_that_cannot_be_is_one_line_and_its_exit_code(campaign, tmp_p
     assert (outcome.code, outcome.said) == (2, f"{tmp_path / 'none.ipynb'}: no such notebook")
 
 
-IMPATIENT = "import sys; from workbench import children; children.GRACE = 8.0; sys.exit(children.body(sys.argv[1:]))"
+IMPATIENT = "import sys; from workbench import children; children.GRACE = 5.0; sys.exit(children.body(sys.argv[1:]))"
 
 
 @pytest.mark.notebook

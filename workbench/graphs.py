@@ -118,13 +118,13 @@ def _moments(optimizer: torch.optim.Optimizer) -> list[Tensor]:
     return [value for state in optimizer.state.values() for value in state.values() if isinstance(value, Tensor)]
 
 
-def graphed(call: Callable[[], Any]) -> Callable[[], Any]:  # pragma: no cover (a CUDA device)
+def graphed(call: Callable[[], Any]) -> Callable[[], Any]:
     """The call as a graph: same inputs and memory at each replay. It must neither synchronise nor read the device."""
     warm(call)
     return record(call)
 
 
-def warm(call: Callable[[], Any]) -> None:  # pragma: no cover (a CUDA device)
+def warm(call: Callable[[], Any]) -> None:
     """Call it a few times beside the main stream, as a recording needs it."""
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
@@ -134,9 +134,7 @@ def warm(call: Callable[[], Any]) -> None:  # pragma: no cover (a CUDA device)
     torch.cuda.current_stream().wait_stream(stream)
 
 
-def record(  # pragma: no cover (a CUDA device)
-    call: Callable[[], Any], chance: Generator | None = None
-) -> Callable[[], Any]:
+def record(call: Callable[[], Any], chance: Generator | None = None) -> Callable[[], Any]:
     """Record a call, which is not executed; what it draws from `chance` is drawn anew at each replay."""
     graph = torch.cuda.CUDAGraph()
     if chance is not None:
