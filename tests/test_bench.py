@@ -239,3 +239,10 @@ def test_the_summary_is_a_row_a_shape_with_ratios_and_shares_of_the_published_ro
     assert row["of the floor"] == f"{100 * ours['floor']:.0f} %"
     assert row["pure torch, no compiler"] == f"{plain['lstm']:.1f}x"
     assert [name.strip() for name in table.columns].count("of the floor") == len({r["threads"] for r in layers})
+
+
+def test_an_engine_that_cannot_run_here_is_refused_before_anything_is_timed(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    with pytest.raises(ParameterError, match="engines: 'triton' cannot run here: no CUDA device"):
+        bench.layers(SMALL, engines=["auto", "triton"])
