@@ -8,6 +8,7 @@ import threading
 import time
 
 import nbformat
+import psutil
 import pytest
 import torch
 
@@ -125,7 +126,7 @@ def test_a_notebook_that_cannot_be_is_one_line_and_its_exit_code(campaign, tmp_p
     assert (outcome.code, outcome.said) == (2, f"{tmp_path / 'none.ipynb'}: no such notebook")
 
 
-IMPATIENT = "import sys; from workbench import children; children.GRACE = 5.0; sys.exit(children.body(sys.argv[1:]))"
+IMPATIENT = "import sys; from workbench import children; children.GRACE = 6.0; sys.exit(children.body(sys.argv[1:]))"
 
 
 @pytest.mark.notebook
@@ -148,11 +149,11 @@ def test_a_notebook_that_is_stopped_leaves_a_checkpoint_and_no_kernel(campaign, 
     job = Job("long", ("notebook", str(path), json.dumps({"x": 1}), str(output)))
     worker = threading.Thread(target=lambda: found.append(perform(job, campaign, say=lambda _: None)))
     worker.start()
-    while not list(store.glob("runs/*/lease")) and worker.is_alive():
+    while not list(store.glob("runs/*/events.jsonl")) and worker.is_alive():
         time.sleep(0.05)
     assert not found
     (child,) = children.FAMILY.alive
-    begun = processes_of(child.pid)
+    begun = [psutil.Process(child.pid), *psutil.Process(child.pid).children(recursive=True)]
     assert len(begun) >= 2
     children.stop(campaign.name)
     worker.join(60)
@@ -160,16 +161,18 @@ def test_a_notebook_that_is_stopped_leaves_a_checkpoint_and_no_kernel(campaign, 
     (run,) = records.find(store / "runs")
     assert run.checkpoints()
     assert not (run.path / "lease").exists()
-    assert not [pid for pid in begun if os.path.exists(f"/proc/{pid}")]
+    deadline = time.monotonic() + 10
+    while any(alive(process) for process in begun) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not [process for process in begun if alive(process)]
     assert not output.exists()
 
 
-def processes_of(pid):
-    """A process and all below it."""
-    import psutil
-
-    parent = psutil.Process(pid)
-    return [parent.pid, *(child.pid for child in parent.children(recursive=True))]
+def alive(process):
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE  # whose parent is gone where nobody collects
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_a_childs_child_imports_the_code_that_is_tested(tmp_path):
