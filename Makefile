@@ -46,10 +46,11 @@ fuzz: $(READY) ## ten minutes of coverage-guided fuzzing for each reader (Linux)
 load: $(READY) ## what many runs and long sequences cost; writes results/load.csv
 	@$(BIN)/python scripts/load.py
 
-coverage: $(READY) ## lines and branches of workbench/ that the tests reach, children included; 95 % are asked for
+coverage: $(READY) ## lines and branches of workbench/ that the tests reach, children included, and what is left out; 95 % are asked for
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 	@$(BIN)/coverage combine --quiet
+	@$(BIN)/python scripts/excluded.py
 	@$(BIN)/coverage report
 
 mutants: $(READY) ## small faults put into the code, which some test should notice; goes on where it stopped

@@ -39,9 +39,10 @@ BEGIN = """
 import json, os, sys, threading, time, torch
 import psutil
 import workbench as wb
-from workbench import batch, board, record
+from workbench import batch, record
+from workbench.study import board
 from workbench.provenance import _peak_mb as peak
-from workbench.trial import Trial
+from workbench.study.trial import Trial
 torch.set_num_threads(1)
 def seconds(work):
     began = time.process_time()

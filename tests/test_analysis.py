@@ -99,3 +99,21 @@ def test_accuracy_by_length_counts_every_test_example_once(store):
     assert table["sequences"].tolist() == [0, 64, 0]
     assert table["right"].sum() / 64 == record.summary["test_accuracy"]
     assert table[["over", "to"]].to_numpy().tolist() == [[0, 63], [63, 64], [64, 100]]
+
+
+def test_the_last_of_a_vocabulary_is_counted_in_every_split_and_not_where_there_is_no_text(tmp_path, monkeypatch):
+    from workbench.tasks import download, treebank
+
+    for split, lines in {"train": " a bb c \n bb d \n", "valid": " c a \n", "test": " d \n d d \n"}.items():
+        (tmp_path / f"ptb.{split}.txt").write_text(lines)
+    treebank.read.cache_clear()
+    monkeypatch.setattr(download, "obtainable", lambda name: True)
+    monkeypatch.setattr(download, "locate", lambda name, **_: tmp_path)
+    table = analysis.last_tokens().set_index("unit")
+    assert table.loc["word"].to_dict() == {
+        "token": "d", "train": 1, "train tokens": 7, "valid": 0, "valid tokens": 3, "test": 3, "test tokens": 5,
+    }  # fmt: skip
+    assert list(table.index) == ["char", "word"]
+    monkeypatch.setattr(download, "obtainable", lambda name: False)
+    assert analysis.last_tokens().empty
+    treebank.read.cache_clear()

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+import workbench as wb
 from workbench import arm, arms, figures, notebook
 from workbench.arms import Arms, holm, interval
 from workbench.errors import ParameterError
@@ -230,3 +231,33 @@ def test_the_mean_ends_where_a_seed_does():
     mean = next(t for t in figures.arm_curves(curves, "v").data if t.name == "a")
     assert mean.y[0] == 1.5
     assert math.isnan(mean.y[1])
+
+
+def test_too_many_arms_are_refused_before_any_run(monkeypatch):
+    monkeypatch.setattr(sweep, "MOST", 2)
+    assert len(arm.read(["a | | seqdigits_plain6 | depth: 1, 2"])) == 2
+    with pytest.raises(ParameterError, match="sweeps: 3 arms; at most 2 are allowed"):
+        arm.read(["a | | seqdigits_plain6 | depth: 1, 2, 3"])
+
+
+def test_findings_are_read_as_lines_and_shown_as_a_list():
+    found = arms_of({"a": [0.1, 0.2, 0.3], "b": [0.5, 0.6, 0.7]}).findings("a", "test accuracy %")
+    assert str(found).splitlines() == found.lines
+    head, _, *lines = found._repr_markdown_().splitlines()
+    assert head.startswith("Test accuracy % against *a*: ")
+    assert head.endswith("comparisons: 1.")
+    assert lines == [f"- {line}" for line in found.lines]
+
+
+def test_weights_tell_which_runs_were_trained_alike(trained):
+    weights = trained.weights()
+    assert list(weights.columns) == ["group", "arm", "seed", "weights"]
+    hashes = [r.budgets[-1]["weights_sha256"] for records in trained.runs.values() for r in records]
+    assert weights["weights"].tolist() == [sha[:12] for sha in hashes]
+    assert weights["weights"].nunique() == 4
+
+
+def test_a_run_without_a_curve_yet_has_no_value_and_the_measure_is_no_error(store):
+    begun = wb.run("seqdigits_plain6", "smoke", until=1, progress=False)
+    assert not begun.evaluations
+    assert arms.value(begun, "last valid_accuracy") is None

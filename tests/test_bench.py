@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 
-from workbench import bench, figures, recurrence
+from workbench import bench, figures, places, recurrence
 from workbench.bench import axes, series, turns
 from workbench.errors import DataError, ParameterError
 
@@ -224,3 +224,25 @@ def test_figures_show_every_layer_and_length(rows):
     assert list(figures.scaling(lengths, "T").data[0].x) == [100]
     with pytest.raises(ParameterError, match=r"axis: 'time' is unknown; choose one of B, N, T"):
         figures.scaling(lengths, "time")
+
+
+def test_the_summary_is_a_row_a_shape_with_ratios_and_shares_of_the_published_rows():
+    rows = bench.record.read(places.published() / "bench" / "cpu.json")["rows"]
+    table = bench.summary(rows)
+    layers = [r for r in rows if r["table"] == "layer" and r["which"] == "both"]
+    assert len(table) == len({r["shape"] for r in layers})
+    first = layers[0]
+    row = table[table["steps, batch, inputs, units"] == "{T:,}, {B}, {inputs:,}, {N:,}".format(**first)].iloc[0]
+    (ours,) = [r for r in layers if r["shape"] == first["shape"] and r["threads"] == 1 and r["what"] == "auto"]
+    (plain,) = [r for r in layers if r["shape"] == first["shape"] and r["threads"] == 1 and r["what"] == "torch"]
+    assert row["1 thread"] == f"{ours['lstm']:.1f}x"
+    assert row["of the floor"] == f"{100 * ours['floor']:.0f} %"
+    assert row["pure torch, no compiler"] == f"{plain['lstm']:.1f}x"
+    assert [name.strip() for name in table.columns].count("of the floor") == len({r["threads"] for r in layers})
+
+
+def test_an_engine_that_cannot_run_here_is_refused_before_anything_is_timed(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    with pytest.raises(ParameterError, match="engines: 'triton' cannot run here: no CUDA device"):
+        bench.layers(SMALL, engines=["auto", "triton"])

@@ -1,6 +1,7 @@
 """The board: every run's state, from disk alone; the index behind it is a cache that may be lost at any time."""
 
 import json
+import time
 
 import pytest
 
@@ -87,3 +88,24 @@ def test_names_and_errors_are_escaped(begun):
 
     lease.note(begun.run, "failed", "<script>alert(1)</script>")
     assert "<script>" not in Board().table.value
+
+
+def test_a_board_that_watches_sees_a_new_run_until_it_is_stopped(store):
+    from workbench.widgets.board import Board
+
+    shown = Board()
+    assert not shown.runs.options
+    shown.watch(0.02)
+    try:
+        record = wb.run(NAME, "smoke", changes={"train.steps": 20}, progress=False)
+        deadline = time.monotonic() + 30
+        while record.id not in {run for _, run in shown.runs.options} and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert [run for _, run in shown.runs.options] == [record.id]
+    finally:
+        shown.stop()
+    seen = shown.table.value
+    time.sleep(0.1)
+    lease.note(record.run, "failed", "said after the watch")
+    time.sleep(0.1)
+    assert shown.table.value == seen

@@ -113,3 +113,38 @@ def test_a_bare_node_runs_a_campaign(store, tmp_path):
     for verb in (["run", NAME, "--budget", "smoke"], ["status"], ["import", out]):
         again = bare(*verb)
         assert again.returncode == 0, again.stderr
+
+
+def test_a_disk_that_is_full_while_a_run_is_taken_over_leaves_ours_as_it_was(store, tmp_path, monkeypatch):
+    bundle.pack([part(40).run], tmp_path / "bundle")
+    monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path / "home"))
+    ours = part(20)
+    before = {path.name: path.read_bytes() for path in ours.run.path.iterdir()}
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.copyfile", full)
+        with pytest.raises(StoreError, match="no space: has"):
+            adopt(tmp_path / "bundle")
+    assert {path.name: path.read_bytes() for path in ours.run.path.iterdir()} == before
+    assert [path.name for path in (tmp_path / "home" / "runs").iterdir()] == [ours.id]
+    assert adopt(tmp_path / "bundle") == (1, 0)
+
+
+def test_a_record_that_cannot_be_computed_again_is_a_line_and_the_store_stays_the_one_it_was(store, monkeypatch):
+    from workbench.study import adopt as taking
+
+    record = wb.run(NAME, "smoke", progress=False)
+
+    def starved(*_, **__):
+        raise StoreError("the disk caught fire")
+
+    monkeypatch.setattr("workbench.study.study.run", starved)
+    assert taking.rerun_one() == [f"{record.run.path}: cannot be computed again: the disk caught fire"]
+    assert os.environ["WORKBENCH_RESULTS"] == str(store)
+    monkeypatch.delenv("WORKBENCH_RESULTS")
+    monkeypatch.setattr(taking, "records", lambda: [record])
+    assert len(taking.rerun_one()) == 1
+    assert "WORKBENCH_RESULTS" not in os.environ

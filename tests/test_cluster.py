@@ -11,7 +11,8 @@ import pytest
 
 import workbench as wb
 from workbench import places
-from workbench.batch import cluster
+from workbench.batch import children, cluster
+from workbench.errors import ParameterError
 
 NAME = "adding_rnn_tanh_T100"
 TLS = ("--protocol", "tls://", "--tls-ca-file", "{0}/ca", "--tls-cert", "{0}/cert", "--tls-key", "{0}/key")
@@ -121,3 +122,37 @@ def test_the_script_for_slurm_sets_what_dask_jobqueue_reads():
     assert len(names) >= 7
     assert {name.removeprefix("DASK_JOBQUEUE__SLURM__").lower() for name in names} <= known
     assert subprocess.run(["bash", "-n", str(places.project() / "scripts" / "slurm.sh")]).returncode == 0
+
+
+def test_without_dask_jobs_are_done_one_after_another_until_it_is_asked_to_stop(store, monkeypatch):
+    begun, told, seen = [], [], []
+    campaign = children.Campaign.of(store)
+    monkeypatch.setattr(children, "FAMILY", children.Family())
+
+    def perform(job, *_):
+        begun.append(job.label)
+        while job.label == "second" and campaign.name not in children.FAMILY.stopped:
+            time.sleep(0.01)
+        return children.Outcome(job, 5 if job.label == "second" else 0, 0.0)
+
+    monkeypatch.setattr(children, "perform", perform)
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    jobs = [(children.Job(name, ()), None) for name in ("first", "second", "third")]
+    with cluster.crew() as crew:
+        assert (crew.width, crew.remote) == (1, False)
+        crew.run(jobs, campaign, seen.append, lambda: "second" in begun, told.append)
+    assert begun == ["first", "second"]
+    assert [(outcome.job.label, outcome.code) for outcome in seen] == [("first", 0), ("second", 5)]
+
+
+def test_without_dask_a_cluster_is_refused_by_name(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    for asked in ({"scheduler": "tcp://127.0.0.1:1"}, {"slurm": True}):
+        with (
+            pytest.raises(ParameterError, match=r"scheduler: dask\.distributed is not installed"),
+            cluster.crew(**asked),
+        ):
+            pass
+    monkeypatch.setitem(sys.modules, "dask_jobqueue.slurm", None)
+    with pytest.raises(ParameterError, match="slurm: dask-jobqueue is not installed"):
+        cluster._slurm(1)

@@ -1,9 +1,11 @@
 """The command line: every verb, its exit code, its JSON."""
 
+import io
 import json
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 
 from workbench import paper
@@ -134,3 +136,96 @@ def test_a_pipe_that_closes_early_is_no_error(store):
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
     assert done.stderr == ""
     assert done.stdout.startswith("id")
+
+
+def test_what_cannot_be_listed_is_refused_with_what_can(capsys, store):
+    code, _, err = run(capsys, "list", "nothing")
+    assert (code, err) == (2, "workbench: list: 'nothing' cannot be listed; choose one of data, experiments, runs\n")
+
+
+def test_the_version_is_the_packages(capsys):
+    import workbench
+
+    assert run(capsys, "--version")[:2] == (0, f"workbench {workbench.__version__}\n")
+
+
+def test_status_is_drawn_again_until_ctrl_c(capsys, store, monkeypatch):
+    waited = []
+
+    def wait(seconds):
+        waited.append(seconds)
+        if len(waited) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("time.sleep", wait)
+    code, out, err = run(capsys, "status", "--watch")
+    assert (code, err, waited) == (5, "workbench: stopped\n", [2, 2])
+    assert out.count("\x1b[2J\x1b[H") == 2
+    waited.clear()
+    code, out, _ = run(capsys, "status", "--watch", "--json")
+    assert [json.loads(line) for line in out.splitlines()] == [[], []]  # for a program, no drawing
+
+
+def test_a_run_that_diverges_is_recorded_and_ends_with_an_error(capsys, store, monkeypatch):
+    from workbench import evaluate
+
+    loss_of = evaluate.loss_of
+    monkeypatch.setattr(evaluate, "loss_of", lambda *given: loss_of(*given) * float("nan"))
+    code, out, err = run(capsys, "run", "seqdigits_lstm", "--budget", "smoke", "--set", "train.steps=9", "--json")
+    assert (code, json.loads(out)["status"]) == (1, "diverged")
+    assert "seed 0: diverged at step 2; recorded as such" in err
+
+
+def test_a_sweep_ends_in_its_table(capsys, store, monkeypatch):
+    from workbench import batch
+
+    asked = []
+
+    def sweep(*given):
+        asked.append(given)
+        return pd.DataFrame([{"model.depth": 1, "seed": 0, "test_accuracy": 0.5}])
+
+    monkeypatch.setattr(batch, "sweep", sweep)
+    given = ["sweep", "seqdigits_lstm", "--grid", "depth=1", "--seeds", "1", "--budget", "smoke"]
+    assert run(capsys, *given, "--json")[1] == '[{"model.depth":1,"seed":0,"test_accuracy":0.5}]\n'
+    assert run(capsys, *given)[1].split() == ["model.depth", "seed", "test_accuracy", "1", "0", "0.5"]
+    assert [tuple(call[:4]) for call in asked] == [("seqdigits_lstm", ["depth=1"], "smoke", 1)] * 2
+
+
+def test_layers_are_timed_and_the_training_step_where_it_is_asked_for(capsys, store, tmp_path, monkeypatch):
+    from workbench import bench
+
+    monkeypatch.setattr(bench, "layers", lambda shapes, **_: [{"table": "layer", "shape": s} for s in shapes])
+    monkeypatch.setattr(bench, "training_step", lambda **_: [{"table": "step"}])
+    out = tmp_path / "bench.json"
+    rows = json.loads(run(capsys, "bench", "--shapes", "mnist", "--step", "--json", "--out", str(out))[1])
+    assert rows == [{"table": "layer", "shape": "mnist"}, {"table": "step"}]
+    assert json.loads(out.read_text())["rows"] == rows
+    assert json.loads(run(capsys, "bench", "--shapes", "mnist", "--json")[1]) == rows[:1]
+
+
+def test_explorers_are_exported_by_name_and_a_wrong_name_before_anything_is_written(capsys, store, monkeypatch):
+    from workbench.widgets import LESSONS
+
+    monkeypatch.setattr(LESSONS["bounds"], "sweep", ("memory",))
+    code, out, _ = run(capsys, "export", "bounds")
+    (page,) = (store / "pages").iterdir()
+    assert (code, out) == (0, f"{page}\n")
+    assert page.name == "explore_bounds.html"
+    assert page.read_text().startswith("<!doctype html>")
+    code, _, err = run(capsys, "export", "bounds", "nothing", "--out", str(store / "other"))
+    assert code == 2
+    assert "export: 'nothing' is no explorer; choose one of" in err
+    assert not (store / "other").exists()
+
+
+def test_a_reader_that_went_away_is_no_error(store, monkeypatch):
+    from workbench import listing
+
+    def broken(*_):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(listing, "show", broken)
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    assert main(["list"]) == 0
+    assert sys.stderr.closed, "or Python would complain while it ends"

@@ -46,3 +46,30 @@ def test_a_key_that_stands_twice_is_refused():
 def test_a_wrong_field_offers_the_right_one():
     with pytest.raises(ParameterError, match=r"model\.hiden: no such field; did you mean model\.hidden\?"):
         CONFIG.set({"model.hiden": 3})
+
+
+@pytest.mark.parametrize(
+    ("experiment", "changes", "said"),
+    [
+        ("adding_indrnn_T100", {"train.wrap_test": True}, "train.wrap_test has no meaning for task 'adding'"),
+        ("ptbchar_small", {"model.embedding": None}, "model.embedding: a value is needed where the task is treebank"),
+        ("seqmnist_plain6", {"model.embedding": 4}, "model.embedding has no meaning for task 'pixels'"),
+        ("seqmnist_plain6", {"model.u_max": 1.0}, "gamma and u_max both bound u; give one"),
+        ("adding_indrnn_T100", {"model.norm_gain": 0.5}, "norm_over and norm_gain have no meaning without norm"),
+        (
+            "ptbchar_small",
+            {"model.tied": False, "model.dropout_head": 0.5},
+            "dropout_head has no meaning where nothing is tied",
+        ),
+    ],
+)
+def test_a_field_that_would_do_nothing_is_refused(experiment, changes, said):
+    with pytest.raises(ParameterError, match=said):
+        paper.experiment(experiment).config.set(changes)
+
+
+def test_a_language_nets_batch_norm_needs_running_statistics():
+    config = paper.experiment("ptbchar_small").config
+    normed = {"model.norm": "after", "train.bn_statistics": "test"}
+    with pytest.raises(ParameterError, match=r"train\.bn_statistics: 'running' is needed for the batch norm"):
+        config.set(normed)

@@ -243,3 +243,27 @@ def test_a_person_reads_one_line_a_thing(examined, capsys, monkeypatch, tmp_path
     assert lines[0].split() == ["what", "state", "detail"]
     browser = next(line for line in lines if line.startswith("browser"))
     assert "no Chromium found; only browser tests and pictures need it; " in browser
+
+
+def test_a_package_that_is_not_installed(monkeypatch):
+    monkeypatch.setattr(doctor, "CORE", (*doctor.CORE, "no-such-package"))
+    assert_explained(doctor._package("no-such-package"), "broken", "not installed", "nothing runs without it", "setup")
+    monkeypatch.undo()
+    row = doctor._package("no-such-package")
+    assert_explained(row, "missing", "not installed", "`run` and `list` do not", "`make setup` installs it")
+
+
+def test_a_cuda_build_with_a_device_and_without_one(examined, monkeypatch, tmp_path):
+    monkeypatch.setattr(doctor, "NVIDIA", tmp_path / "version")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(torch.version, "cuda", "12.8")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert_explained(examined(doctor._devices)["CUDA"], "missing", "finds no device", "everything runs on the CPU")
+    (tmp_path / "version").write_text("NVRM version: NVIDIA UNIX x86_64 Kernel Module  390.00")
+    row = examined(doctor._devices)["CUDA"]
+    assert_explained(row, "note", "finds no device", "everything runs on the CPU", "update the driver")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a large one")
+    assert (examined(doctor._devices)["CUDA"]["state"], examined(doctor._devices)["CUDA"]["detail"]) == (
+        "ok", "a large one",
+    )  # fmt: skip

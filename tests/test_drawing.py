@@ -47,3 +47,45 @@ def test_a_page_holds_every_frame_once_and_needs_no_network(store):
     assert text.count("<html") == 1
     assert len(text) < 3_000_000
     assert export.page(lesson, {"steps": 64}).decode() == text, "equal pages for equal lessons"
+
+
+def test_a_sum_is_an_arc_with_a_plus_and_a_dense_block_a_bracket_with_its_words():
+    for name, kind in (("seqmnist_res", "sum"), ("seqmnist_dense", "block")):
+        config = paper.experiment(name).config
+        drawn = drawing.draw(config.model, spec(config.task))
+        layout = views.architecture(drawn, name).figure().layout
+        ways = [shape.path for shape in layout.shapes if shape.type == "path"]
+        assert len(ways) == len(drawn.arcs)
+        for way, arc in zip(ways, drawn.arcs, strict=True):
+            heights = [float(y) for y in way.split()[2::3]]
+            edge = (0, 0) if kind == "sum" else (0.62, 0.38)
+            assert heights == [arc.start + edge[0]] * 2 + [arc.end + edge[1]] * 2
+        notes = [note for note in layout.annotations if note.text == "+" or note.textangle == -90]
+        assert len(notes) == len(drawn.arcs)
+        if kind == "block":
+            said = [note.text.replace("<br>", " ") for note in notes]
+            assert said == [arc.words for arc in drawn.arcs]
+    plain = paper.experiment("seqmnist_plain6").config
+    assert not views.architecture(drawing.draw(plain.model, spec(plain.task)), "").figure().layout.shapes
+
+
+def test_a_net_of_words_gives_an_answer_at_each_step_and_another_one_at_the_end():
+    for name, last in (("ptbchar_plain6_T50", "(T, B, 50)"), ("seqmnist_plain6", "(B, 10)")):
+        config = paper.experiment(name).config
+        drawn = drawing.draw(config.model, spec(config.task))
+        shapes = [
+            trace
+            for trace in views.architecture(drawn, name).figure().data
+            if trace.type == "scatter" and trace.mode == "text"
+        ][1]
+        assert shapes.text[-1] == last
+
+
+def test_pages_are_written_one_by_one_and_each_is_there_when_it_is_named(store, tmp_path, monkeypatch):
+    for name in ("bounds", "architecture"):
+        monkeypatch.setattr(LESSONS[name], "sweep", ())
+    for path, name in zip(
+        export.pages(tmp_path / "out", ["architecture", "bounds"]), ("architecture", "bounds"), strict=True
+    ):
+        assert path == tmp_path / "out" / f"explore_{name}.html"
+        assert f"<title>{LESSONS[name].title}</title>" in path.read_text()

@@ -204,3 +204,8 @@ def test_a_run_on_another_task_is_refused():
     digits = paper.experiment("seqdigits_lstm")
     with pytest.raises(ParameterError, match="'seqdigits_lstm' is no run on the treebank"):
         dynamic.of(SimpleNamespace(config=digits.config, seed=0, experiment=digits.id))
+
+
+def test_a_text_without_a_token_has_no_score():
+    with pytest.raises(ParameterError, match="batches: no token to score"):
+        dynamic.score(Bigram(), [], [torch.ones(1)] * 2, LR, DECAY)

@@ -131,3 +131,8 @@ def test_a_wrapped_test_counts_its_first_examples_twice(net, examples):
 def test_a_wrapped_test_of_fewer_than_a_batch_goes_round_more_than_once(examples):
     (only,) = evaluate.wrapped([Batch(examples.x[:, :2], examples.y[:2])], 5)
     assert only.y.tolist() == [*examples.y[:2].tolist()] * 2 + [examples.y[0].item()]
+
+
+def test_a_batch_without_a_target_that_counts_changes_no_score(net, examples):
+    empty = Batch(examples.x[:, :0], examples.y[:0])
+    assert evaluate.score(net, [examples, empty], "class") == evaluate.score(net, [examples], "class")

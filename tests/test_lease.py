@@ -123,3 +123,63 @@ def test_a_full_disk_leaves_no_half_line(run, monkeypatch):
         run.append({"event": "evaluation", "step": 2})
     assert (run.path / "events.jsonl").read_bytes().count(b"\n") == 1
     assert [e["step"] for e in run.events()] == [1]
+
+
+def test_of_two_that_bury_one_lease_the_slower_leaves_the_next_owner_alone(run, monkeypatch):
+    """Between reading a dead process's lease and moving it away, another process may have taken the run."""
+    read, dead = lease._read, {**FOREIGN, "host": os.uname().nodename, "place": lease._place(), "pid": 2**22 + 1}
+    (run.path / "lease").write_text(json.dumps(dead))
+    with Lease(Run(run.path.parent)) as other:
+        theirs = other.path.read_bytes()
+
+        def read_and_be_overtaken(path):
+            found = read(path)
+            monkeypatch.setattr(lease, "_read", read)
+            path.write_bytes(theirs)
+            return found
+
+        monkeypatch.setattr(lease, "_read", read_and_be_overtaken)
+        assert not lease.bury(run)
+        assert (run.path / "lease").read_bytes() == theirs
+        assert run.troubles() == []
+        assert [path.name for path in run.path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_another_machine_that_finishes_while_it_is_watched_leaves_the_way_free(run, monkeypatch):
+    monkeypatch.setattr(lease, "STALE", 10.0)
+    monkeypatch.setattr(time, "sleep", lambda _: (run.path / "lease").unlink())
+    (run.path / "lease").write_text(json.dumps(FOREIGN))
+    with Lease(run) as mine:
+        assert lease.holder_of(mine.path)["owner"] == mine.owner
+    assert run.troubles() == []
+
+
+@pytest.mark.parametrize("text", ["", "no json", "[]", '{"pid": "1", "host": "x", "started": "1"}', '{"pid": 1}'])
+def test_a_lease_that_cannot_be_read_is_nobodys(run, text):
+    (run.path / "lease").write_text(text)
+    assert lease.holder_of(run.path / "lease") is None
+    with Lease(run) as mine:
+        assert lease.holder_of(mine.path)["owner"] == mine.owner
+
+
+def test_a_lease_that_cannot_be_moved_away_is_an_error_that_names_it(run, monkeypatch):
+    (run.path / "lease").write_text("")
+
+    def refuse(self, target):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.PosixPath.rename", refuse)
+    with pytest.raises(StoreError, match="lease: Permission denied"):
+        lease.bury(run)
+
+
+def test_where_the_system_tells_nothing_of_a_process_a_signal_does(tmp_path, monkeypatch):
+    """macOS has no /proc: whether a process is there is known, not when it started."""
+    assert lease._process_start(os.getpid()) not in (None, "unknown")
+    assert lease._process_start(2**22 + 1) is None
+    monkeypatch.setattr(lease, "Path", lambda path: tmp_path / path.strip("/"))
+    assert lease._process_start(os.getpid()) == "unknown"
+    assert lease._process_start(2**22 + 1) is None
+    assert lease._place() == ""
+    (tmp_path / "proc" / "7" / "stat").mkdir(parents=True)  # what is there and cannot be read
+    assert lease._process_start(7) is None

@@ -140,3 +140,27 @@ def test_this_python_runs_a_notebook_whatever_kernel_it_names_and_says_where_the
 def test_an_unknown_target_offers_the_nearest(store):
     with pytest.raises(ParameterError, match="did you mean fig4_adding"):
         batch.reproduce(["fig4_ading"], "smoke")
+
+
+def test_what_is_recorded_is_not_trained_again_live(store, capsys):
+    scope = {
+        "notebook": "table2_pixels",
+        "budget": "smoke",
+        "experiments": ["seqdigits_lstm"],
+        "baselines": [],
+        "seeds": 1,
+    }
+    study = notebook.Study(scope)
+    (record,) = study.records
+    study.live()
+    assert "all 1 runs are recorded already; they are shown below" in capsys.readouterr().out
+    assert [found.id for found in study.records] == [record.id]
+    assert study.table()["experiment"].tolist() == ["seqdigits_lstm"]  # smoke nets are not set beside the paper's
+
+
+def test_a_whole_number_is_a_float_where_one_is_needed_and_an_exhibit_is_its_notebook():
+    found = notebook.Parameter("gamma", float, 2.0).check(3)
+    assert (found, type(found)) == (3.0, float)
+    with pytest.raises(ParameterError, match="gamma: True received; a value of type float is needed"):
+        notebook.Parameter("gamma", float, 2.0).check(True)
+    assert notebook.find("timing").stem == "fig2_timing"

@@ -4,6 +4,8 @@ import platform
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -56,3 +58,33 @@ def test_a_childs_peak_is_its_own_and_not_its_parents():
     done = subprocess.run([sys.executable, "-c", child], capture_output=True, text=True, check=True)
     assert 50 < float(done.stdout) < provenance._peak_mb() - 300
     assert len(heavy)
+
+
+def test_a_gpus_energy_is_its_own_counter_in_joules_and_none_where_it_does_not_tell(monkeypatch):
+    counter = SimpleNamespace(
+        nvmlInit=lambda: None,
+        nvmlDeviceGetHandleByUUID=lambda uuid: uuid,
+        nvmlDeviceGetTotalEnergyConsumption=lambda handle: {"GPU-12ab": 1500}[handle],  # millijoules
+    )
+    monkeypatch.setitem(sys.modules, "pynvml", counter)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda: SimpleNamespace(uuid="12ab"))
+    assert provenance.energy("cuda:0") == 1.5
+    assert provenance.energy("cpu") is None
+    monkeypatch.setitem(sys.modules, "pynvml", None)  # not installed
+    assert provenance.energy("cuda:0") is None
+
+
+def test_a_gpus_peak_goes_on_from_the_attempts_before(monkeypatch):
+    monkeypatch.setattr(provenance, "energy", lambda device: None)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 2e6)
+    before = {"wall_s": 0.0, "cpu_s": 0.0, "peak_mb": 0.0}
+    assert provenance.Meter(before, "cuda:0").read()["gpu_peak_mb"] == 2
+    assert provenance.Meter(before | {"gpu_peak_mb": 3.0}, "cuda:0").read()["gpu_peak_mb"] == 3
+    assert "gpu_peak_mb" not in provenance.Meter(before).read()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the two are one elsewhere")
+def test_where_linux_does_not_tell_the_peak_is_as_the_system_counts_it(monkeypatch):
+    told = provenance._peak_mb()
+    monkeypatch.setattr(provenance, "Path", lambda path: Path("/nowhere"))
+    assert told * 0.8 < provenance._peak_mb() < 100_000

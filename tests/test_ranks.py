@@ -15,7 +15,7 @@ from torch.testing import assert_close
 import workbench as wb
 from workbench import paper
 from workbench.config import Config
-from workbench.errors import ParameterError
+from workbench.errors import ParameterError, Stopped
 from workbench.models.layer import SharedDropout
 from workbench.ranks import ALONE, Ranks, Share, join, own_device
 from workbench.record import records
@@ -198,3 +198,55 @@ def test_a_run_of_two_processes_survives_a_death_and_a_stop_and_ends_as_one_proc
     for row, other in zip(record.evaluations, alone.evaluations, strict=True):
         assert row["train"]["mse"] == pytest.approx(other["train"]["mse"], rel=1e-6)
         assert row["valid"]["mse"] == pytest.approx(other["valid"]["mse"], rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"WORLD_SIZE": "2", "RANK": "5"}, "RANK: 5 received; 0 to 1 is allowed"),
+        ({"WORLD_SIZE": "two"}, "WORLD_SIZE: 'two' received; the whole number that torchrun sets is needed"),
+        ({"WORLD_SIZE": "2", "RANK": "-1"}, "RANK: '-1' received; the whole number"),
+    ],
+)
+def test_a_wrong_word_of_the_launcher_is_named(monkeypatch, told, said):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ParameterError, match=said):
+        join("cpu")
+
+
+def test_an_error_that_process_0_meets_is_met_by_all(monkeypatch):
+    """What the first sends is what the others are given."""
+    sent = []
+    monkeypatch.setattr(torch.distributed, "broadcast_object_list", lambda said, *_, **__: sent.append(list(said)))
+
+    def refuse():
+        raise ParameterError("seed: 7 received")
+
+    with pytest.raises(ParameterError, match="seed: 7 received"):
+        Ranks(0, 2).lead(refuse)
+    assert Ranks(0, 2).lead(lambda: "an answer") == "an answer"
+
+    def receive(said, *_, **__):
+        said[:] = sent.pop(0)
+
+    monkeypatch.setattr(torch.distributed, "broadcast_object_list", receive)
+    with pytest.raises(ParameterError, match="seed: 7 received"):
+        Ranks(1, 2).lead(lambda: pytest.fail("only process 0 is asked"))
+    assert Ranks(1, 2).lead(lambda: pytest.fail("only process 0 is asked")) == "an answer"
+
+
+def test_when_another_process_is_gone_it_is_said_and_no_other_error_is_taken_for_that():
+    gone = "[gloo/transport/tcp/pair.cc:547] Connection closed by peer"
+    with pytest.raises(Stopped, match="a run: stopped: another of its 2 processes is gone; the same command continues"):
+        fail_within(Ranks(0, 2), RuntimeError(gone))
+    for ranks, error in ((Ranks(0, 2), RuntimeError("shapes cannot be multiplied")), (ALONE, RuntimeError(gone))):
+        with pytest.raises(RuntimeError) as caught:
+            fail_within(ranks, error)
+        assert caught.value is error
+
+
+def fail_within(ranks, error):
+    with ranks.company("a run"):
+        raise error

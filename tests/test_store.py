@@ -145,3 +145,82 @@ def test_a_checkpoint_that_is_code_is_not_run(record):
     with pytest.raises((StoreError, pickle.UnpicklingError)):
         record.run.load_checkpoint()
     assert not (record.run.path / "executed").exists()
+
+
+def test_what_the_disk_does_not_give_is_named_and_nothing_is_set_aside_as_bad(record):
+    """A folder stands for a file that cannot be read: the test may run as root, who reads everything."""
+    events, newest = record.run.path / "events.jsonl", record.run.checkpoints()[0]
+    for path, look in ((events, record.run.events), (newest, record.run.load_checkpoint)):
+        kept = path.read_bytes()
+        path.unlink()
+        path.mkdir()
+        with pytest.raises(StoreError, match=f"{path.name}: Is a directory"):
+            look()
+        path.rmdir()
+        path.write_bytes(kept)
+    assert record.run.load_checkpoint()["trainer"]["step"] == 4
+
+
+@pytest.fixture
+def refused(monkeypatch):
+    def refuse(self, target):
+        raise PermissionError(13, "Permission denied")
+
+    return lambda: monkeypatch.setattr("pathlib.PosixPath.rename", refuse)
+
+
+def test_a_bad_checkpoint_that_cannot_be_set_aside_is_an_error(record, refused):
+    newest = record.run.checkpoints()[0]
+    newest.write_bytes(newest.read_bytes()[:-1])
+    refused()
+    with pytest.raises(StoreError, match=f"{newest.name}: Permission denied"):
+        record.run.load_checkpoint()
+
+
+def test_a_folder_is_set_aside_under_a_name_that_is_free(record, refused):
+    name = record.run.path.name
+    assert record.run.set_aside().name == f"{name}.replaced-1"
+    assert record.run.set_aside().name == f"{name}.replaced-2", "there is nothing to rename, and nothing is overwritten"
+    record.run.path.mkdir()
+    assert record.run.set_aside().name == f"{name}.replaced-2"
+    assert record.run.set_aside().name == f"{name}.replaced-3"
+    record.run.path.mkdir()
+    refused()
+    with pytest.raises(StoreError, match=f"{name}: Permission denied"):
+        record.run.set_aside()
+
+
+def test_a_line_that_the_disk_takes_half_of_is_cut_away_again(tmp_path):
+    """A limit on the size of files, as a full disk: the system writes what fits and says how much that was."""
+    resource = pytest.importorskip("resource")
+    run = store.Run(tmp_path)
+    run.append({"event": "evaluation", "step": 1})
+    size = (tmp_path / "events.jsonl").stat().st_size
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, before[1]))
+    try:
+        with pytest.raises(StoreError, match=r"events.jsonl: no space: needs \d+ bytes"):
+            run.append({"event": "evaluation", "step": 2})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (tmp_path / "events.jsonl").stat().st_size == size
+    assert [event["step"] for event in run.events()] == [1]
+
+
+def test_a_store_that_is_no_folder_is_an_error_and_one_that_is_not_there_is_empty(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match=r"file: cannot be read: .*Not a directory"):
+        list(store.find(tmp_path / "file"))
+    assert list(store.find(tmp_path / "none")) == []
+
+
+def test_a_strangers_checkpoint_without_a_config_is_refused_all_the_same():
+    assert store._difference(None, {"model": {"hidden": 8}}) == ""
+    assert store._difference({"model": {"hidden": 8}}, {"model": {"hidden": 16}}) == " (model.hidden 8, here 16)"
+
+
+def test_a_run_whose_checkpoints_are_gone_has_no_weights_to_show(record):
+    for path in record.run.checkpoints():
+        path.unlink()
+    with pytest.raises(StoreError, match=f"run {record.id}: no checkpoint is kept, so there are no weights"):
+        record.net()

@@ -8,11 +8,12 @@ import sys
 import time
 
 import pytest
+import torch
 
 import workbench as wb
 from workbench import study
 from workbench.config import Config, run_id
-from workbench.errors import ParameterError, Stopped, StoreError
+from workbench.errors import ParameterError, RunError, Stopped, StoreError
 from workbench.store import pure
 from workbench.tasks import data_hashes
 
@@ -210,3 +211,29 @@ def test_the_id_of_a_run_cannot_smuggle_a_path():
 def test_the_summary_is_json(store):
     record = wb.run(NAME, "smoke", progress=False)
     assert json.loads(record.summary.to_json())["status"] == "done"
+
+
+def test_an_engine_that_cannot_run_here_and_a_lack_of_memory_leave_no_trace(store, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ParameterError, match="backend: 'triton' cannot run here: no CUDA device"):
+        wb.run(NAME, "smoke", backend="triton", progress=False)
+
+    def starved(*_, **__):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr("workbench.study.study.Trainer", starved)
+    with pytest.raises(RunError, match=r"seed 0: failed: out of memory \(T .*, it could not be had\)"):
+        wb.run(NAME, "smoke", progress=False)
+    assert not (store / "runs").exists()
+
+
+def test_a_record_under_a_name_that_is_not_its_own_is_refused_and_fresh_sets_it_aside(store):
+    record = wb.run(NAME, "smoke", progress=False)
+    path = record.run.path / "spec.json"
+    spec = json.loads(path.read_text())
+    del spec["check"]
+    spec["config"]["train"]["lr"] = 0.5
+    path.write_text(json.dumps(spec))
+    with pytest.raises(StoreError, match=r"spec\.json: another config than its id names; `run --fresh` starts anew"):
+        wb.run(NAME, "smoke", progress=False)
+    assert wb.run(NAME, "smoke", fresh=True, progress=False).status == "done"

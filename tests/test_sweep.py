@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from workbench import figures
+from workbench import batch, figures
 from workbench.__main__ import main
 from workbench.errors import ParameterError
 from workbench.study import sweep
@@ -76,3 +76,28 @@ def test_nothing_scored_is_said(store):
 def test_the_changes_of_a_run_are_shown(store, capsys):
     assert main(["run", NAME, "--budget", "smoke", "--set", "model.depth=1", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["changes"] == "model.depth=1"
+
+
+def test_a_batch_sweep_checks_all_it_is_given_and_ends_in_a_row_a_run(store, monkeypatch):
+    """By the command: the runs and the notebook that shows them, whose parameters are those of the sweep."""
+    asked = []
+
+    def here(trials, books, means, say):
+        asked.append((trials, books))
+        for trial in trials:
+            trial.train("cpu")
+
+    monkeypatch.setattr("workbench.batch.batch.carry_out", here)
+    means = batch.Means(device="cpu")
+    table = batch.sweep(NAME, ["depth=1,2"], "smoke", 2, means, print)
+    assert sorted(zip(table["model.depth"], table["seed"], strict=True)) == [(1, 0), (1, 1), (2, 0), (2, 1)]
+    ((trials, [(path, values, shown)]),) = asked
+    assert (path.stem, shown, len(trials)) == ("sweep", trials, 4)
+    named = {"experiment": NAME, "grid": ["depth=1,2"], "budget": "smoke", "seeds": 2, "device": "cpu"}
+    assert named.items() <= values.items()
+    asked.clear()
+    for wrong in ({"budget": "huge"}, {"seeds": 0}, {"grid": ["deph=1"]}):
+        given = {"grid": ["depth=1"], "budget": "smoke", "seeds": 1, **wrong}
+        with pytest.raises(ParameterError):
+            batch.sweep(NAME, given["grid"], given["budget"], given["seeds"], means, print)
+    assert not asked

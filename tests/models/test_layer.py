@@ -7,9 +7,12 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+import workbench as wb
 from workbench import tasks
 from workbench.config import Model
+from workbench.errors import ParameterError
 from workbench.models.build import KINDS, build, clamp_, recurrent_weights
+from workbench.models.conv import ConvIndRNN
 from workbench.models.layer import BatchNorm, Linear, SharedDropout, Unit
 from workbench.tasks import Spec
 
@@ -184,3 +187,22 @@ def test_more_neurons_or_permuted_ones_change_nothing_else(rng):
         other.fc.bias.copy_(unit.fc.bias[order])
         other.u.copy_(unit.u[order])
     assert_close(other(x), unit(x)[..., order])
+
+
+def test_a_module_names_its_sizes_when_it_is_printed(rng):
+    """What a person sees of a net in a notebook."""
+    assert repr(wb.IndRNN(2, 3, num_layers=2, bound=1.5)).startswith("IndRNN(\n  2, 3, num_layers=2, bound=1.5")
+    assert "activation=relu, bound=None" in repr(ConvIndRNN(1, 2, 3))
+    assert repr(SharedDropout(0.25)) == "SharedDropout(p=0.25, over=sequence)"
+
+
+@pytest.mark.parametrize("module", ["IndRNN", "ConvIndRNN"])
+def test_an_engine_that_cannot_run_here_is_refused_when_the_module_is_made(module, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    make = {
+        "IndRNN": lambda: wb.IndRNN(2, 3, backend="triton"),
+        "ConvIndRNN": lambda: ConvIndRNN(1, 2, 3, backend="triton"),
+    }
+    with pytest.raises(ParameterError, match="backend: 'triton' cannot run here: no CUDA device"):
+        make[module]()

@@ -196,3 +196,46 @@ def test_a_child_does_not_wait_for_a_compilation_that_its_parent_began(source):
     if child == 0:
         os._exit(0 if compiler.library(source, "-DANSWER=5").answer() == 5 else 1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_on_windows_it_is_said_what_works_there(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert "not supported on Windows (WSL is)" in compiler.missing()
+
+
+def test_a_cc_with_an_open_quote_is_no_compiler(source, monkeypatch):
+    monkeypatch.setenv("CC", "gcc '-O2")
+    assert "no C compiler found ($CC, gcc '-O2)" in compiler.missing()
+    with pytest.raises(ParameterError, match="'cpu' cannot run here: no C compiler found"):
+        compiler.library(source, "-DANSWER=1")
+
+
+def test_an_interrupted_compilation_is_not_remembered_as_a_failure(source, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(compiler, "_find_or_compile", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            compiler.library(source, "-DANSWER=6")
+    assert compiler.library(source, "-DANSWER=6").answer() == 6
+
+
+@pytest.mark.parametrize("slow", ["--version", "-o"])
+def test_a_compiler_that_does_not_come_back_is_given_up(source, tmp_path, monkeypatch, slow):
+    stub = tmp_path / "stub"
+    stub.write_text(f'#!/bin/sh\ncase "$*" in *{slow}*) exec sleep 60;; esac\necho a compiler\n')
+    stub.chmod(0o755)
+    monkeypatch.setenv("CC", str(stub))
+    monkeypatch.setattr(compiler, "_PATIENCE", 0.3)
+    with pytest.raises(ParameterError, match=r"stub cannot be run: .*timed out"):
+        compiler.library(source, "-DANSWER=1")
+
+
+def test_where_macos_keeps_what_can_be_made_again(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert compiler.folder() == tmp_path / "Library" / "Caches" / "indrnn-workbench"
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setenv("XDG_CACHE_HOME", "not/absolute")
+    assert compiler.folder() == tmp_path / ".cache" / "indrnn-workbench"

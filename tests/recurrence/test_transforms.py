@@ -108,15 +108,35 @@ def test_second_derivatives_pass_gradgradcheck(engine, activation, rng):
     assert torch.autograd.gradgradcheck(lambda *v: recur(*v, activation=activation, backend=engine), inputs)
 
 
+@pytest.mark.parametrize(("engine", "activation"), RUNS)
+def test_a_gradient_that_may_be_differentiated_again_is_the_gradient(engine, activation, rng):
+    """To the last digits of float64: a slope that was once a float32 would be off by 1e-9."""
+    inputs = [v.requires_grad_() for v in arguments(rng, T=9)]
+    h = recur(*inputs, activation=activation, backend=engine).square().sum()
+    plain = torch.autograd.grad(h, inputs, retain_graph=True)
+    assert_close(torch.autograd.grad(h, inputs, create_graph=True), plain, rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.parametrize("backend", ["auto", *(e for e in ("cpu",) if e in ENGINES)])
 @pytest.mark.parametrize("normed", [False, True])
-def test_second_derivatives_of_a_layer_pass_gradgradcheck(normed, rng):
+def test_second_derivatives_of_a_layer_pass_gradgradcheck(normed, backend, rng):
     inputs = [draw(rng, *s).requires_grad_() for s in ((4, 2, 3), (3, 3), (3,), (3,), (2, 3))]
     norm = torch.nn.BatchNorm1d(3, momentum=0.0).double() if normed else None
     mask = draw(rng, 2, 3).abs() if normed else None
     learned = list(norm.parameters()) if norm else []
     assert torch.autograd.gradgradcheck(
-        lambda *v: layer(*v[:5], activation="tanh", norm=norm, mask=mask), [*inputs, *learned]
+        lambda *v: layer(*v[:5], activation="tanh", norm=norm, mask=mask, backend=backend), [*inputs, *learned]
     )
+
+
+@pytest.mark.skipif("cpu" not in ENGINES, reason="no compiler")
+@pytest.mark.parametrize("training", [True, False])
+def test_second_derivatives_of_batch_norm_and_dropout_in_c_pass_gradgradcheck(training, rng):
+    norm, mask = torch.nn.BatchNorm1d(3, momentum=0.0).double().train(training), draw(rng, 2, 3).abs()
+    h = draw(rng, 4, 2, 3).requires_grad_()
+    given = [h, *norm.parameters()]
+    assert torch.autograd.gradgradcheck(lambda *v: recurrence.normalize(v[0], norm, mask, backend="cpu"), given)
+    assert torch.autograd.gradgradcheck(lambda v: recurrence.normalize(v, None, mask, backend="cpu"), [h])
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -74,3 +74,10 @@ def test_a_data_root_that_does_not_exist_is_an_error(tiny, monkeypatch, tmp_path
 
 def test_every_address_is_encrypted():
     assert all(known.url.startswith("https://") for known in download.SETS.values())
+
+
+def test_a_file_that_cannot_be_read_is_named(tiny):
+    root, _ = tiny
+    (root / "tiny" / "a.bin").mkdir(parents=True)
+    with pytest.raises(DataError, match=r"a\.bin: cannot be read: Is a directory"):
+        download.verify("tiny", root / "tiny")

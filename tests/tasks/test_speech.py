@@ -208,6 +208,13 @@ def test_nothing_is_unpickled(tmp_path):
         packed.read(tmp_path / "recordings.npy.xz", "<i2", (None,), 1000)
 
 
+def test_an_array_of_another_version_of_the_format_is_refused(tmp_path):
+    with lzma.open(tmp_path / "recordings.npy.xz", "wb") as file:
+        np.lib.format.write_array(file, np.arange(3, dtype="<i2"), version=(2, 0))
+    with pytest.raises(DataError, match=r"not an \.npy array: version \(2, 0\) of the format found, \(1, 0\) expected"):
+        packed.read(tmp_path / "recordings.npy.xz", "<i2", (None,), 1000)
+
+
 def test_a_small_file_that_unpacks_without_end_is_refused_at_the_cap(tmp_path):
     path = tmp_path / "recordings.npy.xz"
     path.write_bytes(lzma.compress(bytes(10_000)))

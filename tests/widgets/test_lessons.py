@@ -17,12 +17,6 @@ from workbench.widgets.explorer import sights
 from workbench.widgets.lesson import Choice, Lesson, Slider, Switch
 
 
-@pytest.fixture
-def opened(store):
-    """An explorer by name, over an empty store, at the smoke budget."""
-    return lambda name, **values: Explorer(LESSONS[name]("smoke"), **values)
-
-
 def another(control, value):
     """A value of a control that is not the present one, a small step away."""
     if isinstance(control, Switch):

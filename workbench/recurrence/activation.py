@@ -48,7 +48,7 @@ ACTIVATIONS: dict[str, Activation] = {
             "leaky_relu",
             lambda z: torch.nn.functional.leaky_relu(z, SLOPE),
             lambda z: torch.nn.functional.leaky_relu_(z, SLOPE),
-            lambda h: torch.where(h > 0, 1.0, SLOPE).to(h.dtype),
+            lambda h: torch.where(h > 0, torch.ones_like(h), SLOPE),
             _leaky_pull_,
         ),
     )
