@@ -6,10 +6,11 @@ import shutil
 import pytest
 
 import workbench as wb
-from workbench import places, store
+from workbench import places
 from workbench import record as reading
 from workbench.errors import StoreError
 from workbench.record import find, find_id, overview, records
+from workbench.store.run import _check
 
 NAME = "adding_rnn_tanh_T100"
 CHANGES = {"train.steps": 60, "train.evaluate_every": 20, "task.length": 4, "model.hidden": 4}
@@ -70,7 +71,7 @@ def test_a_record_whose_config_is_not_the_one_of_its_id_is_refused(begun):
     spec = json.loads((begun.run.path / "spec.json").read_text())
     spec["config"]["train"]["lr"] = 0.5
     spec.pop("check")
-    (begun.run.path / "spec.json").write_text(json.dumps(spec | {"check": store._check(spec)}))
+    (begun.run.path / "spec.json").write_text(json.dumps(spec | {"check": _check(spec)}))
     (found,) = records()
     with pytest.raises(StoreError, match=r"spec\.json: its content does not give its id"):
         found.verify()

@@ -13,6 +13,7 @@ from workbench import disk, store
 from workbench.errors import StoreError
 from workbench.store import lease
 from workbench.store.lease import Lease
+from workbench.store.run import _difference
 
 
 @pytest.fixture
@@ -215,8 +216,8 @@ def test_a_store_that_is_no_folder_is_an_error_and_one_that_is_not_there_is_empt
 
 
 def test_a_strangers_checkpoint_without_a_config_is_refused_all_the_same():
-    assert store._difference(None, {"model": {"hidden": 8}}) == ""
-    assert store._difference({"model": {"hidden": 8}}, {"model": {"hidden": 16}}) == " (model.hidden 8, here 16)"
+    assert _difference(None, {"model": {"hidden": 8}}) == ""
+    assert _difference({"model": {"hidden": 8}}, {"model": {"hidden": 16}}) == " (model.hidden 8, here 16)"
 
 
 def test_a_run_whose_checkpoints_are_gone_has_no_weights_to_show(record):
