@@ -1,13 +1,19 @@
-"""The measurement of coverage leaves out nothing but what is no code, and says how much that is."""
+"""The measurement of coverage counts every child, and leaves out nothing but what is no code."""
 
+import inspect
+import os
 import re
 import runpy
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
+import coverage
 import pytest
 
 import workbench
+from workbench import places
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted(Path(workbench.__file__).parent.rglob("*.py"))
@@ -40,3 +46,24 @@ def test_what_is_left_out_belongs_to_the_line_that_opens_it(excluded, tmp_path):
         "a signature without a body": 1,
         "NO REASON: line 9: x = 1  # no cover": 1,
     }
+
+
+CHILD = "import os, signal, workbench.places as places; places.{call}(); {end}"
+ENDS = {"published": "os._exit(5)", "notebooks": "os.kill(os.getpid(), signal.SIGTERM)", "paper": "pass"}
+
+
+@pytest.mark.parametrize("call", ENDS)
+def test_a_child_counts_wherever_it_runs_and_however_it_ends(call, tmp_path):
+    """By `os._exit`, by SIGTERM as Jupyter ends a kernel, or by itself; in a folder that is not the checkout."""
+    code = CHILD.format(call=call, end=ENDS[call])
+    (tmp_path / "parent.py").write_text(f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {code!r}])\n")
+    run = [sys.executable, "-m", "coverage", "run", f"--rcfile={ROOT / 'pyproject.toml'}", "parent.py"]
+    environment = os.environ | {"COVERAGE_FILE": str(tmp_path / ".coverage"), "PYTHONPATH": str(SOURCES[0].parents[1])}
+    subprocess.run(run, cwd=tmp_path, env=environment, check=True, stderr=subprocess.DEVNULL)
+    lines, first = inspect.getsourcelines(getattr(places, call))
+    seen = set()
+    for path in tmp_path.glob(".coverage.*"):
+        data = coverage.CoverageData(str(path))
+        data.read()
+        seen |= set(data.lines(places.__file__) or ())
+    assert first + len(lines) - 1 in seen

@@ -121,10 +121,12 @@ def test_a_failing_notebook_is_reported_and_kept_apart(store, tmp_path):
     assert [p.name for p in output.parent.iterdir()] == ["table2_pixels_smoke.failed.ipynb"]
 
 
-def test_this_python_runs_a_notebook_whatever_kernel_it_names_and_says_where_there_is_none(tmp_path, monkeypatch):
-    book = nbformat.v4.new_notebook(
-        metadata={"kernelspec": {"name": "nonesuch", "display_name": "", "language": "python"}}
-    )
+@pytest.mark.parametrize("names", [True, False], ids=["one that is not here", "none"])
+def test_this_python_runs_a_notebook_whatever_kernel_it_names_and_says_where_there_is_none(
+    names, tmp_path, monkeypatch
+):
+    named = {"kernelspec": {"name": "nonesuch", "display_name": "", "language": "python"}}
+    book = nbformat.v4.new_notebook(metadata=named if names else {})
     book.cells = [nbformat.v4.new_code_cell("import sys; sys.executable")]
     nbformat.write(book, tmp_path / "book.ipynb")
     execute.execute(tmp_path / "book.ipynb", {}, tmp_path / "out.ipynb")

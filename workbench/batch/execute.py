@@ -42,6 +42,7 @@ def execute(path: Path, values: Mapping[str, Any], output: Path) -> None:
             str(temporary),
             parameters=dict(values),
             kernel_name="python3",
+            language="python",
             progress_bar=False,
             store_widget_state=False,
             extra_arguments=["--IPKernelApp.log_level=40"],  # its warning about TCP concerns other hosts, not 127.0.0.1

@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import lzma
 import re
 import zipfile
 from functools import lru_cache
@@ -17,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import DataError
-from .. import download
+from .. import download, packed
 from .clips import Clips
 
 ACTIONS, JOINTS = 27, 20
@@ -25,6 +24,7 @@ TRAINED = (1, 3, 5, 7)  # the subjects that the data set's authors train on; 2, 
 HIP = 3  # the joint in the middle, counted from 0
 # SHA-256 of all coordinates, clip after clip, float32 little-endian
 CONTENT = "238a373034c6d6ae8cda5be0d2f21df029e39a8d389521e607dd93e19447fb9c"
+CAP = 2**26  # bytes of all frames, which have 13,991,760
 LARGEST = 2**20  # bytes of one of the authors' files; they have about 12,000
 _MEMBER = re.compile(r"(?:.*/)?(a(\d+)_s(\d+)_t(\d+))_skeleton\.mat")
 
@@ -45,8 +45,8 @@ def _read(folder: Path) -> tuple[Clips, np.ndarray]:
             with (folder / "index.csv").open(newline="", encoding="ascii") as file:
                 rows = list(csv.DictReader(file))
             names, length = [row["name"] for row in rows], np.array([int(row["frames"]) for row in rows])
-            frames = np.load(io.BytesIO(lzma.decompress((folder / "skeletons.npy.xz").read_bytes())))
-    except (OSError, ValueError, KeyError, EOFError, lzma.LZMAError, zipfile.BadZipFile) as error:
+            frames = packed.read(folder / "skeletons.npy.xz", "<f4", (None, JOINTS, 3), CAP)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{folder}: cannot be read: {error}") from None
     content = hashlib.sha256(frames.tobytes()).hexdigest()
     if content != CONTENT:
@@ -57,25 +57,25 @@ def _read(folder: Path) -> tuple[Clips, np.ndarray]:
 
 def _unpacked(original: Path) -> tuple[list[str], list[np.ndarray]]:
     """The MATLAB files of the authors' archive, ordered by action, subject and trial: names, (frames, 20, 3) each."""
-    with zipfile.ZipFile(original) as packed:
+    with zipfile.ZipFile(original) as archive:
         found = sorted(
             (tuple(map(int, match.groups()[1:])), match[1], member)
-            for member in packed.namelist()
+            for member in archive.namelist()
             if (match := _MEMBER.fullmatch(member))
         )
         if not found:
             raise ValueError(f"{original.name} has no file like a1_s1_t1_skeleton.mat")
-        return [name for _, name, _ in found], [_matlab(packed, member) for _, _, member in found]
+        return [name for _, name, _ in found], [_matlab(archive, member) for _, _, member in found]
 
 
-def _matlab(packed: zipfile.ZipFile, member: str) -> np.ndarray:
+def _matlab(archive: zipfile.ZipFile, member: str) -> np.ndarray:
     """The variable d_skel (20, 3, frames) of a MATLAB file as (frames, 20, 3)."""
     from scipy.io import loadmat
 
-    if packed.getinfo(member).file_size > LARGEST:
+    if archive.getinfo(member).file_size > LARGEST:
         raise ValueError(f"{member} has more than {LARGEST:,} bytes")
     try:
-        skeleton = loadmat(io.BytesIO(packed.read(member)), variable_names=["d_skel"])["d_skel"]
+        skeleton = loadmat(io.BytesIO(archive.read(member)), variable_names=["d_skel"])["d_skel"]
         return np.asarray(skeleton, np.float32).reshape(JOINTS, 3, -1).transpose(2, 0, 1)
     except Exception as error:  # scipy raises whatever a damaged file leads it to
         raise ValueError(f"{member}: {type(error).__name__}: {error}") from None
