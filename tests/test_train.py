@@ -77,6 +77,28 @@ def test_resume_is_bitwise_also_in_mid_epoch(stops):
     assert run(DIGITS, stops) == run(DIGITS)
 
 
+def test_a_run_ends_after_its_steps():
+    trainer = Trainer(DIGITS.set({"train.steps": 2}), 0)
+    ended = []
+    for _ in range(4):
+        ended.append(trainer.ended)
+        trainer.advance()
+    assert ended == [False, False, True, True]
+
+
+@pytest.mark.parametrize(("every", "expected"), [(1, [1, 2, 3, 4]), (2, [2, 4]), (3, [3])])
+def test_an_evaluation_is_due_once_after_every_so_many_steps(every, expected):
+    trainer, due = Trainer(ADDING.set({"train.evaluate_every": every}), 0), []
+    assert not trainer.due
+    for step in range(1, 5):
+        trainer.advance()
+        if trainer.due:
+            due.append(step)
+            assert trainer.evaluation()["step"] == step
+        assert not trainer.due
+    assert due == expected
+
+
 def test_another_seed_gives_another_net():
     assert run(DIGITS, seed=4)[1] != run(DIGITS)[1]
 
@@ -198,6 +220,21 @@ def test_steps_that_are_not_applied_are_counted(monkeypatch):
     trainer.advance()
     row = trainer._mean()
     assert (row["skipped"], row["gradient"] == row["gradient_max"]) == (1, True)
+
+
+def test_a_row_of_the_curve_holds_the_means_over_the_steps_since_the_last_one():
+    trainer, found = Trainer(DIGITS, 3), []
+    learn = trainer._learn
+    trainer._learn = lambda batch: found.append(learn(batch)) or found[-1]
+    for steps in (3, 2):
+        found.clear()
+        for _ in range(steps):
+            trainer.advance()
+        n = steps * DIGITS.train.batch
+        loss, right = (sum(float(value) for value in of) for of in zip(*(t[:2] for t in found), strict=True))
+        assert 0 < right < n
+        row = trainer.evaluation()["train"]
+        assert row == {"loss": pytest.approx(loss / steps), "accuracy": right / n, "n": n}
 
 
 def test_watching_changes_nothing_of_the_training():

@@ -11,7 +11,15 @@ from workbench.recurrence.activation import ACTIVATIONS
 
 from .drawn import TOLERANCE, distance, draw, draw_u, gradients
 
-LAYERS = [(1, 1, 1, 1), (2, 3, 2, 7), (33, 7, 5, 130), (784, 3, 1, 17), (20, 33, 40, 48), (3, 130, 17, 3)]
+LAYERS = [
+    (1, 1, 1, 1),
+    (2, 3, 2, 7),
+    (33, 7, 5, 130),
+    (784, 3, 1, 17),
+    (20, 33, 40, 48),
+    (3, 130, 17, 3),
+    (2, 4097, 3, 2),
+]
 pytestmark = pytest.mark.skipif(compiler.missing() is not None, reason=str(compiler.missing()))
 
 
