@@ -39,6 +39,7 @@ NORM = "tests/recurrence/test_batchnorm.py"
 TRANSFORMS = "tests/recurrence/test_transforms.py"
 THREADS = "tests/recurrence/test_threads.py"
 CROSSOVERS = "tests/recurrence/test_crossovers.py"
+RANKS = "tests/test_ranks.py::test_two_processes_train_as_one"
 ARCHIVES = "tests/security/test_archives.py"
 FUZZED = "tests/fuzz/test_readers.py::test_seeds_and_changes_of_them_give_data_or_our_own_errors"
 STORE, LEASE, ROWS = "tests/test_store.py", "tests/test_lease.py", "tests/test_rows.py"
@@ -70,7 +71,7 @@ TESTS = {  # the tests nearest to a module, the quickest first
     "recurrence/compiler": ["tests/recurrence/test_compiler.py"],
     "recurrence/cpu": [CROSSOVERS, LAYERS, NORM, ENGINES, TRANSFORMS],
     "recurrence/derivative": [ENGINES, TRANSFORMS],
-    "recurrence/dispatch": [LAYERS, ENGINES, TRANSFORMS],
+    "recurrence/dispatch": [NORM, LAYERS, THREADS, ENGINES, TRANSFORMS],
     "recurrence/eager": [LAYERS, ENGINES],
     "recurrence/engines": [CROSSOVERS, ENGINES],
     "recurrence/fused": [NORM, LAYERS, THREADS],
@@ -88,7 +89,7 @@ TESTS = {  # the tests nearest to a module, the quickest first
     "store/run": [ROWS, STORE, LEASE, f"{FUZZED}[record]", *STUDY],
     "train/gradient": ["tests/test_train.py", "tests/test_probe.py"],
     "train/schedule": ["tests/test_train.py"],
-    "train/trainer": ["tests/test_train.py", "tests/test_evaluate.py", ROWS, "tests/properties/test_configs.py"],
+    "train/trainer": ["tests/test_train.py", "tests/test_evaluate.py", ROWS, "tests/properties/test_configs.py", RANKS],
 }
 
 

@@ -45,7 +45,7 @@ def test_half_life():
     assert half_life(0.0) == 0
 
 
-@pytest.mark.parametrize("steps", [0, -1, 2.5, True, "3"])
+@pytest.mark.parametrize("steps", [0, -1, 2.5, True, "3", 2**63])
 def test_a_wrong_length_is_named(steps):
     with pytest.raises(ParameterError, match=f"steps: {steps!r} is not a sequence length"):
         bound(steps)

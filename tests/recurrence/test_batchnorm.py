@@ -108,6 +108,15 @@ def test_gradients_pass_gradcheck_behind_a_layer_and_alone(M, training, rng):
     assert torch.autograd.gradcheck(lambda *_: normalize(h, norm, mask, backend="cpu"), [h, *norm.parameters()])
 
 
+@pytest.mark.parametrize("backend", ["loop", "torch", "scan", "cpu", "auto"])
+@pytest.mark.parametrize(("normed", "masked"), [(True, False), (False, True), (True, True), (False, False)])
+def test_behind_every_engine_comes_what_was_asked_for(normed, masked, backend, rng):
+    x, w, b, u = draw(rng, 9, 3, 5), draw(rng, 4, 5), draw(rng, 4), draw(rng, 4).clamp(-1, 1)
+    norm, mask = a_norm(rng, 4) if normed else None, a_mask(rng, 3, 4) if masked else None
+    expected = batchnorm.in_torch(layer(x, w, b, u, backend="loop"), copy.deepcopy(norm), mask)
+    assert_close(layer(x, w, b, u, backend=backend, norm=norm, mask=mask), expected)
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_a_gradient_that_can_be_differentiated_again_is_the_same(training, rng):
     norm, mask, g = a_norm(rng, 4).train(training), a_mask(rng, 3, 4), draw(rng, 6, 3, 4)

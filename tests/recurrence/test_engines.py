@@ -236,6 +236,13 @@ def test_a_record_names_the_engine_that_was_chosen(engine):
     assert recurrence.chosen("auto", torch.device("cpu"), torch.float16) == "torch"
 
 
+@pytest.mark.parametrize("T", [10, 20, 33])
+def test_in_torch_long_sequences_are_taken_piece_by_piece(T, monkeypatch, rng):
+    monkeypatch.setattr(eager, "_VIEWS", 10)
+    inputs, g = draw(rng, T, 3, 7)
+    assert_twins(run("torch", "relu", inputs, g), run("loop", "relu", inputs, g), 1e-12)
+
+
 @pytest.mark.parametrize("has_triton", [True, False])
 def test_on_a_gpu_auto_means_the_kernels_where_they_run_and_torch_elsewhere(has_triton, monkeypatch):
     monkeypatch.setattr(gpu, "takes", lambda a: has_triton)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from workbench.recurrence import compiler, cpu, layer, recur
+from workbench.recurrence import chunked, compiler, cpu, fused, layer, narrow, recur
 from workbench.recurrence.activation import ACTIVATIONS
 
 from .drawn import TOLERANCE, distance, draw, draw_u, gradients
@@ -92,6 +92,20 @@ def test_a_first_layer_equals_product_and_loop(T, B, M, N, activation, dtype, rn
     for name, a, b in zip(("h", "weight", "bias", "u", "h0"), ours, theirs, strict=True):
         assert a.dtype == dtype, name
         assert distance(a, b) < TOLERANCE[dtype], name
+
+
+@pytest.mark.parametrize(
+    ("M", "N", "wants", "way"),
+    [
+        (2, 600, False, narrow),
+        (2, 600, True, fused),
+        (3, 2, False, fused),
+        (511, 512, True, fused),
+        (512, 512, True, chunked),
+    ],
+)
+def test_the_sizes_of_a_layer_decide_how_it_is_run(M, N, wants, way):
+    assert cpu._way(torch.zeros(1, 1, M, requires_grad=wants), torch.zeros(N, M)) is way
 
 
 def test_a_layers_sequence_may_be_cut_anywhere(way, rng):

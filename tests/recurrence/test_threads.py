@@ -7,7 +7,7 @@ from concurrent.futures import Future
 import pytest
 import torch
 
-from workbench.recurrence import compiler, cpu, layer, normalize, recur
+from workbench.recurrence import chains, compiler, cpu, layer, normalize, recur
 from workbench.recurrence import threads as threading
 from workbench.recurrence.threads import share
 
@@ -127,3 +127,10 @@ def test_no_more_threads_work_than_torch_may_use(count, threads, woken):
     woken.clear()
     share(lambda piece: None, [(0,)], 1 << 21)
     assert not woken
+
+
+def test_chains_are_cut_into_two_pieces_a_thread_of_whole_cache_lines(threads):
+    threads(2)
+    assert chains.pieces(1000) == [(0, 256), (256, 512), (512, 768), (768, 1000)]
+    assert chains.pieces(65) == [(0, 64), (64, 65)]
+    assert chains.pieces(64) == [(0, 64)]
