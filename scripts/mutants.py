@@ -89,7 +89,14 @@ TESTS = {  # the tests nearest to a module, the quickest first
     "store/run": [ROWS, STORE, LEASE, f"{FUZZED}[record]", *STUDY],
     "train/gradient": ["tests/test_train.py", "tests/test_probe.py"],
     "train/schedule": ["tests/test_train.py"],
-    "train/trainer": ["tests/test_train.py", "tests/test_evaluate.py", ROWS, "tests/properties/test_configs.py", RANKS],
+    "train/trainer": [
+        "tests/test_train.py",
+        "tests/test_evaluate.py",
+        ROWS,
+        "tests/test_graphs.py",
+        "tests/properties/test_configs.py",
+        RANKS,
+    ],
 }
 
 

@@ -159,6 +159,16 @@ def test_moments_that_would_crash_the_optimizer_are_refused(moments, said):
         Trainer(TINY, 0).load(forged)
 
 
+@pytest.mark.parametrize("index", [-1, 7])
+def test_moments_of_a_parameter_that_is_not_there_are_refused(index):
+    forged = state()["trainer"]
+    trainer = Trainer(TINY, 0)
+    assert len(trainer.weights) == 7
+    forged["optimizer"]["state"][index] = forged["optimizer"]["state"][0]
+    with pytest.raises(StoreError, match=f"parameter {index} .* is none of Adam's here"):
+        trainer.load(forged)
+
+
 def test_the_settings_of_the_optimizer_are_the_config_s_and_not_the_file_s():
     forged = state()["trainer"]
     for group in forged["optimizer"]["param_groups"]:

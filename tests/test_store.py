@@ -119,6 +119,16 @@ def test_a_checkpoint_that_another_owner_has_removed_is_not_missed(record, monke
     assert saved.exists()
 
 
+def test_events_after_the_checkpoint_are_cut_away(record):
+    state = torch.load(record.run.checkpoints()[0], weights_only=True)
+    known = record.run.events()
+    record.run.append({"event": "evaluation", "step": 5})
+    record.run.rewind_events(state)
+    assert record.run.events() == known
+    record.run.rewind_events(None)
+    assert record.run.events() == []
+
+
 def test_a_second_different_result_is_refused_and_an_equal_one_accepted(record):
     result = record.run.result()
     record.run.finish(result | {"cost": {"wall_s": 99.0}})

@@ -108,6 +108,14 @@ def test_gradients_pass_gradcheck_behind_a_layer_and_alone(M, training, rng):
     assert torch.autograd.gradcheck(lambda *_: normalize(h, norm, mask, backend="cpu"), [h, *norm.parameters()])
 
 
+def test_of_mixed_dtypes_torch_decides_what_they_mean(rng):
+    h, mask = draw(rng, 5, 3, 4), a_mask(rng, 3, 4)
+    assert batchnorm.alike(h, a_norm(rng, 4), mask)
+    assert batchnorm.alike(h, nn.BatchNorm1d(4, affine=False, track_running_stats=False), None)
+    assert not batchnorm.alike(h, a_norm(rng, 4).float(), mask)
+    assert not batchnorm.alike(h, a_norm(rng, 4), mask.float())
+
+
 @pytest.mark.parametrize("backend", ["loop", "torch", "scan", "cpu", "auto"])
 @pytest.mark.parametrize(("normed", "masked"), [(True, False), (False, True), (True, True), (False, False)])
 def test_behind_every_engine_comes_what_was_asked_for(normed, masked, backend, rng):

@@ -130,6 +130,7 @@ def test_a_failing_compiler_is_quoted_and_not_tried_twice(source, tmp_path, monk
         count.append(tries.read_text())
     assert count[0] == count[1]
     assert "out of luck" in compiler.failure(Path(*source.parts))
+    assert compiler.failure(source.with_name("another.c")) is compiler.failure(source.with_name("zero.c")) is None
 
 
 def test_an_unknown_cc_is_named(monkeypatch):
