@@ -57,6 +57,15 @@ def test_a_run_is_opened_by_its_id(tmp_path):
             store.open_run(tmp_path, bad)
 
 
+def test_a_run_may_be_set_aside_again_and_again(tmp_path):
+    for content in "abc":
+        (tmp_path / "run").mkdir()
+        (tmp_path / "run" / content).write_text(content)
+        store.Run(tmp_path / "run").set_aside()
+    found = {path.parent.name: path.name for path in tmp_path.glob("*/*")}
+    assert found == {"run.replaced-1": "a", "run.replaced-2": "b", "run.replaced-3": "c"}
+
+
 def test_a_run_leaves_no_word_of_the_machine_or_its_user(record):
     text = "".join(p.read_text() for p in record.run.path.glob("*.json*"))
     for secret in (os.path.expanduser("~"), os.uname().nodename, str(record.run.path.parent)):
