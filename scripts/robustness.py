@@ -1,7 +1,7 @@
 """What was tried to break it, and what held: results/robustness.csv and .md, from the tests that CI runs.
 
 Runs the tests of bad inputs, security, properties and fuzzed readers, counts what each tried, and adds what `make
-faults` and `make fuzz` have recorded. Ends with 1 where anything was lost.
+faults`, `make fuzz` and `make mutants` have recorded. Ends with 1 where anything was lost.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ RUN = ["tests/test_bad_inputs.py", "tests/security", "tests/properties", "tests/
 HEADER = """# What was tried, and what held
 
 Written by `make robustness`: the tests of bad inputs, security, properties and fuzzed readers as CI runs them, and what
-`make faults` and `make fuzz` have recorded. A bad input survived where one line of ours named what is wrong, with the
-right exit code and nothing begun; a fault, where nothing finished was lost; an example or an execution, where it gave
-data or one of our own errors. What a test lost, or a traceback that a user would see, counts as not survived.
+`make faults`, `make fuzz` and `make mutants` have recorded. A bad input survived where one line of ours named what is
+wrong, with the right exit code and nothing begun; a fault, where nothing finished was lost; an example or an execution,
+where it gave data or one of our own errors. What a test lost, or a traceback that a user would see, counts as not
+survived. A mutant is a small fault put into the code: the tests survived it where one of them failed.
 
 """
 Tally = dict[tuple[str, str], list[int]]
@@ -75,7 +76,7 @@ def sentence(name: str) -> str:
 
 
 def rows(tally: Tally) -> list[dict[str, str]]:
-    """The table: what the tests tried, then faults, then executions of the fuzzer."""
+    """The table: what the tests tried, then faults, executions of the fuzzer, and faults put into the code."""
     found = [(kind, what, tried, held, "") for (kind, what), (tried, held) in sorted(tally.items())]
     faults: Tally = defaultdict(lambda: [0, 0])
     for row in read(ROOT / "results" / "faults.csv"):
@@ -89,6 +90,11 @@ def rows(tally: Tally) -> list[dict[str, str]]:
         found.append(
             ("fuzzing", row["target"], int(row["executions"]), int(row["executions"]) - int(row["found"]), note)
         )
+    mutants = read(ROOT / "results" / "mutants.csv")
+    unnoticed = [row["why"] for row in mutants if row["outcome"] == "survived"]
+    same = sum(why.startswith("equivalent") for why in unnoticed)
+    note = f"not noticed: {len(unnoticed) - same}; change nothing that a test could notice: {same}"
+    found.append(("mutant", "one place of the code changed", len(mutants), len(mutants) - len(unnoticed), note))
     return [dict(zip(COLUMNS, map(str, row), strict=True)) for row in found]
 
 
@@ -117,7 +123,8 @@ def main() -> None:
         writer.writeheader()
         writer.writerows(table)
     TABLE.with_suffix(".md").write_text(page(table), encoding="utf-8")
-    lost = [row for row in table if row["tried"] != row["survived"] and not re.search(r"repaired: [1-9]", row["note"])]
+    whole = [row for row in table if row["kind"] != "mutant" and not re.search(r"repaired: [1-9]", row["note"])]
+    lost = [row for row in whole if row["tried"] != row["survived"]]
     print(f"robustness: {len(table)} rows" + "".join(f"; not survived: {row['what']}" for row in lost))
     sys.exit(1 if lost else 0)
 

@@ -33,11 +33,18 @@ def test_a_heartbeat_changes_the_lease_and_tells_how_far_the_run_is(run, monkeyp
 
 
 def test_another_machines_lease_is_respected_while_it_changes(run, monkeypatch):
-    monkeypatch.setattr(lease, "STALE", 10.0)
-    monkeypatch.setattr(time, "sleep", lambda _: (run.path / "lease").write_text(json.dumps({**FOREIGN, "beat": 2})))
+    naps = []
+
+    def sleep(seconds):
+        naps.append(seconds)
+        if len(naps) == 3:
+            (run.path / "lease").write_text(json.dumps({**FOREIGN, "beat": 2}))
+
+    monkeypatch.setattr(time, "sleep", sleep)
     (run.path / "lease").write_text(json.dumps(FOREIGN))
     with pytest.raises(Busy, match="process 1 on elsewhere trains it now"):
         Lease(run).__enter__()
+    assert naps == [1.0, 1.0, 1.0]  # it looks once a second
 
 
 def test_another_machines_silent_lease_is_taken_and_the_loss_is_noted(run, monkeypatch):
@@ -154,7 +161,37 @@ def test_another_machine_that_finishes_while_it_is_watched_leaves_the_way_free(r
     assert run.troubles() == []
 
 
-@pytest.mark.parametrize("text", ["", "no json", "[]", '{"pid": "1", "host": "x", "started": "1"}', '{"pid": 1}'])
+def test_a_lease_is_stale_when_it_has_not_changed_for_two_minutes(run, monkeypatch):
+    clock, watch, path = [1000.0], Watch(), run.path / "lease"
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    for now, text, stale in (
+        (1000, "a", 0),
+        (1000, "a", 0),
+        (1120, "a", 0),
+        (1121, "a", 1),
+        (1121, "b", 0),
+        (1242, "b", 1),
+    ):
+        clock[0] = float(now)
+        assert watch.stale(path, text) == stale, now
+
+
+def test_a_lease_that_may_not_outlast_a_crash_is_not_left_behind(run, monkeypatch):
+    """Its file is there, but the disk refused to make the folder's entry durable."""
+
+    def refused(path, content):
+        path.write_bytes(content)
+        raise StoreError("the disk refuses")
+
+    monkeypatch.setattr(lease, "publish", refused)
+    with pytest.raises(StoreError, match="the disk refuses"):
+        Lease(run).__enter__()
+    assert not (run.path / "lease").exists()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"pid": 1}', '{"pid": 1, "host": "x"}', '{"pid": "1", "host": "x", "started": "1"}']
+)
 def test_a_lease_that_cannot_be_read_is_nobodys(run, text):
     (run.path / "lease").write_text(text)
     assert lease.holder_of(run.path / "lease") is None

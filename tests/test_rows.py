@@ -1,5 +1,7 @@
 """A record whose checks are right and whose rows are not: each is refused by name before anything reads on."""
 
+import json
+
 import pytest
 import torch
 from fuzz.targets import TINY, begun, path_of
@@ -10,6 +12,7 @@ from workbench.record import Record, decode, encode
 from workbench.store import Run, checkpoint, lease, rows
 from workbench.train import Trainer
 
+SPEC = {"schema": 1, "id": "0" * 16, "config": {}, "seed": 2**63 - 1, "threads": 1024, "data": {}}
 EVALUATION = {"event": "evaluation", "step": 1, "lr": 0.1, "outcome": "wait", "train": {"mse": None}, "u": {}}
 WHERE = {"device": "cpu", "torch": "2", "backend": "loop", "system": "x"}
 RESULT = {"status": "done", "step": 3, "test": {"mse": 0.1}, "provenance": WHERE, "cost": {"wall_s": 1}}
@@ -20,6 +23,29 @@ def run(tmp_path):
     path = tmp_path / ("0" * 16)
     path.mkdir()
     return Run(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"schema": 2}, "schema 2 is newer than this version's 1; update"),
+        ({"schema": 0}, "not a spec of a run: schema"),
+        ({"schema": "1"}, "not a spec of a run"),
+        ({"seed": -1}, "not a spec of a run: seed"),
+        ({"seed": 2**63}, "not a spec of a run: seed"),
+        ({"threads": 0}, "not a spec of a run: threads"),
+        ({"threads": 1025}, "not a spec of a run: threads"),
+        ({"more": 1}, "not a spec of a run: more"),
+        ({"id": "1" * 16}, "id '1111111111111111' does not match its folder"),
+        ({"check": "0" * 64}, "altered"),
+    ],
+)
+def test_a_spec_of_another_shape_is_named(run, change, said):
+    (run.path / "spec.json").write_text(json.dumps(SPEC))
+    assert run.spec() == SPEC
+    (run.path / "spec.json").write_text(json.dumps(SPEC | change))
+    with pytest.raises(StoreError, match=said):
+        run.spec()
 
 
 def test_rows_of_the_right_shape_are_taken_with_whatever_else_they_hold():
@@ -107,6 +133,15 @@ def test_a_checkpoint_of_another_shape_is_named(change, said):
         checkpoint.unpack(content, path_of(content))
 
 
+def test_a_checkpoint_that_claims_more_numbers_than_it_holds_is_damaged():
+    """One number seen as many; in bytes they are twice the whole file."""
+    forged = state()
+    forged["trainer"]["carried"] = [torch.zeros(()).expand(len(begun()) // 2)]
+    content, _ = checkpoint.pack(forged)
+    with pytest.raises(checkpoint.Damaged):
+        checkpoint.unpack(content, path_of(content))
+
+
 @pytest.mark.parametrize(
     ("moments", "said"),
     [
@@ -122,6 +157,16 @@ def test_moments_that_would_crash_the_optimizer_are_refused(moments, said):
     forged["optimizer"]["state"][0] |= moments
     with pytest.raises(StoreError, match=said):
         Trainer(TINY, 0).load(forged)
+
+
+@pytest.mark.parametrize("index", [-1, 7])
+def test_moments_of_a_parameter_that_is_not_there_are_refused(index):
+    forged = state()["trainer"]
+    trainer = Trainer(TINY, 0)
+    assert len(trainer.weights) == 7
+    forged["optimizer"]["state"][index] = forged["optimizer"]["state"][0]
+    with pytest.raises(StoreError, match=f"parameter {index} .* is none of Adam's here"):
+        trainer.load(forged)
 
 
 def test_the_settings_of_the_optimizer_are_the_config_s_and_not_the_file_s():

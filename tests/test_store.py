@@ -10,7 +10,7 @@ import torch
 
 import workbench as wb
 from workbench import disk, store
-from workbench.errors import StoreError
+from workbench.errors import ParameterError, StoreError
 from workbench.store import lease
 from workbench.store.lease import Lease
 from workbench.store.run import _difference
@@ -40,6 +40,31 @@ def test_a_run_is_one_folder_in_its_final_form(record):
     spec = record.run.spec()
     assert spec["id"] == record.id == record.run.path.name
     assert len(json.loads((record.run.path / "chance.json").read_text())["valid"]) == 64
+
+
+def test_a_run_is_a_folder_named_by_16_hex_digits_and_nothing_else_is(tmp_path):
+    for name in ("0123456789abcdef", "abc", "0123456789abcdeg", "0123456789abcdef0"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "1123456789abcdef").write_text("a file")
+    (tmp_path / "2123456789abcdef").symlink_to(tmp_path / "0123456789abcdef")
+    assert [run.path.name for run in store.find(tmp_path)] == ["0123456789abcdef"]
+    assert list(store.find(tmp_path / "not there")) == []
+
+
+def test_a_run_is_opened_by_its_id(tmp_path):
+    assert store.open_run(tmp_path, "0123456789abcdef").path == tmp_path / "0123456789abcdef"
+    for bad in ("0123456789abcde", "0123456789abcdef0", "0123456789abcdeg", "../0123456789abc", 1, None):
+        with pytest.raises(ParameterError, match="is not an id; 16 hex digits are needed"):
+            store.open_run(tmp_path, bad)
+
+
+def test_a_run_may_be_set_aside_again_and_again(tmp_path):
+    for content in "abc":
+        (tmp_path / "run").mkdir()
+        (tmp_path / "run" / content).write_text(content)
+        store.Run(tmp_path / "run").set_aside()
+    found = {path.parent.name: path.name for path in tmp_path.glob("*/*")}
+    assert found == {"run.replaced-1": "a", "run.replaced-2": "b", "run.replaced-3": "c"}
 
 
 def test_a_run_leaves_no_word_of_the_machine_or_its_user(record):
@@ -93,6 +118,25 @@ def test_two_checkpoints_are_kept(record):
     for step in (5, 6, 7):
         record.run.save_checkpoint(step, state["trainer"], state["cost"])
     assert [p.name.split("-")[1] for p in record.run.checkpoints()] == ["7", "6"]
+
+
+def test_a_checkpoint_that_another_owner_has_removed_is_not_missed(record, monkeypatch):
+    (saved,) = record.run.checkpoints()
+    state = torch.load(saved, weights_only=True)
+    listed = [saved, *(record.run.path / f"ck-{step}-0.pt" for step in (2, 1))]
+    monkeypatch.setattr(store.Run, "checkpoints", lambda self: listed)
+    record.run.save_checkpoint(5, state["trainer"], state["cost"])
+    assert saved.exists()
+
+
+def test_events_after_the_checkpoint_are_cut_away(record):
+    state = torch.load(record.run.checkpoints()[0], weights_only=True)
+    known = record.run.events()
+    record.run.append({"event": "evaluation", "step": 5})
+    record.run.rewind_events(state)
+    assert record.run.events() == known
+    record.run.rewind_events(None)
+    assert record.run.events() == []
 
 
 def test_a_second_different_result_is_refused_and_an_equal_one_accepted(record):

@@ -77,6 +77,28 @@ def test_resume_is_bitwise_also_in_mid_epoch(stops):
     assert run(DIGITS, stops) == run(DIGITS)
 
 
+def test_a_run_ends_after_its_steps():
+    trainer = Trainer(DIGITS.set({"train.steps": 2}), 0)
+    ended = []
+    for _ in range(4):
+        ended.append(trainer.ended)
+        trainer.advance()
+    assert ended == [False, False, True, True]
+
+
+@pytest.mark.parametrize(("every", "expected"), [(1, [1, 2, 3, 4]), (2, [2, 4]), (3, [3])])
+def test_an_evaluation_is_due_once_after_every_so_many_steps(every, expected):
+    trainer, due = Trainer(ADDING.set({"train.evaluate_every": every}), 0), []
+    assert not trainer.due
+    for step in range(1, 5):
+        trainer.advance()
+        if trainer.due:
+            due.append(step)
+            assert trainer.evaluation()["step"] == step
+        assert not trainer.due
+    assert due == expected
+
+
 def test_another_seed_gives_another_net():
     assert run(DIGITS, seed=4)[1] != run(DIGITS)[1]
 
@@ -150,6 +172,25 @@ def test_gradients_are_clamped_element_by_element():
     assert largest == pytest.approx(1e-4)
 
 
+def test_the_optimizer_is_the_official_one():
+    trainer = Trainer(DIGITS.set({"train.weight_decay": 1e-4, "train.lr": 2e-4}), 0)
+    matrices, rest = trainer.optimizer.param_groups
+    assert (matrices["weight_decay"], rest["weight_decay"]) == (1e-4, 0.0)
+    for group in (matrices, rest):
+        assert (group["betas"], group["eps"], group["amsgrad"], group["capturable"]) == (
+            (0.9, 0.999),
+            1e-8,
+            False,
+            False,
+        )
+        assert isinstance(group["lr"], float)  # a tensor only where a device reads it from a recording
+        assert group["lr"] == 2e-4
+    names = {id(p): name for name, p in trainer.net.named_parameters()}
+    decayed, others = ({names[id(p)] for p in group["params"]} for group in (matrices, rest))
+    assert decayed == {name for name in names.values() if name.endswith("weight")}  # with the gains of batch norm
+    assert others == {name for name in names.values() if name.endswith((".u", "bias"))}
+
+
 def test_each_protocol_of_batch_norm_scores_with_its_own_statistics():
     scores = {}
     for protocol in ("clean", "running", "validation", "test"):
@@ -198,6 +239,30 @@ def test_steps_that_are_not_applied_are_counted(monkeypatch):
     trainer.advance()
     row = trainer._mean()
     assert (row["skipped"], row["gradient"] == row["gradient_max"]) == (1, True)
+
+
+def test_a_row_of_the_curve_holds_the_means_over_the_steps_since_the_last_one():
+    trainer, found = Trainer(DIGITS, 3), []
+    learn = trainer._learn
+    trainer._learn = lambda batch: found.append(learn(batch)) or found[-1]
+    for steps in (3, 2):
+        found.clear()
+        for _ in range(steps):
+            trainer.advance()
+        n = steps * DIGITS.train.batch
+        loss, right = (sum(float(value) for value in of) for of in zip(*(t[:2] for t in found), strict=True))
+        assert 0 < right < n
+        row = trainer.evaluation()["train"]
+        assert row == {"loss": pytest.approx(loss / steps), "accuracy": right / n, "n": n}
+
+
+def test_scores_with_the_statistics_of_the_batch_are_those_of_nets_with_batch_norm():
+    for config, normed in ((DIGITS, True), (ADDING, False)):
+        trainer = Trainer(config, 0)
+        trainer.advance()
+        row = trainer.evaluation()
+        assert ("valid_batch" in row) == normed
+        assert set(row) - {"valid_batch"} == {"step", "lr", "train", "valid", "outcome", "u"}
 
 
 def test_watching_changes_nothing_of_the_training():

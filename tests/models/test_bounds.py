@@ -33,8 +33,9 @@ def test_the_bound_holds_the_gradient_at_gamma_over_the_whole_sequence(steps):
 
 
 def test_a_bound_that_float32_cannot_tell_from_one_is_warned_about():
-    with pytest.warns(UserWarning, match="bounds .u. by 1 exactly in float32"):
+    with pytest.warns(UserWarning, match="bounds .u. by 1 exactly in float32") as caught:
         assert bound(10**8) > 1
+    assert caught[0].filename == __file__  # the caller's line
 
 
 def test_half_life():
@@ -44,7 +45,7 @@ def test_half_life():
     assert half_life(0.0) == 0
 
 
-@pytest.mark.parametrize("steps", [0, -1, 2.5, True, "3"])
+@pytest.mark.parametrize("steps", [0, -1, 2.5, True, "3", 2**63])
 def test_a_wrong_length_is_named(steps):
     with pytest.raises(ParameterError, match=f"steps: {steps!r} is not a sequence length"):
         bound(steps)

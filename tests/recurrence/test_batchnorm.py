@@ -108,6 +108,37 @@ def test_gradients_pass_gradcheck_behind_a_layer_and_alone(M, training, rng):
     assert torch.autograd.gradcheck(lambda *_: normalize(h, norm, mask, backend="cpu"), [h, *norm.parameters()])
 
 
+def test_of_mixed_dtypes_torch_decides_what_they_mean(rng):
+    h, mask = draw(rng, 5, 3, 4), a_mask(rng, 3, 4)
+    assert batchnorm.alike(h, a_norm(rng, 4), mask)
+    assert batchnorm.alike(h, nn.BatchNorm1d(4, affine=False, track_running_stats=False), None)
+    assert not batchnorm.alike(h, a_norm(rng, 4).float(), mask)
+    assert not batchnorm.alike(h, a_norm(rng, 4), mask.float())
+
+
+@pytest.mark.parametrize("backend", ["loop", "torch", "scan", "cpu", "auto"])
+@pytest.mark.parametrize(("normed", "masked"), [(True, False), (False, True), (True, True), (False, False)])
+def test_behind_every_engine_comes_what_was_asked_for(normed, masked, backend, rng):
+    x, w, b, u = draw(rng, 9, 3, 5), draw(rng, 4, 5), draw(rng, 4), draw(rng, 4).clamp(-1, 1)
+    norm, mask = a_norm(rng, 4) if normed else None, a_mask(rng, 3, 4) if masked else None
+    expected = batchnorm.in_torch(layer(x, w, b, u, backend="loop"), copy.deepcopy(norm), mask)
+    assert_close(layer(x, w, b, u, backend=backend, norm=norm, mask=mask), expected)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_gradient_that_can_be_differentiated_again_is_the_same(training, rng):
+    norm, mask, g = a_norm(rng, 4).train(training), a_mask(rng, 3, 4), draw(rng, 6, 3, 4)
+    norm.momentum = 0.0
+    sizes = (6, 3, 5), (4, 5), (4,), (4,), (3, 4)
+    inputs, h = [draw(rng, *s).requires_grad_() for s in sizes], draw(rng, 6, 3, 4).requires_grad_()
+    for call, leaves in (
+        (lambda: layer(*inputs, backend="cpu", norm=norm, mask=mask), [*inputs, *norm.parameters()]),
+        (lambda: normalize(h, norm, mask, backend="cpu"), [h, *norm.parameters()]),
+    ):
+        once, again = (torch.autograd.grad(call(), leaves, g, create_graph=graph) for graph in (False, True))
+        assert_close(again, once, rtol=1e-10, atol=1e-12)
+
+
 @pytest.mark.parametrize("large", [1, 10**9])
 @pytest.mark.parametrize("M", [1, 2, 6])
 @pytest.mark.parametrize("training", [True, False])

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +35,14 @@ def cached():
 
 def forget():
     compiler._loaded.clear()
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="a Mac has one place for caches")
+def test_libraries_are_kept_where_the_user_keeps_caches(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for given, cache in ((str(tmp_path / "mine"), "mine"), ("", ".cache"), ("relative", ".cache")):
+        monkeypatch.setenv("XDG_CACHE_HOME", given)
+        assert compiler.folder() == tmp_path / cache / "indrnn-workbench"
 
 
 def test_a_library_is_compiled_once_for_each_source_and_flags(source):
@@ -120,7 +129,8 @@ def test_a_failing_compiler_is_quoted_and_not_tried_twice(source, tmp_path, monk
             compiler.library(source)
         count.append(tries.read_text())
     assert count[0] == count[1]
-    assert "out of luck" in compiler.failure(source)
+    assert "out of luck" in compiler.failure(Path(*source.parts))
+    assert compiler.failure(source.with_name("another.c")) is compiler.failure(source.with_name("zero.c")) is None
 
 
 def test_an_unknown_cc_is_named(monkeypatch):

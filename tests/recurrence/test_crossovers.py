@@ -33,3 +33,11 @@ def test_in_what_auto_leaves_to_the_scan_it_is_the_faster_way(key):
     chosen = [r for r in rows if scan.is_long_and_thin(torch.empty(r["T"], 1, r["chains"], device="cpu"))]
     assert chosen
     assert all(row["scan"] < row["torch"] for row in chosen)
+
+
+@pytest.mark.parametrize(
+    ("T", "B", "N", "thin"), [(512, 32, 32, True), (512, 1, 1024, True), (511, 32, 32, False), (512, 32, 33, False)]
+)
+def test_long_and_thin_is_from_512_steps_with_at_most_1024_chains(T, B, N, thin):
+    assert scan.is_long_and_thin(torch.empty(T, B, N, device="cpu")) == thin
+    assert not scan.is_long_and_thin(torch.empty(T, B, N, device="meta"))

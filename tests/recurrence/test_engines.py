@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,8 +14,9 @@ from torch.testing import assert_close
 
 from workbench import recurrence
 from workbench.errors import ParameterError
-from workbench.recurrence import layer, recur
+from workbench.recurrence import eager, gpu, layer, recur
 from workbench.recurrence.activation import ACTIVATIONS
+from workbench.recurrence.engines import choose
 
 ENGINES = recurrence.available()
 RUNS = [(e, f) for e in ENGINES for f in ACTIVATIONS if recurrence.refuses(e, f) is None]
@@ -225,6 +227,27 @@ def test_auto_takes_every_activation_and_equals_loop(rng):
 def test_the_specification_and_the_pure_torch_engines_are_always_there():
     assert {"loop", "torch", "scan"} <= set(ENGINES)
     assert ENGINES[0] == "loop"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_record_names_the_engine_that_was_chosen(engine):
+    assert recurrence.chosen(engine, torch.device(device(engine))) == engine
+    assert recurrence.chosen("auto", torch.device("cpu")) == ("cpu" if "cpu" in ENGINES else "torch")
+    assert recurrence.chosen("auto", torch.device("cpu"), torch.float16) == "torch"
+
+
+@pytest.mark.parametrize("T", [10, 20, 33])
+def test_in_torch_long_sequences_are_taken_piece_by_piece(T, monkeypatch, rng):
+    monkeypatch.setattr(eager, "_VIEWS", 10)
+    inputs, g = draw(rng, T, 3, 7)
+    assert_twins(run("torch", "relu", inputs, g), run("loop", "relu", inputs, g), 1e-12)
+
+
+@pytest.mark.parametrize("has_triton", [True, False])
+def test_on_a_gpu_auto_means_the_kernels_where_they_run_and_torch_elsewhere(has_triton, monkeypatch):
+    monkeypatch.setattr(gpu, "takes", lambda a: has_triton)
+    a = SimpleNamespace(device=torch.device("cuda"), is_cuda=True, shape=(2, 1, 1), dtype=torch.float32)
+    assert choose(a, "relu", "auto") is (gpu if has_triton else eager)
 
 
 def test_an_unknown_engine_is_refused_by_name():

@@ -6,12 +6,20 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from workbench.recurrence import compiler, cpu, layer, recur
+from workbench.recurrence import chunked, compiler, cpu, fused, layer, narrow, recur
 from workbench.recurrence.activation import ACTIVATIONS
 
 from .drawn import TOLERANCE, distance, draw, draw_u, gradients
 
-LAYERS = [(1, 1, 1, 1), (2, 3, 2, 7), (33, 7, 5, 130), (784, 3, 1, 17), (20, 33, 40, 48), (3, 130, 17, 3)]
+LAYERS = [
+    (1, 1, 1, 1),
+    (2, 3, 2, 7),
+    (33, 7, 5, 130),
+    (784, 3, 1, 17),
+    (20, 33, 40, 48),
+    (3, 130, 17, 3),
+    (2, 4097, 3, 2),
+]
 pytestmark = pytest.mark.skipif(compiler.missing() is not None, reason=str(compiler.missing()))
 
 
@@ -84,6 +92,20 @@ def test_a_first_layer_equals_product_and_loop(T, B, M, N, activation, dtype, rn
     for name, a, b in zip(("h", "weight", "bias", "u", "h0"), ours, theirs, strict=True):
         assert a.dtype == dtype, name
         assert distance(a, b) < TOLERANCE[dtype], name
+
+
+@pytest.mark.parametrize(
+    ("M", "N", "wants", "way"),
+    [
+        (2, 600, False, narrow),
+        (2, 600, True, fused),
+        (3, 2, False, fused),
+        (511, 512, True, fused),
+        (512, 512, True, chunked),
+    ],
+)
+def test_the_sizes_of_a_layer_decide_how_it_is_run(M, N, wants, way):
+    assert cpu._way(torch.zeros(1, 1, M, requires_grad=wants), torch.zeros(N, M)) is way
 
 
 def test_a_layers_sequence_may_be_cut_anywhere(way, rng):

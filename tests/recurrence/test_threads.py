@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
+
 import pytest
 import torch
 
-from workbench.recurrence import compiler, cpu, layer, recur
+from workbench.recurrence import chains, compiler, cpu, layer, normalize, recur
+from workbench.recurrence import threads as threading
+from workbench.recurrence.threads import share
 
 from .drawn import distance, draw, draw_u, gradients, python
 
@@ -70,3 +74,63 @@ if child == 0:  # PyTorch's own threads do not survive a fork: nothing large but
 print(os.waitpid(child, 0)[1])
 """
     assert python(script) == ["0"]
+
+
+@pytest.fixture
+def woken(monkeypatch):
+    """The helpers that were asked for; none comes."""
+    asked: list[Future[None]] = []
+
+    class Idle:
+        def submit(self, work):
+            asked.append(Future())
+            return asked[-1]
+
+    monkeypatch.setattr(threading, "_threads", Idle)
+    return asked
+
+
+def steps_of(kind, T):
+    """One pass forward and one backward over T steps, by one of the ways; what a step costs: 2**21 / T of the first."""
+    B, M, N = {"chains": (2, 1, 64), "norm": (2, 1, 64), "narrow": (32, 1, 64), "fused": (32, 8, 8)}[kind]
+    u, x = torch.full((N,), 0.5, requires_grad=True), torch.ones(T, B, N if kind in ("chains", "norm") else M)
+    if kind == "chains":
+        return recur(x, u, backend="cpu")
+    if kind == "norm":
+        return normalize(x.requires_grad_(), torch.nn.BatchNorm1d(N), backend="cpu")
+    return layer(x.requires_grad_(kind == "fused"), torch.ones(N, M), None, u, backend="cpu")
+
+
+@pytest.mark.parametrize(
+    ("kind", "forward", "backward"),
+    [("chains", 2048, 2048), ("norm", 4096, 4096), ("narrow", 103, 103), ("fused", 512, 256)],
+)
+def test_only_what_is_worth_it_is_shared_out(kind, forward, backward, threads, woken):
+    """From 2**21 multiply-adds on: a product with M inputs has M + 8 for each neuron and step, twice backward."""
+    threads(2)
+    for T in (forward, forward - 1, backward, backward - 1):
+        h = steps_of(kind, T)
+        assert bool(woken) == (forward <= T)
+        woken.clear()
+        h.sum().backward()
+        assert bool(woken) == (backward <= T)
+        woken.clear()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_no_more_threads_work_than_torch_may_use(count, threads, woken):
+    threads(count)
+    done = []
+    share(lambda piece: done.append(piece), [(0,), (1,), (2,), (3,)], 1 << 21)
+    assert len(woken) == count - 1
+    assert done == [0, 1, 2, 3]
+    woken.clear()
+    share(lambda piece: None, [(0,)], 1 << 21)
+    assert not woken
+
+
+def test_chains_are_cut_into_two_pieces_a_thread_of_whole_cache_lines(threads):
+    threads(2)
+    assert chains.pieces(1000) == [(0, 256), (256, 512), (512, 768), (768, 1000)]
+    assert chains.pieces(65) == [(0, 64), (64, 65)]
+    assert chains.pieces(64) == [(0, 64)]

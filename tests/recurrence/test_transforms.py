@@ -167,7 +167,8 @@ def test_gradients_example_by_example(rng):
 @pytest.mark.parametrize(("engine", "activation"), RUNS)
 def test_forward_derivatives_and_hessians_are_those_of_loop(engine, activation, rng):
     a, u, h0 = arguments(rng, T=4)
-    directions = tuple(draw(rng, *v.shape) for v in (a, u, h0))
+    every = (a, u, h0)
+    directions = tuple(draw(rng, *v.shape) for v in every)
 
     def run(*v):
         return recur(*v, activation=activation, backend=engine)
@@ -175,7 +176,15 @@ def test_forward_derivatives_and_hessians_are_those_of_loop(engine, activation, 
     def specified(*v):
         return recur(*v, activation=activation, backend="loop")
 
-    assert_close(torch.func.jvp(run, (a, u, h0), directions), torch.func.jvp(specified, (a, u, h0), directions))
+    assert_close(torch.func.jvp(run, every, directions), torch.func.jvp(specified, every, directions))
+    for n, direction in enumerate(directions):  # of one argument alone
+
+        def along(f, n=n, direction=direction):
+            return torch.func.jvp(
+                lambda v: f(*(v if i == n else w for i, w in enumerate(every))), every[n : n + 1], (direction,)
+            )
+
+        assert_close(along(run), along(specified))
     ours, theirs = (torch.func.hessian(lambda v, f=f: f(a, v, h0).square().sum())(u) for f in (run, specified))
     assert_close(ours, theirs)
 

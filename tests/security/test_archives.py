@@ -94,6 +94,14 @@ def test_a_hostile_bundle_is_refused_and_leaves_nothing(name, store, tmp_path, m
     assert not [place for place in ("/tmp/climbed-absolute", "/climbed") if (tmp_path / place).exists()]
 
 
+def test_a_bundle_that_is_small_because_it_has_holes_is_refused(tmp_path):
+    info, _ = member(f"runs/{ID}/spec.json")
+    info.pax_headers = {"GNU.sparse.size": "105000001", "GNU.sparse.map": "0,0"}
+    made = a_bundle(tmp_path / "bundle", info.tobuf(tarfile.PAX_FORMAT) + bytes(1024))
+    with pytest.raises(StoreError, match="holds more than 105,000,000 bytes"):
+        adopt(made)
+
+
 @pytest.mark.parametrize("name", ["../campaign.tar.1", "campaign.tar.1/../../x", "/etc/passwd", "campaign.json"])
 def test_a_part_is_a_file_of_its_bundle(name, tmp_path):
     made = a_bundle(tmp_path / "bundle", tar())

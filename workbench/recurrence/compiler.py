@@ -39,7 +39,6 @@ FLAGS = (
 )
 NATIVE = ("-march=native",), ()  # this machine's vector instructions; some compilers do not know the flag
 _PATIENCE = 120  # seconds for a compilation that takes half of one
-_ENDING = ".dylib" if sys.platform == "darwin" else ".so"
 _lock = threading.Lock()
 _loaded: dict[tuple[str, tuple[str, ...]], Future[ctypes.CDLL | str]] = {}  # a library, or why there is none
 
@@ -155,10 +154,10 @@ def _find_or_compile(source: Path, flags: tuple[str, ...]) -> ctypes.CDLL:
 
 
 def _from_cache(home: Path, stem: str) -> ctypes.CDLL | None:
-    for path in sorted(home.glob(f"{stem}*{_ENDING}")):
+    for path in sorted(home.glob(f"{stem}*.so")):
         if not _only_ours(path.lstat(), stat.S_ISREG):
             continue
-        if path.name == f"{stem}{_digest(path.read_bytes())}{_ENDING}":
+        if path.name == f"{stem}{_digest(path.read_bytes())}.so":
             return ctypes.CDLL(str(path))
         path.unlink(missing_ok=True)  # damaged: a full disk, a crash
     return None
@@ -167,7 +166,7 @@ def _from_cache(home: Path, stem: str) -> ctypes.CDLL | None:
 def _compile(command: tuple[str, ...], source: Path, flags: tuple[str, ...], home: Path, stem: str) -> ctypes.CDLL:
     """Compile beside the final place, then move there in one step: another process sees all of it or nothing."""
     with tempfile.TemporaryDirectory(prefix="building-", dir=home) as building:
-        target = Path(building) / f"library{_ENDING}"
+        target = Path(building) / "library.so"
         complaint = ""
         for native in NATIVE:
             run = [*command, *FLAGS, *native, *flags, str(source), "-o", str(target), "-lm"]
@@ -181,7 +180,7 @@ def _compile(command: tuple[str, ...], source: Path, flags: tuple[str, ...], hom
         else:
             raise BuildError(f"{command[0]} failed: {complaint}")
         target.chmod(0o700)
-        final = home / f"{stem}{_digest(target.read_bytes())}{_ENDING}"
+        final = home / f"{stem}{_digest(target.read_bytes())}.so"
         os.replace(target, final)
     return ctypes.CDLL(str(final))
 

@@ -59,7 +59,7 @@ class Transformable(Recur):
         ctx.save_for_forward(output, u, h0)
 
     @staticmethod
-    def jvp(ctx: Any, da: Tensor | None, du: Tensor | None, dh0: Tensor | None, *_: None) -> Tensor:
+    def jvp(ctx: Any, da: Tensor, du: Tensor, dh0: Tensor, *_: None) -> Tensor:
         h, u, h0 = ctx.saved_tensors
         return tangents(da, du, dh0, h, u, h0, ctx.activation)
 
@@ -85,15 +85,11 @@ def transformed() -> bool:
     return bool(torch._C._are_functorch_transforms_active())
 
 
-def tangents(
-    da: Tensor | None, du: Tensor | None, dh0: Tensor | None, h: Tensor, u: Tensor, h0: Tensor, activation: str
-) -> Tensor:
-    """The forward derivative of h: dh_t = f'(h_t) * (da_t + du * h_{t-1} + u * dh_{t-1}); None is zero."""
-    slope, before, dh, steps = ACTIVATIONS[activation].derivative, h0, torch.zeros_like(h0), []
-    dh = dh if dh0 is None else dh0
-    for t, h_t in enumerate(h.unbind(0)):
-        dz = u * dh if da is None else da[t] + u * dh
-        dh = slope(h_t) * (dz if du is None else dz + du * before)
+def tangents(da: Tensor, du: Tensor, dh0: Tensor, h: Tensor, u: Tensor, h0: Tensor, activation: str) -> Tensor:
+    """The forward derivative of h: dh_t = f'(h_t) * (da_t + du * h_{t-1} + u * dh_{t-1})."""
+    slope, before, dh, steps = ACTIVATIONS[activation].derivative, h0, dh0, []
+    for da_t, h_t in zip(da.unbind(0), h.unbind(0), strict=True):
+        dh = slope(h_t) * (da_t + du * before + u * dh)
         before = h_t
         steps.append(dh)
     return torch.stack(steps)

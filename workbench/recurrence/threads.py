@@ -24,10 +24,6 @@ def share(work: Callable[..., object], pieces: Iterable[tuple[int, ...]], operat
     """
     left = deque(pieces)
     helpers = min(torch.get_num_threads(), len(left)) - 1 if operations >= _WORTH else 0
-    if helpers <= 0:
-        for piece in left:
-            work(*piece)
-        return
 
     def drain() -> None:
         while True:

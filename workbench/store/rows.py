@@ -21,7 +21,6 @@ class _Row(BaseModel):
 
 
 class _Provenance(BaseModel):
-    model_config = ConfigDict(strict=True)
     device: str
     torch: str
     backend: str

@@ -38,7 +38,7 @@ class _Spec(BaseModel):
     """The types in a spec.json; what its config means is `config_of`'s business."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
-    schema_: Annotated[int, Field(alias="schema")]
+    schema_: Annotated[int, Field(ge=1, alias="schema")]
     id: str
     experiment: str = "custom"
     smoke: bool = False
