@@ -11,6 +11,7 @@ import argparse
 import csv
 import re
 import resource
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -36,7 +37,8 @@ def child(target: str, arguments: list[str]) -> None:
     run = targets.TARGETS[target]
     with tempfile.TemporaryDirectory() as folder:
         run(b"", Path(folder))  # what is loaded late takes its seconds now
-        atheris.Setup([sys.argv[0], *arguments], lambda content: run(content, Path(folder)))
+        me = shlex.join([sys.executable, __file__, "--child", target])  # how `-merge` starts it anew, in a shell
+        atheris.Setup([me, *arguments], lambda content: run(content, Path(folder)))
         atheris.Fuzz()
 
 

@@ -237,7 +237,7 @@ def test_15_a_run_outlives_the_kernel_that_looks_at_it(fault, store, kernel, for
         for _ in fault(15, "kernel restarted, second tab; the run in a process of its own", 20, 1):
             for client in (kernel.client, second):
                 took, table, points = json.loads(kernel.run(VIEW.format(id=run.path.name), client))
-                assert took < 2
+                assert took < (2 if "COVERAGE_PROCESS_CONFIG" not in os.environ else 6)  # counted lines take longer
                 assert "running" in table
                 assert points >= reached
                 reached = max(points, reached)
