@@ -140,7 +140,7 @@ def test_9_and_10_eight_writers_of_different_runs_beside_a_reader(fault, forks, 
     writing.survived, reading.survived = writing.tried, reading.tried
 
 
-def test_8_an_altered_data_set_is_refused(fault, real_data, tmp_path, monkeypatch):
+def test_8_an_altered_data_set_is_refused(fault, store, real_data, tmp_path, monkeypatch):
     """Found by its hash at every use, whichever file and bit."""
     chance = random.Random(8)
     (tmp_path / "mnist").mkdir()

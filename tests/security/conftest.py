@@ -58,7 +58,9 @@ class Lab:
                 self.stop()
                 pytest.fail((root / "log").read_text()[-2000:])
             time.sleep(0.1)
-        self.token: str = json.loads(told[0].read_text())["token"]
+        served = json.loads(told[0].read_text())
+        self.token: str = served["token"]
+        self.port = int(served["port"])  # another one, where somebody took ours meanwhile
 
     def ask(self, path: str, method: str = "GET", body: object = None, host: str = "", **headers: str) -> Answer:
         """One request, from this machine; `host` is what its Host header says. Underlines in names are dashes."""
