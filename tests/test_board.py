@@ -1,6 +1,7 @@
 """The board: every run's state, from disk alone; the index behind it is a cache that may be lost at any time."""
 
 import json
+import threading
 import time
 
 import pytest
@@ -105,7 +106,33 @@ def test_a_board_that_watches_sees_a_new_run_until_it_is_stopped(store):
     finally:
         shown.stop()
     seen = shown.table.value
-    time.sleep(0.1)
     lease.note(record.run, "failed", "said after the watch")
     time.sleep(0.1)
     assert shown.table.value == seen
+
+
+def test_stopping_waits_for_a_refresh_under_way_and_watching_again_leaves_one_watcher(begun, monkeypatch):
+    from workbench.widgets.board import Board
+
+    shown, reading, go_on, read = Board(), threading.Event(), threading.Event(), []
+
+    def slow(watch):
+        reading.set()
+        go_on.wait(30)
+        read.append(threading.current_thread())
+        return []
+
+    monkeypatch.setattr(board, "rows", slow)
+    shown.watch(0.01)
+    assert reading.wait(30)
+    threading.Timer(0.1, go_on.set).start()
+    shown.stop()
+    assert read
+    assert "</th></tr></table>" in shown.table.value
+    shown.watch(0.01)
+    first = shown.watcher
+    shown.watch(0.01)
+    assert not first.is_alive()
+    assert shown.watcher.is_alive()
+    shown.stop()
+    assert not shown.watcher.is_alive()

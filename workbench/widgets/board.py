@@ -26,6 +26,7 @@ class Board(ipywidgets.VBox):  # type: ignore[misc]
 
     def __init__(self) -> None:
         self.seen, self.left = Watch(), threading.Event()
+        self.watcher: threading.Thread | None = None
         self.table, self.plot = ipywidgets.HTML(), ipywidgets.Output()
         self.figure = figures.curves_of([])
         layout = ipywidgets.Layout(width="100%", height="150px")
@@ -49,12 +50,16 @@ class Board(ipywidgets.VBox):  # type: ignore[misc]
 
     def watch(self, seconds: float = 2.0) -> None:
         """Refresh every so many seconds, in a thread, until `stop()`."""
+        self.stop()
         self.left.clear()
-        threading.Thread(target=self._keep, args=(seconds,), daemon=True).start()
+        self.watcher = threading.Thread(target=self._keep, args=(seconds,), daemon=True)
+        self.watcher.start()
 
     def stop(self) -> None:
-        """No more refreshing."""
+        """No more refreshing: one that is under way ends first."""
         self.left.set()
+        if self.watcher is not None:
+            self.watcher.join()
 
     def _keep(self, seconds: float) -> None:
         while not self.left.wait(seconds):
