@@ -11,7 +11,7 @@ README = Path(__file__).resolve().parent.parent / "README.md"
 
 
 def results() -> str:
-    """How many claims have which verdict; then every claim that has a record, the paper's first."""
+    """How many claims have which verdict; those that have a record, those that have none; experiments of ours."""
     with tempfile.TemporaryDirectory() as empty:  # none of this machine's own runs
         os.environ["WORKBENCH_RESULTS"] = empty
         from workbench import compare, tables
@@ -24,6 +24,8 @@ def results() -> str:
         return (
             f"Of {sum(counts.values())} numbers that the paper and its official logs claim: **{said}**.\n\n"
             + tables.render(theirs, "markdown")
+            + "\nNot run, each with its command in `workbench tables --json`:\n\n"
+            + tables.markdown(tables.not_run(found))
             + "\nExperiments of ours, which no published number stands beside:\n\n"
             + tables.markdown(tables.readable(ours)[["experiment", "metric", "ours (95 %)", "n", "step"]])
         )

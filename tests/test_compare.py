@@ -120,7 +120,7 @@ def test_the_parity_table_has_each_seed_and_their_mean():
 
 def test_nearness_is_the_mean_distance_over_steps_and_seeds():
     class Run:
-        experiment = "permmnist_plain6"
+        experiment, seed = "permmnist_plain6", 0
 
         def __init__(self, off, points):
             log = curves.official_curve(self.experiment).head(points)
@@ -137,7 +137,37 @@ def test_nearness_is_the_mean_distance_over_steps_and_seeds():
     idle = table.loc["seqmnist_res", "train accuracy"]
     assert (idle["seeds"], idle["points"]) == (0, 0)
     assert idle[["difference", "until", "twins"]].isna().all()
-    assert set(table.index.get_level_values(0)) == {n for n, e in paper.EXPERIMENTS.items() if e.curve}
+    assert row["ours apart"] == pytest.approx(4.0)  # the two steps that both have
+    assert set(table.index.get_level_values(0)) == {
+        n for n, e in paper.EXPERIMENTS.items() if e.curve or len(curves.published_curve(n) if "adding" in n else [])
+    }
+
+
+def test_curves_of_the_adding_problem_are_compared_with_the_papers_figure_in_shares_of_the_variance():
+    class Run:
+        experiment = "adding_lstm_T100"
+
+        def __init__(self, off):
+            theirs = curves.published_curve(self.experiment)
+            self.curve = theirs.rename(columns={"mse": "valid_mse"}).assign(valid_mse=theirs["mse"] + off)
+
+    table = curves.nearness([Run(0.01), Run(-0.005)])
+    row = table[table["experiment"] == Run.experiment].iloc[0]
+    assert (row["curve"], row["seeds"], row["unit"]) == ("validation MSE", 2, "%")
+    assert row["difference"] == pytest.approx(100 * 6 * 0.0075)
+    assert row["ours apart"] == pytest.approx(100 * 6 * 0.015)
+    assert row["twins"] is None
+    assert curves.parity_of([Run(0.01)]) == pytest.approx(0.06)
+
+
+def test_a_log_without_accuracy_of_the_batch_is_compared_by_the_one_it_has():
+    class Run:
+        experiment = "ntu_cs_plain6"
+        curve = curves.official_curve("ntu_cs_plain6").assign(valid_accuracy=lambda log: log["valid_accuracy"] - 0.02)
+
+    table = curves.nearness([Run()]).set_index(["experiment", "curve"])
+    assert table.loc[("ntu_cs_plain6", "validation accuracy"), "difference"] == pytest.approx(2.0)
+    assert ("seqmnist_plain6", "validation accuracy") not in table.index
 
 
 def test_the_picture_of_nearness_shows_what_has_begun_and_its_limit():
@@ -146,9 +176,10 @@ def test_the_picture_of_nearness_shows_what_has_begun_and_its_limit():
         curve = curves.official_curve("permmnist_plain6").head(3)
 
     table = curves.nearness([Run()])
-    ours, twins, limit = figures.nearness(table).data
+    ours, twins, apart, limit = figures.nearness(table).data
     assert list(ours.x) == [0.0, 0.0]
     assert [max(1.0, 2 * x) for x in twins.x] == list(limit.x)
+    assert list(apart.x) == [None, None]
     assert "permmnist_plain6, train accuracy" in ours.y[0]
 
 
@@ -170,6 +201,44 @@ def test_ones_own_records_can_be_shown_alone(store, tmp_path, monkeypatch):
     wb.run("seqdigits_lstm", "quick", 1, until=100, progress=False)
     assert wb.results_table(["seqdigits_lstm"]).iloc[0]["n"] == 2
     assert wb.results_table(["seqdigits_lstm"], own=True).iloc[0]["n"] == 1
+
+
+def test_a_seed_that_has_not_got_there_is_told_and_leaves_nothing_decided(store, monkeypatch):
+    class Run:
+        experiment, status, budgets = "adding_indrnn_T100", "done", [{"step": 400, "provenance": {"device": "CPU"}}]
+        smoke, step = False, 400
+
+        def __init__(self, seed, valid):
+            import pandas as pd
+
+            self.seed, self.curve = seed, pd.DataFrame({"step": [200, 400], "valid_mse": [0.1, valid]})
+            self.run = type("Done", (), {"result": staticmethod(dict)})
+
+    for last, decided in ((0.005, True), (0.05, False)):
+        runs = [Run(seed, 0.005) for seed in range(3)] + [Run(3, last)]
+        monkeypatch.setattr(compare, "records", lambda own, runs=runs: runs)
+        row = wb.results_table(["adding_indrnn_T100"]).iloc[0]
+        assert (row["ours"], row["n"]) == (400, 3 + decided)
+        assert row["verdict"] == ("reproduced" if decided else "inconclusive")
+        assert row["note"] == ("" if decided else "1 of 4 not by step 400")
+    shown = tables.readable(wb.results_table(["adding_indrnn_T100"])).iloc[0]
+    assert shown["verdict"] == "inconclusive; 1 of 4 not by step 400"
+
+
+def test_what_is_not_run_says_why_and_how(store, monkeypatch):
+    monkeypatch.setattr(compare, "records", lambda own: [])
+    table = wb.results_table().set_index(["experiment", "source"])
+    note = table.loc[("seqmnist_plain12", "paper Table 2"), "note"]
+    assert note == "not begun; to step 1,700 of 676,600: workbench run seqmnist_plain12 --budget quick"
+    note = table.loc[("ntu_cs_plain6", "paper Table 5"), "note"]
+    assert note.startswith("needs NTU RGB+D 60 and 120, which must be asked for; to step ")
+    missing = tables.not_run(table.reset_index())
+    own = table[table["paper"].notna() & (table["verdict"] == "not run")]
+    assert missing["numbers"].sum() == len(own)
+    assert set(", ".join(missing["experiments"]).split(", ")) == set(own.index.get_level_values(0))
+    assert missing.loc[missing["table"] == "Table 5", "why"].unique() == [
+        "needs NTU RGB+D 60 and 120, which must be asked for"
+    ]
 
 
 def test_seeds_are_averaged_at_one_step_only(store):

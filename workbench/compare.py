@@ -5,8 +5,9 @@
 `not reproduced`  the same, but worse than the claim
 `on course`       not at the end yet, but the learning curve lies on the official one at equal steps: a point apart at
                   most (a per cent of BPC or perplexity), or twice what two official runs of one configuration are
-`inconclusive`    recorded, but not enough to say; a seed that diverged before its first score leaves nothing decided
-`not run`         no record; `note` has the command
+`inconclusive`    recorded, but not enough to say; a seed that has no number (it diverged before its first score, or has
+                  not come below the error that is asked for) leaves nothing decided
+`not run`         no record; `note` says why and has the command
 `reference`       a number that the paper quotes from others, or another number of the same run
 `no claim`        ours alone: the paper has no such experiment
 """
@@ -24,6 +25,7 @@ from . import curves, paper
 from .paper import Claim, Experiment
 from .paper.quoted import quoted
 from .record import Record, records
+from .tasks.download import SETS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -148,9 +150,10 @@ def _row(known: Experiment, claim: Claim, measured: list[Record]) -> dict[str, A
     ours = estimate(list(values.values())) if values else None
     nearness = curves.parity_of(measured) if known.curve and claim.metric in METRICS else None
     spread = curves.twin_spread(known.id, int(step)) if nearness is not None and step else None
+    late = [r for r in steady if r.seed not in values] if claim.metric.startswith("steps to") else []
     reaches_end = bool(measured) and all(r.run.result() is not None for r in measured)
     lost = [r for r in diverged if r.seed not in values]  # the mean knows nothing of them, so it decides nothing
-    decided = (reaches_end and not lost) or (claim.metric.startswith("steps to") and len(values) == len(measured) > 0)
+    decided = not lost and not late and (reaches_end or (claim.metric.startswith("steps to") and bool(values)))
     examples = int(newest.get("test", {}).get("n" + SUBSETS.get(claim.metric, ""), 0)) if newest else 0
     low, high = _interval(claim.metric, ours.mean, examples) if ours and examples else (None, None)
     return {
@@ -175,17 +178,34 @@ def _row(known: Experiment, claim: Claim, measured: list[Record]) -> dict[str, A
         "examples_low": low,
         "examples_high": high,
         "parity": nearness,
-        "note": _divergence(diverged, lost, len(measured)) if measured else f"workbench run {known.id} --budget quick",
+        "note": _note(diverged, lost, late if values else [], len(measured)) if measured else _to_run(known),
     }
 
 
-def _divergence(diverged: Sequence[Record], lost: Sequence[Record], of: int) -> str:
-    """`2 of 3 diverged at step 40, 80`, and how many of them have no score and so no part in the mean; or nothing."""
-    if not diverged:
-        return ""
-    steps = ", ".join(f"{step:,}" for step in sorted(int(r.budgets[-1]["step"]) for r in diverged))
-    without = f"; {len(lost)} without a score" if lost else ""
-    return f"{len(diverged)} of {of} diverged at step {steps}{without}"
+def why_not_run(known: Experiment) -> str:
+    """Why there is no record of an experiment yet: its data are not to be had without asking, or nobody has begun."""
+    data = SETS.get(known.data or "")
+    return f"needs {data.title.split(',')[0]}, which must be asked for" if data and data.needs else "not begun"
+
+
+def _to_run(known: Experiment) -> str:
+    """Why not, what the shortest run that can be compared is, and its command."""
+    of = known.config.train.steps or _official_steps(known)
+    until = f"step {known.quick:,}" + (f" of {of:,}" if of else "")
+    return f"{why_not_run(known)}; to {until}: workbench run {known.id} --budget quick"
+
+
+def _note(diverged: Sequence[Record], lost: Sequence[Record], late: Sequence[Record], of: int) -> str:
+    """What the mean does not know: `2 of 3 diverged at step 40, 80; 1 without a score`, `1 of 3 not by step 6,000`."""
+    said = []
+    if diverged:
+        steps = ", ".join(f"{step:,}" for step in sorted(int(r.budgets[-1]["step"]) for r in diverged))
+        said.append(f"{len(diverged)} of {of} diverged at step {steps}")
+    if lost:
+        said.append(f"{len(lost)} without a score")
+    if late:
+        said.append(f"{len(late)} of {of} not by step {min(r.step for r in late):,}")
+    return "; ".join(said)
 
 
 def verdict(

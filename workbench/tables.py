@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import places
-from .compare import results_table
+from . import paper, places
+from .compare import results_table, why_not_run
 from .config import canonical_json
 from .disk import make_folder, publish
 from .errors import ParameterError, choices
@@ -70,6 +70,19 @@ def tally(results: pd.DataFrame) -> dict[str, int]:
     return {verdict: int(counts.get(verdict, 0)) for verdict in VERDICTS}
 
 
+def not_run(results: pd.DataFrame) -> pd.DataFrame:
+    """What the paper and its logs claim and no record stands beside: experiments of a table, how many numbers, why."""
+    import pandas as pd
+
+    open_ = results[(results["verdict"] == "not run") & results["paper"].notna()]
+    why = open_["experiment"].map(lambda name: why_not_run(paper.experiment(name)))
+    rows = [
+        {"table": where, "experiments": ", ".join(group["experiment"].unique()), "numbers": len(group), "why": reason}
+        for (where, reason), group in open_.groupby(["table", why], sort=False)
+    ]
+    return pd.DataFrame(rows, columns=["table", "experiments", "numbers", "why"])
+
+
 def _plain(row: dict[Any, Any]) -> dict[str, Any]:
     """NaN and numpy numbers as JSON has them."""
     out: dict[str, Any] = {}
@@ -105,7 +118,7 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
                 "source": row["source"],
                 "step": f"{int(row['step']):,}{of}" if row["step"] is not None else "",
                 "parity": "" if row["parity"] is None else f"{100 * row['parity']:.1f} points",
-                "verdict": row["verdict"] + (f"; {row['note']}" if "diverged" in (row["note"] or "") else ""),
+                "verdict": row["verdict"] + (f"; {row['note']}" if row["note"] and row["step"] is not None else ""),
             }
         )
     return pd.DataFrame(out)

@@ -106,20 +106,23 @@ def learning(records: Sequence[Record], column: str = "valid_batch_accuracy") ->
 
 
 def nearness(table: pd.DataFrame) -> go.Figure:
-    """How near our curves are to the official logs: `curves.nearness` as points, a row a curve that we have begun.
+    """How near our curves are to the published ones: `curves.nearness` as points, a row a curve that we have begun.
 
-    Beside them what two official runs of one configuration differ by, and the most that counts as on course: one point,
-    or twice that.
+    Beside them what two official runs of one configuration differ by, and two seeds of ours, and the most that counts
+    as on course with an official log: one point, or twice what its twins differ by.
     """
-    figure = blank("mean distance to the official log, points (bits and perplexities: %)", "")
+    figure = blank("mean distance to the published curve, points (bits, perplexities, squared errors: %)", "")
     begun = table[table["seeds"] > 0]
     names = [
         f"{row.experiment}, {row.curve}<br>{row.seeds} seeds, to step {row.until:,.0f}" for row in begun.itertuples()
     ]
-    limits = [max(1.0, 2 * (0.0 if twins is None or twins != twins else twins)) for twins in begun["twins"]]
+    logged = [paper.experiment(name).curve is not None for name in begun["experiment"]]
+    twins = begun["twins"].astype(float).fillna(0.0)
+    limits = [max(1.0, 2 * apart) if has else None for apart, has in zip(twins, logged, strict=True)]
     marks = (
         ("ours", begun["difference"], {"color": COLOURS["IndRNN"], "symbol": "circle", "size": 12}),
         ("two official runs", begun["twins"], {"color": COLOURS["LSTM"], "symbol": "diamond-open", "size": 12}),
+        ("two seeds of ours", begun["ours apart"], {"color": COLOURS["IndRNN"], "symbol": "circle-open", "size": 12}),
         ("on course up to here", limits, {"color": INK, "symbol": "line-ns-open", "size": 22}),
     )
     for name, values, marker in marks:
