@@ -114,7 +114,8 @@ def nearness(table: pd.DataFrame) -> go.Figure:
     figure = blank("mean distance to the published curve, points (bits, perplexities, squared errors: %)", "")
     begun = table[table["seeds"] > 0]
     names = [
-        f"{row.experiment}, {row.curve}<br>{row.seeds} seeds, to step {row.until:,.0f}" for row in begun.itertuples()
+        f"{row.experiment}, {row.curve}<br>{row.seeds} seed{'s' * (row.seeds > 1)}, to step {row.until:,.0f}"
+        for row in begun.itertuples()
     ]
     logged = [paper.experiment(name).curve is not None for name in begun["experiment"]]
     twins = begun["twins"].astype(float).fillna(0.0)
@@ -130,7 +131,8 @@ def nearness(table: pd.DataFrame) -> go.Figure:
         figure.add_scatter(x=values, y=names, name=name, mode="markers", marker=marker, hovertemplate=hover)
     figure.update_xaxes(rangemode="tozero")
     figure.update_yaxes(autorange="reversed")
-    figure.update_layout(height=170 + 62 * len(begun), hovermode="closest", margin={"l": 330}, legend={"y": -0.5})
+    above = {"y": 1.0, "yanchor": "bottom"}  # a share of the height would drift away as rows are added
+    figure.update_layout(height=170 + 46 * len(begun), hovermode="closest", margin={"l": 330}, legend=above)
     return figure
 
 
