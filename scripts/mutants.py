@@ -42,9 +42,9 @@ CROSSOVERS = "tests/recurrence/test_crossovers.py"
 RANKS = "tests/test_ranks.py::test_two_processes_train_as_one"
 ARCHIVES = "tests/security/test_archives.py"
 FUZZED = "tests/fuzz/test_readers.py::test_seeds_and_changes_of_them_give_data_or_our_own_errors"
-STORE, LEASE, ROWS = "tests/test_store.py", "tests/test_lease.py", "tests/test_rows.py"
+STORE, LEASE, ROWS = "tests/store/test_run.py", "tests/store/test_lease.py", "tests/store/test_rows.py"
 BUNDLE = [
-    f"tests/test_bundle.py::test_{name}"
+    f"tests/store/test_bundle.py::test_{name}"
     for name in (
         "what_is_further_replaces_and_what_merely_continues_leaves_no_copy",
         "a_bundle_is_taken_up_where_it_stopped",
@@ -53,7 +53,7 @@ BUNDLE = [
     )
 ]
 STUDY = [
-    f"tests/test_study.py::test_{name}"
+    f"tests/study/test_study.py::test_{name}"
     for name in (
         "the_id_of_a_run_cannot_smuggle_a_path",
         "a_stopped_run_ends_as_an_uninterrupted_one",
@@ -83,17 +83,17 @@ TESTS = {  # the tests nearest to a module, the quickest first
     "recurrence/threads": [THREADS],
     "store/bundle": [*BUNDLE, ARCHIVES],
     "store/checkpoint": [ROWS, STORE, f"{FUZZED}[checkpoint]"],
-    "store/index": ["tests/test_board.py"],
-    "store/lease": [LEASE, STORE, "tests/test_board.py"],
+    "store/index": ["tests/study/test_board.py"],
+    "store/lease": [LEASE, STORE, "tests/study/test_board.py"],
     "store/rows": [ROWS, f"{FUZZED}[record]"],
     "store/run": [ROWS, STORE, LEASE, f"{FUZZED}[record]", *STUDY],
-    "train/gradient": ["tests/test_train.py", "tests/test_probe.py"],
-    "train/schedule": ["tests/test_train.py"],
+    "train/gradient": ["tests/train/test_trainer.py", "tests/test_probe.py"],
+    "train/schedule": ["tests/train/test_trainer.py"],
     "train/trainer": [
-        "tests/test_train.py",
+        "tests/train/test_trainer.py",
         "tests/test_evaluate.py",
         ROWS,
-        "tests/test_graphs.py",
+        "tests/train/test_graphs.py",
         "tests/properties/test_configs.py",
         RANKS,
     ],
