@@ -222,16 +222,17 @@ def test_a_seed_that_has_not_got_there_is_told_and_leaves_nothing_decided(store,
         assert row["verdict"] == ("reproduced" if decided else "inconclusive")
         assert row["note"] == ("" if decided else "1 of 4 not by step 400")
     shown = tables.readable(wb.results_table(["adding_indrnn_T100"])).iloc[0]
-    assert shown["verdict"] == "inconclusive; 1 of 4 not by step 400"
+    assert (shown["verdict"], shown["note"]) == ("inconclusive", "1 of 4 not by step 400")
 
 
 def test_what_is_not_run_says_why_and_how(store, monkeypatch):
     monkeypatch.setattr(compare, "records", lambda own: [])
     table = wb.results_table().set_index(["experiment", "source"])
     note = table.loc[("seqmnist_plain12", "paper Table 2"), "note"]
-    assert note == "not begun; to step 1,700 of 676,600: workbench run seqmnist_plain12 --budget quick"
+    assert note == "workbench run seqmnist_plain12 (to step 1,700 of 676,600); not begun"
     note = table.loc[("ntu_cs_plain6", "paper Table 5"), "note"]
-    assert note.startswith("needs NTU RGB+D 60 and 120, which must be asked for; to step ")
+    assert note.endswith("; needs NTU RGB+D 60 and 120, which must be asked for")
+    assert note in tables.render(table.reset_index(), "text")
     missing = tables.not_run(table.reset_index())
     own = table[table["paper"].notna() & (table["verdict"] == "not run")]
     assert missing["numbers"].sum() == len(own)
@@ -275,7 +276,7 @@ def test_a_diverged_run_is_counted_and_named(store, monkeypatch):
     assert (row["step"], row["n"]) == (200, 2)
     errors = [100 * (1 - records[seed].budgets[-1]["test"]["accuracy"]) for seed in (0, 1)]
     assert row["ours"] == pytest.approx(sum(errors) / 2)
-    assert "; 2 of 3 diverged at step 2, 152; 1 without a score" in tables.render(results, "text")
+    assert "2 of 3 diverged at step 2, 152; 1 without a score" in tables.render(results, "text")
 
 
 def test_steps_to_a_threshold_are_read_off_the_curve():

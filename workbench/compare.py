@@ -7,7 +7,7 @@
                   most (a per cent of BPC or perplexity), or twice what two official runs of one configuration are
 `inconclusive`    recorded, but not enough to say; a seed that has no number (it diverged before its first score, or has
                   not come below the error that is asked for) leaves nothing decided
-`not run`         no record; `note` says why and has the command
+`not run`         no record; `note` has the command and says why
 `reference`       a number that the paper quotes from others, or another number of the same run
 `no claim`        ours alone: the paper has no such experiment
 """
@@ -189,10 +189,10 @@ def why_not_run(known: Experiment) -> str:
 
 
 def _to_run(known: Experiment) -> str:
-    """Why not, what the shortest run that can be compared is, and its command."""
+    """The command of the shortest run that can be compared, how far it goes, and why there is none yet."""
     of = known.config.train.steps or _official_steps(known)
     until = f"step {known.quick:,}" + (f" of {of:,}" if of else "")
-    return f"{why_not_run(known)}; to {until}: workbench run {known.id} --budget quick"
+    return f"workbench run {known.id} (to {until}); {why_not_run(known)}"
 
 
 def _note(diverged: Sequence[Record], lost: Sequence[Record], late: Sequence[Record], of: int) -> str:

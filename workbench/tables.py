@@ -118,7 +118,8 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
                 "source": row["source"],
                 "step": f"{int(row['step']):,}{of}" if row["step"] is not None else "",
                 "parity": "" if row["parity"] is None else f"{100 * row['parity']:.1f} points",
-                "verdict": row["verdict"] + (f"; {row['note']}" if row["note"] and row["step"] is not None else ""),
+                "verdict": row["verdict"],
+                "note": row["note"] or "",
             }
         )
     return pd.DataFrame(out)
