@@ -21,12 +21,15 @@ def results() -> str:
         begun = found[found["step"].notna()]
         theirs, ours = (begun[begun["paper"].notna() == has] for has in (True, False))
         said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-        devices, protocols = (" / ".join(sorted(begun[column].unique())) for column in ("device", "protocol"))
+        devices = " / ".join(sorted(begun["device"].unique()))
+        protocols = "".join(
+            f"- {protocol}: {', '.join(rows['experiment'].unique())}\n" for protocol, rows in begun.groupby("protocol")
+        )
         return (
             f"Of {sum(counts.values())} numbers that the paper and its official logs claim: **{said}**.\n\n"
             + tables.render(theirs, "markdown")
-            + f"\nDevice: {devices}. Scored with: {protocols}. Where steps are missing, the budget was `quick`, or a part of\n"
-            + "`paper` that any machine can carry on.\n"
+            + f"\nDevice: {devices}. Where steps are missing, the budget was `quick` or a first part of `paper`, which any\n"
+            + f"machine can carry on. Scored with\n\n{protocols}"
             + "\nNot run, each with its command in `workbench tables`:\n\n"
             + tables.markdown(tables.not_run(found))
             + "\nExperiments of ours, which no published number stands beside:\n\n"
