@@ -28,8 +28,8 @@ def results() -> str:
         return (
             f"Of {sum(counts.values())} numbers that the paper and its official logs claim: **{said}**.\n\n"
             + tables.render(theirs, "markdown")
-            + f"\nDevice: {devices}. Where steps are missing, the budget was `quick` or a first part of `paper`, which any\n"
-            + f"machine can carry on. Scored with\n\n{protocols}"
+            + f"\nDevice: {devices}. Where steps are missing, the budget was `quick` or a first part of `paper`,\n"
+            + f"which any machine can carry on. Scored with\n\n{protocols}"
             + "\nNot run, each with its command in `workbench tables`:\n\n"
             + tables.markdown(tables.not_run(found))
             + "\nExperiments of ours, which no published number stands beside:\n\n"
