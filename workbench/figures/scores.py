@@ -114,8 +114,10 @@ def nearness(table: pd.DataFrame) -> go.Figure:
     figure = blank("mean distance to the published curve, points (bits, perplexities, squared errors: %)", "")
     begun = table[table["seeds"] > 0]
     names = [
-        f"{row.experiment}, {row.curve}<br>{row.seeds} seed{'s' * (row.seeds > 1)}, to step {row.until:,.0f}"
-        for row in begun.itertuples()
+        f"{name}, {curve}<br>{seeds} seed{'s' * (seeds > 1)}, to step {until:,.0f}"
+        for name, curve, seeds, until in zip(
+            begun["experiment"], begun["curve"], begun["seeds"].astype(int), begun["until"], strict=True
+        )
     ]
     logged = [paper.experiment(name).curve is not None for name in begun["experiment"]]
     twins = begun["twins"].astype(float).fillna(0.0)
