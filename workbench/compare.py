@@ -130,7 +130,7 @@ def measure(record: Record, metric: str, step: int | None = None) -> float | Non
     """A metric of the paper for one record, scored at a step (None: the newest), or None if it was not scored there."""
     if metric == "steps to MSE < 0.01":
         curve = record.curve
-        below = list(curve.loc[curve["valid_mse"] < 0.01, "step"]) if len(curve) else []
+        below = list(curve.loc[curve["valid_mse"] < 0.01, "step"]) if "valid_mse" in curve else []
         return float(below[0]) if below else None
     scored = [e for e in record.budgets if step is None or e["step"] == step]
     test = {name: value for name, value in (scored[-1].get("test", {}) if scored else {}).items() if value is not None}
