@@ -25,6 +25,11 @@ def test_the_papers_curve_of_the_adding_problem_is_drawn_once_for_all_seeds(publ
     assert list(traces[1].y) == curves.published_curve("adding_indrnn_T100")["mse"].tolist()
 
 
+def test_long_runs_of_the_adding_problem_have_a_logarithmic_axis(published):
+    assert figures.adding([published("adding_indrnn_T100")]).layout.xaxis.type == "log"  # to step 60,300
+    assert figures.adding([published("adding_lstm_T100")]).layout.xaxis.range == (0, 5_100)
+
+
 def test_a_run_without_a_row_yet_is_no_line(store):
     changes = {"train.steps": 4, "train.evaluate_every": 2}
     begun = wb.run("adding_indrnn_T100", "quick", changes=changes, until=1, progress=False)
