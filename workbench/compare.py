@@ -150,7 +150,8 @@ def _row(known: Experiment, claim: Claim, measured: list[Record]) -> dict[str, A
     ours = estimate(list(values.values())) if values else None
     nearness = curves.parity_of(measured) if known.curve and claim.metric in METRICS else None
     spread = curves.twin_spread(known.id, int(step)) if nearness is not None and step else None
-    late = [r for r in steady if r.seed not in values] if claim.metric.startswith("steps to") else []
+    on_the_way = [r for r in measured if r not in diverged and r.seed not in values]
+    late = on_the_way if claim.metric.startswith("steps to") else []
     reaches_end = bool(measured) and all(r.run.result() is not None for r in measured)
     lost = [r for r in diverged if r.seed not in values]  # the mean knows nothing of them, so it decides nothing
     decided = not lost and not late and (reaches_end or (claim.metric.startswith("steps to") and bool(values)))
