@@ -55,6 +55,11 @@ def run(
     name, config, last = resolve(experiment, budget, changes)
     if until is not None and (isinstance(until, bool) or not isinstance(until, int) or until < 1):
         raise ParameterError(f"until: {until!r} is not a step to go to; a whole number of at least 1 is needed")
+    if until is not None and config.train.schedule == "one_cycle":
+        raise ParameterError(
+            f"until: {until} received; one cycle has a score at its end alone: --time-limit stops it to go on later, "
+            "train.steps makes it shorter"
+        )
     until = last if until is None else until
     check_seed(seed)
     check_time_limit(time_limit)
