@@ -3,6 +3,7 @@
 # ruff: noqa: E501  (a case is a line)
 from __future__ import annotations
 
+import workbench as wb
 from workbench import paper
 from workbench.chance import check_seed
 
@@ -37,7 +38,7 @@ CASES = [
         ("a precision unknown", lambda _: CONFIG.set({"train.precision": "fp8"}), ("train.precision: 'fp8'", "'fp32', 'tf32' or 'bf16'")),
         ("a precision without a device", run(changes={"train.precision": "bf16"}), ("train.precision: 'bf16'", "device 'cpu' has fp32 alone")),
         ("a test set closed by a word", lambda _: CONFIG.set({"train.score_test": "no"}), ("train.score_test: 'no'", "boolean")),
-        ("a cycle cut short", run(experiment="seqdigits_plain6_cycle", until=2), ("until: 2 received", "train.steps makes it shorter")),
+        ("a cycle cut short", lambda _: wb.run("seqdigits_plain6_cycle", until=2), ("until: 2 received", "train.steps makes it shorter")),
         ("seed -1", lambda _: check_seed(-1), ("seed: -1", SEED)),
         ("seed 2**63", lambda _: check_seed(2**63), ("seed: 9223372036854775808", SEED)),
         ("seed 2**64", run(seed=2**64), ("seed: 18446744073709551616", SEED)),
