@@ -62,6 +62,7 @@ class Trainer:
     _norm_sum: float  # of the gradients since the last row of the curve, the largest norm, the steps not applied
     _norm_max: float
     _skipped: int
+    _lr: float | None = None  # the rate that the optimizer has
 
     def __init__(
         self,
@@ -113,7 +114,8 @@ class Trainer:
         self._check_finite(batch.x)
         recording = self._recording(batch)
         self.chance.manual_seed(generator(self.seed, "dropout", self.step).initial_seed())
-        self.net.train()
+        if not self.net.training:
+            self.net.train()
         tried = self._learn(batch) if recording is None else recording.learn(batch)
         *own, norm = tried.told.tolist()
         value, right = self.ranks.total(*own)
@@ -326,6 +328,7 @@ class Trainer:
         }
 
     def _load_optimizer(self, state: dict[str, Any]) -> None:
+        self._lr = None
         kept = [{k: v for k, v in group.items() if k != "params"} for group in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state)
         for group, own in zip(self.optimizer.param_groups, kept, strict=True):
@@ -353,6 +356,10 @@ class Trainer:
         return self.ranks.joined(state, self.config.train.batch)
 
     def _set_lr(self) -> None:
+        """Give the optimizer the schedule's rate, where it is another than before."""
+        if self._lr == self.schedule.lr:
+            return
+        self._lr = self.schedule.lr
         for group in self.optimizer.param_groups:
             lr = torch.tensor(self.schedule.lr * group["factor"], dtype=torch.float32)
             if isinstance(group["lr"], Tensor):
