@@ -63,7 +63,7 @@ def test_a_damaged_record_of_ones_own_stays_in_the_list_and_says_so_where_it_is_
     path.write_bytes(path.read_bytes().replace(b'"step":20', b'"step":21'))
     (row,) = [r for r in records() if r.id == begun.id]
     assert row.status == "damaged"
-    with pytest.raises(StoreError, match=r"events\.jsonl, line 1: altered"):
+    with pytest.raises(StoreError, match=r"events\.jsonl, line 6: altered"):
         row.verify()
 
 
