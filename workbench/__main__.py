@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 from . import __version__, listing, places
-from .errors import ParameterError, StoreError, WorkbenchError, printable, quoted
+from .errors import DataError, ParameterError, StoreError, WorkbenchError, printable, quoted
 
 app = typer.Typer(
     name="workbench",
@@ -51,6 +51,9 @@ OutOption = Annotated[
 LimitOption = Annotated[str | None, typer.Option("--time-limit", help="Stop, resumable, after this long: 90s, 8m, 2h.")]
 
 
+DATA_COLUMNS = ("name", "state", "detail", "title")
+
+
 @app.command("list")
 def list_(
     what: Annotated[str, typer.Argument(help="experiments, data or runs.")] = "experiments", as_json: Json = False
@@ -59,7 +62,7 @@ def list_(
     if what == "experiments":
         listing.show(listing.experiments(), as_json, ("id", "where", "parameters", "claim", "recorded"))
     elif what == "data":
-        listing.show(listing.data_sets(), as_json, ("name", "here", "folder", "title"))
+        listing.show(listing.data_sets(), as_json, DATA_COLUMNS)
     elif what == "runs":
         from .record import list_records
 
@@ -295,12 +298,14 @@ def data(
     check: Annotated[bool, typer.Option("--check", help="Only look and verify, fetch nothing.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Fetch and verify data sets; say where they are and what is missing."""
-    from .tasks import download
-
-    for name in names or list(download.SETS):
-        download.locate(name, fetch=not check)
-    listing.show(listing.data_sets(names), as_json, ("name", "here", "folder", "title"))
+    """Fetch and verify data sets; a line for each says where it is, or what is missing and how to get it."""
+    rows = listing.data_sets(names, fetch=not check)
+    failed = [row for row in rows if row["state"] == "damaged" or (names and not row["here"])]
+    if as_json or len(rows) > 1 or not failed:  # else the error says it all
+        listing.show(rows, as_json, DATA_COLUMNS)
+    if failed:
+        others = f" (and {', '.join(row['name'] for row in failed[1:])})" if len(failed) > 1 else ""
+        raise DataError(f"{failed[0]['detail']}{others}")
 
 
 @app.command()

@@ -121,13 +121,13 @@ def _data() -> Iterator[Row]:
         what = f"data {name}"
         try:
             yield _row(what, "ok", str(download.locate(name, fetch=False)))
-        except MissingData:
+        except MissingData as error:
             means = "experiments on it cannot run; the tour takes embedded data"
             do = f"`workbench data {name}` fetches it, or says where to ask"
-            yield _row(what, "missing", "not on this machine", means, do)
+            yield _row(what, "missing", f"not on this machine: {error}", means, do)
         except DataError as error:
             means = "experiments on it are refused: their numbers would be those of other data"
-            yield _row(what, "broken", str(error), means, f"remove that file, then `workbench data {name}`")
+            yield _row(what, "broken", str(error), means)  # which says what to do, for each kind another thing
 
 
 def _store() -> Iterator[Row]:

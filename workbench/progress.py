@@ -51,6 +51,33 @@ class Progress:
             print(f"{self.label}: {word} after {took}", file=notices(), flush=True)
 
 
+class Transfer:
+    """How much of a file has come, as pooch tells it: it sets `total`, calls `update`, then `reset` and `close`."""
+
+    def __init__(self, label: str) -> None:
+        self.label, self.total, self.done, self.spoke = label, 0, 0, time.monotonic()
+        self.bar: tqdm[NoReturn] | None = None
+
+    def update(self, count: int) -> None:
+        """So many bytes more."""
+        self.done = min(self.done + count, self.total or self.done + count)
+        if sys.stderr.isatty():
+            if self.bar is None:
+                self.bar = tqdm(total=self.total or None, desc=self.label, unit="B", unit_scale=True)
+            self.bar.update(self.done - self.bar.n)
+        elif time.monotonic() - self.spoke > PLAIN_EVERY:
+            self.spoke = time.monotonic()
+            of = f" of {self.total / 1e6:.1f}" if self.total else ""
+            print(f"{self.label}: {self.done / 1e6:.1f}{of} MB", file=notices(), flush=True)
+
+    def reset(self) -> None:
+        """Nothing: the bytes were counted as they came."""
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+
 def counted(items: Sequence[_Item], label: str, unit: str, *, first: int = 0) -> Iterator[_Item]:
     """The items, counted as they are taken: a bar on a terminal, a plain line now and then anywhere else.
 
