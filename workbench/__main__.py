@@ -316,11 +316,15 @@ def lab(
     """JupyterLab on the notebooks, opening the tour; with a token, on this machine only."""
     if not 1 <= port <= 65535:
         raise ParameterError(f"port: {port} is not a port; 1 to 65535 is allowed")
+    from .kernel import OwnKernels
+
     folder = places.notebooks()
     command = [sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1", f"--port={port}", f"--ServerApp.root_dir={folder}"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
     command.append("--LabApp.default_url=/lab/tree/00_tour.ipynb")
+    command.append("--LabApp.news_url=None")  # JupyterLab's question about news would cover the first screen
+    command.append(f"--ServerApp.kernel_spec_manager_class={OwnKernels.__module__}.{OwnKernels.__name__}")
     if not browser:
         command.append("--no-browser")
     os.execv(sys.executable, command)  # noqa: S606 (this process becomes the server)
