@@ -12,8 +12,8 @@ import pytest
 
 from workbench import batch, doctor, notebook, paper, places
 from workbench.batch import execute
-from workbench.kernel import OwnKernels
 from workbench.errors import ParameterError, RunError
+from workbench.kernel import OwnKernels
 
 BOOKS = sorted(places.notebooks().glob("*.ipynb"))
 NAMES = [path.stem for path in BOOKS]

@@ -6,6 +6,7 @@ Results go to stdout, progress and errors to stderr. Exit codes: 0 all succeeded
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -403,6 +404,7 @@ def main(arguments: list[str] | None = None) -> int:
     places.make_absolute()
     try:
         code = app(arguments, standalone_mode=False)
+        sys.stdout.flush()  # what it cannot take shows here, and not while Python ends
     except (typer.Abort, KeyboardInterrupt):
         print("workbench: stopped", file=sys.stderr)
         return 5
@@ -414,9 +416,23 @@ def main(arguments: list[str] | None = None) -> int:
         if not _launched() or os.environ.get("LOCAL_RANK") == "0" or error.code == 1:  # else all say the same
             print(f"workbench: {error}", file=sys.stderr)
         return error.code
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "workbench"):
+            raise
+        package = {"sklearn": "scikit-learn"}.get(package, package)
+        said = f"{package} is not installed; `{sys.executable} -m pip install {package}` adds it, `make setup` all"
+        print(f"workbench: {said}", file=sys.stderr)
+        return 1
     except BrokenPipeError:
         sys.stderr.close()  # the reader went away, as `| head` does
         return 0
+    except OSError as error:
+        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO):
+            raise
+        print(f"workbench: the output cannot be written: {error.strerror}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python would complain while it ends
+        return 1
     if code == INTERRUPTED:
         print("workbench: stopped", file=sys.stderr)
         return 5
