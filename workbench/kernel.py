@@ -15,7 +15,7 @@ from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpec, KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 
 
-class OwnKernels(KernelSpecManager):  # type: ignore[misc]  # untyped
+class OwnKernels(KernelSpecManager):
     """The kernels that Jupyter finds, but for `python3`, which is this Python."""
 
     def find_kernel_specs(self) -> dict[str, str]:
@@ -29,7 +29,7 @@ class OwnKernels(KernelSpecManager):  # type: ignore[misc]  # untyped
         return super().get_kernel_spec(kernel_name)
 
 
-class OwnKernel(AsyncKernelManager):  # type: ignore[misc]  # untyped
+class OwnKernel(AsyncKernelManager):
     """A manager of one kernel of `OwnKernels`, as nbclient makes it."""
 
     def __init__(self, **options: Any):

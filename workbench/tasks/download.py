@@ -256,7 +256,8 @@ def _transfer(wanted: DataSet, file: str, folder: Path) -> None:
             pooch.retrieve(wanted.url + file, f"sha256:{wanted.files[file]}", file, folder, downloader=downloader)
             return
         except (ChunkedEncodingError, ConnectionError, HTTPError, Timeout, ValueError) as error:
-            refused = isinstance(error, HTTPError) and error.response.status_code < 500
+            answer = error.response if isinstance(error, HTTPError) else None
+            refused = answer is not None and answer.status_code < 500
             if pause is None or refused or _never_connected(error):
                 raise
             print(f"{wanted.name}: {file}: {_reason(error)}; tried again", file=notices(), flush=True)
