@@ -2,15 +2,16 @@
 
 import base64
 import json
-import subprocess
 import sys
 import types
+from pathlib import Path
 
 import nbformat
 import plotly.graph_objects as go
 import pytest
 from nbconvert import HTMLExporter, MarkdownExporter
 
+import workbench
 from workbench.batch import pictures
 
 PNG = base64.b64decode(
@@ -79,6 +80,9 @@ def test_a_picture_stays_below_100_kb(book, monkeypatch):
 
 def test_what_is_missing_is_said_in_a_line(monkeypatch, tmp_path):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert (
+        pictures.draw([]) == "no pictures beside the figures: kaleido is not installed; `pip install kaleido` adds it"
+    )
     assert pictures.missing() == "kaleido is not installed; `pip install kaleido` adds it"
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
     monkeypatch.delenv("BROWSER_PATH", raising=False)
@@ -89,11 +93,27 @@ def test_what_is_missing_is_said_in_a_line(monkeypatch, tmp_path):
     assert pictures.missing() is None
 
 
+@pytest.mark.parametrize(
+    ("module", "said"),
+    [
+        ("", "no pictures beside the figures: AttributeError: "),
+        ("import time; time.sleep(60)", "no pictures beside the figures: the browser does not answer"),
+    ],
+    ids=["fails", "hangs"],
+)
+def test_a_browser_that_fails_or_hangs_costs_the_pictures_and_nothing_else(book, tmp_path, monkeypatch, module, said):
+    (tmp_path / "kaleido.py").write_text(module)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path(workbench.__file__).parents[1]}")
+    monkeypatch.setattr(pictures, "missing", lambda: None)
+    monkeypatch.setattr(pictures, "START", 20.0 if not module else 0.0)
+    monkeypatch.setattr(pictures, "EACH", 20.0)
+    before = book.read_bytes()
+    assert pictures.draw([book]).startswith(said)
+    assert book.read_bytes() == before
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(pictures.missing() is not None, reason=str(pictures.missing()))
 def test_a_browser_draws_them(book):
-    """In a process of its own, as `reproduce` does it at its end."""
-    code = f"from pathlib import Path; from workbench.batch import pictures; print(pictures.add([Path({str(book)!r})]))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, "2\n"), done.stderr
+    assert pictures.draw([book]) == "2 pictures beside the figures"
     assert counted(book) == (2, 2)

@@ -218,16 +218,10 @@ class _Batch:
             with cluster.crew(self.means.workers) as crew:
                 self._do(crew, [(_notebook_job(path, book), None) for path, book, _ in stale])
         done = [given for given in stale if given[0].stem not in self.failed]
-        self._draw([output_of(path, book) for path, book, _ in done])
+        if done:
+            self.say(pictures.draw([output_of(path, book) for path, book, _ in done]))
         for path, book, trials in done:
             _write_manifest(path, book, trials)
-
-    def _draw(self, outputs: Sequence[Path]) -> None:
-        """Pictures beside the figures of executed notebooks, where something here can draw them."""
-        if outputs and (reason := pictures.missing()) is not None:
-            self.say(f"no pictures beside the figures: {reason}")
-        elif outputs:
-            self.say(f"{pictures.add(outputs)} pictures beside the figures")
 
     def _do(self, crew: cluster.Crew, jobs: Sequence[tuple[Job, Files | None]]) -> None:
         """All jobs to their end; a failed one is noted and the rest goes on. Raises Stopped where asked to stop."""

@@ -10,6 +10,8 @@ import importlib.util
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ WIDTH, HEIGHT, SCALES = (
     500,
     (1.0, 0.75, 0.5),
 )  # of a figure that names no size; the first scale that is small enough
+START, EACH = 60.0, 30.0  # seconds to wait for a browser, and for the figures of one notebook
 MOST = 100_000  # bytes of a picture as it stands in a notebook
 
 
@@ -33,6 +36,24 @@ def missing() -> str | None:
     if not os.environ.get("BROWSER_PATH") and not any(map(shutil.which, BROWSERS)):
         return "no Chromium found; install one (apt-get install chromium)"
     return None
+
+
+def draw(paths: Sequence[Path]) -> str:
+    """Add pictures in a process of its own, so that a browser that fails or hangs harms nothing; a line on it."""
+    none = "no pictures beside the figures: "
+    if (reason := missing()) is not None:
+        return none + reason
+    code = (
+        f"import sys; from pathlib import Path; from {__name__} import add; print(add(list(map(Path, sys.argv[1:]))))"
+    )
+    command = [sys.executable, "-c", code, *map(str, paths)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=START + EACH * len(paths))
+    except subprocess.TimeoutExpired:
+        return f"{none}the browser does not answer"
+    if done.returncode != 0:
+        return none + (done.stderr.strip().splitlines() or ["the browser cannot be used"])[-1][:300]
+    return f"{done.stdout.split()[-1]} pictures beside the figures"
 
 
 def add(paths: Sequence[Path]) -> int:
