@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
+import time
 import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+EVERY = 5.0  # seconds between lines where there is no terminal
 OLDEST, NEWEST = (3, 11), (3, 14)
 SIZES = {"cpu": (1.5, 2), "cuda": (7.0, 8), "kept": (0.8, 2), "": (1.5, 2)}  # GB on disk, minutes at 20 MB/s
 
@@ -46,15 +49,46 @@ def run(*command: str | Path) -> None:
         sys.exit(f"setup: failed: {' '.join(str(part) for part in command)}")
 
 
+def install(python: Path, *wanted: str, total: int = 0) -> None:
+    """Let pip install something; says which package it is at, and what pip complains of.
+
+    Places of the user's pip settings that do not exist are not ours to complain of.
+    """
+    command = [str(python), "-m", "pip", "install", "--progress-bar", "off", *wanted]
+    said: list[str] = []
+    done, spoke = 0, time.monotonic()
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pip:
+        for line in pip.stdout or ():
+            said.append(line.rstrip())
+            first, _, rest = line.strip().partition(" ")
+            if first == "WARNING:" and not rest.startswith("Location "):
+                say(line.strip())
+            elif first in ("Collecting", "Ignoring", "Requirement") and total:
+                done += 1
+                name = rest.removeprefix("already satisfied: ").partition("=")[0].partition(":")[0]
+                if sys.stdout.isatty():
+                    print(f"\r\x1b[Ksetup: {min(done, total)} of {total}: {name}", end="", flush=True)
+                elif time.monotonic() - spoke > EVERY:
+                    spoke = time.monotonic()
+                    say(f"{min(done, total)} of {total}: {name}")
+            elif first == "Installing" and total:
+                print("\r\x1b[K" * sys.stdout.isatty(), end="")
+                say(f"all {total} are here, unpacking ...")
+    if pip.returncode != 0:
+        complaint = next((n for n, line in enumerate(said) if line.startswith("ERROR:")), -20)
+        print("\n".join(said[complaint:]), file=sys.stderr)
+        sys.exit(f"setup: failed: {' '.join(command)}")
+
+
 def install_torch(python: Path, build: str) -> None:
     """The tested torch in the build asked for; uv knows where each build is published."""
     pin = next(line for line in (ROOT / "constraints.txt").read_text().splitlines() if line.startswith("torch=="))
     if build:
-        run(python, "-m", "pip", "install", "--quiet", "uv")
+        install(python, "uv")
         backend = "cpu" if build == "cpu" else "auto"
         run(python, "-m", "uv", "pip", "install", "--quiet", "--python", python, "--torch-backend", backend, pin)
     else:
-        run(python, "-m", "pip", "install", "--quiet", pin)
+        install(python, pin)
 
 
 def main() -> None:
@@ -79,12 +113,15 @@ def main() -> None:
     else:
         say("torch ...")
         install_torch(python, options.torch)
-    say("the other packages ...")
-    install = (python, "-m", "pip", "install", "--quiet", "--no-deps")  # all there is to install stands in the lock
-    run(*install, "--require-hashes", "-r", "requirements.lock")
-    run(*install, "--no-build-isolation", "-e", ".")
+    count = len(re.findall(r"^[A-Za-z0-9]", (ROOT / "requirements.lock").read_text(), re.M))
+    say(f"the other packages, {count} ...")  # all there is to install stands in the lock
+    install(python, "--no-deps", "--require-hashes", "-r", "requirements.lock", total=count)
+    install(python, "--no-deps", "--no-build-isolation", "-e", ".")
     say(f"done; `{python} -m workbench doctor` says what works here")
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("\nsetup: stopped; the same command begins again")

@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -229,3 +230,45 @@ def test_a_reader_that_went_away_is_no_error(store, monkeypatch):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     assert main(["list"]) == 0
     assert sys.stderr.closed, "or Python would complain while it ends"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_an_output_that_is_full_is_one_line(store):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-m", "workbench", "list", "data"], stdout=full, stderr=-1, text=True)
+    assert (done.returncode, done.stderr) == (1, "workbench: the output cannot be written: No space left on device\n")
+
+
+@pytest.mark.parametrize(
+    ("package", "command", "named"),
+    [
+        ("pandas", ("list", "runs"), "pandas"),
+        ("sklearn", ("run", "seqdigits_lstm", "--budget", "smoke"), "scikit-learn"),
+        ("plotly", ("export", "bounds"), "plotly"),
+        ("anywidget", ("export", "bounds"), "anywidget"),
+    ],
+)
+def test_a_package_that_is_missing_is_one_line_that_names_the_command(store, package, command, named):
+    code = f"import sys; sys.modules[{package!r}] = None; from workbench.__main__ import main; "
+    code += f"sys.exit(main({list(command)!r}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"workbench: {named} is not installed; `")
+    assert f"-m pip install {named}` adds it" in line
+
+
+def test_results_that_cannot_be_written_name_the_setting(monkeypatch, capsys, tmp_path):
+    """A folder in which nobody may make one, not even root."""
+    monkeypatch.setenv("WORKBENCH_RESULTS", "/sys/results")
+    code, _, err = run(capsys, "run", "seqdigits_lstm", "--budget", "smoke")
+    assert code == 4
+    assert "; make it writable, or WORKBENCH_RESULTS=FOLDER names another place" in err.splitlines()[-1]
+    assert len(err.splitlines()) == 1
+
+
+def test_a_home_is_a_home_in_workbench_results(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("WORKBENCH_RESULTS", "~/mine")
+    assert run(capsys, "run", "seqdigits_lstm", "--budget", "smoke")[0] == 0
+    assert list(tmp_path.glob("mine/runs/*/result.json"))

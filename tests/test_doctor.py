@@ -64,6 +64,30 @@ def test_no_compiler(examined, monkeypatch, tmp_path):
     assert "$CC, /nowhere/cc -O1" in examined(doctor._engines)["engine cpu"]["detail"]
 
 
+STUB = """#!/bin/sh
+case "$*" in *--version*) exit 0;; esac
+echo "xcode-select: note: No developer tools were found, requesting install." >&2
+exit 1
+"""
+
+
+def test_a_compiler_that_is_there_and_compiles_nothing(store, tmp_path, monkeypatch):
+    """As on a Mac without its developer tools: `cc` is a stub that asks for them."""
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("CC", raising=False)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "cc").write_text(STUB)
+    (tmp_path / "bin" / "cc").chmod(0o700)
+    _, rows, _ = elsewhere(tmp_path)
+    assert_explained(rows["engine cpu"], "missing", "cc failed: xcode-select: note: No developer tools were found")
+    code = "import torch, workbench as wb; a = torch.ones(2, 1, 1); [wb.recur(a, torch.ones(1)) for _ in range(3)]; "
+    code += "print(wb.IndRNN(1, 2)(a)[0].shape)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.count("engine cpu cannot run here, a slower one takes its place") == 1
+    assert "No developer tools" in done.stderr
+
+
 def test_no_chromium(examined, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     row = examined(doctor._browser)["browser"]

@@ -1,9 +1,12 @@
 """environment.yml, pyproject.toml, constraints.txt and requirements.lock agree, and the set-up's promises hold."""
 
+import os
 import re
 import runpy
+import signal
 import subprocess
 import sys
+import time
 import tomllib
 import venv
 from importlib import metadata
@@ -142,3 +145,58 @@ def test_set_up_from_within_an_environment_does_not_count_on_its_torch(tmp_path)
     code = f"import sys; sys.path.insert(0, {str(ROOT / 'scripts')!r}); import setup; print(setup.torch_here())"
     done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() != "2.99.0"
+
+
+SAYS = """\
+Looking in indexes: a place
+WARNING: Location '/nowhere' is ignored: it is either a non-existing path or lacks a specific scheme.
+Collecting numpy==2.0 (from -r requirements.lock (line 1))
+  Downloading numpy-2.0.whl (16 MB)
+Ignoring colorama: markers 'sys_platform == "win32"' don't match your environment
+WARNING: numpy 2.0 was yanked
+Installing collected packages: numpy
+"""
+
+
+@pytest.fixture
+def pip(tmp_path):
+    """pip(text, code): an interpreter whose pip says this and ends so; what `setup.install` makes of it."""
+
+    def made(text, code=0):
+        (tmp_path / "says").write_text(text)
+        stub = tmp_path / "python"
+        stub.write_text(f"#!/bin/sh\ncat {tmp_path / 'says'}\nexit {code}\n")
+        stub.chmod(0o700)
+        call = f"sys.path.insert(0, {str(ROOT / 'scripts')!r}); import setup; setup.EVERY = -1; "
+        call += f"from pathlib import Path; setup.install(Path({str(stub)!r}), 'x', total=2)"
+        return subprocess.run([sys.executable, "-c", f"import sys; {call}"], capture_output=True, text=True)
+
+    return made
+
+
+def test_set_up_says_at_which_package_it_is_and_nothing_of_places_that_do_not_exist(pip):
+    done = pip(SAYS)
+    assert done.returncode == 0, done.stderr
+    lines = ["1 of 2: numpy", "2 of 2: colorama", "WARNING: numpy 2.0 was yanked", "all 2 are here, unpacking ..."]
+    assert done.stdout.splitlines() == [f"setup: {line}" for line in lines]
+    assert done.stderr == ""
+
+
+def test_set_up_quotes_pip_where_it_fails(pip):
+    error = "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES\n    numpy: expected abc\n"
+    done = pip(SAYS + error, code=1)
+    assert done.returncode == 1
+    assert done.stderr.startswith(error)
+    assert done.stderr.splitlines()[-1].startswith("setup: failed: ")
+    assert "Location" not in done.stderr
+
+
+def test_ctrl_c_during_set_up_is_one_line(tmp_path):
+    command = [sys.executable, str(ROOT / "scripts" / "setup.py"), "--venv", str(tmp_path / "v"), "--torch", "cpu"]
+    process = subprocess.Popen(command, stdout=-1, stderr=-1, text=True, start_new_session=True)
+    assert process.stdout.readline().startswith("setup: about ")
+    time.sleep(0.3)  # pip is being put into the environment
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert err.split("\n") == ["", "setup: stopped; the same command begins again", ""]

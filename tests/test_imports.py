@@ -10,7 +10,7 @@ import workbench
 PACKAGE = Path(workbench.__file__).parent
 ORDER = [  # each may import what stands in an earlier line, and its own line
     {"errors", "chance", "__init__"},
-    {"config", "disk", "instructions", "places", "progress", "provenance"},
+    {"config", "disk", "instructions", "kernel", "places", "progress", "provenance"},
     {"store", "recurrence"},
     {"arithmetic", "paper", "tasks", "clamped"},
     {"ranks"},

@@ -10,9 +10,10 @@ import sys
 import nbformat
 import pytest
 
-from workbench import batch, notebook, paper, places
+from workbench import batch, doctor, notebook, paper, places
 from workbench.batch import execute
 from workbench.errors import ParameterError, RunError
+from workbench.kernel import OwnKernels
 
 BOOKS = sorted(places.notebooks().glob("*.ipynb"))
 NAMES = [path.stem for path in BOOKS]
@@ -133,10 +134,35 @@ def test_this_python_runs_a_notebook_whatever_kernel_it_names_and_says_where_the
     (cell,) = (c for c in nbformat.read(tmp_path / "out.ipynb", 4).cells if "executable" in c.source)
     assert cell.outputs[0]["data"]["text/plain"] == repr(sys.executable)
     monkeypatch.setitem(sys.modules, "ipykernel.kernelspec", None)
-    monkeypatch.setattr("jupyter_client.kernelspec.KernelSpecManager.kernel_dirs", [])
     with pytest.raises(RunError, match=r"kernel: 'python3' is not installed in .*ipykernel"):
         execute.execute(tmp_path / "book.ipynb", {}, tmp_path / "other.ipynb")
     assert not (tmp_path / "other.ipynb").exists()
+
+
+def test_a_foreign_python3_does_not_get_a_notebook(tmp_path, monkeypatch, capsys):
+    """One of another environment on JUPYTER_PATH, or a user's leftover: its Python has none of this, or is gone."""
+    foreign = tmp_path / "shared" / "kernels" / "python3"
+    foreign.mkdir(parents=True)
+    spec = {"argv": [str(tmp_path / "gone" / "python"), "-m", "x"], "display_name": "Theirs", "language": "python"}
+    (foreign / "kernel.json").write_text(json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "shared"))
+    monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "0")
+    book = nbformat.v4.new_notebook(
+        metadata={"kernelspec": {"name": "python3", "display_name": "", "language": "python"}}
+    )
+    book.cells = [nbformat.v4.new_code_cell("import sys; sys.executable")]
+    nbformat.write(book, tmp_path / "book.ipynb")
+    execute.execute(tmp_path / "book.ipynb", {}, tmp_path / "out.ipynb")
+    (cell,) = (c for c in nbformat.read(tmp_path / "out.ipynb", 4).cells if "executable" in c.source)
+    assert cell.outputs[0]["data"]["text/plain"] == repr(sys.executable)
+    (row,) = doctor._kernel()
+    assert row["state"] == "note"
+    assert str(foreign) in row["detail"]
+    monkeypatch.delenv("JUPYTER_PATH")
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "none"))
+    (row,) = doctor._kernel()
+    assert (row["state"], row["detail"]) == ("ok", "`python3` is this Python")
+    assert OwnKernels().get_all_specs()["python3"]["spec"]["argv"][0] == sys.executable
 
 
 def test_an_unknown_target_offers_the_nearest(store):

@@ -1,7 +1,9 @@
 """How far a run is: a bar on a terminal, a plain line now and then elsewhere, nothing where it is not wanted."""
 
 import io
+import os
 import re
+import subprocess
 import sys
 
 import pytest
@@ -43,6 +45,36 @@ def test_on_a_terminal_a_resumed_run_is_a_bar_that_begins_where_it_stopped(termi
     shown.close("done")
     assert re.search(r"a run: +42%.* 42/100 .*loss 0.5000", said.getvalue())
     assert "after" not in said.getvalue()
+
+
+SHOWN = """
+from workbench.progress import Progress
+shown = Progress("seqmnist_plain6 seed 0", 0)
+for step in range(1, 1701):
+    shown.show(step, 1782, 0.0123)
+shown.close("stopped")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such terminals")
+@pytest.mark.parametrize(
+    ("columns", "seen"), [(24, r"1700/1782 \d\d:\d\d, 0.01"), (100, r"seqmnist_plain6 seed 0: +95%")]
+)
+def test_a_narrow_terminal_shows_the_figures_and_a_wide_one_the_name_too(columns, seen):
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 10, columns, 0, 0))
+    done = subprocess.run([sys.executable, "-c", SHOWN], stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    text = os.read(ours, 10_000).decode()
+    os.close(ours)
+    assert done.returncode == 0
+    assert re.search(seen, text), text
+    assert all(len(line) <= columns for line in re.split(r"[\r\n]", text) if "\x1b" not in line)
 
 
 def test_elsewhere_it_is_a_line_now_and_then_and_one_at_the_end(plain, monkeypatch):

@@ -6,6 +6,7 @@ Results go to stdout, progress and errors to stderr. Exit codes: 0 all succeeded
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -17,7 +18,7 @@ from typing import Annotated
 import typer
 
 from . import __version__, instructions, listing, places
-from .errors import ParameterError, StoreError, WorkbenchError, printable, quoted
+from .errors import DataError, ParameterError, StoreError, WorkbenchError, printable, quoted
 
 app = typer.Typer(
     name="workbench",
@@ -51,6 +52,9 @@ OutOption = Annotated[
 LimitOption = Annotated[str | None, typer.Option("--time-limit", help="Stop, resumable, after this long: 90s, 8m, 2h.")]
 
 
+DATA_COLUMNS = ("name", "state", "detail", "title")
+
+
 @app.command("list")
 def list_(
     what: Annotated[str, typer.Argument(help="experiments, data or runs.")] = "experiments", as_json: Json = False
@@ -59,7 +63,7 @@ def list_(
     if what == "experiments":
         listing.show(listing.experiments(), as_json, ("id", "where", "parameters", "claim", "recorded"))
     elif what == "data":
-        listing.show(listing.data_sets(), as_json, ("name", "here", "folder", "title"))
+        listing.show(listing.data_sets(), as_json, DATA_COLUMNS)
     elif what == "runs":
         from .record import list_records
 
@@ -298,12 +302,14 @@ def data(
     check: Annotated[bool, typer.Option("--check", help="Only look and verify, fetch nothing.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Fetch and verify data sets; say where they are and what is missing."""
-    from .tasks import download
-
-    for name in names or list(download.SETS):
-        download.locate(name, fetch=not check)
-    listing.show(listing.data_sets(names), as_json, ("name", "here", "folder", "title"))
+    """Fetch and verify data sets; a line for each says where it is, or what is missing and how to get it."""
+    rows = listing.data_sets(names, fetch=not check)
+    failed = [row for row in rows if row["state"] == "damaged" or (names and not row["here"])]
+    if as_json or len(rows) > 1 or not failed:  # else the error says it all
+        listing.show(rows, as_json, DATA_COLUMNS)
+    if failed:
+        others = f" (and {', '.join(row['name'] for row in failed[1:])})" if len(failed) > 1 else ""
+        raise DataError(f"{failed[0]['detail']}{others}")
 
 
 @app.command()
@@ -314,11 +320,15 @@ def lab(
     """JupyterLab on the notebooks, opening the tour; with a token, on this machine only."""
     if not 1 <= port <= 65535:
         raise ParameterError(f"port: {port} is not a port; 1 to 65535 is allowed")
+    from .kernel import OwnKernels
+
     folder = places.notebooks()
     command = [sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1", f"--port={port}", f"--ServerApp.root_dir={folder}"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
     command.append("--LabApp.default_url=/lab/tree/00_tour.ipynb")
+    command.append("--LabApp.news_url=None")  # JupyterLab's question about news would cover the first screen
+    command.append(f"--ServerApp.kernel_spec_manager_class={OwnKernels.__module__}.{OwnKernels.__name__}")
     if not browser:
         command.append("--no-browser")
     os.execv(sys.executable, command)  # noqa: S606 (this process becomes the server)
@@ -397,6 +407,7 @@ def main(arguments: list[str] | None = None) -> int:
     places.make_absolute()
     try:
         code = app(arguments, standalone_mode=False)
+        sys.stdout.flush()  # what it cannot take shows here, and not while Python ends
     except (typer.Abort, KeyboardInterrupt):
         print("workbench: stopped", file=sys.stderr)
         return 5
@@ -408,9 +419,23 @@ def main(arguments: list[str] | None = None) -> int:
         if not _launched() or os.environ.get("LOCAL_RANK") == "0" or error.code == 1:  # else all say the same
             print(f"workbench: {error}", file=sys.stderr)
         return error.code
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "workbench"):
+            raise
+        package = {"sklearn": "scikit-learn"}.get(package, package)
+        said = f"{package} is not installed; `{sys.executable} -m pip install {package}` adds it, `make setup` all"
+        print(f"workbench: {said}", file=sys.stderr)
+        return 1
     except BrokenPipeError:
         sys.stderr.close()  # the reader went away, as `| head` does
         return 0
+    except OSError as error:
+        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO):
+            raise
+        print(f"workbench: the output cannot be written: {error.strerror}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python would complain while it ends
+        return 1
     if code == INTERRUPTED:
         print("workbench: stopped", file=sys.stderr)
         return 5

@@ -8,6 +8,7 @@ import secrets
 import shutil
 from pathlib import Path
 
+from . import places
 from .errors import ParameterError, StoreError, quoted
 
 
@@ -73,7 +74,17 @@ def unusable(path: Path, error: OSError, size: int = 0) -> StoreError:
     if error.errno == errno.ENOSPC:
         needs = f"needs {size} bytes, " if size else ""
         return StoreError(f"{path}: no space: {needs}has {shutil.disk_usage(path.parent).free}")
-    return StoreError(f"{path}: {error.strerror or error}")
+    hint = "; make it writable, or WORKBENCH_RESULTS=FOLDER names another place" if _refused(path, error) else ""
+    return StoreError(f"{path}: {error.strerror or error}{hint}")
+
+
+def _refused(path: Path, error: OSError) -> bool:
+    """Whether the results' folder may not be written."""
+    try:
+        within = path.absolute().is_relative_to(places.results())
+    except StoreError:
+        within = False
+    return within and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -6,6 +6,7 @@ examined on its own, and without torch what needs none is examined all the same.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import platform
 import re
@@ -16,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from . import __version__, places
-from .errors import DataError, MissingData, StoreError, WorkbenchError
+from .errors import DataError, MissingData, ParameterError, StoreError, WorkbenchError
 
 Row = dict[str, str]
 CORE = ("torch", "numpy", "pandas", "pydantic", "typer")
@@ -32,10 +33,19 @@ def examine() -> list[Row]:
     rows += [_package(name) for name in (*CORE, *STUDY)]
     trouble = _unusable_torch()
     if trouble is None:
-        parts: list[Callable[[], Iterator[Row]]] = [_devices, _engines, _data, _store, _records, _leases, _browser]
+        parts: list[Callable[[], Iterator[Row]]] = [
+            _devices,
+            _engines,
+            _data,
+            _store,
+            _records,
+            _leases,
+            _kernel,
+            _browser,
+        ]
     else:
         rows.append(trouble)
-        parts = [_store, _browser]
+        parts = [_store, _kernel, _browser]
     return [*rows, *(row for part in parts for row in part())]
 
 
@@ -106,6 +116,9 @@ def _devices() -> Iterator[Row]:
 def _engines() -> Iterator[Row]:
     from . import recurrence
 
+    torch = importlib.import_module("torch")
+    with contextlib.suppress(ParameterError):  # a compiler that is there may compile nothing: only trying tells
+        recurrence.recur(torch.zeros(1, 1, 1), torch.zeros(1), backend="cpu")
     for name in recurrence.ENGINES:
         reason = recurrence.unavailable(name)
         if reason is None:
@@ -121,13 +134,13 @@ def _data() -> Iterator[Row]:
         what = f"data {name}"
         try:
             yield _row(what, "ok", str(download.locate(name, fetch=False)))
-        except MissingData:
+        except MissingData as error:
             means = "experiments on it cannot run; the tour takes embedded data"
             do = f"`workbench data {name}` fetches it, or says where to ask"
-            yield _row(what, "missing", "not on this machine", means, do)
+            yield _row(what, "missing", f"not on this machine: {error}", means, do)
         except DataError as error:
             means = "experiments on it are refused: their numbers would be those of other data"
-            yield _row(what, "broken", str(error), means, f"remove that file, then `workbench data {name}`")
+            yield _row(what, "broken", str(error), means)  # which says what to do, for each kind another thing
 
 
 def _store() -> Iterator[Row]:
@@ -194,6 +207,30 @@ def _leases() -> Iterator[Row]:
     said = f"stale: the process that trained {', '.join(stale[:3])}{', ...' * (len(stale) > 3)} is gone"
     means = "it was killed; at most the steps since its last checkpoint are lost"
     yield row("note", said, means, "the same command continues it; nothing needs to be removed")
+
+
+def _kernel() -> Iterator[Row]:
+    row, needs = partial(_row, "kernel"), "notebooks need it; `run` and `list` do not"
+    try:
+        from jupyter_client.kernelspec import NoSuchKernel
+
+        from .kernel import foreign
+    except ImportError as error:
+        yield row("missing", f"{error.name} is not installed", needs, "`make setup` installs it")
+        return
+    try:
+        place = foreign()
+    except NoSuchKernel:
+        yield row("missing", "ipykernel is not installed", needs, "`make setup` installs it")
+        return
+    except (OSError, ValueError) as error:
+        place = f"one that cannot be read ({error})"
+    if place is None:
+        yield row("ok", "`python3` is this Python")
+        return
+    means = "`reproduce`, `lab` start this Python all the same; another JupyterLab or papermill would start that one"
+    do = f"`{sys.executable} -m ipykernel install --sys-prefix` with JUPYTER_PATH unset, or remove that folder"
+    yield row("note", f"`python3` is another Python's: {place}", means, do)
 
 
 def _browser() -> Iterator[Row]:

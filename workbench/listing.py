@@ -64,23 +64,31 @@ def experiments() -> list[dict[str, Any]]:
     return rows
 
 
-def data_sets(names: list[str] | None = None) -> list[dict[str, Any]]:
-    """A row a data set: where it is, its files with their hashes, address, licence, citation."""
-    from .errors import MissingData
+def data_sets(names: list[str] | None = None, fetch: bool = False) -> list[dict[str, Any]]:
+    """A row a data set: where it is or how to get it, its files with their hashes, address, licence, citation.
+
+    `state`: here, missing or damaged. With `fetch`, what is missing is fetched first.
+    """
+    from .errors import DataError, MissingData
     from .tasks import download
 
     rows = []
+    for name in names or ():
+        download.hashes(name)  # refuses a wrong name before anything is fetched
     for name in names or list(download.SETS):
-        known = download.SETS[name]
+        folder, detail, state = None, "", "here"
         try:
-            folder: str | None = str(download.locate(name, fetch=False))
-        except MissingData:
-            folder = None
+            folder = detail = str(download.locate(name, fetch=fetch))
+        except DataError as error:
+            detail, state = str(error), "missing" if isinstance(error, MissingData) else "damaged"
+        known = download.SETS[name]
         rows.append(
             {
                 "name": name,
                 "here": folder is not None,
                 "folder": folder,
+                "state": state,
+                "detail": detail,
                 "title": known.title,
                 "files": known.files,
                 "url": known.url,

@@ -49,16 +49,27 @@ def notebooks() -> Path:
     return project() / "notebooks"
 
 
+def cache() -> Path:
+    """The user's folder for what can be had again."""
+    if sys.platform == "win32":
+        local = os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")
+        return Path(local) / "indrnn-workbench" / "indrnn-workbench" / "Cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "indrnn-workbench"
+    chosen = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(chosen) if os.path.isabs(chosen) else Path.home() / ".cache") / "indrnn-workbench"
+
+
 def make_absolute() -> None:
     """Make the settings that name folders absolute, once, before anything changes the current folder."""
     for name in ("WORKBENCH_RESULTS", "WORKBENCH_DATA"):
         if os.environ.get(name, "").strip():
-            os.environ[name] = str(Path(os.environ[name]).absolute())
+            os.environ[name] = str(Path(os.path.expanduser(os.environ[name])).absolute())
 
 
 def _folder(chosen: str) -> Path:
     """What WORKBENCH_RESULTS names: a folder, or a name where one can be made."""
-    path = Path(chosen).absolute()
+    path = Path(os.path.expanduser(chosen)).absolute()
     try:
         usable = bool(chosen.strip()) and stat.S_ISDIR(path.stat().st_mode)
     except FileNotFoundError:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from typing import NoReturn, TextIO, TypeVar
+from typing import Any, NoReturn, TextIO, TypeVar
 
 from tqdm import tqdm
 
 PLAIN_EVERY = 15.0  # seconds between plain lines
+NARROW = 60  # columns below which a bar has no room for a name
 _Item = TypeVar("_Item")
 
 
@@ -26,8 +28,8 @@ class Progress:
         """After each step; costs a microsecond unless it is time to write."""
         if self.terminal:
             if self.bar is None:
-                self.bar = tqdm(total=target, initial=step - 1, desc=self.label, unit="step", mininterval=0.5)
-            self.bar.set_postfix_str(f"loss {loss:.4f}", refresh=False)
+                self.bar = _bar(self.label, target, "step", initial=step - 1, mininterval=0.5)
+            self.bar.set_postfix_str(f"{'loss ' if self.bar.desc else ''}{loss:.4f}", refresh=False)
             self.bar.update(1)
         elif self.shown and time.monotonic() - self.last > PLAIN_EVERY:
             self.last, self.wrote = time.monotonic(), True
@@ -51,18 +53,60 @@ class Progress:
             print(f"{self.label}: {word} after {took}", file=notices(), flush=True)
 
 
+class Transfer:
+    """How much of a file has come, as pooch tells it: it sets `total`, calls `update`, then `reset` and `close`."""
+
+    def __init__(self, label: str) -> None:
+        self.label, self.total, self.done, self.spoke = label, 0, 0, time.monotonic()
+        self.bar: tqdm[NoReturn] | None = None
+
+    def update(self, count: int) -> None:
+        """So many bytes more."""
+        self.done = min(self.done + count, self.total or self.done + count)
+        if sys.stderr.isatty():
+            if self.bar is None:
+                self.bar = _bar(self.label, self.total or None, "B", unit_scale=True)
+            self.bar.update(self.done - self.bar.n)
+        elif time.monotonic() - self.spoke > PLAIN_EVERY:
+            self.spoke = time.monotonic()
+            of = f" of {self.total / 1e6:.1f}" if self.total else ""
+            print(f"{self.label}: {self.done / 1e6:.1f}{of} MB", file=notices(), flush=True)
+
+    def reset(self) -> None:
+        """Nothing: the bytes were counted as they came."""
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+
 def counted(items: Sequence[_Item], label: str, unit: str, *, first: int = 0) -> Iterator[_Item]:
     """The items, counted as they are taken: a bar on a terminal, a plain line now and then anywhere else.
 
     `first`: so many were done before.
     """
     total, spoke = first + len(items), time.monotonic()
-    bar = tqdm(items, desc=label, unit=unit, initial=first, total=total, disable=not sys.stderr.isatty())
+    bar = _bar(label, total, unit, initial=first, disable=not sys.stderr.isatty(), iterable=items)
     for done, item in enumerate(bar, first):
         if bar.disable and time.monotonic() - spoke > PLAIN_EVERY:
             spoke = time.monotonic()
             print(f"{label}: {unit} {done:,} of {total:,}", file=notices(), flush=True)
         yield item
+
+
+def _bar(label: str, total: int | None, unit: str, **options: Any) -> tqdm[Any]:
+    """A bar on a terminal; on a narrow one its figures alone, which the name would push out of sight."""
+    if _columns() >= NARROW:
+        return tqdm(total=total, desc=label, unit=unit, **options)
+    return tqdm(total=total, bar_format="{n_fmt}/{total_fmt} {remaining}{postfix}", **options)
+
+
+def _columns() -> int:
+    """The width of the terminal behind stderr."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or NARROW
+    except (OSError, ValueError):  # no terminal: a test's, a notebook's
+        return NARROW
 
 
 def notices() -> TextIO:

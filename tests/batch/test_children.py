@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import workbench
+import workbench as wb
 from workbench import paper
 from workbench import store as records
 from workbench.batch import children
@@ -103,15 +104,24 @@ def test_a_job_whose_process_dies_twice_is_quarantined_and_any_other_code_is_its
     assert (outcome.code, outcome.said) == (3, "no such thing")
 
 
-def test_a_run_that_another_process_trains_is_waited_for_with_patience(campaign, store, monkeypatch):
-    acting(monkeypatch, "sys.exit(4)")
-    run = Run(store / "runs" / ("0" * 16))
-    run.path.mkdir(parents=True)
-    monkeypatch.setattr(children, "PATIENCE", 0.5)
-    with lease.Lease(run):
-        outcome = perform(Job("a job", (), run.path.name), campaign, say=lambda _: None)
-    assert outcome.code == 4
-    assert outcome.seconds > 0.5
+def test_a_run_that_another_process_trains_is_waited_for_and_its_result_is_used(campaign, store):
+    """However long it takes; whoever asks second says that it waits, and trains nothing."""
+    changes = {"task.length": 4, "model.hidden": 4, "train.batch": 2, "train.steps": 2, "train.evaluate_every": 1}
+    record = wb.run("adding_rnn_tanh_T100", "smoke", changes=changes, until=1, progress=False)
+    fields = [part for path, value in changes.items() for part in ("--set", f"{path}={value}")]
+    job = Job("a job", ("run", "adding_rnn_tanh_T100", "--budget", "smoke", *fields), record.id)
+    said, found = [], []
+    worker = threading.Thread(target=lambda: found.append(perform(job, campaign, say=said.append)))
+    with lease.Lease(record.run) as mine:
+        worker.start()
+        while not any("trains it now; waiting for it" in line for line in said) and worker.is_alive():
+            time.sleep(0.05)
+        time.sleep(0.5)
+        assert not found
+        assert lease.holder_of(mine.path)["owner"] == mine.owner
+    worker.join(60)
+    assert [outcome.code for outcome in found] == [0]
+    assert record.run.result() is not None
 
 
 def test_what_is_stopped_begins_nothing_more(campaign, monkeypatch):

@@ -1,4 +1,4 @@
-"""Processes that are killed, stopped, starved or spoiled (faults 1, 2, 4, 12 to 14, 16)."""
+"""Processes that are killed, stopped, starved or spoiled (faults 1, 2, 4, 12 to 14, 16, 17)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import os
 import random
 import shutil
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -129,6 +131,35 @@ def test_12_a_run_that_kills_its_process_is_quarantined_and_harms_no_other(fault
         assert lease.status(doomed.run) == "quarantined"
         assert wb.run(name, "smoke", 1, progress=False).status == "done"
         shutil.rmtree(store / "runs")
+
+
+@pytest.mark.slow
+def test_17_of_two_that_reproduce_the_same_the_second_waits_and_uses_the_result(fault, tmp_path):
+    """Two command lines begun at once on one store: both end well, one says that it waits, each run is made once."""
+    command = [
+        sys.executable,
+        "-m",
+        "workbench",
+        "reproduce",
+        "adding_indrnn_T100",
+        "--budget",
+        "smoke",
+        "--seeds",
+        "2",
+    ]
+    kind = fault(17, "two `reproduce` of the same at once", 10, 1)
+    waits = 0
+    for index in kind:
+        environment = os.environ | {"WORKBENCH_RESULTS": str(tmp_path / str(index))}
+        pair = [subprocess.Popen(command, env=environment, stdout=-1, stderr=-1, text=True) for _ in range(2)]
+        said = [process.communicate(timeout=300)[1] for process in pair]
+        assert [process.returncode for process in pair] == [0, 0], said
+        assert not any("failed" in text for text in said)
+        waits += sum("trains it now; waiting for it" in text for text in said)
+        found = list(records.find(tmp_path / str(index) / "runs"))
+        assert [lease.status(run) for run in found] == ["done", "done"]
+        assert [run.troubles() for run in found] == [[], []]
+    kind.note = f"{waits} said that they waited"
 
 
 def test_13_out_of_memory_says_so_and_the_next_run_is_unharmed(fault, forks, quiet, tmp_path):

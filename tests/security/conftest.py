@@ -44,9 +44,11 @@ class Lab:
         self.work.mkdir()
         (self.work / "hostile.ipynb").write_text(json.dumps(notebook(HOSTILE)))
         folders = {f"JUPYTER_{name}_DIR": str(root / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
-        settings = root / "config" / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
-        settings.mkdir(parents=True)
-        (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
+        for name in ("python3", "theirs"):  # of another environment
+            (root / "shared" / "kernels" / name).mkdir(parents=True)
+            spec = {"argv": ["/gone/bin/python", "-m", "x"], "display_name": "Theirs", "language": "python"}
+            (root / "shared" / "kernels" / name / "kernel.json").write_text(json.dumps(spec))
+        folders["JUPYTER_PATH"], folders["JUPYTER_PREFER_ENV_PATH"] = str(root / "shared"), "0"
         with (root / "log").open("w") as log:
             self.process = psutil.Popen(
                 [sys.executable, "-c", START, str(self.work), str(self.port)],

@@ -1,6 +1,8 @@
 """JupyterLab as `workbench lab` starts it: for whom it answers, and where it listens."""
 
+import json
 import os
+import sys
 import time
 from importlib.metadata import version
 
@@ -78,6 +80,22 @@ def test_it_listens_on_this_machine_alone_with_a_kernel_too(lab):
         assert not answers(address, lab.port)
 
 
+def test_its_first_screen_asks_nothing_and_no_news_are_fetched(lab):
+    """As JupyterLab comes, a question about news covers the notebook that is opened."""
+    page = lab.ask("/lab", **lab.known).body.decode()
+    config = json.loads(
+        page.partition('id="jupyter-config-data" type="application/json">')[2].partition("</script>")[0]
+    )
+    assert config["news"] == {"disabled": True}
+
+
+def test_its_kernel_is_this_python_whatever_kernels_there_are(lab):
+    """A foreign `python3` lies where Jupyter looks first (conftest)."""
+    found = json.loads(lab.ask("/api/kernelspecs", **lab.known).body)["kernelspecs"]
+    assert found["python3"]["spec"]["argv"][0] == sys.executable
+    assert "theirs" in found
+
+
 @pytest.mark.parametrize(("user", "root"), [(0, True), (1000, False)])
 def test_it_is_root_only_when_its_user_is_and_nothing_is_switched_off(monkeypatch, user, root):
     asked = []
@@ -112,6 +130,4 @@ def test_a_notebook_from_elsewhere_is_not_trusted(lab, browser):
 
 
 def contents(lab):
-    import json
-
     return json.loads(lab.ask("/api/contents/hostile.ipynb", **lab.known).body)["content"]

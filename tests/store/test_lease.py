@@ -2,12 +2,13 @@
 
 import json
 import os
+import threading
 import time
 
 import pytest
 
 import workbench as wb
-from workbench.errors import RunError, StoreError
+from workbench.errors import RunError, Stopped, StoreError
 from workbench.store import Run, lease
 from workbench.store.lease import Busy, Lease, Watch
 
@@ -220,3 +221,36 @@ def test_where_the_system_tells_nothing_of_a_process_a_signal_does(tmp_path, mon
     assert lease._place() == ""
     (tmp_path / "proc" / "7" / "stat").mkdir(parents=True)  # what is there and cannot be read
     assert lease._process_start(7) is None
+
+
+def test_who_waits_takes_over_when_the_other_leaves_and_gives_up_when_asked(run, capsys):
+    with Lease(run):
+        asked = iter([False, False, True])
+        with pytest.raises(Stopped, match=r"trains it now; stopped waiting for it, the same command continues"):
+            Lease(run, lambda: next(asked)).__enter__()
+        with pytest.raises(Busy, match="wait for it"):
+            Lease(run).__enter__()
+    first, second = Lease(run), Lease(run, lambda: False)
+    first.__enter__()
+    threading.Timer(0.3, first.__exit__).start()
+    with second:
+        assert lease.holder_of(run.path / "lease")["owner"] == second.owner
+    assert capsys.readouterr().err.count("trains it now; waiting for it") == 2
+
+
+def test_another_machine_is_waited_for_while_it_shows_life_and_no_longer(run, monkeypatch):
+    monkeypatch.setattr(lease, "STALE", 0.2)
+    beats = iter(range(2, 12))
+    nap = time.sleep
+
+    def sleep(seconds):
+        nap(seconds)
+        if (beat := next(beats, None)) is not None:
+            (run.path / "lease").write_text(json.dumps({**FOREIGN, "beat": beat}))
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    (run.path / "lease").write_text(json.dumps(FOREIGN))
+    with Lease(run, lambda: False) as mine:
+        assert next(beats, None) is None
+        assert lease.holder_of(mine.path)["owner"] == mine.owner
+    assert [trouble["kind"] for trouble in run.troubles()] == ["lost"]

@@ -24,7 +24,7 @@ from ..store import bundle, lease
 from ..study import adopt, check_count, check_device, check_time_limit
 from ..study import sweep as sweeps
 from ..study.trial import Trial
-from . import children, cluster, execute
+from . import children, cluster, execute, pictures
 from .children import Campaign, Files, Job, Outcome
 
 if TYPE_CHECKING:
@@ -217,9 +217,11 @@ class _Batch:
         if stale:
             with cluster.crew(self.means.workers) as crew:
                 self._do(crew, [(_notebook_job(path, book), None) for path, book, _ in stale])
-        for path, book, trials in stale:
-            if path.stem not in self.failed:
-                _write_manifest(path, book, trials)
+        done = [given for given in stale if given[0].stem not in self.failed]
+        if done:
+            self.say(pictures.draw([output_of(path, book) for path, book, _ in done]))
+        for path, book, trials in done:
+            _write_manifest(path, book, trials)
 
     def _do(self, crew: cluster.Crew, jobs: Sequence[tuple[Job, Files | None]]) -> None:
         """All jobs to their end; a failed one is noted and the rest goes on. Raises Stopped where asked to stop."""

@@ -27,7 +27,6 @@ from ..errors import WorkbenchError
 from ..store import lease
 
 GRACE = 10.0  # seconds from letting go of the leash to SIGTERM, and from there to SIGKILL
-PATIENCE = lease.STALE + 60  # seconds to wait for another process that trains the same run
 ENTRY = "import sys; from workbench.batch.children import body; sys.exit(body(sys.argv[1:]))"
 
 Files = dict[str, bytes]  # the files of a run's folder
@@ -139,10 +138,6 @@ def _attempts(job: Job, campaign: Campaign, results: Path, say: Callable[[str], 
         code, said = _child(job, campaign, results, say)
         if campaign.name in FAMILY.stopped:
             return Outcome(job, 0 if code == 0 else 5, time.monotonic() - began, said)
-        held = code == 4 and run is not None and lease.holder_of(run.path / "lease") is not None
-        if held and time.monotonic() - began < PATIENCE:  # whoever holds it finishes, stops, or falls silent
-            time.sleep(0.5)
-            continue
         if 0 <= code <= 5:
             return Outcome(job, code, time.monotonic() - began, said)
         deaths += 1

@@ -30,6 +30,8 @@ def execute(path: Path, values: Mapping[str, Any], output: Path) -> None:
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
+    from ..kernel import OwnKernel
+
     if output.resolve() == path.resolve():
         raise ParameterError(f"{output}: the output would overwrite its own source")
     if not path.is_file():
@@ -43,6 +45,7 @@ def execute(path: Path, values: Mapping[str, Any], output: Path) -> None:
             parameters=dict(values),
             kernel_name="python3",
             language="python",
+            kernel_manager_class=OwnKernel,
             progress_bar=False,
             store_widget_state=False,
             extra_arguments=["--IPKernelApp.log_level=40"],  # its warning about TCP concerns other hosts, not 127.0.0.1

@@ -26,6 +26,7 @@ from pathlib import Path
 import torch
 
 from ..errors import ParameterError
+from ..progress import notices
 
 DTYPES = {torch.float32: (), torch.float64: ("-DFLOAT64",), torch.bfloat16: ("-DBFLOAT16",)}  # one library each
 POINTER, COUNT, REAL = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
@@ -41,6 +42,7 @@ NATIVE = ("-march=native",), ()  # this machine's vector instructions; some comp
 _PATIENCE = 120  # seconds for a compilation that takes half of one
 _lock = threading.Lock()
 _loaded: dict[tuple[str, tuple[str, ...]], Future[ctypes.CDLL | str]] = {}  # a library, or why there is none
+_said: list[str] = []  # why another engine was used: the first reason is told, once a process
 
 
 class BuildError(ParameterError):
@@ -92,12 +94,21 @@ def start(compile_: Callable[..., ctypes.CDLL], *kind: object) -> None:
 
 
 def works(compile_: Callable[..., ctypes.CDLL], *kind: object) -> bool:
-    """Can it be compiled for this dtype and activation? Compiles it if need be."""
+    """Can it be compiled for this dtype and activation? Compiles it if need be; says once why not."""
     try:
         compile_(*kind)
-    except BuildError:
+    except BuildError as error:
+        _say_once(error.reason)
         return False
     return True
+
+
+def _say_once(reason: str) -> None:
+    with _lock:
+        first = not _said
+        _said.append(reason)
+    if first:
+        print(f"engine cpu cannot run here, a slower one takes its place, equal in results: {reason}", file=notices())
 
 
 def failure(source: Path) -> str | None:

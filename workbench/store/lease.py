@@ -16,12 +16,14 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ..config import canonical_json
 from ..disk import publish, unusable
-from ..errors import RunError, StoreError
+from ..errors import RunError, Stopped, StoreError
+from ..progress import notices
 from .run import Run
 
 HEARTBEAT, STALE = 10.0, 120.0  # seconds; a network file system may show a change a minute late
@@ -51,10 +53,11 @@ class Lease:
     """The right to train one run. `tell` puts how far it is into the next heartbeat; `lost` says that another took it.
 
     Entering raises Busy where a live process holds it; it takes up to STALE seconds to find another machine's dead.
+    With `give_up` it waits for that process instead, as long as it lives, and raises Stopped once `give_up()` is true.
     """
 
-    def __init__(self, run: Run):
-        self.run, self.path = run, run.path / "lease"
+    def __init__(self, run: Run, give_up: Callable[[], bool] | None = None):
+        self.run, self.path, self.give_up = run, run.path / "lease", give_up
         self.owner, self.beat, self.lost = secrets.token_hex(8), 0, False
         self.progress: dict[str, Any] = {}
         self.left = threading.Event()
@@ -91,6 +94,9 @@ class Lease:
         if first is None or not _alive(first):
             bury(self.run)
             return
+        if self.give_up is not None:
+            self._wait(first, watch)
+            return
         if _is_here(first):
             raise Busy(f"{self._held_by(first)}; wait for it")
         print(f"{self._held_by(first)}, if it shows life within {STALE:g} s", file=sys.stderr, flush=True)
@@ -102,6 +108,19 @@ class Lease:
             if now != first:
                 raise Busy(f"{self._held_by(now)}; wait for it")
         bury(self.run, lost=first)
+
+    def _wait(self, holder: dict[str, Any], watch: Watch) -> None:
+        """Wait until a process leaves a run, dies, or, on another machine, falls silent."""
+        print(f"{self._held_by(holder)}; waiting for it", file=notices(), flush=True)
+        owner, now = holder.get("owner"), _read(self.path)
+        while now is not None and now.get("owner") == owner and _alive(now):
+            if not _is_here(now) and watch.stale(self.path, canonical_json(now)):
+                bury(self.run, lost=now)
+                return
+            if self.give_up is not None and self.give_up():
+                raise Stopped(f"{self._held_by(now)}; stopped waiting for it, the same command continues")
+            time.sleep(min(0.2, STALE / 10))
+            now = _read(self.path)
 
     def _held_by(self, holder: dict[str, Any]) -> str:
         return f"run {self.path.parent.name}: process {holder['pid']} on {holder['host']} trains it now"

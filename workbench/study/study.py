@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
@@ -50,6 +52,7 @@ def run(
     `graphs`: auto, on or off: whether a training step is recorded as CUDA graphs and replayed (graphs.py).
     `fresh` sets an earlier record aside. `time_limit` in seconds. `watch` is given each evaluation's row. Ctrl-C or
     SIGTERM, or setting `stop` from another thread, stop at the next step and raise Stopped; the same call continues.
+    Where another process trains the same run, this one waits for it, and uses its result.
     Of the processes that torchrun starts, each takes a part of every batch and, on GPUs, a device; the first one keeps
     the record, in a folder that all can read.
     """
@@ -102,7 +105,10 @@ def run(
             "numerics": NUMERICS,
         }
         together.lead(lambda: folder.create(made, trainer.task.chance()))
-        pinned, lease = together.lead(lambda: int(folder.spec()["threads"])), Lease(folder)
+        pinned, lease = (
+            together.lead(lambda: int(folder.spec()["threads"])),
+            Lease(folder, _giving_up(stop, time_limit)),
+        )
         with ExitStack() as held:
 
             def take() -> bool:
@@ -218,6 +224,12 @@ def pinned_threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def _giving_up(stop: threading.Event | None, time_limit: float | None) -> Callable[[], bool]:
+    """Whether to wait no longer for another process that trains the run."""
+    deadline = math.inf if time_limit is None else time.monotonic() + time_limit
+    return lambda: (stop is not None and stop.is_set()) or time.monotonic() > deadline
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """Where data sets are, whether they are whole, and the only network code.
 
-A set is looked for in $WORKBENCH_DATA, then in the user's cache, then fetched into the cache with checksums. Nothing
-falls through: a file found but altered, or a $WORKBENCH_DATA that does not exist, is an error.
+A set is looked for in $WORKBENCH_DATA, then in the user's cache, then fetched into the cache with checksums, so far as
+the cache lacks it. Nothing falls through: a file found but altered, a set of which $WORKBENCH_DATA has a part, or a
+$WORKBENCH_DATA that does not exist, is an error.
 """
 
 from __future__ import annotations
@@ -9,12 +10,17 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .. import places
 from ..disk import unusable
 from ..errors import DataError, MissingData, ParameterError, choices
-from ..progress import notices
+from ..progress import Transfer, notices
+
+PAUSES = (1.0, 3.0)  # seconds before a second and a third try where a transfer broke off
 
 
 @dataclass(frozen=True)
@@ -35,9 +41,20 @@ class DataSet:
     needs: tuple[str, ...] = ()
     original: str = ""
 
-    def where_to_get(self, file: str) -> str:
-        """What to do for a file that is not there, up to the place where to put it."""
-        return self.ask if self.ask and not self.needs else f"get it from {self.url}{file} and put it"
+    def where_to_get(self, files: Sequence[str]) -> str:
+        """What to do for files that are not there, up to the place where to put them."""
+        if self.asked:
+            return self.ask
+        return (
+            f"get it from {self.url}{files[0]} and put it"
+            if len(files) == 1
+            else f"get them from {self.url} and put them"
+        )
+
+    @property
+    def asked(self) -> bool:
+        """Whether no address gives its files."""
+        return bool(self.ask) and not self.needs
 
 
 SETS: dict[str, DataSet] = {
@@ -119,9 +136,7 @@ SETS: dict[str, DataSet] = {
 
 def cache() -> Path:
     """The user's cache folder for data."""
-    import pooch
-
-    return Path(pooch.os_cache("indrnn-workbench")) / "data"
+    return places.cache() / "data"
 
 
 def hashes(name: str) -> dict[str, str]:
@@ -136,26 +151,26 @@ def present(name: str) -> bool:
 
 
 def locate(name: str, fetch: bool = True) -> Path:
-    """The folder of a set, every file of it verified; fetched first where missing and `fetch`.
+    """The folder of a set, every file of it verified; what the cache lacks is fetched first, where `fetch`.
 
-    Raises DataError that names the file, where it was looked for and where to put it.
+    Raises DataError that names the files, where they were looked for and where to put them.
     """
     wanted, folders = _known(name), _folders(name)
     for folder in folders:
-        found = [f for f in wanted.files if (folder / f).is_file()]
-        if len(found) == len(wanted.files):
+        missing = [f for f in wanted.files if not (folder / f).is_file()]
+        if not missing:
             return _with_needs(wanted, verify(name, folder))
         if wanted.original and (folder / wanted.original).is_file():
             return folder
-        if found or (folder == folders[0] and "WORKBENCH_DATA" in os.environ and folder.is_dir()):
-            missing = next(f for f in wanted.files if f not in found)
-            raise DataError(f"{folder / missing}: missing; {wanted.where_to_get(missing)} there")
-    first = next(iter(wanted.files))
-    asked = bool(wanted.ask) and not wanted.needs
-    if asked or not fetch:
-        how = wanted.ask if asked else f"put the files of {wanted.url}"
-        raise MissingData(f"{name}: {first} is not in {' or '.join(map(str, folders))}; {how} there")
-    return _with_needs(wanted, _fetch(wanted))
+        if folder != cache() / name and folder.is_dir():
+            raise DataError(f"{folder}: {', '.join(missing)}: missing; {wanted.where_to_get(missing)} there")
+    if fetch and not wanted.asked:
+        return _with_needs(wanted, _fetch(wanted, missing))
+    how = wanted.ask if wanted.asked else f"put the files of {wanted.url}"
+    if len(missing) < len(wanted.files):
+        verb = "is" if len(missing) == 1 else "are"
+        raise MissingData(f"{name}: {', '.join(missing)} {verb} not in {folders[-1]}; {how} there")
+    raise MissingData(f"{name}: {missing[0]} is not in {' or '.join(map(str, folders))}; {how} there")
 
 
 def obtainable(name: str) -> bool:
@@ -169,13 +184,18 @@ def obtainable(name: str) -> bool:
 
 def verify(name: str, folder: Path) -> Path:
     """Compare every file of a set in a folder with its SHA-256; DataError names the first that differs."""
-    for file, expected in _known(name).files.items():
+    return _verify(name, folder, _known(name).files)
+
+
+def _verify(name: str, folder: Path, files: Mapping[str, str]) -> Path:
+    for file, expected in files.items():
         try:
             found = hashlib.sha256((folder / file).read_bytes()).hexdigest()
         except OSError as error:
             raise DataError(f"{folder / file}: cannot be read: {error.strerror}") from None
         if found != expected:
-            raise DataError(f"{folder / file}: altered: SHA-256 {found[:16]}... found, {expected[:16]}... expected")
+            what = f"altered: SHA-256 {found[:16]}... found, {expected[:16]}... expected"
+            raise DataError(f"{folder / file}: {what}; remove that file, then `workbench data {name}`")
     return folder
 
 
@@ -196,28 +216,62 @@ def _folders(name: str) -> list[Path]:
     folders = []
     chosen = os.environ.get("WORKBENCH_DATA")
     if chosen is not None:
-        root = Path(chosen).absolute()
+        root = Path(os.path.expanduser(chosen)).absolute()
         if not chosen.strip() or not os.path.isdir(root):  # a blank name would mean the current folder
             raise DataError(f"WORKBENCH_DATA: {chosen!r} is not a folder; unset it or name the one that holds {name}/")
         folders.append(root / name)
     return [*folders, cache() / name]
 
 
-def _fetch(wanted: DataSet) -> Path:
-    import pooch
-
-    pooch.get_logger().setLevel("WARNING")  # it would say what we say, on stderr, which a notebook shows as a warning
-    print(f"{wanted.name}: fetching from {wanted.url}", file=notices(), flush=True)
+def _fetch(wanted: DataSet, missing: Sequence[str]) -> Path:
+    """Fetch the files that the cache lacks; a file has its name only when it is whole."""
     folder = cache() / wanted.name
-    for file, sha in wanted.files.items():
+    there = {file: sha for file, sha in wanted.files.items() if file not in missing}
+    _verify(wanted.name, folder, there)
+    kept = f" ({len(there)} of {len(wanted.files)} files are here)" if there else ""
+    print(f"{wanted.name}: fetching from {wanted.url}{kept}", file=notices(), flush=True)
+    for file in missing:
         try:
-            pooch.retrieve(wanted.url + file, f"sha256:{sha}", file, folder, progressbar=False)
-        except (OSError, ValueError) as error:
+            _transfer(wanted, file, folder)
+        except (ImportError, OSError, ValueError) as error:
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:  # no reason to take a substitute
                 raise unusable(folder / file, error) from None
-            reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
             raise MissingData(
-                f"{wanted.name}: {file} is not on this machine and could not be fetched ({reason}); "
-                f"get it from {wanted.url}{file} and put it into {folder}"
+                f"{wanted.name}: {file} is not on this machine and could not be fetched ({_reason(error)}); "
+                f"get it from {wanted.url}{file} and put it into {folder}, or try again: what is there is kept"
             ) from None
     return folder
+
+
+def _transfer(wanted: DataSet, file: str, folder: Path) -> None:
+    """Fetch one file; again where the transfer broke off or what came is not the file."""
+    import pooch
+    from requests.exceptions import ChunkedEncodingError, ConnectionError, HTTPError, Timeout
+
+    pooch.get_logger().setLevel("WARNING")  # it would say what we say, on stderr, which a notebook shows as a warning
+    for pause in (*PAUSES, None):
+        transfer = Transfer(f"{wanted.name}: {file}")
+        downloader = pooch.HTTPDownloader(progressbar=transfer)
+        try:
+            pooch.retrieve(wanted.url + file, f"sha256:{wanted.files[file]}", file, folder, downloader=downloader)
+            return
+        except (ChunkedEncodingError, ConnectionError, HTTPError, Timeout, ValueError) as error:
+            answer = error.response if isinstance(error, HTTPError) else None
+            refused = answer is not None and answer.status_code < 500
+            if pause is None or refused or _never_connected(error):
+                raise
+            print(f"{wanted.name}: {file}: {_reason(error)}; tried again", file=notices(), flush=True)
+            time.sleep(pause)
+        finally:
+            transfer.close()
+
+
+def _never_connected(error: Exception) -> bool:
+    """Whether there was no way to the server at all: no network, no such name, a proxy that refuses."""
+    return hasattr(error.args[0], "reason") if error.args else False
+
+
+def _reason(error: Exception) -> str:
+    """Why a transfer failed, whole: the cause that requests wraps (a name, a proxy, a refusal), in one line."""
+    cause = getattr(error.args[0], "reason", None) if error.args else None
+    return " ".join(str(cause or error).split()) or type(error).__name__
