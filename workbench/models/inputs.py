@@ -1,0 +1,35 @@
+"""Tensors that come into a layer: whether their shape, dtype and device fit its weights."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError, KindError
+
+
+def fits(x: Tensor, weight: Tensor) -> None:
+    """An input (..., M) for a weight (N, M), or an InputError; autocast may change the dtype."""
+    if x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type):
+        raise InputError(f"x: dtype {x.dtype} received; the layer holds {weight.dtype}, convert one of them")
+    if x.device != weight.device:
+        raise InputError(f"x: on {x.device}; the layer is on {weight.device}, move one of them")
+    if x.shape[-1] != weight.shape[1]:
+        raise InputError(f"x: {x.shape[-1]} features received; input_size is {weight.shape[1]}")
+
+
+def state_fits(h0: object, shape: tuple[int, ...], weight: Tensor) -> None:
+    """A state before the first step that has this shape and the weight's dtype and device, or an error of ours."""
+    if not isinstance(h0, Tensor):
+        raise KindError(f"h0: {type(h0).__name__} received; a tensor, or None, is needed")
+    if tuple(h0.shape) != shape:
+        raise InputError(f"h0: shape {tuple(h0.shape)} received; {shape} is needed")
+    if h0.dtype != weight.dtype and not torch.is_autocast_enabled(h0.device.type):
+        raise InputError(f"h0: dtype {h0.dtype} received; the layer holds {weight.dtype}, convert one of them")
+    if h0.device != weight.device:
+        raise InputError(f"h0: on {h0.device}; the layer is on {weight.device}, move one of them")
+
+
+def got(x: object) -> str:
+    """What was received, for a message: a tensor's shape, or a kind."""
+    return f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
