@@ -23,9 +23,11 @@ from torch import Tensor
 from ..errors import ParameterError, choices
 from . import affine, chains, chunked, compiler, fused, loop, narrow
 from .affine import Map, Norm
-from .derivative import Gradients
+from .derivative import Gradients, returned
 from .memory import empty
+from .observers import plain
 
+NAME = "cpu"
 DTYPES = tuple(chains.STATE)  # what `recur` takes
 LARGE = 512  # inputs and neurons from which matrix products are left to PyTorch's library (scripts/crossovers.py)
 
@@ -133,9 +135,9 @@ class _Layer(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, g: Tensor, *_: Tensor | None) -> tuple[Tensor | None, ...]:
-        x, weight, bias, u, h0, scale, shift, h, *done = ctx.saved_tensors
+        x, weight, bias, u, h0, scale, shift, h, *done = _restored(g, *ctx.saved_tensors)
         norm = ctx.norm._replace(scale=scale, shift=shift) if done else None
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or not plain(g, x, weight, u, h0, h):
 
             def specification() -> Tensor:
                 h = loop.recur(torch.nn.functional.linear(x, weight, bias), u, h0, ctx.plan.activation)
@@ -165,13 +167,59 @@ class _Normalize(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, g: Tensor, *_: Tensor | None) -> tuple[Tensor | None, ...]:
         h, scale, shift, *done = ctx.saved_tensors
+        h, (scale, shift) = returned("h", h, g.shape, _alike(h, g)), _restored_pair(g, scale, shift)
+        done = _restored_done(g, *done)
         norm = ctx.norm._replace(scale=scale, shift=shift)
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or not plain(g, h):
             return *_differentiable(lambda: affine.in_torch(h, norm), g, h, scale, shift), None
         g, d = g.contiguous(), empty(h.shape, h.dtype)
         pull, grad_scale, grad_shift = affine.pull(g, h, norm, Map(*done))
         affine.backward(g, h, pull, d)
         return d, grad_scale, grad_shift, None
+
+
+def _restored(
+    g: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    u: Tensor,
+    h0: Tensor,
+    scale: Tensor | None,
+    shift: Tensor | None,
+    h: Tensor,
+    *done: Tensor | None,
+) -> tuple[Any, ...]:
+    """What autograd kept for a layer, in the layout C wants: hooks for saved tensors may bring back another one."""
+    (T, B, N), M = g.shape, weight.shape[-1]
+    return (
+        returned("x", x, (T, B, M), _alike(x, g)),
+        returned("weight", weight, (N, M), _alike(weight, g)),
+        None if bias is None else returned("bias", bias, (N,), _alike(bias, g)),
+        returned("u", u, (N,), _alike(u, g)),
+        returned("h0", h0, (B, N), _alike(h0, g)),
+        *_restored_pair(g, scale, shift),
+        returned("h", h, (T, B, N), _alike(h, g)),
+        *_restored_done(g, *done),
+    )
+
+
+def _restored_pair(g: Tensor, *learned: Tensor | None) -> list[Tensor | None]:
+    """Likewise for the scale and shift (N,) of a batch norm."""
+    return [None if v is None else returned("scale, shift", v, g.shape[2:], _alike(v, g)) for v in learned]
+
+
+def _restored_done(g: Tensor, *done: Tensor | None) -> list[Tensor | None]:
+    """Likewise for what was done, an `affine.Map`, if anything."""
+    shapes = (3, *g.shape[1:]), g.shape[2:]
+    return [
+        None if v is None else returned("map, inverse", v, shape, v.device == g.device)
+        for v, shape in zip(done, shapes, strict=False)
+    ]
+
+
+def _alike(value: Tensor, g: Tensor) -> bool:
+    return value.dtype == g.dtype and value.device == g.device
 
 
 def _map(ctx: Any, h: Tensor, y: Tensor, norm: Norm) -> tuple[Map, Tensor | None]:
@@ -186,8 +234,9 @@ def _map(ctx: Any, h: Tensor, y: Tensor, norm: Norm) -> tuple[Map, Tensor | None
 
 def _differentiable(call: Callable[[], Tensor], g: Tensor, *inputs: Tensor | None) -> tuple[Tensor | None, ...]:
     """The gradients of the inputs that want one, each with a gradient of its own."""
-    wanted = [v for v in inputs if v is not None and v.requires_grad]
-    found = iter(torch.autograd.grad(call(), wanted, g, create_graph=True))
+    wanted, again = [v for v in inputs if v is not None and v.requires_grad], torch.is_grad_enabled()
+    with torch.enable_grad():  # what is mapped by vmap comes here without it
+        found = iter(torch.autograd.grad(call(), wanted, g, create_graph=again))
     return tuple(next(found) if v is not None and v.requires_grad else None for v in inputs)
 
 
