@@ -1,4 +1,4 @@
-"""What people do with torch.nn.RNN, done with wb.IndRNN: results/drop_in.csv and .md, from the cases in tests/drop_in/."""
+"""What people do with torch.nn.RNN, done with wb.IndRNN: results/drop_in.csv and .md, from tests/drop_in/."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from drop_in import run  # noqa: E402
+from drop_in import run
 
 
 def main() -> None:

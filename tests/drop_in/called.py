@@ -128,7 +128,11 @@ def sequences_of_a_batch_are_independent(make):
 @case(CALLED)
 def a_view_with_strides_is_read(make):
     layer, x = make(3, 5), sequences()
-    for view in (x.transpose(0, 1).contiguous().transpose(0, 1), torch.stack([x, -x], -1)[..., 0], x.mT.contiguous().mT):
+    for view in (
+        x.transpose(0, 1).contiguous().transpose(0, 1),
+        torch.stack([x, -x], -1)[..., 0],
+        x.mT.contiguous().mT,
+    ):
         assert_close(layer(view)[0], layer(x)[0])
 
 

@@ -18,9 +18,9 @@ KEPT, MOVED, TRAINED, HOOKED, COMPUTED = "kept", "moved", "trained", "hooked", "
 
 @case(KEPT)
 def a_state_dict_goes_into_another_layer(make):
-    layer, other, x = make(3, 5, 2), type(make(3, 5))(3, 5, 2), sequences()
-    other.nonlinearity = layer.nonlinearity
-    other.mode = layer.mode
+    layer, other, x = make(3, 5, 2), make(3, 5, 2), sequences()
+    other.reset_parameters()
+    assert not torch.equal(other(x)[0], layer(x)[0])
     assert other.load_state_dict(layer.state_dict()).missing_keys == []
     assert torch.equal(other(x)[0], layer(x)[0])
 
@@ -207,7 +207,11 @@ def two_layers_share_a_weight(make):
 @case(TRAINED)
 def trained_by_every_kind_of_optimizer(make):
     x, target = sequences(), drawn(6, 4, 5, seed=5).relu()
-    for kind, settings in ((torch.optim.SGD, {}), (torch.optim.Adam, {"fused": True}), (torch.optim.AdamW, {"foreach": True})):
+    for kind, settings in (
+        (torch.optim.SGD, {}),
+        (torch.optim.Adam, {"fused": True}),
+        (torch.optim.AdamW, {"foreach": True}),
+    ):
         layer = make(3, 5)
         optimizer, losses = kind(layer.parameters(), lr=0.01, **settings), []
         for _ in range(20):

@@ -17,18 +17,21 @@ ROOT = Path(__file__).resolve().parents[2]
 TABLE = ROOT / "results" / "drop_in.csv"
 COLUMNS = ("group", "case", "nn.RNN", "auto", "loop", "torch", "cpu", "scan", "says")
 SECONDS = 120  # for one case; none takes a tenth of it
-Outcome = tuple[str, str]  # passes, refuses (an error of ours), fails (another's error), wrong, crashes; and what it says
+Outcome = tuple[
+    str, str
+]  # passes, refuses (an error of ours), fails (another's error), wrong, crashes; and what it says
 
 
-def judged(name: str, subject: str) -> Outcome:
+def judged(name: str, subject: str, planted: bool = False) -> tuple[str, str]:
     """One case with one subject."""
     from workbench.errors import WorkbenchError
 
     from . import CASES
     from .case import Make
+    from .planted import PLANTED
 
     try:
-        CASES[name].call(Make(subject))
+        (PLANTED if planted else CASES)[name].call(Make(subject))
     except WorkbenchError as error:
         return "refuses", f"{type(error).__name__}: {error}"
     except Exception as error:
@@ -39,21 +42,28 @@ def judged(name: str, subject: str) -> Outcome:
     return "passes", ""
 
 
-def pairs() -> list[tuple[str, str]]:
+def pairs(planted: bool = False) -> list[tuple[str, str]]:
     """Every case with every subject it is for."""
     from . import CASES, CONTROL, ENGINES
+    from .planted import PLANTED
 
+    if planted:
+        return [(name, "loop") for name in PLANTED]
     return [(c.name, s) for c in CASES.values() for s in ((CONTROL, *ENGINES) if c.control else ENGINES)]
 
 
-def outcomes() -> dict[tuple[str, str], Outcome]:
-    """All of them."""
+def outcomes(planted: bool = False) -> dict[tuple[str, str], Outcome]:
+    """Of all cases, or of those that go wrong on purpose."""
     found: dict[tuple[str, str], Outcome] = {}
-    left = pairs()
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests")))}
+    left = pairs(planted)
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests"))),
+    }
     while left:
         child = subprocess.Popen(
-            [sys.executable, "-m", "drop_in.run", str(len(pairs()) - len(left))],
+            [sys.executable, "-m", "drop_in.run", str(len(found)), *(["planted"] if planted else [])],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
@@ -62,15 +72,15 @@ def outcomes() -> dict[tuple[str, str], Outcome]:
         assert child.stdout is not None
         for line in child.stdout:
             name, subject, *outcome = json.loads(line)
-            found[name, subject] = (outcome[0], outcome[1])
+            found[name, subject] = tuple(outcome)
             left.pop(0)
         code = child.wait()
         if left:
-            found[left.pop(0)] = ("crashes", f"the process ended with {code}")
+            found[left.pop(0)] = ("crashes", f"the process ended with {code}", 0.0)
     return found
 
 
-def child(first: int) -> None:
+def run_pairs(first: int, planted: bool) -> None:
     """Run the pairs from the first on, one line each."""
     import faulthandler
 
@@ -80,10 +90,10 @@ def child(first: int) -> None:
     warnings.simplefilter("ignore")
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what the cases print is not ours to read
-    for name, subject in pairs()[first:]:
+    for name, subject in pairs(planted)[first:]:
         faulthandler.dump_traceback_later(SECONDS, exit=True)
         began = time.perf_counter()
-        outcome = judged(name, subject)
+        outcome = judged(name, subject, planted)
         print(json.dumps([name, subject, *outcome, round(time.perf_counter() - began, 3)]), file=out, flush=True)
         faulthandler.cancel_dump_traceback_later()
     out.flush()
@@ -97,9 +107,9 @@ def rows(found: dict[tuple[str, str], Outcome]) -> list[dict[str, str]]:
     made = []
     for c in CASES.values():
         of = {subject: outcome for (name, subject), outcome in found.items() if name == c.name}
-        says = dict.fromkeys(f"{s}: {text}" for s, (_, text) in of.items() if text)
+        says = dict.fromkeys(f"{s}: {text}" for s, (_, text, _) in of.items() if text)
         row = dict.fromkeys(COLUMNS, "") | {"group": c.group, "case": c.name, "says": "; ".join(_gathered(says))}
-        made.append(row | {subject: kind for subject, (kind, _) in of.items() if subject in COLUMNS})
+        made.append(row | {subject: kind for subject, (kind, *_) in of.items() if subject in COLUMNS})
     return made
 
 
@@ -120,8 +130,8 @@ def page(table: list[dict[str, str]]) -> str:
     lines = [
         "# What people do with torch.nn.RNN, done with wb.IndRNN",
         "",
-        "Written by `python scripts/drop_in.py` from the cases in tests/drop_in/. A case passes, or refuses with an error",
-        "of ours that says why, or fails with an error of PyTorch or Python, or answers wrongly, or crashes the process.",
+        "Written by `python scripts/drop_in.py` from the cases in tests/drop_in/. A case passes, or refuses with an",
+        "error of ours that says why, or fails with an error of PyTorch or Python, or answers wrongly, or crashes.",
         f"{len(table)} cases, of which {len(both)} have the same interface in both and were run with torch.nn.RNN too.",
         "",
         f"| of the {len(both)} cases of both | {' | '.join(kinds)} |",
@@ -152,4 +162,4 @@ def write(table: list[dict[str, str]]) -> None:
 
 
 if __name__ == "__main__":
-    child(int(sys.argv[1]))
+    run_pairs(int(sys.argv[1]), "planted" in sys.argv)

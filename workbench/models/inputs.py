@@ -10,7 +10,7 @@ from ..errors import InputError, KindError
 
 def fits(x: Tensor, weight: Tensor) -> None:
     """An input (..., M) for a weight (N, M), or an InputError; autocast may change the dtype."""
-    if x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type):
+    if x.dtype != weight.dtype and not torch._C._is_any_autocast_enabled():
         raise InputError(f"x: dtype {x.dtype} received; the layer holds {weight.dtype}, convert one of them")
     if x.device != weight.device:
         raise InputError(f"x: on {x.device}; the layer is on {weight.device}, move one of them")
@@ -24,7 +24,7 @@ def state_fits(h0: object, shape: tuple[int, ...], weight: Tensor) -> None:
         raise KindError(f"h0: {type(h0).__name__} received; a tensor, or None, is needed")
     if tuple(h0.shape) != shape:
         raise InputError(f"h0: shape {tuple(h0.shape)} received; {shape} is needed")
-    if h0.dtype != weight.dtype and not torch.is_autocast_enabled(h0.device.type):
+    if h0.dtype != weight.dtype and not torch._C._is_any_autocast_enabled():
         raise InputError(f"h0: dtype {h0.dtype} received; the layer holds {weight.dtype}, convert one of them")
     if h0.device != weight.device:
         raise InputError(f"h0: on {h0.device}; the layer is on {weight.device}, move one of them")

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.fx import Proxy
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from .. import recurrence
@@ -137,9 +138,7 @@ class IndRNN(Settings):
         input: Tensor | PackedSequence | None = None,
         hx: Tensor | None = None,
         lengths: Tensor | Sequence[int] | None = None,
-        *,
-        x: Tensor | PackedSequence | None = None,
-        h0: Tensor | None = None,
+        **named: Tensor | PackedSequence | None,
     ) -> tuple[Tensor | PackedSequence, Tensor]:
         """Run the layers over whole sequences.
 
@@ -150,7 +149,9 @@ class IndRNN(Settings):
         nothing, and out is 0 there. Raises InputError (a RuntimeError and ValueError) for a shape, dtype or device
         that does not fit, KindError (a TypeError) for what is no tensor.
         """
-        x, h0 = _one("x", x, "input", input), _one("h0", h0, "hx", hx)
+        x, h0 = _named(input, hx, named) if named else (input, hx)
+        if isinstance(x, Proxy):
+            return self._called_by(x, h0, lengths)
         if isinstance(x, PackedSequence):
             return self._packed(x, h0, lengths)
         unbatched = isinstance(x, Tensor) and x.ndim == 2
@@ -162,6 +163,16 @@ class IndRNN(Settings):
             return out.squeeze(1), h_n.squeeze(1)
         return (out.transpose(0, 1) if self.batch_first else out), h_n
 
+    def _called_by(self, x: Proxy, h0: object, lengths: object) -> Any:
+        """A call of the layer as a whole, as torch.fx notes for torch.nn's own."""
+        name = x.tracer.path_of_module(self)
+        if x.tracer.root is self:
+            raise ParameterError("x: torch.fx cannot trace a recurrent layer; trace the net that holds it")
+        return x.tracer.create_proxy("call_module", name, (x, h0, lengths), {})
+
+    def __prepare_scriptable__(self) -> IndRNN:
+        raise ParameterError("torch.jit.script: IndRNN cannot be scripted; use torch.jit.trace or torch.export")
+
     def step(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Run the layers over one time step, for sequences that arrive as they are read.
 
@@ -169,9 +180,9 @@ class IndRNN(Settings):
             out, state = rnn.step(x, state)     # the state is carried
 
         x (B, M), or (M,) for one sequence; state (layers, B, N), or (layers, N), zeros if None -> out (B, N), the last
-        layer's state and a view of the new state, which forward takes as h0 too. Without dropout steps answer as forward
-        does over the whole. In training with dropout each step draws a mask of its own, as each call of forward does:
-        call eval() first. Raises ParameterError if the layer is bidirectional, and what forward raises.
+        layer's state and a view of the new state, which forward takes as h0 too. Without dropout steps answer as
+        forward over the whole. In training with dropout each step draws a mask of its own, as each call of forward
+        does: call eval() first. Raises ParameterError if the layer is bidirectional, and what forward raises.
         """
         if not self._may_step(x, state):
             return self._careful_step(x, state)
@@ -285,8 +296,12 @@ def _names(layers: int) -> tuple[tuple[str, str, str], ...]:
     return tuple((f"weight_ih_l{k}", f"bias_l{k}", f"u_l{k}") for k in range(layers))
 
 
-def _one(name: str, value: Any, other: str, also: Any) -> Any:
-    """What was given under one of two names."""
-    if value is not None and also is not None:
-        raise KindError(f"{other}: received beside {name}; both name the same, give one")
-    return also if value is None else value
+def _named(input: Any, hx: Any, named: dict[str, Any]) -> tuple[Any, Any]:
+    """The input and the state, whichever names they came by."""
+    for name, also, value in (("x", "input", input), ("h0", "hx", hx)):
+        if value is not None and named.get(name) is not None:
+            raise KindError(f"{also}: received beside {name}; both name the same, give one")
+    if unknown := sorted(named.keys() - {"x", "h0"}):
+        raise KindError(f"{unknown[0]}: forward takes no such argument; choose one of input, x, hx, h0, lengths")
+    x, h0 = named.get("x"), named.get("h0")
+    return (input if x is None else x), (hx if h0 is None else h0)
