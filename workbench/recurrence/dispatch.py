@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.overrides import has_torch_function_variadic
 
 from ..errors import ParameterError, choices
-from . import batchnorm, cpu, derivative, loop, operators
+from . import batchnorm, cpu, derivative, loop, operators, persample
 from .activation import ACTIVATIONS
 from .affine import Norm
 from .engines import choose
@@ -27,6 +27,8 @@ def recur(a: Tensor, u: Tensor, h0: Tensor | None = None, *, activation: str = "
     that do not fit, and for an engine that cannot run here, saying why.
     """
     if has_torch_function_variadic(a, u, h0):
+        if persample.expanded(a, u, h0):
+            return persample.recur(a, None, None, u, h0, activation, backend)
         return overridden(recur, (a, u, h0), activation=activation, backend=backend)
     h0 = _checked(a, u, h0, activation)
     return _run(a, u, h0, activation, backend, over=False)
@@ -54,6 +56,9 @@ def layer(
     otherwise the states are written over the product.
     """
     if has_torch_function_variadic(x, weight, bias, u, h0):
+        if persample.expanded(x, weight, bias, u, h0):
+            h = persample.recur(x, weight, bias, u, h0, activation, backend)
+            return h if norm is None and mask is None else normalize(h, norm, mask, backend=backend)
         return overridden(
             layer, (x, weight, bias, u, h0), activation=activation, backend=backend, norm=norm, mask=mask
         )

@@ -15,11 +15,11 @@ from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
 from ..errors import ParameterError
-from . import derivative, eager, loop, script
+from . import derivative, eager, loop, script, sharding
 from .activation import SLOPE
 from .derivative import Engine, folded, gradients
 from .engines import choose
-from .observers import functionalized, plain, traced, transformed
+from .observers import dispatched, functionalized, plain, traced, transformed
 
 exporting: ContextVar[bool] = ContextVar("exporting", default=False)  # are translations to ONNX at hand?
 
@@ -34,10 +34,11 @@ def run(a: Tensor, u: Tensor, h0: Tensor, activation: str, backend: str) -> Tens
     engine = choose(a, activation, backend)
     if traced():
         return script.compiled()(a, u, h0, activation, SLOPE)
-    if backend == "loop" or functionalized():
+    if functionalized() or (backend == "loop" and not (dispatched() and plain(a, u, h0))):
         return loop.recur(a, u, h0, activation)
     if transformed():
         return derivative.recur(a, u, h0, activation, engine, False)
+    sharding.spread(a, u, h0)
     return recur(a, u, h0, activation, backend)
 
 
