@@ -213,6 +213,16 @@ def onnx_by_export(make):
         assert os.path.getsize(os.path.join(folder, "rnn.onnx")) > 100
 
 
+@case(EXPORTED, control=False)
+def onnx_by_our_writer(make):
+    from workbench.recurrence import onnx
+
+    layer, x = make(3, 5).eval(), sequences()
+    with tempfile.TemporaryDirectory() as folder:
+        onnx.export(layer, (x,), os.path.join(folder, "rnn.onnx"))
+        assert os.path.getsize(os.path.join(folder, "rnn.onnx")) > 100
+
+
 @case(SUBCLASS)
 def meta_tensors(make):
     out, h_n = make(3, 5, 2, device="meta")(sequences().to("meta"))

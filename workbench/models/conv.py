@@ -46,8 +46,8 @@ class ConvIndRNN(Recurrent):
                 raise ParameterError(f"padding: {padding!r} received; sizes, 'valid', or at stride 1 'same' are needed")
         else:
             padding = _sizes("padding", padding, dimensions, least=0)
-        kind = nn.Conv1d if dimensions == 1 else nn.Conv2d
-        self.conv: nn.Conv1d | nn.Conv2d = kind(
+        convolution = nn.Conv1d if dimensions == 1 else nn.Conv2d
+        self.conv: nn.Conv1d | nn.Conv2d = convolution(
             inputs,
             outputs,
             _sizes("kernel_size", kernel_size, dimensions),  # type: ignore[arg-type]
@@ -68,8 +68,8 @@ class ConvIndRNN(Recurrent):
         if not isinstance(x, Tensor) or x.ndim != 3 + frame or x.shape[2] != channels or len(x) == 0:
             got = f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else quoted(x)
             needed = f"(T, B, {channels}, H, W)" if frame == 2 else f"(T, B, {channels}, L)"
-            error = InputError if isinstance(x, Tensor) else KindError
-            raise error(f"x: {got} received; {needed} is needed, T at least 1")
+            kind = InputError if isinstance(x, Tensor) else KindError
+            raise kind(f"x: {got} received; {needed} is needed, T at least 1")
         try:
             a = self.conv(x.flatten(0, 1)).unflatten(0, x.shape[:2])
         except RuntimeError as error:  # a kernel larger than the padded frame, another dtype or device
@@ -77,8 +77,8 @@ class ConvIndRNN(Recurrent):
         places = a.shape[3:]
         if h0 is not None and (not isinstance(h0, Tensor) or h0.shape != a.shape[1:]):
             got = f"shape {tuple(h0.shape)}" if isinstance(h0, Tensor) else quoted(h0)
-            error = InputError if isinstance(h0, Tensor) else KindError
-            raise error(f"h0: {got} received; {tuple(a.shape[1:])} is needed")
+            kind = InputError if isinstance(h0, Tensor) else KindError
+            raise kind(f"h0: {got} received; {tuple(a.shape[1:])} is needed")
         u = self.u.repeat_interleave(places.numel())  # the recurrence knows neurons: channels times places
         before = None if h0 is None else h0.flatten(1)
         h = recurrence.recur(a.flatten(2), u, before, activation=self.activation, backend=self.backend)

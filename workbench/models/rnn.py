@@ -87,7 +87,7 @@ class IndRNN(Settings):
         self.reset_parameters()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
         self._modules.pop("_drop", None)  # layers kept before dropout was a setting held it as a module
 
     @property
@@ -151,7 +151,7 @@ class IndRNN(Settings):
         """
         x, h0 = _named(input, hx, named) if named else (input, hx)
         if isinstance(x, Proxy):
-            return self._called_by(x, h0, lengths)
+            return self._noted(x, h0, lengths)
         if isinstance(x, PackedSequence):
             return self._packed(x, h0, lengths)
         unbatched = isinstance(x, Tensor) and x.ndim == 2
@@ -163,15 +163,21 @@ class IndRNN(Settings):
             return out.squeeze(1), h_n.squeeze(1)
         return (out.transpose(0, 1) if self.batch_first else out), h_n
 
-    def _called_by(self, x: Proxy, h0: object, lengths: object) -> Any:
-        """A call of the layer as a whole, as torch.fx notes for torch.nn's own."""
-        name = x.tracer.path_of_module(self)
-        if x.tracer.root is self:
+    def _noted(self, x: Proxy, h0: object, lengths: object) -> tuple[Tensor, Tensor]:
+        """A call of the layer as a whole, as torch.fx notes it for torch.nn's own."""
+        tracer: Any = x.tracer
+        if tracer.root is self:
             raise ParameterError("x: torch.fx cannot trace a recurrent layer; trace the net that holds it")
-        return x.tracer.create_proxy("call_module", name, (x, h0, lengths), {})
+        noted: tuple[Tensor, Tensor] = tracer.create_proxy(
+            "call_module", tracer.path_of_module(self), (x, h0, lengths), {}
+        )
+        return noted
 
-    def __prepare_scriptable__(self) -> IndRNN:
-        raise ParameterError("torch.jit.script: IndRNN cannot be scripted; use torch.jit.trace or torch.export")
+    def __prepare_scriptable__(self) -> nn.Module:
+        """What torch.jit.script reads in place of this layer: it cannot read names made from numbers."""
+        from .scripted import scripted  # imports this module
+
+        return scripted(self)
 
     def step(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Run the layers over one time step, for sequences that arrive as they are read.
@@ -186,7 +192,8 @@ class IndRNN(Settings):
         """
         if not self._may_step(x, state):
             return self._careful_step(x, state)
-        held, value_, states = self._parameters, ACTIVATIONS[self.activation].value_, []
+        held, value_ = self._parameters, ACTIVATIONS[self.activation].value_
+        states: list[Tensor] = []
         for weight, bias, u in _names(self.num_layers):
             before = state if self.num_layers == 1 else state[len(states)]  # type: ignore[index]
             if states and self.training and self.dropout:

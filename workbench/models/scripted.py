@@ -27,9 +27,7 @@ class ScriptedIndRNN(nn.Module):
         )
         self.training = net.training
 
-    def forward(
-        self, x: Tensor, h0: Tensor | None = None, lengths: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, h0: Tensor | None = None, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """As `IndRNN.forward`."""
         unbatched = x.dim() == 2
         if unbatched:
@@ -49,7 +47,7 @@ class ScriptedIndRNN(nn.Module):
                 out = torch.cat(outs, -1)
                 outs = []
                 if self.training and self.dropout > 0:
-                    out = out * torch.empty_like(out[0]).bernoulli_(1 - self.dropout).div_(1 - self.dropout)
+                    out = out * nn.functional.dropout(torch.ones_like(out[0]), self.dropout)
             states, final = run(out, h[k], ends)
             outs.append(states.masked_fill(padding, 0))
             finals.append(final)
@@ -87,5 +85,7 @@ class ScriptedRun(nn.Module):
 def scripted(net: IndRNN) -> ScriptedIndRNN:
     """What torch.jit.script shall read in place of an IndRNN."""
     if type(net).forward is not IndRNN.forward:
-        raise ParameterError(f"net: {type(net).__name__} has a forward of its own; torch.jit.script reads IndRNN's alone")
+        raise ParameterError(
+            f"net: {type(net).__name__} has a forward of its own; torch.jit.script reads IndRNN's alone"
+        )
     return ScriptedIndRNN(net)

@@ -136,7 +136,13 @@ class Settings(nn.Module):
 
     def extra_repr(self) -> str:
         """The sizes, then whatever is not as it comes, as torch.nn.RNN prints itself."""
-        usual = {"num_layers": 1, "bias": True, "batch_first": False, "dropout": 0, "bidirectional": False}
+        usual: dict[str, object] = {
+            "num_layers": 1,
+            "bias": True,
+            "batch_first": False,
+            "dropout": 0,
+            "bidirectional": False,
+        }
         usual |= {"activation": "relu", "bound": None, "backend": "auto"}
         said = [f"{name}={getattr(self, name)}" for name, value in usual.items() if getattr(self, name) != value]
         return ", ".join([str(self.input_size), str(self.hidden_size), *said])
