@@ -23,7 +23,7 @@ from torch import Tensor
 from ..errors import ParameterError, choices
 from . import affine, chains, chunked, compiler, fused, loop, narrow
 from .affine import Map, Norm
-from .derivative import Gradients, returned
+from .derivative import Gradients, fits, returned
 from .memory import empty
 from .observers import plain
 
@@ -136,7 +136,10 @@ class _Layer(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, g: Tensor, *_: Tensor | None) -> tuple[Tensor | None, ...]:
         x, weight, bias, u, h0, scale, shift, h, *done = _restored(g, *ctx.saved_tensors)
-        norm = ctx.norm._replace(scale=scale, shift=shift) if done else None
+        norm = None
+        if done:
+            scale, shift, *done = _restored_norm(g, scale, shift, *done)
+            norm = ctx.norm._replace(scale=scale, shift=shift)
         if torch.is_grad_enabled() or not plain(g, x, weight, u, h0, h):
 
             def specification() -> Tensor:
@@ -167,8 +170,7 @@ class _Normalize(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, g: Tensor, *_: Tensor | None) -> tuple[Tensor | None, ...]:
         h, scale, shift, *done = ctx.saved_tensors
-        h, (scale, shift) = returned("h", h, g.shape, _alike(h, g)), _restored_pair(g, scale, shift)
-        done = _restored_done(g, *done)
+        h, (scale, shift, *done) = returned("h", h, g.shape, g), _restored_norm(g, scale, shift, *done)
         norm = ctx.norm._replace(scale=scale, shift=shift)
         if torch.is_grad_enabled() or not plain(g, h):
             return *_differentiable(lambda: affine.in_torch(h, norm), g, h, scale, shift), None
@@ -192,34 +194,25 @@ def _restored(
 ) -> tuple[Any, ...]:
     """What autograd kept for a layer, in the layout C wants: hooks for saved tensors may bring back another one."""
     (T, B, N), M = g.shape, weight.shape[-1]
-    return (
-        returned("x", x, (T, B, M), _alike(x, g)),
-        returned("weight", weight, (N, M), _alike(weight, g)),
-        None if bias is None else returned("bias", bias, (N,), _alike(bias, g)),
-        returned("u", u, (N,), _alike(u, g)),
-        returned("h0", h0, (B, N), _alike(h0, g)),
-        *_restored_pair(g, scale, shift),
-        returned("h", h, (T, B, N), _alike(h, g)),
-        *_restored_done(g, *done),
+    shapes = (T, B, M), (N, M), (N,), (B, N), (T, B, N)
+    kept = x, weight, u, h0, h
+    if not all(fits(v, shape, g) for v, shape in zip(kept, shapes, strict=True)):
+        names = "x", "weight", "u", "h0", "h"
+        x, weight, u, h0, h = (returned(*it, g) for it in zip(names, kept, shapes, strict=True))
+    return x, weight, bias, u, h0, scale, shift, h, *done
+
+
+def _restored_norm(
+    g: Tensor, scale: Tensor | None, shift: Tensor | None, *done: Tensor | None
+) -> tuple[Tensor | None, ...]:
+    """Likewise for batch norm: scale and shift (N,), and what was done, an `affine.Map`."""
+    _, B, N = g.shape
+    names, shapes = ("scale", "shift", "map", "inverse"), ((N,), (N,), (3, B, N), (N,))
+    dtypes = g.dtype, g.dtype, g.dtype, torch.float64
+    return tuple(
+        None if v is None else returned(name, v, shape, g, dtype)
+        for name, v, shape, dtype in zip(names, (scale, shift, *done), shapes, dtypes, strict=True)
     )
-
-
-def _restored_pair(g: Tensor, *learned: Tensor | None) -> list[Tensor | None]:
-    """Likewise for the scale and shift (N,) of a batch norm."""
-    return [None if v is None else returned("scale, shift", v, g.shape[2:], _alike(v, g)) for v in learned]
-
-
-def _restored_done(g: Tensor, *done: Tensor | None) -> list[Tensor | None]:
-    """Likewise for what was done, an `affine.Map`, if anything."""
-    shapes = (3, *g.shape[1:]), g.shape[2:]
-    return [
-        None if v is None else returned("map, inverse", v, shape, v.device == g.device)
-        for v, shape in zip(done, shapes, strict=False)
-    ]
-
-
-def _alike(value: Tensor, g: Tensor) -> bool:
-    return value.dtype == g.dtype and value.device == g.device
 
 
 def _map(ctx: Any, h: Tensor, y: Tensor, norm: Norm) -> tuple[Map, Tensor | None]:

@@ -14,6 +14,8 @@ from .engines import choose
 from .observers import observed, plain
 from .overrides import overridden
 
+_NAMES = tuple(ACTIVATIONS)
+
 
 def recur(a: Tensor, u: Tensor, h0: Tensor | None = None, *, activation: str = "relu", backend: str = "auto") -> Tensor:
     """Run the neurons of one IndRNN layer through time.
@@ -162,7 +164,7 @@ def _checked(a: Tensor, u: Tensor, h0: Tensor | None, activation: str) -> Tensor
 
 def _fitting(like: Tensor, shape: tuple[int, ...], u: Tensor, h0: Tensor | None, activation: str) -> Tensor:
     """h0, zeros if None; a ParameterError unless all fit pre-activations of that shape, of the dtype of `like`."""
-    if activation not in tuple(ACTIVATIONS):
+    if activation not in _NAMES:
         raise ParameterError(f"activation: {activation!r} is unknown; choose one of {choices(ACTIVATIONS)}")
     _, B, N = shape
     if h0 is None:

@@ -8,13 +8,14 @@ see operations of torch alone, so a recurrence under one of them is such an oper
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd import forward_ad
 
-_keys_of = torch._C._dispatch_keys
+from ..errors import ParameterError
+
 _transforms, _modes = torch._C._are_functorch_transforms_active, torch._C._len_torch_dispatch_stack
 _tracing = torch._C._is_tracing
-_judged: dict[int, bool] = {}  # by the dispatch keys of a tensor
+_OWN = frozenset((Tensor, nn.Parameter))  # of these types are nearly all
 
 
 def observed() -> bool:
@@ -44,19 +45,25 @@ def functionalized() -> bool:
 
 
 def plain(*tensors: Tensor) -> bool:
-    """Is each dense, on a device, its values as they stand in memory: nothing fake, wrapped, batched or negated?"""
-    for tensor in tensors:
-        keys = _keys_of(tensor)
-        number = keys.raw_repr()
-        if number not in _judged:
-            _judged[number] = _is_plain(str(keys))
-        if not _judged[number]:
-            return False
+    """Is each dense, on a device, its values as they stand in memory: nothing fake, wrapped, batched or negated?
+
+    A ParameterError for one whose memory was freed: torch itself would read it, and crash.
+    """
+    try:
+        for tensor in tensors:  # this line, not the next, is what an ordinary call pays for: 0.3 us
+            if (type(tensor) not in _OWN or tensor.data_ptr() == 0 or tensor.is_neg()) and not _is_plain(tensor):
+                return False
+    except RuntimeError:  # torch's, of a tensor that has no storage
+        return False
     return True
 
 
-def _is_plain(keys: str) -> bool:
-    """From `DispatchKeySet(CPU, ADInplaceOrView, AutogradCPU, AutocastCPU)`: of one device, and nothing besides."""
-    names = keys.removeprefix("DispatchKeySet(").removesuffix(")").split(", ")
+def _is_plain(tensor: Tensor) -> bool:
+    """From its keys, as `DispatchKeySet(CPU, ADInplaceOrView, AutogradCPU, AutocastCPU)`: of one device, none besides."""
+    names = str(torch._C._dispatch_keys(tensor)).removeprefix("DispatchKeySet(").removesuffix(")").split(", ")
     device = names[0]
-    return device != "Meta" and set(names[1:]) <= {"ADInplaceOrView", f"Autograd{device}", f"Autocast{device}"}
+    if device == "Meta" or not set(names[1:]) <= {"ADInplaceOrView", f"Autograd{device}", f"Autocast{device}"}:
+        return False
+    if tensor.data_ptr() == 0 and tensor.numel() > 0:
+        raise ParameterError(f"storage: a tensor of shape {tuple(tensor.shape)} received whose memory was freed")
+    return True

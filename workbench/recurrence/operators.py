@@ -122,3 +122,15 @@ def _(a: tuple[int, ...], *_: Any, **__: Any) -> int:
 def _(g: tuple[int, ...], *_: Any, **__: Any) -> int:
     """Twice as many: one for the gradient of the state, one for that of u."""
     return 4 * prod(g)
+
+
+def unrolled() -> dict[Any, Any]:
+    """Our operators written in torch's own, step by step, for `ExportedProgram.run_decompositions`.
+
+    A program exported by torch.export names `indrnn::recur`, so whoever loads it imports `workbench.recurrence` first.
+    After `program.run_decompositions(unrolled())` it needs nothing but torch; it is as long as the sequence.
+    """
+    return {
+        torch.ops.indrnn.recur.default: lambda a, u, h0, activation, _: loop.recur(a, u, h0, activation),
+        torch.ops.indrnn.recur_backward.default: lambda *v: gradients(*v[:-1]),
+    }
