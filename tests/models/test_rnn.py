@@ -245,6 +245,17 @@ def test_inputs_have_torchs_names_and_ours(rng):
         rnn(x, h0, h0=h0)
     with pytest.raises(TypeError, match="x: NoneType received"):
         rnn()
+    with pytest.raises(TypeError, match="state: forward takes no such argument"):
+        rnn(x, state=h0)
+
+
+def test_torch_fx_notes_the_layer_as_one_call_and_cannot_trace_it_alone(rng):
+    graph = torch.fx.symbolic_trace(torch.nn.Sequential(net(num_layers=2)))
+    assert [node.op for node in graph.graph.nodes] == ["placeholder", "call_module", "output"]
+    x = torch.randn(7, 4, 3, generator=rng)
+    assert torch.equal(graph(x)[0], net(num_layers=2)(x)[0])
+    with pytest.raises(ParameterError, match="fx cannot trace a recurrent layer; trace the net that holds it"):
+        torch.fx.symbolic_trace(net())
 
 
 def test_all_weights_are_those_of_each_layer_and_direction():
