@@ -27,9 +27,7 @@ class ScriptedIndRNN(nn.Module):
         )
         self.training = net.training
 
-    def forward(
-        self, x: Tensor, h0: Tensor | None = None, lengths: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, h0: Tensor | None = None, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """As `IndRNN.forward`."""
         unbatched = x.dim() == 2
         if unbatched:
@@ -87,5 +85,5 @@ class ScriptedRun(nn.Module):
 def scripted(net: IndRNN) -> ScriptedIndRNN:
     """What torch.jit.script shall read in place of an IndRNN."""
     if type(net).forward is not IndRNN.forward:
-        raise ParameterError(f"net: {type(net).__name__} has a forward of its own; torch.jit.script reads IndRNN's alone")
+        raise ParameterError(f"net: {type(net).__name__} has a forward of its own; only IndRNN's can be scripted")
     return ScriptedIndRNN(net)
