@@ -10,9 +10,9 @@ import workbench
 PACKAGE = Path(workbench.__file__).parent
 ORDER = [  # each may import what stands in an earlier line, and its own line
     {"errors", "chance", "__init__"},
-    {"config", "disk", "places", "progress", "provenance"},
+    {"config", "disk", "instructions", "places", "progress", "provenance"},
     {"store", "recurrence"},
-    {"paper", "tasks", "clamped"},
+    {"arithmetic", "paper", "tasks", "clamped"},
     {"ranks"},
     {"models"},
     {"evaluate"},

@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from . import __version__, listing, places
+from . import __version__, instructions, listing, places
 from .errors import ParameterError, StoreError, WorkbenchError, printable, quoted
 
 app = typer.Typer(
@@ -85,6 +85,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """One training run: resumes if begun, returns at once if finished."""
+    instructions.fix()  # before the next line loads torch
     from . import notebook, study
     from .config import Config, parse_value
 
@@ -232,6 +233,8 @@ def tables(
     as_json: Json = False,
 ) -> None:
     """Ours beside the paper's: every claim with our number, interval, step, protocol and a computed verdict."""
+    if verify:
+        instructions.fix()  # as `run` does, before the next line loads torch
     from .compare import results_table
     from .tables import check_format, render
 

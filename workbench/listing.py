@@ -33,6 +33,7 @@ def experiments() -> list[dict[str, Any]]:
                 "id": known.id,
                 "where": known.where,
                 "title": known.title,
+                "parent": known.parent,
                 "claim": [{"metric": c.metric, "value": c.value, "source": c.source} for c in known.claims],
                 "parameters": count_of(known.config.model, tasks.spec(known.config.task)),
                 "budgets": {
@@ -51,6 +52,7 @@ def experiments() -> list[dict[str, Any]]:
                 "id": exhibit.id,
                 "where": exhibit.where,
                 "title": exhibit.title,
+                "parent": None,
                 "claim": [{"metric": c.metric, "value": c.value, "source": c.source} for c in exhibit.claims],
                 "parameters": None,
                 "budgets": dict.fromkeys(("smoke", "quick", "paper")),

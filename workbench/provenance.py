@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 import resource
+import subprocess
 import sys
 import time
 from functools import cache
@@ -13,25 +14,30 @@ from typing import Any
 
 import torch
 
-from . import __version__
+from . import __version__, instructions
+
+NUMERICS = 2  # raised by hand whenever a change alters a trained bit on the CPU; records without one have 1
 
 PACKAGES = ("torch", "numpy", "pandas", "pydantic")
 
 
 def provenance(threads: int, device: str, backend: str, attempts: int) -> dict[str, Any]:
-    """Versions, code, device class, threads, engine. No environment, no names of users, hosts or folders."""
+    """Versions, code, device class, threads, engine, instruction sets. No names of users, hosts or folders."""
     from importlib.metadata import version
 
     cpu = f"CPU, {torch.backends.cpu.get_cpu_capability()}"
     return {
         "workbench": __version__,
+        "numerics": NUMERICS,
         "code": code(),
+        "commit": commit(),
         "python": platform.python_version(),
         **{name: torch.__version__ if name == "torch" else version(name) for name in PACKAGES},
         "system": f"{platform.system()} {platform.machine()}",
         "device": torch.cuda.get_device_name() if device.startswith("cuda") else cpu,
         "threads": threads,
         "backend": backend,
+        "instructions": {"capability": torch.backends.cpu.get_cpu_capability(), **instructions.in_force()},
         "attempts": attempts,
     }
 
@@ -43,6 +49,19 @@ def code() -> str:
     for source in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(source.relative_to(Path(__file__).parent).as_posix().encode() + source.read_bytes())
     return digest.hexdigest()[:12]
+
+
+@cache
+def commit() -> str | None:
+    """The checkout's commit, whole; None outside of one, or without git. It says nothing of changes not committed."""
+    package = Path(__file__).parent
+    ask = ["git", "-C", str(package), "rev-parse", "--show-toplevel", "HEAD"]
+    try:
+        done = subprocess.run(ask, capture_output=True, text=True, timeout=10, check=True)
+        top, head = done.stdout.splitlines()
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+    return head if (Path(top) / package.name).resolve() == package.resolve() else None  # an environment in another's
 
 
 class Meter:

@@ -55,6 +55,16 @@ class Record:
         return bool(self.spec.get("smoke", False))
 
     @property
+    def numerics(self) -> int:
+        """The numerics under which it was begun (provenance.py); only of one and the same are bits comparable."""
+        return int(self.spec.get("numerics", 1))
+
+    @property
+    def losses(self) -> list[float | None]:
+        """The losses of the first steps, exact; none of a record of version 0.1."""
+        return [e["loss"] for e in self.events if e["event"] == "loss"]
+
+    @property
     def changes(self) -> dict[str, Any]:
         """The fields, by path, in which a run that was started with changes differs from its experiment."""
         known = paper.EXPERIMENTS.get(self.experiment.removesuffix("*"))

@@ -3,10 +3,13 @@
 # ruff: noqa: E501  (a case is a line)
 from __future__ import annotations
 
+import workbench as wb
+from workbench import paper
 from workbench.chance import check_seed
 
-from .case import ADDING, CONFIG, CUDA, NAN, PARAMETER, refused, run, smoke
+from .case import ADDING, CONFIG, CUDA, DIGITS, NAN, PARAMETER, refused, run, smoke
 
+CYCLE = {"train.schedule": "one_cycle", "train.drop_every": None}
 SEED = "a whole number from 0 to 2**63 - 1 is needed"
 
 # fmt: off
@@ -20,6 +23,22 @@ CASES = [
         ("clip -0.5", lambda _: CONFIG.set({"train.clip": -0.5}), ("train.clip: -0.5", "greater than 0")),
         ("factor 1", lambda _: CONFIG.set({"train.factor": 1.0}), ("train.factor: 1.0", "less than 1")),
         ("two schedules", lambda _: CONFIG.set({"train.patience": 3}), ("train.patience and drop_every", "give one")),
+        ("a cycle without an end", lambda _: CONFIG.set({**CYCLE, "train.steps": None}), ("train.steps is needed under schedule 'one_cycle'",)),
+        ("a cycle with patience", lambda _: CONFIG.set({**CYCLE, "train.patience": 3}), ("train.patience has no meaning under schedule 'one_cycle'", "leave it out")),
+        ("a cycle with drops", lambda _: CONFIG.set({"train.schedule": "one_cycle"}), ("train.drop_every has no meaning under schedule 'one_cycle'",)),
+        ("a cycle of test statistics", lambda _: DIGITS.set({"train.schedule": "one_cycle", "train.patience": None, "train.bn_statistics": "test"}), ("train.bn_statistics: 'test'", "'clean' or 'running'")),
+        ("a schedule unknown", lambda _: CONFIG.set({"train.schedule": "cosine"}), ("train.schedule: 'cosine'", "'drops' or 'one_cycle'")),
+        ("a warm-up of all steps", lambda _: CONFIG.set({**CYCLE, "train.warmup": 1.0}), ("train.warmup: 1.0", "less than 1")),
+        ("a warm-up without a cycle", lambda _: CONFIG.set({"train.warmup": 0.2}), ("train.warmup has no meaning without schedule 'one_cycle'", "leave it out")),
+        ("an optimizer unknown", lambda _: CONFIG.set({"train.optimizer": "sgd"}), ("train.optimizer: 'sgd'", "'adam' or 'adamw'")),
+        ("a rate of u of 0", lambda _: CONFIG.set({"train.u_lr": 0.0}), ("train.u_lr: 0.0", "greater than 0")),
+        ("a rate of u where there is none", lambda _: paper.experiment("adding_lstm_T100").config.set({"train.u_lr": 0.5}), ("train.u_lr has no meaning for kind 'lstm'", "leave it out")),
+        ("a norm of 0", lambda _: CONFIG.set({"train.clip_norm": 0.0}), ("train.clip_norm: 0.0", "greater than 0")),
+        ("a norm of NaN", lambda _: CONFIG.set({"train.clip_norm": NAN}), ("train.clip_norm: nan", "finite")),
+        ("a precision unknown", lambda _: CONFIG.set({"train.precision": "fp8"}), ("train.precision: 'fp8'", "'fp32', 'tf32' or 'bf16'")),
+        ("a precision without a device", run(changes={"train.precision": "bf16"}), ("train.precision: 'bf16'", "device 'cpu' has fp32 alone")),
+        ("a test set closed by a word", lambda _: CONFIG.set({"train.score_test": "no"}), ("train.score_test: 'no'", "boolean")),
+        ("a cycle cut short", lambda _: wb.run("seqdigits_plain6_cycle", until=2), ("until: 2 received", "train.steps makes it shorter")),
         ("seed -1", lambda _: check_seed(-1), ("seed: -1", SEED)),
         ("seed 2**63", lambda _: check_seed(2**63), ("seed: 9223372036854775808", SEED)),
         ("seed 2**64", run(seed=2**64), ("seed: 18446744073709551616", SEED)),

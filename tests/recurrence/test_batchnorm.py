@@ -49,17 +49,49 @@ def distance(x, y):
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-6)])
+@pytest.mark.parametrize("backend", ["cpu", "torch"])
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("dropout", [True, False])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_values_gradients_and_running_statistics_are_torchs(shape, dropout, training, dtype, tolerance, rng):
+def test_values_gradients_and_running_statistics_are_torchs(shape, dropout, training, backend, dtype, tolerance, rng):
     h, g, norm = draw(rng, *shape).relu(), draw(rng, *shape), a_norm(rng, shape[2]).train(training)
     mask = a_mask(rng, *shape[1:]) if dropout else None
     theirs = outcome(lambda n, v: batchnorm.in_torch(v, n, mask), copy.deepcopy(norm), [h], g)
     norm, narrow = norm.to(dtype), None if mask is None else mask.to(dtype)
-    ours = outcome(lambda n, v: normalize(v, n, narrow, backend="cpu"), norm, [h.to(dtype)], g)
+    ours = outcome(lambda n, v: normalize(v, n, narrow, backend=backend), norm, [h.to(dtype)], g)
     for x, y in zip(ours, theirs, strict=True):
         assert distance(x, y) < tolerance
+
+
+@pytest.mark.parametrize("backend", ["cpu", "torch", "loop", "auto"])
+@pytest.mark.parametrize("shape", [(784, 4, 32), (784, 32, 8), (25_000, 1, 3)])
+def test_many_values_a_feature_cost_no_precision_in_float32(shape, backend, rng):
+    """Added one by one they would cost two digits or three."""
+    h, g = draw(rng, *shape).relu().float().double(), draw(rng, *shape).float().double()
+    exact = outcome(lambda n, v: batchnorm.in_torch(v, n, None), nn.BatchNorm1d(shape[2]).double(), [h], g)
+    found = outcome(lambda n, v: normalize(v, n, None, backend=backend), nn.BatchNorm1d(shape[2]), [h.float()], g)
+    for ours, theirs in zip(found, exact, strict=True):
+        assert float((ours.double() - theirs).norm() / theirs.double().norm()) < 5e-7
+
+
+@pytest.mark.parametrize("backend", ["cpu", "torch"])
+@pytest.mark.parametrize("affine", [True, False])
+def test_in_half_precision_only_what_is_stored_is_rounded(affine, backend, rng):
+    h, g, norm = draw(rng, 60, 4, 5).bfloat16(), draw(rng, 60, 4, 5).bfloat16(), nn.BatchNorm1d(5, affine=affine)
+    y, grad, *_ = outcome(lambda n, v: normalize(v, n, None, backend=backend), norm, [h], g)
+    exact = outcome(lambda n, v: batchnorm.in_torch(v, n, None), nn.BatchNorm1d(5, affine=affine), [h.float()], g)
+    assert y.dtype == grad.dtype == torch.bfloat16
+    assert torch.equal(y, exact[0].bfloat16())
+    assert distance(grad, exact[1]) < 5e-3
+
+
+def test_whether_values_fit_a_cache_changes_nothing(monkeypatch, rng):
+    h, g, mask, results = draw(rng, 50, 4, 6), draw(rng, 50, 4, 6), a_mask(rng, 4, 6), []
+    for values in (1, 100, 10**9):
+        monkeypatch.setattr(batchnorm, "_CACHE", values)
+        norm = nn.BatchNorm1d(6).double()
+        results.append(outcome(lambda n, v: normalize(v, n, mask, backend="torch"), norm, [h], g))
+    assert_close(results[1:], [results[0]] * 2, rtol=1e-12, atol=1e-13)
 
 
 def test_dropout_alone_is_the_mask(rng):
@@ -79,18 +111,20 @@ def test_a_mean_far_above_the_deviation_costs_no_precision(rng):
     assert float((y - exact).abs().max()) < 2e-3  # the mean itself, stored as float32, is off by up to 5e-4
 
 
+@pytest.mark.parametrize("backend", ["cpu", "torch"])
 @pytest.mark.parametrize("settings", [{"momentum": None}, {"momentum": 0.0}, {"momentum": 0.3}, {"affine": False}])
-def test_running_statistics_follow_torchs_over_several_batches(settings, rng):
+def test_running_statistics_follow_torchs_over_several_batches(settings, backend, rng):
     ours, theirs = (nn.BatchNorm1d(6, **settings).double() for _ in range(2))
     for _ in range(3):
         h = draw(rng, 5, 4, 6) + 1
-        assert_close(normalize(h, ours, backend="cpu"), batchnorm.in_torch(h, theirs, None), rtol=1e-12, atol=1e-12)
+        assert_close(normalize(h, ours, backend=backend), batchnorm.in_torch(h, theirs, None), rtol=1e-12, atol=1e-12)
         assert_close(dict(ours.named_buffers()), dict(theirs.named_buffers()), rtol=1e-12, atol=1e-14)
 
 
-def test_without_running_statistics_those_of_the_batch_are_used_in_evaluation_too(rng):
+@pytest.mark.parametrize("backend", ["cpu", "torch"])
+def test_without_running_statistics_those_of_the_batch_are_used_in_evaluation_too(backend, rng):
     norm, h = nn.BatchNorm1d(6, track_running_stats=False).double().eval(), draw(rng, 5, 4, 6)
-    assert_close(normalize(h, norm, backend="cpu"), batchnorm.in_torch(h, norm, None), rtol=1e-12, atol=1e-12)
+    assert_close(normalize(h, norm, backend=backend), batchnorm.in_torch(h, norm, None), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -181,10 +215,11 @@ def test_the_number_of_threads_changes_nothing(rng):
     assert all(torch.equal(x, y) for other in results[1:] for x, y in zip(results[0], other, strict=True))
 
 
-def test_the_pure_torch_engine_does_it_with_torch(rng):
+@pytest.mark.parametrize("backend", ["loop", "torch"])
+def test_the_pure_torch_engines_do_it_like_torch(backend, rng):
     x, w, u, norm = draw(rng, 9, 4, 3), draw(rng, 5, 3), draw(rng, 5), nn.BatchNorm1d(5).double()
     expected = batchnorm.in_torch(layer(x, w, None, u, backend="loop"), copy.deepcopy(norm), None)
-    assert torch.equal(layer(x, w, None, u, backend="loop", norm=norm), expected)
+    assert_close(layer(x, w, None, u, backend=backend, norm=norm), expected, rtol=1e-12, atol=1e-12)
     assert int(norm.num_batches_tracked) == 1
 
 

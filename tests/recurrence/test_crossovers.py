@@ -8,14 +8,13 @@ import pytest
 import torch
 
 from workbench import places
-from workbench.recurrence import batchnorm, cpu, scan
+from workbench.recurrence import cpu, scan
 
 MEASURED = json.loads((places.published() / "bench" / "crossovers.json").read_text())
 CONSTANTS = {
     "scan.STEPS": scan.STEPS["cpu"],
     "scan.CHAINS": scan.CHAINS,
     "cpu.LARGE": cpu.LARGE,
-    "batchnorm.WORTH": batchnorm.WORTH,
 }
 
 

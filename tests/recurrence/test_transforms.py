@@ -129,14 +129,29 @@ def test_second_derivatives_of_a_layer_pass_gradgradcheck(normed, backend, rng):
     )
 
 
-@pytest.mark.skipif("cpu" not in ENGINES, reason="no compiler")
+@pytest.mark.parametrize("backend", ["torch", *(e for e in ("cpu",) if e in ENGINES)])
 @pytest.mark.parametrize("training", [True, False])
-def test_second_derivatives_of_batch_norm_and_dropout_in_c_pass_gradgradcheck(training, rng):
+def test_second_derivatives_of_batch_norm_and_dropout_pass_gradgradcheck(training, backend, rng):
     norm, mask = torch.nn.BatchNorm1d(3, momentum=0.0).double().train(training), draw(rng, 2, 3).abs()
     h = draw(rng, 4, 2, 3).requires_grad_()
     given = [h, *norm.parameters()]
-    assert torch.autograd.gradgradcheck(lambda *v: recurrence.normalize(v[0], norm, mask, backend="cpu"), given)
-    assert torch.autograd.gradgradcheck(lambda v: recurrence.normalize(v, None, mask, backend="cpu"), [h])
+    assert torch.autograd.gradgradcheck(lambda *v: recurrence.normalize(v[0], norm, mask, backend=backend), given)
+    assert torch.autograd.gradgradcheck(lambda v: recurrence.normalize(v, None, mask, backend=backend), [h])
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_batch_norm_takes_part_in_transforms(training, rng):
+    norm = torch.nn.BatchNorm1d(3, track_running_stats=not training)  # torch.func lets nobody move what it did not give
+    norm, mask = norm.double().train(training), draw(rng, 2, 3).abs()
+    h, g = draw(rng, 4, 2, 3), draw(rng, 4, 2, 3)
+
+    def run(h, backend="torch"):
+        return (recurrence.normalize(h, norm, mask, backend=backend) * g).square().sum()
+
+    leaf = h.clone().requires_grad_()
+    (theirs,) = torch.autograd.grad(run(leaf), leaf)
+    assert_close(torch.func.grad(run)(h), theirs)
+    assert_close(torch.func.jvp(run, (h,), (g,))[1], (theirs * g).sum())
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .. import store
+from .. import instructions, store
 from ..disk import make_folder, publish
 from ..errors import WorkbenchError
 from ..store import lease
@@ -157,6 +157,7 @@ def _attempts(job: Job, campaign: Campaign, results: Path, say: Callable[[str], 
 def _child(job: Job, campaign: Campaign, results: Path, say: Callable[[str], None]) -> tuple[int, str]:
     """One child to its end: its exit code and the last line it said."""
     environment = {**os.environ, "WORKBENCH_RESULTS": str(results)}
+    instructions.fix(environment)
     said = ""
     with _gpu(job, environment), _process([sys.executable, "-c", ENTRY, *job.arguments], environment) as child:
         if campaign.name in FAMILY.stopped:

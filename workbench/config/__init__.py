@@ -27,6 +27,7 @@ SCHEMA = 1  # raised when the meaning of a stored config changes
 
 Budget = Literal["smoke", "quick", "paper"]
 BUDGETS: tuple[Budget, ...] = ("smoke", "quick", "paper")
+_OF_INDRNN = ("plain", "residual", "dense")  # the kinds of net that have u
 _LANGUAGE = ("embedding", "tied", "dropout_words", "dropout_input", "dropout_head", "freeze_last_token", "norm_over")
 
 
@@ -39,6 +40,8 @@ class Config(Frozen):
 
     @model_validator(mode="after")
     def _language_nets_read_language(self) -> Self:
+        if self.train.u_lr != 1 and self.model.kind not in _OF_INDRNN:
+            raise ValueError(f"train.u_lr has no meaning for kind {self.model.kind!r}, which has no u; leave it out")
         if self.train.wrap_test and self.task.name != "pixels":
             raise ValueError(f"train.wrap_test has no meaning for task {self.task.name!r}; leave it out")
         if self.task.name == "treebank":

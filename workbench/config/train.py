@@ -11,19 +11,35 @@ from .task import Size
 
 
 class Train(Frozen):
-    """How it is trained: Adam, gradients clamped element by element, one of two learning-rate schedules.
+    """How it is trained: Adam or AdamW, gradients scaled and clamped, one of three learning-rate schedules.
 
     `patience`: after more than int(patience / r + 0.5) evaluations without a new best, restore the best state,
     multiply the rate by `factor` and double r; the `drops`-th drop ends training. `drop_every`: multiply the rate by
     `factor` every so many steps. `steps` ends training at the latest; None leaves it to the schedule.
+    `one_cycle`: the rate rises in a line to `lr` over the share `warmup` of `steps`, then falls along half a cosine to
+    0. Its last weights count, not the best ones, and its evaluations re-estimate batch norm's statistics first.
     """
 
     batch: Size = 32
+    optimizer: Literal["adam", "adamw"] = Field(
+        "adam",
+        description="weight_decay is added to the gradient of matrices (adam), or shrinks the matrices themselves, by "
+        "rate times weight_decay a step (adamw)",
+    )
     lr: float = Field(2e-4, gt=0, le=10)
+    u_lr: float = Field(1.0, gt=0, le=10, description="the rate of u, as a factor on that of all other weights")
     weight_decay: float = Field(0.0, ge=0)
     decay_gains: bool = Field(False, description="whether weight decay reaches batch norm's gains")
+    clip_norm: float | None = Field(
+        None, gt=0, description="the whole gradient is scaled down to this norm, before its elements are clamped"
+    )
     clip: float | None = Field(10.0, gt=0, description="every gradient element is clamped to +-clip")
+    precision: Literal["fp32", "tf32", "bf16"] = Field(
+        "fp32", description="of matrix products, on a CUDA device: tf32 rounds their factors, bf16 is autocast"
+    )
     steps: Size | None = None
+    schedule: Literal["drops", "one_cycle"] = "drops"
+    warmup: float = Field(0.05, ge=0, lt=1, description="one_cycle: the share of the steps in which the rate rises")
     evaluate_every: Size = 100
     patience: Size | None = None
     drop_every: Size | None = None
@@ -57,8 +73,25 @@ class Train(Frozen):
         "clamped, mean and largest over the steps since the last row, and how many steps were not applied",
     )
 
+    score_test: bool = Field(
+        True, description="whether scores are taken on the test split too; false for runs that search for settings"
+    )
+
     @model_validator(mode="after")
     def _must_end(self) -> Self:
+        cycle = self.schedule == "one_cycle"
+        if not cycle and self.warmup != 0.05:
+            raise ValueError("warmup has no meaning without schedule 'one_cycle'; leave it out")
+        for name in ("patience", "drop_every"):
+            if cycle and getattr(self, name) is not None:
+                raise ValueError(f"{name} has no meaning under schedule 'one_cycle'; leave it out")
+        if cycle and self.steps is None:
+            raise ValueError("steps is needed under schedule 'one_cycle': its rates are shares of them")
+        if cycle and self.bn_statistics in ("validation", "test"):
+            raise ValueError(
+                f"bn_statistics: {self.bn_statistics!r} received; under schedule 'one_cycle' 'clean' or 'running' "
+                "is needed"
+            )
         if self.patience is not None and self.drop_every is not None:
             raise ValueError("patience and drop_every are two schedules; give one")
         if self.patience is None and self.drop_every is None and self.steps is None:

@@ -37,10 +37,8 @@ class Block(nn.Module):
         self.layers, self.transition, self.differences = nn.ModuleList(layers), transition, differences
 
     def forward(self, x: Tensor, span: Span) -> Tensor:
-        made = [x]
         for layer in self.layers:
-            made += layer(x, span)
-            x = torch.cat(made, -1)
+            x = torch.cat([x, *layer(x, span)], -1)  # of all pieces at once, each would get a gradient from every layer
         return x if self.transition is None else passed_on(self.transition(x, span), span, self.differences)
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from .. import recurrence
 from ..errors import ParameterError, choices
 from ..ranks import ALONE, Ranks
+from ..recurrence import batchnorm
 from .span import WHOLE, Span
 from .span import at_end as at_end
 
@@ -51,13 +51,16 @@ class Linear(nn.Linear):
             else:
                 raise ParameterError(f"init: {init!r} is unknown; choose one of {choices([*INITS, *DEVIATIONS])}")
 
+    def forward(self, x: Tensor) -> Tensor:
+        return recurrence.linear(x, self.weight, self.bias)
+
 
 class BatchNorm(nn.BatchNorm1d):
     """One mean and variance per feature over batch and time together (momentum 0.1, eps 1e-5).
 
-    x (T, B, N) -> (T, B, N). The (T B, N) view gives the statistic of the paper's (B, N, T) layout without its copies.
-    In training only the real steps of a padded batch count; the padding becomes 0. Where several `ranks` train on parts
-    of one batch, its statistics are those of the whole.
+    x (T, B, N) -> (T, B, N): the statistic of the paper's (B, N, T) layout. In training only the real steps of a padded
+    batch count; the padding becomes 0. Where several `ranks` train on parts of one batch, its statistics are those of
+    the whole.
     """
 
     ranks: Ranks = ALONE
@@ -67,31 +70,28 @@ class BatchNorm(nn.BatchNorm1d):
         nn.init.constant_(self.weight, gain)
 
     def forward(self, x: Tensor, span: Span = WHOLE) -> Tensor:
-        flat = x.reshape(-1, x.shape[-1])
         rows = span.rows if self.training else None
+        real = x if rows is None else x.flatten(0, 1)[rows].unsqueeze(1)  # (n, 1, N)
         if self.training and self.ranks.share is not None:
-            normed = self._over_ranks(flat if rows is None else flat[rows])
-            return (normed if rows is None else torch.zeros_like(flat).index_copy(0, rows, normed)).view(x.shape)
-        if self.training and (len(flat) if rows is None else len(rows)) == 1:
+            y = self._over_ranks(real)
+        elif self.training and real.shape[0] * real.shape[1] == 1:
             raise ParameterError(
                 f"batch: an input of shape {tuple(x.shape)} gives batch norm one value per feature; "
                 "in training it needs T * B of at least 2"
             )
+        else:
+            y = recurrence.normalize(real, self)
         if rows is None:
-            return recurrence.normalize(x, self)
-        return torch.zeros_like(flat).index_copy(0, rows, super().forward(flat[rows])).view(x.shape)
+            return y
+        return y.new_zeros(x.shape).flatten(0, 1).index_copy(0, rows, y.squeeze(1)).view(x.shape)
 
     def _over_ranks(self, x: Tensor) -> Tensor:
-        """x (n, N), of which the other processes hold more, in training."""
-        mean, variance, n = _moments(x.detach().unsqueeze(0), self.ranks)
+        """x (T, B, N), of which the other processes hold more, in training."""
+        found, n = _moments(x, self.ranks)
         if n == 1:
             raise ParameterError("batch: one value per feature received; in training, batch norm needs at least 2")
-        if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
-            self.num_batches_tracked.add_(1)
-            share = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
-            self.running_mean.lerp_(mean[0], share)
-            self.running_var.lerp_(variance[0] * (n / (n - 1)), share)
-        return _normed(x.unsqueeze(0), self, mean, variance, n)[0]
+        batchnorm.track_(self, found, n)
+        return batchnorm.apply(x, self, found, n, add=self.ranks.sum)
 
 
 class StepNorm(BatchNorm):
@@ -116,16 +116,16 @@ class StepNorm(BatchNorm):
             raise ParameterError(f"x: {T} steps received; norm over steps has statistics for {rows - self.last}")
         means, variances = (table[start : start + T] for table in (self.running_mean, self.running_var))
         if not self.training:
-            scale = self.weight * torch.rsqrt(variances + self.eps)  # (T, N)
-            return torch.addcmul((self.bias - means * scale).unsqueeze(1), x, scale.unsqueeze(1))
+            return batchnorm.apply(x, self, torch.stack((means, variances)).unsqueeze(2), 0)
         if self.momentum is None:
             raise ParameterError("bn_statistics: 'running' is needed where norm is over steps")
-        mean, variance, B = _moments(x.detach(), self.ranks)
+        found, B = _moments(x, self.ranks, steps=True)
         if B == 1:
             raise ParameterError("batch: 1 sequence received; in training, norm over steps needs at least 2")
+        mean, variance = found.squeeze(2).to(means.dtype)
         means.lerp_(mean, self.momentum)
         variances.lerp_(variance * (B / (B - 1)), self.momentum)
-        return _normed(x, self, mean, variance, B)
+        return batchnorm.apply(x, self, found, B, add=None if self.ranks.share is None else self.ranks.sum)
 
 
 def norm_of(features: int, over: str, steps: int, gain: float = 1.0) -> BatchNorm:
@@ -133,57 +133,20 @@ def norm_of(features: int, over: str, steps: int, gain: float = 1.0) -> BatchNor
     return BatchNorm(features, gain) if over == "sequence" else StepNorm(features, steps, gain, over=over)
 
 
-def _moments(x: Tensor, ranks: Ranks) -> tuple[Tensor, Tensor, int]:
-    """Mean and variance (T, N) of x (T, B, N) over the batch, and B; those of the whole where x is a share of it."""
-    mean = x.mean(1)
-    variance = (x - mean.unsqueeze(1)).square_().mean(1)  # torch.var_mean is four times as slow here
-    if ranks.share is None:
-        return mean, variance, x.shape[1]
-    count = torch.full_like(mean[:1], x.shape[1], dtype=torch.float64)
-    parts = torch.stack(ranks.gather(torch.cat([mean, variance, count]))).split([len(mean), len(mean), 1], 1)
-    weight = parts[2] / (B := parts[2].sum(0))  # (ranks, 1, N)
-    middle = (weight * parts[0]).sum(0)
-    spread = (weight * (parts[1] + (parts[0] - middle).square())).sum(0)
-    return middle.to(x.dtype), spread.to(x.dtype), int(B[0, 0])
+def _moments(x: Tensor, ranks: Ranks, steps: bool = False) -> tuple[Tensor, int]:
+    """Mean and variance of x (T, B, N), see `batchnorm.moments`, and of how many values each is.
 
-
-def _normed(x: Tensor, norm: BatchNorm, mean: Tensor, variance: Tensor, count: int) -> Tensor:
-    """x (T, B, N) normed by its mean and variance (T, N) over the batch, of `count` with all processes' shares."""
-    s = torch.rsqrt(variance + norm.eps)
-    ranks = None if norm.ranks.share is None else norm.ranks
-    return _OverBatch.apply(x, norm.weight, norm.bias, mean, s, count, ranks)  # type: ignore[no-any-return, no-untyped-call]
-
-
-class _OverBatch(torch.autograd.Function):
-    """x (T, B, N), gain and bias (N,), mean and 1 / deviation of x over the batch (T, N) -> normed x.
-
-    The backward pass keeps x alone; with xc = x - mean, s = 1 / deviation and g the gradient that arrives,
-    grad x = gain s (g - mean_B(g) - xc s^2 mean_B(g xc)). Of a share of a batch, the means are those of the whole, and
-    the gradients of gain and bias this share's part.
+    They are those of the whole where x is a share of it.
     """
-
-    @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, gain: Tensor, bias: Tensor, mean: Tensor, s: Tensor, B: int, ranks: Ranks | None
-    ) -> Tensor:
-        ctx.save_for_backward(x, gain, mean, s)
-        ctx.B, ctx.ranks = B, ranks
-        scale = gain * s
-        return torch.addcmul((bias - mean * scale).unsqueeze(1), x, scale.unsqueeze(1))
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-        x, gain, mean, s = ctx.saved_tensors
-        xc = x - mean.unsqueeze(1)
-        sum_g, sum_gx = g.sum(1), (g * xc).sum(1)  # (T, N)
-        grad_gain, grad_bias = (sum_gx * s).sum(0), sum_g.sum(0)
-        scale, B = gain * s, ctx.B
-        if ctx.ranks is not None:
-            sum_g, sum_gx = ctx.ranks.sum(torch.stack((sum_g, sum_gx)))
-        grad = xc.mul_((-scale * s * s * sum_gx / B).unsqueeze(1))
-        grad.addcmul_(g, scale.unsqueeze(1)).sub_((scale * sum_g / B).unsqueeze(1))
-        return grad, grad_gain, grad_bias, None, None, None, None
+    found, count = batchnorm.moments(x, steps), x.shape[1] if steps else x.shape[0] * x.shape[1]
+    if ranks.share is None:
+        return found, count
+    parts = torch.stack(ranks.gather(torch.cat([found, torch.full_like(found[:1], count)])))
+    means, variances, counts = parts.unbind(1)  # (ranks, 1 or T, 1, N)
+    weight = counts / (n := counts.sum(0))
+    middle = (weight * means).sum(0)
+    spread = (weight * (variances + (means - middle).square())).sum(0)
+    return torch.stack((middle, spread)), int(n[0, 0, 0])
 
 
 class SharedDropout(nn.Module):
@@ -285,7 +248,7 @@ class Unit(Recurrent):
 
     def enter(self, x: Tensor) -> Tensor:
         """The FC alone: x (T, B, M) -> (T, B, N)."""
-        return x if self.fc is None else nn.functional.linear(x, self.fc.weight, self.fc.bias)
+        return x if self.fc is None else self.fc(x)
 
     def recurrent(self, a: Tensor, span: Span = WHOLE) -> Tensor:
         """What follows the FC: a (T, B, N) -> (T, B, N)."""

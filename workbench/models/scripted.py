@@ -85,7 +85,5 @@ class ScriptedRun(nn.Module):
 def scripted(net: IndRNN) -> ScriptedIndRNN:
     """What torch.jit.script shall read in place of an IndRNN."""
     if type(net).forward is not IndRNN.forward:
-        raise ParameterError(
-            f"net: {type(net).__name__} has a forward of its own; torch.jit.script reads IndRNN's alone"
-        )
+        raise ParameterError(f"net: {type(net).__name__} has a forward of its own; only IndRNN's can be scripted")
     return ScriptedIndRNN(net)

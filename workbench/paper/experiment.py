@@ -23,7 +23,9 @@ class Claim:
 @dataclass(frozen=True)
 class Experiment:
     """One cell or curve: `quick` steps are minutes on two cores and the beginning of the paper's run; `smoke` changes
-    the config into one of seconds; `curve` names the official learning curve in results/paper/curves."""
+    the config into one of seconds; `curve` names the official learning curve in results/paper/curves. Under one cycle
+    `quick` steps are a cycle of their own, since the beginning of one means nothing. `parent` names the experiment
+    whose net and data this one has under another schedule."""
 
     id: str
     where: str
@@ -37,9 +39,12 @@ class Experiment:
     substitute: str | None = None
     note: str = ""
     seeds: int = field(default=3)
+    parent: str | None = None
 
     def at(self, budget: Budget) -> tuple[Config, int | None]:
         """The config of a budget and the step it goes to; None means the end of the schedule."""
         if budget == "smoke":
             return self.config.set(self.smoke), None
+        if budget == "quick" and self.config.train.schedule == "one_cycle":
+            return self.config.set({"train.steps": self.quick}), None
         return self.config, self.quick if budget == "quick" else None

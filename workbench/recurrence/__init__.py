@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from .dispatch import layer as layer
+from .dispatch import linear as linear
 from .dispatch import normalize as normalize
 from .dispatch import recur as recur
 from .engines import ENGINES as ENGINES
@@ -14,4 +15,4 @@ from .engines import chosen as chosen
 from .engines import refuses as refuses
 from .engines import unavailable as unavailable
 
-__all__ = ["ENGINES", "available", "chosen", "layer", "normalize", "recur", "refuses", "unavailable"]
+__all__ = ["ENGINES", "available", "chosen", "layer", "linear", "normalize", "recur", "refuses", "unavailable"]

@@ -51,14 +51,6 @@ void join(const double *moments, int64_t T, int64_t B, int64_t N, double *statis
         }
 }
 
-/* Move running statistics (N,) towards these by a share; the running variance is the one without bias. */
-void track(const double *statistics, double share, double count, int64_t N, real *mean, real *variance) {
-    for (int64_t n = 0; n < N; n++) {
-        mean[n] = (real)((1 - share) * mean[n] + share * statistics[n]);
-        variance[n] = (real)((1 - share) * variance[n] + share * statistics[N + n] * count / (count - 1));
-    }
-}
-
 /* map (3, B, N): center, gain and level of each chain; inverse (N,): 1 / deviation of each neuron. mask (B, N) may be
  * NULL. */
 void plan(const double *statistics, double eps, const real *scale, const real *shift, const real *mask, int64_t B,

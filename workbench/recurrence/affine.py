@@ -8,6 +8,7 @@ With a mask that all steps share this is one affine map a chain, its gain and le
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -57,13 +58,12 @@ def library(dtype: torch.dtype) -> ctypes.CDLL:
     found = compiler.library(_SOURCE, "-ffp-contract=fast", *DTYPES[dtype])
     found.take_moments.argtypes = [POINTER] * 2 + [COUNT] * 4
     found.join.argtypes = [POINTER, COUNT, COUNT, COUNT, POINTER]
-    found.track.argtypes = [POINTER, REAL, REAL, COUNT, POINTER, POINTER]
     found.plan.argtypes = [POINTER, REAL, *[POINTER] * 3, *[COUNT] * 2, *[POINTER] * 2]
     found.apply.argtypes = [POINTER] * 3 + [COUNT] * 4
     found.weigh.argtypes = [POINTER] * 4 + [COUNT] * 4
     found.plan_back.argtypes = [*[POINTER] * 4, REAL, *[COUNT] * 2, *[POINTER] * 2]
     found.pull_back.argtypes = [POINTER] * 5 + [COUNT] * 4
-    names = "take_moments", "join", "track", "plan", "apply", "weigh", "plan_back", "pull_back"
+    names = "take_moments", "join", "plan", "apply", "weigh", "plan_back", "pull_back"
     for name in names:
         getattr(found, name).restype = None
     return found
@@ -76,12 +76,6 @@ def statistics(h: Tensor) -> Tensor:
     _run("take_moments", h, h, moments)
     library(h.dtype).join(moments.data_ptr(), *h.shape, found.data_ptr())
     return found
-
-
-def track_(mean: Tensor, variance: Tensor, found: Tensor, share: float, count: int) -> None:
-    """Move running statistics (N,) by a share towards those found (2, N) in `count` values a neuron."""
-    addresses = mean.data_ptr(), variance.data_ptr()
-    library(mean.dtype).track(found.data_ptr(), share, float(count), len(mean), *addresses)
 
 
 def forward(h: Tensor, y: Tensor, norm: Norm) -> Map:
@@ -98,14 +92,24 @@ def forward(h: Tensor, y: Tensor, norm: Norm) -> Map:
     return Map(done, inverse)
 
 
-def in_torch(h: Tensor, norm: Norm) -> Tensor:
-    """The same in PyTorch's operations: for second derivatives."""
+def in_torch(h: Tensor, norm: Norm, steps: bool = False) -> Tensor:
+    """The same in PyTorch's operations: for second derivatives. With `steps` each step has statistics of its own."""
+    taken, over = norm.statistics, (1,) if steps else (0, 1)
+    if norm.scale is not None or taken is not None:
+        mean = h.mean(over, keepdim=True) if taken is None else taken[0].to(h.dtype)
+        variance = h.var(over, correction=0, keepdim=True) if taken is None else taken[1].to(h.dtype)
+        h = (h - mean) * (variance + norm.eps).rsqrt()
     if norm.scale is not None and norm.shift is not None:
-        taken = norm.statistics
-        mean = h.mean((0, 1)) if taken is None else taken[0].to(h.dtype)
-        variance = h.var((0, 1), correction=0) if taken is None else taken[1].to(h.dtype)
-        h = (h - mean) * (variance + norm.eps).rsqrt() * norm.scale + norm.shift
+        h = h * norm.scale + norm.shift
     return h if norm.mask is None else h * norm.mask
+
+
+def differentiable(call: Callable[[], Tensor], g: Tensor, *inputs: Tensor | None) -> tuple[Tensor | None, ...]:
+    """The gradients of the inputs that want one, each with a gradient of its own."""
+    wanted, again = [v for v in inputs if v is not None and v.requires_grad], torch.is_grad_enabled()
+    with torch.enable_grad():  # a gradient that vmap maps over comes here without it
+        found = iter(torch.autograd.grad(call(), wanted, g, create_graph=again))
+    return tuple(next(found) if v is not None and v.requires_grad else None for v in inputs)
 
 
 def pull(g: Tensor, h: Tensor, norm: Norm, done: Map) -> tuple[Pull, Tensor | None, Tensor | None]:

@@ -12,7 +12,6 @@ inputs. Batch norm and dropout after it (`affine`) cost three passes over memory
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -146,7 +145,7 @@ class _Layer(torch.autograd.Function):
                 h = loop.recur(torch.nn.functional.linear(x, weight, bias), u, h0, ctx.plan.activation)
                 return h if norm is None else affine.in_torch(h, norm)
 
-            return *_differentiable(specification, g, x, weight, bias, u, h0, scale, shift), None, None
+            return *affine.differentiable(specification, g, x, weight, bias, u, h0, scale, shift), None, None
         for_x, for_w, for_bias, *_ = ctx.needs_input_grad
         g, pull, grad_scale, grad_shift = g.contiguous(), None, None, None
         if norm is not None:
@@ -173,7 +172,7 @@ class _Normalize(torch.autograd.Function):
         h, (scale, shift, *done) = returned("h", h, g.shape, g), _restored_norm(g, scale, shift, *done)
         norm = ctx.norm._replace(scale=scale, shift=shift)
         if torch.is_grad_enabled() or not plain(g, h):
-            return *_differentiable(lambda: affine.in_torch(h, norm), g, h, scale, shift), None
+            return *affine.differentiable(lambda: affine.in_torch(h, norm), g, h, scale, shift), None
         g, d = g.contiguous(), empty(h.shape, h.dtype)
         pull, grad_scale, grad_shift = affine.pull(g, h, norm, Map(*done))
         affine.backward(g, h, pull, d)
@@ -223,14 +222,6 @@ def _map(ctx: Any, h: Tensor, y: Tensor, norm: Norm) -> tuple[Map, Tensor | None
     found = affine.statistics(h)
     ctx.mark_non_differentiable(found)
     return affine.forward(h, y, norm._replace(statistics=found)), found
-
-
-def _differentiable(call: Callable[[], Tensor], g: Tensor, *inputs: Tensor | None) -> tuple[Tensor | None, ...]:
-    """The gradients of the inputs that want one, each with a gradient of its own."""
-    wanted, again = [v for v in inputs if v is not None and v.requires_grad], torch.is_grad_enabled()
-    with torch.enable_grad():  # what is mapped by vmap comes here without it
-        found = iter(torch.autograd.grad(call(), wanted, g, create_graph=again))
-    return tuple(next(found) if v is not None and v.requires_grad else None for v in inputs)
 
 
 @cache

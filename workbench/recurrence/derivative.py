@@ -116,12 +116,7 @@ def restored(g: Tensor, h: Tensor, u: Tensor, h0: Tensor) -> tuple[Tensor, Tenso
 
 def fits(value: Tensor, shape: tuple[int, ...], g: Tensor) -> bool:
     """Is it contiguous, of that shape, of the dtype of g and beside it?"""
-    return (
-        value.shape == shape
-        and value.is_contiguous()
-        and value.dtype == g.dtype
-        and value.is_cpu == g.is_cpu
-    )
+    return value.shape == shape and value.is_contiguous() and value.dtype == g.dtype and value.is_cpu == g.is_cpu
 
 
 def returned(name: str, value: Tensor, shape: tuple[int, ...], g: Tensor, dtype: torch.dtype | None = None) -> Tensor:

@@ -61,9 +61,7 @@ def layer(
         if persample.expanded(x, weight, bias, u, h0):
             h = persample.recur(x, weight, bias, u, h0, activation, backend)
             return h if norm is None and mask is None else normalize(h, norm, mask, backend=backend)
-        return overridden(
-            layer, (x, weight, bias, u, h0), activation=activation, backend=backend, norm=norm, mask=mask
-        )
+        return overridden(layer, (x, weight, bias, u, h0), activation=activation, backend=backend, norm=norm, mask=mask)
     if backend in ("auto", "cpu") and _unseen() and _alike(x, weight, bias, u) and plain(x, weight, u):
         h0 = _fitting(x, (*x.shape[:2], len(weight)), u, h0, activation)
         if cpu.fuses(x, weight, activation) and plain(h0) and (bias is None or plain(bias)):
@@ -75,9 +73,10 @@ def layer(
             y, found = cpu.layer(x, weight, bias, u, h0, activation, given)
             if given is None:
                 return y if norm is None and mask is None else normalize(y, norm, mask, backend=backend)
-            batchnorm.track_(norm, found, y.shape[0] * y.shape[1])
+            if norm is not None and found is not None:
+                batchnorm.track_(norm, found, y.shape[0] * y.shape[1])
             return y
-    a = torch.nn.functional.linear(x, weight, bias)
+    a = linear(x, weight, bias)
     if h0 is not None and _casts(x):
         h0 = h0.to(a.dtype)
     h = _run(a, u, _checked(a, u, h0, activation), activation, backend, over=True)
@@ -97,11 +96,28 @@ def normalize(h: Tensor, norm: nn.BatchNorm1d | None, mask: Tensor | None = None
     if has_torch_function_variadic(h, mask):
         return overridden(normalize, (h, norm, mask), backend=backend)
     batchnorm.check(h, norm, mask)
-    given = _for_c(h, norm, mask, backend) if _unseen() else None
-    if given is None:
+    if not _unseen() or not plain(h):
         return batchnorm.in_torch(h, norm, mask)
+    given = _for_c(h, norm, mask, backend)
+    if given is None:
+        return batchnorm.normalize(h, norm, mask)
     y, found = cpu.normalize(h, given)
-    batchnorm.track_(norm, found, h.shape[0] * h.shape[1])
+    if norm is not None and found is not None:
+        batchnorm.track_(norm, found, h.shape[0] * h.shape[1])
+    return y
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """x (T, B, M), weight (N, M), bias (N,) or None -> x W^T + b (T, B, N), which may be written over.
+
+    torch's own is a view of a product (T B, N). To work in place on a view while autograd records costs a copy of it,
+    and another of its gradient.
+    """
+    product = torch.nn.functional.linear
+    if x.ndim != 3 or not _unseen() or not plain(x, weight):
+        return product(x, weight, bias)
+    flat = product(x.flatten(0, 1), weight, bias)  # nobody else will have it, so no view of it is needed
+    y: Tensor = torch.ops.aten._unsafe_view(flat, (*x.shape[:2], len(weight)))
     return y
 
 
@@ -109,8 +125,7 @@ def _for_c(h: Tensor, norm: nn.BatchNorm1d | None, mask: Tensor | None, backend:
     """What engine `cpu` must know to norm such states; None if there is nothing to do, or if torch shall do it."""
     if norm is None and mask is None:
         return None
-    large = backend == "cpu" or (backend == "auto" and h.numel() >= batchnorm.WORTH)
-    if not (large and h.numel() > 0 and h.device.type == "cpu" and batchnorm.alike(h, norm, mask)):
+    if not (backend in ("auto", "cpu") and h.numel() > 0 and h.device.type == "cpu" and batchnorm.alike(h, norm, mask)):
         return None
     given = [mask] if norm is None else [mask, norm.weight, norm.bias, norm.running_mean, norm.running_var]
     if not plain(h, *(v for v in given if v is not None)):

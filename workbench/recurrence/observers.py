@@ -25,7 +25,7 @@ def observed() -> bool:
 
 def transformed() -> bool:
     """Is a transform of torch.func at work, or a forward derivative? They ask for a rule of each function."""
-    return bool(_transforms()) or forward_ad._current_level >= 0
+    return bool(torch._C._are_functorch_transforms_active()) or forward_ad._current_level >= 0
 
 
 def dispatched() -> bool:
@@ -59,7 +59,7 @@ def plain(*tensors: Tensor) -> bool:
 
 
 def _is_plain(tensor: Tensor) -> bool:
-    """From its keys, as `DispatchKeySet(CPU, ADInplaceOrView, AutogradCPU, AutocastCPU)`: of one device, none besides."""
+    """From its keys, `DispatchKeySet(CPU, ADInplaceOrView, AutogradCPU, AutocastCPU)`: those of one device alone."""
     names = str(torch._C._dispatch_keys(tensor)).removeprefix("DispatchKeySet(").removesuffix(")").split(", ")
     device = names[0]
     if device == "Meta" or not set(names[1:]) <= {"ADInplaceOrView", f"Autograd{device}", f"Autocast{device}"}:

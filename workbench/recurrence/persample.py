@@ -1,6 +1,6 @@
 """Each sequence's own gradient of the weights, for torch.nn.utils' `call_for_per_sample_grads`.
 
-    grad_sample of W (B, N, M), b (B, N) and u (B, N): the sums over time alone
+grad_sample of W (B, N, M), b (B, N) and u (B, N): the sums over time alone
 """
 
 from __future__ import annotations

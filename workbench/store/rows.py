@@ -48,6 +48,10 @@ class _Evaluation(_Row):
     u: dict[str, str]
 
 
+class _Loss(_Row):
+    loss: float | None
+
+
 class _Trouble(_Row):
     kind: str
     said: str
@@ -55,6 +59,7 @@ class _Trouble(_Row):
 
 _KINDS: dict[str, type[_Row]] = {
     "evaluation": _Evaluation,
+    "loss": _Loss,
     "budget": _Scored,
     "result": _Result,
     "trouble": _Trouble,

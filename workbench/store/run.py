@@ -46,6 +46,7 @@ class _Spec(BaseModel):
     seed: Annotated[int, Field(ge=0, lt=2**63)]
     data: dict[str, str]
     threads: Annotated[int, Field(ge=1, le=1024)] = 1
+    numerics: Annotated[int, Field(ge=1, lt=2**31)] = 1  # version 0.1 did not say
     check: str | None = None  # the first records had none
 
 

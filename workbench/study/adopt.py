@@ -13,7 +13,7 @@ import torch
 from .. import places, recurrence, store
 from ..disk import make_folder, unusable
 from ..errors import StoreError, WorkbenchError
-from ..provenance import provenance
+from ..provenance import NUMERICS, provenance
 from ..record import Record, records
 from ..store import bundle
 from ..store.lease import Lease
@@ -21,6 +21,8 @@ from ..store.lease import Lease
 
 def adopt(folder: Path) -> tuple[int, int]:
     """Copy every run below `folder` (or its `runs`, or a campaign's bundle) into this store, unless ours is as far.
+
+    Of any numerics; of two records of a run one of the present numerics is worth more than a longer one of another.
 
     All are verified before the first is copied: plain files only, spec, events, result, every checkpoint.
     -> (runs taken over, runs kept)
@@ -42,9 +44,9 @@ def adopt(folder: Path) -> tuple[int, int]:
 
 
 def _take(theirs: Record, target: store.Run) -> bool:
-    """Copy one verified run, unless ours is as far. Ours is set aside, or dropped where theirs merely continues it."""
+    """Copy one verified run, unless ours is worth as much; which is set aside, or dropped where theirs continues it."""
     ours = Record(target) if target.path.exists() else None
-    if ours is not None and ours.status != "damaged" and ours.reach >= theirs.reach:
+    if ours is not None and ours.status != "damaged" and _worth(ours) >= _worth(theirs):
         return False
     temporary = target.path.with_name(f".{target.path.name}.{os.getpid()}.tmp")
     try:
@@ -57,13 +59,21 @@ def _take(theirs: Record, target: store.Run) -> bool:
                 pass  # nobody trains it now
             aside = target.set_aside()
         temporary.rename(target.path)
-        if ours is not None and ours.status != "damaged" and theirs.events[: len(ours.events)] == ours.events:
+        if ours is not None and ours.status != "damaged" and _continues(ours, theirs):
             shutil.rmtree(aside)
     except OSError as error:
         raise unusable(target.path, error) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return True
+
+
+def _continues(ours: Record, theirs: Record) -> bool:
+    return ours.numerics == theirs.numerics and theirs.events[: len(ours.events)] == ours.events
+
+
+def _worth(record: Record) -> tuple[bool, bool, int]:
+    return record.numerics == NUMERICS, *record.reach
 
 
 def take(run_id: str, files: dict[str, bytes]) -> bool:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from ..arithmetic import arithmetic
 from ..config import SCHEMA
 from ..errors import Stopped, StoreError, WorkbenchError
 from ..progress import Progress
@@ -17,6 +18,7 @@ from ..store.lease import Lease, note
 from ..train import Diverged, Trainer
 from . import room
 
+FIRST_LOSSES = 5  # steps whose losses are recorded: by them a record is told from one of another arithmetic
 FIRST_CHECKPOINT, CHECKPOINT_EVERY, CHECKPOINT_SHARE = 5.0, 15.0, 0.02  # seconds, seconds, share of the time
 
 
@@ -48,6 +50,7 @@ class Attempt:
         self.meter = Meter(checkpoint["cost"] if checkpoint and self.ranks.leads else None, device)
         self.where = {
             **provenance(threads, device, trainer.backend, self.attempts),
+            "arithmetic": arithmetic(),
             "ranks": self.most,
             "graphs": trainer.recorded is not None,
         }
@@ -109,6 +112,8 @@ class Attempt:
             if trainer.interrupted():
                 raise Stopped("between two steps")
             loss = trainer.advance()
+            if trainer.step <= FIRST_LOSSES:
+                self._append({"event": "loss", **_recordable({"step": trainer.step, "loss": loss})})
             if trainer.due:
                 self._record_evaluation()
             self.progress.show(trainer.step, target, loss)

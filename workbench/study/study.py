@@ -14,6 +14,7 @@ from .. import paper, places, ranks, recurrence, store
 from ..chance import check_seed
 from ..config import BUDGETS, SCHEMA, Budget, Config, run_id
 from ..errors import ParameterError, StoreError, choices, quoted
+from ..provenance import NUMERICS
 from ..record import Record
 from ..store.lease import Lease, check_progress
 from ..tasks import data_hashes, download, spec
@@ -55,6 +56,11 @@ def run(
     name, config, last = resolve(experiment, budget, changes)
     if until is not None and (isinstance(until, bool) or not isinstance(until, int) or until < 1):
         raise ParameterError(f"until: {until!r} is not a step to go to; a whole number of at least 1 is needed")
+    if until is not None and config.train.schedule == "one_cycle":
+        raise ParameterError(
+            f"until: {until} received; one cycle has a score at its end alone: --time-limit stops it to go on later, "
+            "train.steps makes it shorter"
+        )
     until = last if until is None else until
     check_seed(seed)
     check_time_limit(time_limit)
@@ -93,6 +99,7 @@ def run(
             "seed": seed,
             "data": data,
             "threads": pinned,
+            "numerics": NUMERICS,
         }
         together.lead(lambda: folder.create(made, trainer.task.chance()))
         pinned, lease = together.lead(lambda: int(folder.spec()["threads"])), Lease(folder)
@@ -100,7 +107,7 @@ def run(
 
             def take() -> bool:
                 held.enter_context(lease)
-                return reached(Record(folder), until)  # another process may have gone there since
+                return _answered(folder, config, until)  # another process may have gone there since
 
             if not together.lead(take):
                 with pinned_threads(pinned), _stop_requests(stop) as asked:
@@ -116,13 +123,20 @@ def _set_aside(folder: store.Run) -> None:
 
 
 def _answered(folder: store.Run, config: Config, until: int | None) -> bool:
-    """Whether the record of a run already answers."""
+    """Whether the record of a run already answers; StoreError where it does not and cannot be continued."""
     if not (folder.path / "spec.json").exists():
         return False
     record = Record(folder)
     if record.config != config:
         raise StoreError(f"{folder.path / 'spec.json'}: another config than its id names; `run --fresh` starts anew")
-    return reached(record, until)
+    if reached(record, until):
+        return True
+    if record.numerics != NUMERICS:
+        raise StoreError(
+            f"{folder.path / 'spec.json'}: begun under numerics {record.numerics}, and this version computes under "
+            f"{NUMERICS}: the two would not be one run; `run --fresh` starts anew"
+        )
+    return False
 
 
 def resolve(

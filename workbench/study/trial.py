@@ -70,7 +70,8 @@ class Trial(NamedTuple):
     def worth(self) -> tuple[int, bool, float]:
         """The order of a campaign whose time is short: a first seed of everything, the paper's claims, the cheap."""
         known = paper.EXPERIMENTS[self.experiment]
-        return self.seed, not any(claim.ours for claim in known.claims), self.cost
+        claims = paper.EXPERIMENTS[known.parent or known.id].claims
+        return self.seed, not any(claim.ours for claim in claims), self.cost
 
 
 @lru_cache(maxsize=4096)

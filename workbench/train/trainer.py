@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from .. import evaluate, recurrence, tasks
 from ..chance import check_seed, generator
 from ..config import Config, Train
-from ..errors import DataError, RunError, Stopped, StoreError
+from ..errors import DataError, ParameterError, RunError, Stopped, StoreError
 from ..models.build import build, clamp_, misfit, recurrent_weights, set_backend, set_generator, set_ranks
-from ..models.layer import BatchNorm
+from ..models.layer import BatchNorm, Recurrent
 from ..ranks import ALONE, Ranks
 from ..store.checkpoint import moments_misfit
 from ..tasks.contract import Batch, Split
@@ -43,11 +43,10 @@ class Interrupted(Stopped):
 
 
 class Tried(NamedTuple):
-    """What a step found before it is applied: loss, right answers (0 unless of classes), gradients; batch norm's
-    statistics before it; the state to carry on."""
+    """What a step found before it is applied: `told` (3,) in float64, the loss, the right answers (0 unless of
+    classes) and the norm of all gradients, read at once; batch norm's statistics before it; the state to carry on."""
 
-    loss: Tensor
-    right: Tensor
+    told: Tensor
     gradients: list[Tensor]
     before: list[Tensor]
     state: evaluate.State
@@ -63,6 +62,7 @@ class Trainer:
     _norm_sum: float  # of the gradients since the last row of the curve, the largest norm, the steps not applied
     _norm_max: float
     _skipped: int
+    _lr: float | None = None  # the rate that the optimizer has
 
     def __init__(
         self,
@@ -86,6 +86,7 @@ class Trainer:
         self.parallel = ranks.parallel(self.net)
         self.graphs = graphs
         recorded = wanted(graphs, config, self.task.spec, self.device, ranks.count)
+        _set_precision(config.train.precision, self.device)
         self.optimizer = optimizer(self.net, config.train, self.device if recorded else None)
         self.schedule = Schedule(config.train)
         self.weights = [p for p in self.net.parameters() if p.requires_grad]
@@ -97,6 +98,7 @@ class Trainer:
         self.recorded: Steps[Tried] | None = None
         if recorded:
             self.recorded = Steps(self.net, self.optimizer, self.chance, self._learn, self._apply)
+        self._set_lr()
         self._clear_sums()
 
     # --- training ---
@@ -104,18 +106,20 @@ class Trainer:
     def advance(self) -> float:
         """One step on the batch that the seed gives this step; returns its loss.
 
-        Order, as in the official code: clamp u, forward, backward, clamp the gradient's elements, Adam. A step whose
-        loss or gradient is not finite is not applied; three in a row raise Diverged.
+        Order, as in the official code: clamp u, forward, backward, clamp the gradient's elements, Adam; where
+        `clip_norm` is set, the gradient is scaled before its elements are clamped. A step whose loss or gradient is not
+        finite is not applied; three in a row raise Diverged.
         """
         batch = self.task.batch(self.step)
         self._check_finite(batch.x)
         recording = self._recording(batch)
         self.chance.manual_seed(generator(self.seed, "dropout", self.step).initial_seed())
-        self.net.train()
+        if not self.net.training:
+            self.net.train()
         tried = self._learn(batch) if recording is None else recording.learn(batch)
-        value, right = self.ranks.total(tried.loss.item(), int(tried.right))
-        norms = torch.stack(torch._foreach_norm(tried.gradients))
-        if math.isfinite(value) and bool(torch.isfinite(norms).all()):
+        *own, norm = tried.told.tolist()
+        value, right = self.ranks.total(*own)
+        if math.isfinite(value) and math.isfinite(norm):
             if recording is None:
                 self._apply(tried)
             else:
@@ -124,7 +128,6 @@ class Trainer:
             self.bad_steps = 0
             self._add(value, right, evaluate.counted(batch.y, self.task.spec.target))
             if self.config.train.watch_gradient:
-                norm = float(norms.double().norm())
                 self._norm_sum += norm
                 self._norm_max = max(self._norm_max, norm)
         else:
@@ -150,8 +153,9 @@ class Trainer:
         before = [b.clone() for b in self.statistics]
         with ranks.part(batch) as part:
             y = part.y.to(self.device)
-            output, state = evaluate.answer(self.parallel, part, target, self.carried)
-            loss = evaluate.loss_of(output, y, target)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.train.precision == "bf16"):
+                output, state = evaluate.answer(self.parallel, part, target, self.carried)
+            loss = evaluate.loss_of(output.float() if output.dtype == torch.bfloat16 else output, y, target)
             self.optimizer.zero_grad(set_to_none=True)
             if ranks.count > 1:
                 weight = evaluate.counted(part.y, target) / evaluate.counted(batch.y, target)
@@ -159,10 +163,15 @@ class Trainer:
             (loss if ranks.count == 1 else loss * ranks.count).backward()
         right = (output.detach().argmax(-1) == y).sum() if target == "class" else loss.new_zeros(())
         gradients = [p.grad for p in self.weights if p.grad is not None]
-        return Tried(loss.detach(), right, gradients, before, state)
+        norm = torch.stack(torch._foreach_norm(gradients)).double().norm()
+        told = torch.stack((loss.detach().double(), right.double(), norm))
+        return Tried(told, gradients, before, state)
 
     def _apply(self, tried: Tried) -> None:
-        """Clamp the gradient's elements, Adam."""
+        """Scale the gradient down to `clip_norm`, clamp its elements, step."""
+        if self.config.train.clip_norm is not None:
+            share = (self.config.train.clip_norm / tried.told[2]).clamp(max=1)
+            torch._foreach_mul_(tried.gradients, share.to(tried.gradients[0].dtype))
         if self.config.train.clip is not None:
             torch._foreach_clamp_min_(tried.gradients, -self.config.train.clip)
             torch._foreach_clamp_max_(tried.gradients, self.config.train.clip)
@@ -201,12 +210,16 @@ class Trainer:
         """Score the validation split, apply the patience rule, return a row of the curve.
 
         `train`: mean over the steps since the last row, with dropout. `valid`: stored batch norm statistics, the ones
-        that choose; `valid_batch`: those of the batch at hand, at the training batch size, as the official log has.
+        that choose; `valid_batch`: those of the batch at hand, at the training batch size, as the official log has. In
+        one cycle, whose high rates leave the stored ones behind, `valid` has those of the protocol of its scores.
         """
         lr, spec, train = self.schedule.lr, self.task.spec, self._mean()
-        valid = evaluate.score(self.net, self._examples("valid"), spec.target)
+        cycle = self.config.train.schedule == "one_cycle"
+        valid = evaluate.score(self.best_net() if cycle else self.net, self._examples("valid"), spec.target)
         row: dict[str, Any] = {"step": self.step, "lr": lr, "train": train, "valid": valid}
-        if self._has_norm and spec.target != "token":  # its statistics are those of a step, over ten texts only
+        if (
+            not cycle and self._has_norm and spec.target != "token"
+        ):  # its statistics are those of a step, over ten texts only
             batches = self._examples("valid", self.config.train.batch)
             row["valid_batch"] = evaluate.score(self.net, batches, spec.target, batch_statistics=True)
         chosen_by = self.ranks.lead(lambda: evaluate.selection(valid, spec.target))  # one machine's roundings decide
@@ -235,18 +248,22 @@ class Trainer:
     # --- scores of the best weights ---
 
     def test(self) -> dict[str, Any]:
-        """Score the best-validation weights on the test split, with the config's batch norm protocol.
+        """Score the best-validation weights, or a cycle's last, on the test split, with the config's protocol.
 
-        -> {"test": scores, "valid": scores, "best_step", "weights_sha256"}; the weights in training do not change.
+        -> {"test": scores, "valid": scores, "best_step", "weights_sha256"}; without "test" where the config closes it.
+        The weights in training do not change.
         """
-        net, target = self.best_net(), self.task.spec.target
-        of_batch = self.config.train.bn_statistics == "test"
-        test, size = self._examples("test"), self.config.train.batch
-        if self.config.train.wrap_test:
-            test = evaluate.wrapped(self._examples("test", size), size)
+        net, train, target = self.best_net(), self.config.train, self.task.spec.target
+
+        def scored(split: Split) -> evaluate.Scores:
+            batches = self._examples(split)
+            if split == "test" and train.wrap_test:
+                batches = evaluate.wrapped(self._examples(split, train.batch), train.batch)
+            return evaluate.score(net, batches, target, batch_statistics=train.bn_statistics == "test")
+
         return {
-            "test": evaluate.score(net, test, target, batch_statistics=of_batch),
-            "valid": evaluate.score(net, self._examples("valid"), target, batch_statistics=of_batch),
+            **({"test": scored("test")} if train.score_test else {}),
+            "valid": scored("valid"),
             "best_step": self.schedule.best_step if self.best is not None else self.step,
             "weights_sha256": weights_sha256(self.net),
         }
@@ -311,6 +328,7 @@ class Trainer:
         }
 
     def _load_optimizer(self, state: dict[str, Any]) -> None:
+        self._lr = None
         kept = [{k: v for k, v in group.items() if k != "params"} for group in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state)
         for group, own in zip(self.optimizer.param_groups, kept, strict=True):
@@ -338,11 +356,16 @@ class Trainer:
         return self.ranks.joined(state, self.config.train.batch)
 
     def _set_lr(self) -> None:
+        """Give the optimizer the schedule's rate, where it is another than before."""
+        if self._lr == self.schedule.lr:
+            return
+        self._lr = self.schedule.lr
         for group in self.optimizer.param_groups:
+            lr = torch.tensor(self.schedule.lr * group["factor"], dtype=torch.float32)
             if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(self.schedule.lr)  # a recording reads it there
+                group["lr"].copy_(lr)  # a recording reads it there
             else:
-                group["lr"] = self.schedule.lr
+                group["lr"] = lr.item()  # the same number
 
     def _check_finite(self, x: Tensor) -> None:
         if not bool(torch.isfinite(x).all()):
@@ -367,23 +390,40 @@ class Trainer:
         self._norm_sum, self._norm_max, self._skipped = 0.0, 0.0, 0
 
 
-def optimizer(net: nn.Module, train: Train, recorded_on: torch.device | None = None) -> torch.optim.Adam:
-    """Adam with weight decay as an L2 term on matrices (and, if asked, batch norm's gains), never on u or a bias.
+def optimizer(net: nn.Module, train: Train, recorded_on: torch.device | None = None) -> torch.optim.Optimizer:
+    """Adam or AdamW, with weight decay on matrices (and, if asked, batch norm's gains), never on u or a bias.
 
-    Where its steps are recorded on a device, its rate lies there.
+    A group's `factor` times the schedule's rate is its rate. Where steps are recorded on a device, it lies there.
     """
     decayed: list[Tensor] = []
+    of_u: list[Tensor] = []
     for module in net.modules():
         if isinstance(module, nn.Linear | nn.Embedding) or (isinstance(module, BatchNorm) and train.decay_gains):
             decayed.append(module.weight)
         elif isinstance(module, nn.RNNBase):
             decayed += [p for name, p in module.named_parameters() if name.startswith("weight")]
-    chosen = {id(p) for p in decayed}
+        elif isinstance(module, Recurrent) and train.u_lr != 1:
+            of_u.append(module.u)
+    chosen = {id(p) for p in (*decayed, *of_u)}
     rest = [p for p in net.parameters() if id(p) not in chosen and p.requires_grad]
-    groups = [{"params": decayed, "weight_decay": train.weight_decay}, {"params": rest, "weight_decay": 0.0}]
-    lr = train.lr if recorded_on is None else torch.tensor(train.lr, device=recorded_on)
-    capturable = recorded_on is not None
-    return torch.optim.Adam(groups, lr=lr, betas=(0.9, 0.999), eps=1e-8, fused=True, capturable=capturable)
+    groups: list[dict[str, Any]] = [
+        {"params": decayed, "weight_decay": train.weight_decay, "factor": 1.0},
+        {"params": rest, "weight_decay": 0.0, "factor": 1.0},
+    ]
+    if of_u:
+        groups.append({"params": of_u, "weight_decay": 0.0, "factor": train.u_lr})
+    for group in groups:
+        group["lr"] = train.lr if recorded_on is None else torch.tensor(train.lr, device=recorded_on)
+    kind = torch.optim.Adam if train.optimizer == "adam" else torch.optim.AdamW
+    return kind(groups, betas=(0.9, 0.999), eps=1e-8, fused=True, capturable=recorded_on is not None)
+
+
+def _set_precision(precision: str, device: torch.device) -> None:
+    """Matrix products on a CUDA device in so many bits, torch's own and cuDNN's alike; a ParameterError elsewhere."""
+    if device.type == "cuda":
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    elif precision != "fp32":
+        raise ParameterError(f"train.precision: {precision!r} received; device {device.type!r} has fp32 alone")
 
 
 def weights_sha256(net: nn.Module) -> str:
