@@ -69,19 +69,20 @@ def outcomes(planted: bool = False) -> dict[tuple[str, str], Outcome]:
         "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests"))),
     }
     while left:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "drop_in.run", str(len(found)), *(["planted"] if planted else [])],
+        options = [str(len(found)), *(["planted"] if planted else [])]
+        with subprocess.Popen(
+            [sys.executable, "-m", "drop_in.run", *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
             env=environment,
-        )
-        assert child.stdout is not None
-        for line in child.stdout:
-            name, subject, *outcome = json.loads(line)
-            found[name, subject] = tuple(outcome)
-            left.pop(0)
-        code = child.wait()
+        ) as child:
+            assert child.stdout is not None
+            for line in child.stdout:
+                name, subject, *outcome = json.loads(line)
+                found[name, subject] = tuple(outcome)
+                left.pop(0)
+        code = child.returncode
         if left:
             found[left.pop(0)] = ("crashes", f"the process ended with {code}", 0.0)
     return found
