@@ -17,9 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TABLE = ROOT / "results" / "drop_in.csv"
 COLUMNS = ("group", "case", "nn.RNN", "auto", "loop", "torch", "cpu", "scan", "says")
 SECONDS = 120  # for one case; none takes a tenth of it
-Outcome = tuple[
-    str, str
-]  # passes, refuses (an error of ours), fails (another's error), wrong, crashes; and what it says
+Outcome = tuple[str, str]  # passes, refuses (an error of ours), fails (another's), wrong, crashes; what it says
 
 
 def judged(name: str, subject: str, planted: bool = False) -> tuple[str, str]:
@@ -139,7 +137,8 @@ def page(table: list[dict[str, str]]) -> str:
         "# What people do with torch.nn.RNN, done with wb.IndRNN",
         "",
         "Written by `python scripts/drop_in.py` from the cases in tests/drop_in/. A case passes, or refuses with an",
-        "error of ours that says why, or fails with an error of PyTorch or Python, or answers wrongly, or crashes.",
+        "error of ours that says why, or fails with an error of PyTorch or Python, or is wrong, which is to answer",
+        "otherwise than the case asks, or crashes. Some cases ask for more than torch.nn.RNN promises.",
         f"{len(table)} cases, of which {len(both)} have the same interface in both and were run with torch.nn.RNN too.",
         "",
         f"| of the {len(both)} cases of both | {' | '.join(kinds)} |",
