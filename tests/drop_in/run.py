@@ -17,7 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 TABLE = ROOT / "results" / "drop_in.csv"
 COLUMNS = ("group", "case", "nn.RNN", "auto", "loop", "torch", "cpu", "scan", "says")
 SECONDS = 120  # for one case; none takes a tenth of it
-Outcome = tuple[str, str]  # passes, refuses (an error of ours), fails (another's), wrong, crashes; what it says
+# passes, refuses (an error of ours), fails (another's), wrong, crashes; what it says; processor seconds
+Outcome = tuple[str, str, float]
 
 
 def judged(name: str, subject: str, planted: bool = False) -> tuple[str, str]:
