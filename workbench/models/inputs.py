@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -33,3 +35,14 @@ def state_fits(h0: object, shape: tuple[int, ...], weight: Tensor) -> None:
 def got(x: object) -> str:
     """What was received, for a message: a tensor's shape, or a kind."""
     return f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
+
+
+def by_name(input: Any, hx: Any, named: dict[str, Any]) -> tuple[Any, Any]:
+    """The input and the state, whichever names they came by."""
+    for name, also, value in (("x", "input", input), ("h0", "hx", hx)):
+        if value is not None and named.get(name) is not None:
+            raise KindError(f"{also}: received beside {name}; both name the same, give one")
+    if unknown := sorted(named.keys() - {"x", "h0"}):
+        raise KindError(f"{unknown[0]}: forward takes no such argument; choose one of input, x, hx, h0, lengths")
+    x, h0 = named.get("x"), named.get("h0")
+    return (input if x is None else x), (hx if h0 is None else h0)

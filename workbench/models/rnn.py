@@ -17,11 +17,10 @@ from .. import recurrence
 from ..errors import InputError, KindError, ParameterError, quoted
 from ..recurrence.activation import ACTIVATIONS
 from . import inputs, settings
-from .settings import Settings
 from .span import checked, emptied, turned
 
 
-class IndRNN(Settings):
+class IndRNN(settings.Settings):
     """A stack of IndRNN layers that is made, called and kept like torch.nn.RNN.
 
         h_t = f(W x_t + b + u * h_{t-1})        Li et al. 2018, eq. (2): u is one number per neuron
@@ -149,16 +148,16 @@ class IndRNN(Settings):
         nothing, and out is 0 there. Raises InputError (a RuntimeError and ValueError) for a shape, dtype or device
         that does not fit, KindError (a TypeError) for what is no tensor.
         """
-        x, h0 = _named(input, hx, named) if named else (input, hx)
+        plain = type(named) is not dict or not named  # torch.fx, at the layer itself, puts something of its own there
+        x, h0 = (input, hx) if plain else inputs.by_name(input, hx, named)
         if isinstance(x, Proxy):
             return self._noted(x, h0, lengths)
         if isinstance(x, PackedSequence):
             return self._packed(x, h0, lengths)
         unbatched = isinstance(x, Tensor) and x.ndim == 2
-        x = self._laid_out(x, h0, unbatched)
-        h0 = h0.unsqueeze(1) if unbatched and h0 is not None else h0
+        x = self._laid_out(x, h0, unbatched, self.batch_first)
         ends = None if lengths is None else checked(lengths, x.shape[0], x.shape[1], x.device)
-        out, h_n = self._run(x, h0, ends)
+        out, h_n = self._run(x, h0.unsqueeze(1) if unbatched and h0 is not None else h0, ends)
         if unbatched:
             return out.squeeze(1), h_n.squeeze(1)
         return (out.transpose(0, 1) if self.batch_first else out), h_n
@@ -168,10 +167,10 @@ class IndRNN(Settings):
         tracer: Any = x.tracer
         if tracer.root is self:
             raise ParameterError("x: torch.fx cannot trace a recurrent layer; trace the net that holds it")
-        noted: tuple[Tensor, Tensor] = tracer.create_proxy(
+        call: tuple[Tensor, Tensor] = tracer.create_proxy(
             "call_module", tracer.path_of_module(self), (x, h0, lengths), {}
         )
-        return noted
+        return call
 
     def __prepare_scriptable__(self) -> nn.Module:
         """What torch.jit.script reads in place of this layer: it cannot read names made from numbers."""
@@ -247,9 +246,8 @@ class IndRNN(Settings):
         """One layer in all its directions: x (T, B, M) -> (T, B, directions N); appends each final state (B, N)."""
         outs = []
         for suffix in self._directions:
-            forward_in_time = suffix == ""
             h = recurrence.layer(
-                x if forward_in_time else turned(x, ends),
+                turned(x, ends) if suffix else x,
                 getattr(self, f"weight_ih_l{layer}{suffix}"),
                 getattr(self, f"bias_l{layer}{suffix}"),
                 getattr(self, f"u_l{layer}{suffix}"),
@@ -262,7 +260,7 @@ class IndRNN(Settings):
             else:
                 finals.append(h.gather(0, (ends - 1).view(1, -1, 1).expand(1, -1, h.shape[2]))[0])
                 h = emptied(h, ends)
-            outs.append(h if forward_in_time else turned(h, ends))
+            outs.append(turned(h, ends) if suffix else h)
         return outs[0] if len(outs) == 1 else torch.cat(outs, -1)
 
     def _packed(self, packed: PackedSequence, h0: Tensor | None, lengths: object) -> tuple[PackedSequence, Tensor]:
@@ -273,22 +271,21 @@ class IndRNN(Settings):
         if data.ndim != 2:
             raise InputError(f"x: packed shape {tuple(data.shape)} received; (steps of all, {self.input_size}) needed")
         x, ends = pad_packed_sequence(PackedSequence(data, sizes))  # in the order of the lengths
-        x = self._laid_out(x, h0, False, batch_first=False)
+        x = self._laid_out(x, h0, False, False)
         h0 = h0 if h0 is None or order is None else h0.index_select(1, order)
         out, h_n = self._run(x, h0, ends.to(x.device))
         real = torch.arange(len(ends))[None] < sizes[:, None]  # (T, B)
         answer = PackedSequence(out[real.to(x.device)], sizes, order, back)
         return answer, h_n if back is None else h_n.index_select(1, back)
 
-    def _laid_out(self, x: object, h0: object, unbatched: bool, batch_first: bool | None = None) -> Tensor:
+    def _laid_out(self, x: object, h0: object, unbatched: bool, batch_first: bool) -> Tensor:
         """The input as (T, B, M), once it and the state are found to fit."""
         if not isinstance(x, Tensor) or x.ndim not in (2, 3):
             error = InputError if isinstance(x, Tensor) else KindError
             raise error(f"x: {inputs.got(x)} received; (T, B, {self.input_size}) or (T, {self.input_size}) is needed")
         weight: Tensor = getattr(self, "weight_ih_l0")  # noqa: B009
         inputs.fits(x, weight)
-        first = self.batch_first if batch_first is None else batch_first
-        x_t = x.unsqueeze(1) if unbatched else x.transpose(0, 1) if first else x
+        x_t = x.unsqueeze(1) if unbatched else x.transpose(0, 1) if batch_first else x
         if x_t.shape[0] == 0:
             raise InputError("x: 0 steps received; at least 1 is needed")
         if h0 is not None:
@@ -301,14 +298,3 @@ class IndRNN(Settings):
 def _names(layers: int) -> tuple[tuple[str, str, str], ...]:
     """The parameters of each layer that runs forward in time."""
     return tuple((f"weight_ih_l{k}", f"bias_l{k}", f"u_l{k}") for k in range(layers))
-
-
-def _named(input: Any, hx: Any, named: dict[str, Any]) -> tuple[Any, Any]:
-    """The input and the state, whichever names they came by."""
-    for name, also, value in (("x", "input", input), ("h0", "hx", hx)):
-        if value is not None and named.get(name) is not None:
-            raise KindError(f"{also}: received beside {name}; both name the same, give one")
-    if unknown := sorted(named.keys() - {"x", "h0"}):
-        raise KindError(f"{unknown[0]}: forward takes no such argument; choose one of input, x, hx, h0, lengths")
-    x, h0 = named.get("x"), named.get("h0")
-    return (input if x is None else x), (hx if h0 is None else h0)
