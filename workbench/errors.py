@@ -30,6 +30,18 @@ class ParameterError(WorkbenchError, ValueError):
     code = 2
 
 
+class KindError(ParameterError, TypeError):
+    """A value is of the wrong kind: text where True or False is needed, a list where a tensor is. Also a TypeError."""
+
+
+class InputError(ParameterError, RuntimeError):
+    """A tensor does not fit the layer: its shape, dtype or device. Also a RuntimeError, as PyTorch raises there."""
+
+
+class FixedError(ParameterError, AttributeError):
+    """A setting that the weights' shapes rest on was to change after the layer was made. Also an AttributeError."""
+
+
 class DataError(WorkbenchError):
     """A data set is missing, altered or malformed."""
 

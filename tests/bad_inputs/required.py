@@ -14,7 +14,7 @@ REQUIRED = {
     },
     "Sequence": {
         "T = 0, below 0, beyond memory": ["no time step", "a task of length -5", "a run longer than the memory"],
-        "B = 0": ["an empty batch"],
+        "a state of another batch": ["a first state of another batch"],
         "a batch norm that sees one value": ["a batch norm that sees", "a batch norm over single steps"],
         "lengths 0, below 0, above T": ["a length of 0", "a length of -1", "a length over T"],
         "NaN and infinity in the input": ["a NaN in a training batch", "an infinity in a training batch"],

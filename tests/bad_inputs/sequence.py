@@ -56,8 +56,8 @@ def norm_of_one_value(_: Path) -> object:
 CASES = [
     *refused("Sequence", "python", PARAMETER,
         ("no time step", lambda _: wb.recur(a[:0], u), ("a: shape (0, 2, 3)", "T must be at least 1")),
-        ("no time step in a layer", lambda _: layer()(x[:0]), ("x: 0 steps", "at least 1 of each")),
-        ("an empty batch", lambda _: layer()(x[:, :0]), ("x: 5 steps of 0 sequences", "at least 1 of each")),
+        ("no time step in a layer", lambda _: layer()(x[:0]), ("x: 0 steps", "at least 1")),
+        ("a first state of another batch", lambda _: layer()(x, torch.zeros(1, 3, 3)), ("h0: shape (1, 3, 3)", "(1, 4, 3)")),
         ("four dimensions", lambda _: wb.recur(a[None], u), ("a: shape (1, 5, 2, 3)", "(T, B, N)")),
         ("four dimensions in a layer", lambda _: layer()(x[None]), ("x: shape (1, 5, 4, 2)", "(T, B, 2) or (T, 2)")),
         ("one dimension in a layer", lambda _: layer()(x[0, 0]), ("x: shape (2,)", "(T, B, 2) or (T, 2)")),

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
 import torch
 from torch import Tensor, nn
 
 from .. import recurrence
-from ..errors import ParameterError, choices, quoted
-from ..recurrence.activation import ACTIVATIONS
+from ..errors import InputError, KindError, ParameterError, quoted
+from . import settings
 from .layer import Recurrent
 
 Sizes = int | tuple[int, ...]
@@ -40,12 +38,6 @@ class ConvIndRNN(Recurrent):
         backend: str = "auto",
     ):
         super().__init__()
-        if activation not in tuple(ACTIVATIONS):
-            raise ParameterError(f"activation: {quoted(activation)} is unknown; choose one of {choices(ACTIVATIONS)}")
-        if bound is not None and not (type(bound) in (int, float) and 0 < bound <= sys.float_info.max):
-            raise ParameterError(f"bound: {quoted(bound)} cannot bound |u|; a finite number above 0 is needed, or None")
-        if backend != "auto" and (reason := recurrence.unavailable(backend)) is not None:
-            raise ParameterError(f"backend: {backend!r} cannot run here: {reason}")
         dimensions = 1 if isinstance(kernel_size, tuple) and len(kernel_size) == 1 else 2
         (inputs,), (outputs,) = _sizes("in_channels", in_channels, 1), _sizes("out_channels", out_channels, 1)
         steps = _sizes("stride", stride, dimensions)
@@ -54,35 +46,39 @@ class ConvIndRNN(Recurrent):
                 raise ParameterError(f"padding: {padding!r} received; sizes, 'valid', or at stride 1 'same' are needed")
         else:
             padding = _sizes("padding", padding, dimensions, least=0)
-        kind = nn.Conv1d if dimensions == 1 else nn.Conv2d
-        self.conv: nn.Conv1d | nn.Conv2d = kind(
+        convolution = nn.Conv1d if dimensions == 1 else nn.Conv2d
+        self.conv: nn.Conv1d | nn.Conv2d = convolution(
             inputs,
             outputs,
             _sizes("kernel_size", kernel_size, dimensions),  # type: ignore[arg-type]
             stride=steps,  # type: ignore[arg-type]
             padding=padding,  # type: ignore[arg-type]
             dilation=_sizes("dilation", dilation, dimensions),  # type: ignore[arg-type]
-            bias=bias,
+            bias=settings.flag("bias", bias),
         )
+        self.bound, self.activation = settings.bound("bound", bound), settings.activation("activation", activation)
+        self.backend = settings.backend("backend", backend)
         self.u = nn.Parameter(torch.empty(outputs).uniform_(0, 1 if bound is None else bound))
-        self.bound, self.activation, self.backend = bound, activation, backend
 
     def forward(self, x: Tensor, h0: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """x (T, B, C, H, W), or (T, B, C, L), and h0 (B, C', H', W'), zeros if None -> all states (T, B, C', H', W')
-        and the last (B, C', H', W')."""
+        and the last (B, C', H', W'); B may be 0. Raises InputError (a RuntimeError and ValueError) for a shape, dtype
+        or device that does not fit, KindError (a TypeError) for what is no tensor."""
         frame, channels = len(self.conv.kernel_size), self.conv.in_channels
-        if not isinstance(x, Tensor) or x.ndim != 3 + frame or x.shape[2] != channels or 0 in x.shape[:2]:
+        if not isinstance(x, Tensor) or x.ndim != 3 + frame or x.shape[2] != channels or len(x) == 0:
             got = f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else quoted(x)
             needed = f"(T, B, {channels}, H, W)" if frame == 2 else f"(T, B, {channels}, L)"
-            raise ParameterError(f"x: {got} received; {needed} is needed, T and B at least 1")
+            kind = InputError if isinstance(x, Tensor) else KindError
+            raise kind(f"x: {got} received; {needed} is needed, T at least 1")
         try:
             a = self.conv(x.flatten(0, 1)).unflatten(0, x.shape[:2])
         except RuntimeError as error:  # a kernel larger than the padded frame, another dtype or device
-            raise ParameterError(f"x: {str(error).splitlines()[0]}") from None
+            raise InputError(f"x: {str(error).splitlines()[0]}") from None
         places = a.shape[3:]
         if h0 is not None and (not isinstance(h0, Tensor) or h0.shape != a.shape[1:]):
             got = f"shape {tuple(h0.shape)}" if isinstance(h0, Tensor) else quoted(h0)
-            raise ParameterError(f"h0: {got} received; {tuple(a.shape[1:])} is needed")
+            kind = InputError if isinstance(h0, Tensor) else KindError
+            raise kind(f"h0: {got} received; {tuple(a.shape[1:])} is needed")
         u = self.u.repeat_interleave(places.numel())  # the recurrence knows neurons: channels times places
         before = None if h0 is None else h0.flatten(1)
         h = recurrence.recur(a.flatten(2), u, before, activation=self.activation, backend=self.backend)

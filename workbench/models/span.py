@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..errors import ParameterError, quoted
+from ..errors import InputError, KindError, ParameterError, quoted
 
 
 class Span:
@@ -63,14 +63,31 @@ def at_end(h: Tensor, lengths: Tensor | None = None) -> Tensor:
 
 
 def checked(lengths: Tensor | Sequence[int], T: int, B: int, device: torch.device) -> Tensor:
-    """Lengths (B,) as an int64 tensor on the device; a ParameterError unless each is within 1...T."""
+    """Lengths (B,), counted in steps, as an int64 tensor on the device; an error unless each is within 1...T."""
     try:
         ends = torch.as_tensor(lengths)
     except (TypeError, ValueError, RuntimeError):
-        raise ParameterError(f"lengths: {quoted(lengths)} received; {B} whole numbers needed") from None
+        raise KindError(f"lengths: {quoted(lengths)} received; {B} whole numbers needed") from None
+    if B == 0 and tuple(ends.shape) == (0,):
+        ends = ends.to(torch.int64)  # an empty list has no kind of its own
     if ends.is_floating_point() or ends.is_complex() or ends.dtype == torch.bool or tuple(ends.shape) != (B,):
-        raise ParameterError(f"lengths: {ends.dtype} of shape {tuple(ends.shape)} received; {B} whole numbers needed")
+        raise InputError(f"lengths: {ends.dtype} of shape {tuple(ends.shape)} received; {B} whole numbers needed")
     wrong = [] if torch.compiler.is_compiling() else [n for n in ends.tolist() if not 1 <= n <= T]
     if wrong:  # a compiled net cannot look at values and stop
-        raise ParameterError(f"lengths: {wrong[0]} is outside 1...{T}, the steps of the padded batch")
+        raise InputError(f"lengths: {wrong[0]} is outside 1...{T}, the steps of the padded batch")
     return ends.to(device=device, dtype=torch.int64)
+
+
+def emptied(x: Tensor, ends: Tensor) -> Tensor:
+    """x (T, B, N) with 0 for whatever stands in the padding, a not-a-number too."""
+    steps = torch.arange(x.shape[0], device=x.device)[:, None]
+    return x.masked_fill((steps >= ends).unsqueeze(-1), 0)
+
+
+def turned(x: Tensor, ends: Tensor | None) -> Tensor:
+    """x (T, B, N) with each sequence turned round within its own length; the padding stays where it is."""
+    if ends is None:
+        return x.flip(0)
+    steps = torch.arange(x.shape[0], device=x.device)[:, None]
+    source = torch.where(steps < ends, ends - 1 - steps, steps)  # (T, B)
+    return x.gather(0, source.unsqueeze(-1).expand(x.shape))

@@ -106,8 +106,9 @@ def in_torch(h: Tensor, norm: Norm, steps: bool = False) -> Tensor:
 
 def differentiable(call: Callable[[], Tensor], g: Tensor, *inputs: Tensor | None) -> tuple[Tensor | None, ...]:
     """The gradients of the inputs that want one, each with a gradient of its own."""
-    wanted = [v for v in inputs if v is not None and v.requires_grad]
-    found = iter(torch.autograd.grad(call(), wanted, g, create_graph=True))
+    wanted, again = [v for v in inputs if v is not None and v.requires_grad], torch.is_grad_enabled()
+    with torch.enable_grad():  # a gradient that vmap maps over comes here without it
+        found = iter(torch.autograd.grad(call(), wanted, g, create_graph=again))
     return tuple(next(found) if v is not None and v.requires_grad else None for v in inputs)
 
 

@@ -53,7 +53,7 @@ def backward(g: Tensor, h: Tensor, u: Tensor, h0: Tensor, activation: str, d: Te
 
 
 def _per_chain(u: Tensor, h0: Tensor) -> Tensor:
-    return u.detach().to(STATE[h0.dtype]).expand(h0.shape).contiguous()
+    return torch.empty(h0.shape, dtype=STATE[h0.dtype]).copy_(u.detach())
 
 
 def pieces(C: int) -> list[tuple[int, int]]:

@@ -22,9 +22,11 @@ from torch import Tensor
 from ..errors import ParameterError, choices
 from . import affine, chains, chunked, compiler, fused, loop, narrow
 from .affine import Map, Norm
-from .derivative import Gradients
+from .derivative import Gradients, fits, returned
 from .memory import empty
+from .observers import plain
 
+NAME = "cpu"
 DTYPES = tuple(chains.STATE)  # what `recur` takes
 LARGE = 512  # inputs and neurons from which matrix products are left to PyTorch's library (scripts/crossovers.py)
 
@@ -132,9 +134,12 @@ class _Layer(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, g: Tensor, *_: Tensor | None) -> tuple[Tensor | None, ...]:
-        x, weight, bias, u, h0, scale, shift, h, *done = ctx.saved_tensors
-        norm = ctx.norm._replace(scale=scale, shift=shift) if done else None
-        if torch.is_grad_enabled():
+        x, weight, bias, u, h0, scale, shift, h, *done = _restored(g, *ctx.saved_tensors)
+        norm = None
+        if done:
+            scale, shift, *done = _restored_norm(g, scale, shift, *done)
+            norm = ctx.norm._replace(scale=scale, shift=shift)
+        if torch.is_grad_enabled() or not plain(g, x, weight, u, h0, h):
 
             def specification() -> Tensor:
                 h = loop.recur(torch.nn.functional.linear(x, weight, bias), u, h0, ctx.plan.activation)
@@ -164,13 +169,49 @@ class _Normalize(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, g: Tensor, *_: Tensor | None) -> tuple[Tensor | None, ...]:
         h, scale, shift, *done = ctx.saved_tensors
+        h, (scale, shift, *done) = returned("h", h, g.shape, g), _restored_norm(g, scale, shift, *done)
         norm = ctx.norm._replace(scale=scale, shift=shift)
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or not plain(g, h):
             return *affine.differentiable(lambda: affine.in_torch(h, norm), g, h, scale, shift), None
         g, d = g.contiguous(), empty(h.shape, h.dtype)
         pull, grad_scale, grad_shift = affine.pull(g, h, norm, Map(*done))
         affine.backward(g, h, pull, d)
         return d, grad_scale, grad_shift, None
+
+
+def _restored(
+    g: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    u: Tensor,
+    h0: Tensor,
+    scale: Tensor | None,
+    shift: Tensor | None,
+    h: Tensor,
+    *done: Tensor | None,
+) -> tuple[Any, ...]:
+    """What autograd kept for a layer, in the layout C wants: hooks for saved tensors may bring back another one."""
+    (T, B, N), M = g.shape, weight.shape[-1]
+    shapes = (T, B, M), (N, M), (N,), (B, N), (T, B, N)
+    kept = x, weight, u, h0, h
+    if not all(fits(v, shape, g) for v, shape in zip(kept, shapes, strict=True)):
+        names = "x", "weight", "u", "h0", "h"
+        x, weight, u, h0, h = (returned(*it, g) for it in zip(names, kept, shapes, strict=True))
+    return x, weight, bias, u, h0, scale, shift, h, *done
+
+
+def _restored_norm(
+    g: Tensor, scale: Tensor | None, shift: Tensor | None, *done: Tensor | None
+) -> tuple[Tensor | None, ...]:
+    """Likewise for batch norm: scale and shift (N,), and what was done, an `affine.Map`."""
+    _, B, N = g.shape
+    names, shapes = ("scale", "shift", "map", "inverse"), ((N,), (N,), (3, B, N), (N,))
+    dtypes = g.dtype, g.dtype, g.dtype, torch.float64
+    return tuple(
+        None if v is None else returned(name, v, shape, g, dtype)
+        for name, v, shape, dtype in zip(names, (scale, shift, *done), shapes, dtypes, strict=True)
+    )
 
 
 def _map(ctx: Any, h: Tensor, y: Tensor, norm: Norm) -> tuple[Map, Tensor | None]:

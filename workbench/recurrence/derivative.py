@@ -13,13 +13,17 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from ..errors import ParameterError
 from .activation import ACTIVATIONS
+from .observers import dispatched, plain, transformed
 
 Gradients = tuple[Tensor, Tensor, Tensor]  # of a (T, B, N), u (N,) and h0 (B, N)
 
 
 class Engine(Protocol):
     """a (T, B, N), u (N,), h0 (B, N) -> the states h (T, B, N), with `over` written over a; and their gradients."""
+
+    NAME: str
 
     def forward(self, a: Tensor, u: Tensor, h0: Tensor, activation: str, over: bool) -> Tensor: ...
 
@@ -40,8 +44,10 @@ class Recur(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-        h, u, h0 = ctx.saved_tensors
-        run = gradients if torch.is_grad_enabled() else ctx.engine.backward
+        h, u, h0 = restored(g, *ctx.saved_tensors)
+        if torch.is_grad_enabled() or not plain(g, h, u, h0):
+            return *gradients(g, h, u, h0, ctx.activation), None, None, None
+        run = _operator_backward(ctx.engine) if dispatched() else ctx.engine.backward
         return *run(g, h, u, h0, ctx.activation), None, None, None
 
 
@@ -50,6 +56,8 @@ class Transformable(Recur):
 
     @staticmethod
     def forward(a: Tensor, u: Tensor, h0: Tensor, activation: str, engine: Engine, over: bool) -> Tensor:  # type: ignore[override]
+        if dispatched() or not plain(a, u, h0):
+            return torch.ops.indrnn.recur(a, u, h0, activation, engine.NAME)  # type: ignore[no-any-return]
         return engine.forward(a, u, h0, activation, False)
 
     @staticmethod
@@ -67,11 +75,12 @@ class Transformable(Recur):
     def vmap(
         info: Any, in_dims: tuple[int | None, ...], a: Tensor, u: Tensor, h0: Tensor, *rest: Any
     ) -> tuple[Tensor, int]:
-        a, u, h0 = (
-            v.expand(info.batch_size, *v.shape).movedim(0, -2) if dim is None else v.movedim(dim, -2)
-            for v, dim in zip((a, u, h0), in_dims, strict=False)
-        )  # (T, B, V, N), (V, N), (B, V, N)
-        return recur(a.flatten(-2), u.flatten(), h0.flatten(-2), *rest).view(a.shape), 2
+        a, u, h0 = folded(info.batch_size, in_dims, a, u, h0)
+        chains = a.flatten(-2), u.flatten(), h0.flatten(-2)
+        if dispatched() and not transformed():
+            activation, engine, _ = rest
+            return torch.ops.indrnn.recur(*chains, activation, engine.NAME).view(a.shape), 2
+        return recur(*chains, *rest).view(a.shape), 2
 
 
 def recur(a: Tensor, u: Tensor, h0: Tensor, activation: str, engine: Engine, over: bool) -> Tensor:
@@ -80,13 +89,56 @@ def recur(a: Tensor, u: Tensor, h0: Tensor, activation: str, engine: Engine, ove
     return function.apply(a, u, h0, activation, engine, over)  # type: ignore[no-any-return, no-untyped-call]
 
 
-def transformed() -> bool:
-    """Is a transform of torch.func at work? What has no rule for it stands aside."""
-    return bool(torch._C._are_functorch_transforms_active())
+def folded(size: int, in_dims: tuple[int | None, ...], *tensors: Tensor) -> tuple[Tensor, ...]:
+    """What vmap maps over V values, laid before the neurons, which are independent: (T, B, V, N), (V, N), (B, V, N)."""
+    return tuple(
+        v.expand(size, *v.shape).movedim(0, -2) if dim is None else v.movedim(dim, -2)
+        for v, dim in zip(tensors, in_dims, strict=False)
+    )
+
+
+def restored(g: Tensor, h: Tensor, u: Tensor, h0: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What autograd kept for the gradient g of h, contiguous: hooks for saved tensors may bring back another layout."""
+    T, B, N = g.shape
+    if not (
+        h.shape == (T, B, N)  # written out: 2 us of a call that may take 50
+        and h0.shape == (B, N)
+        and u.shape == (N,)
+        and (h.is_contiguous() and u.is_contiguous() and h0.is_contiguous())
+        and h.dtype == h0.dtype == g.dtype
+        and h.is_cpu == u.is_cpu == h0.is_cpu == g.is_cpu
+    ):
+        h = returned("h", h, (T, B, N), g)
+        u = returned("u", u, (N,), g, u.dtype)
+        h0 = returned("h0", h0, (B, N), g)
+    return h, u, h0
+
+
+def fits(value: Tensor, shape: tuple[int, ...], g: Tensor) -> bool:
+    """Is it contiguous, of that shape, of the dtype of g and beside it?"""
+    return value.shape == shape and value.is_contiguous() and value.dtype == g.dtype and value.is_cpu == g.is_cpu
+
+
+def returned(name: str, value: Tensor, shape: tuple[int, ...], g: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    """A saved tensor, contiguous; a ParameterError where a hook made something else of it."""
+    dtype = dtype or g.dtype
+    if value.shape != shape or value.dtype != dtype or value.device != g.device:
+        raise ParameterError(
+            f"{name}: a hook for saved tensors brought back {value.dtype} {tuple(value.shape)} on {value.device}; "
+            f"{dtype} {tuple(shape)} on {g.device} was saved"
+        )
+    return value.contiguous()
+
+
+def _operator_backward(engine: Engine) -> Any:
+    return lambda *v: torch.ops.indrnn.recur_backward(*v, engine.NAME)
 
 
 def tangents(da: Tensor, du: Tensor, dh0: Tensor, h: Tensor, u: Tensor, h0: Tensor, activation: str) -> Tensor:
     """The forward derivative of h: dh_t = f'(h_t) * (da_t + du * h_{t-1} + u * dh_{t-1})."""
+    wide = torch.promote_types(h.dtype, torch.float32)
+    if h.dtype != wide:
+        return tangents(*(v.to(wide) for v in (da, du, dh0, h, u, h0)), activation).to(h.dtype)
     slope, before, dh, steps = ACTIVATIONS[activation].derivative, h0, dh0, []
     for da_t, h_t in zip(da.unbind(0), h.unbind(0), strict=True):
         dh = slope(h_t) * (da_t + du * before + u * dh)
@@ -96,7 +148,11 @@ def tangents(da: Tensor, du: Tensor, dh0: Tensor, h: Tensor, u: Tensor, h0: Tens
 
 
 def gradients(g: Tensor, h: Tensor, u: Tensor, h0: Tensor, activation: str) -> Gradients:
-    """The backward pass as PyTorch can differentiate it again."""
+    """The backward pass as PyTorch can differentiate it again; half precision is summed in float32."""
+    wide = torch.promote_types(h.dtype, torch.float32)
+    if h.dtype != wide:
+        d, grad_u, grad_h0 = gradients(g.to(wide), h.to(wide), u.to(wide), h0.to(wide), activation)
+        return d.to(h.dtype), grad_u.to(u.dtype), grad_h0.to(h0.dtype)
     slope = ACTIVATIONS[activation].derivative
     arriving, ds = torch.zeros_like(h0), []
     for g_t, h_t in zip(reversed(g.unbind(0)), reversed(h.unbind(0)), strict=True):

@@ -12,6 +12,7 @@ from torch import Tensor
 from .activation import ACTIVATIONS
 from .derivative import Gradients
 
+NAME = "torch"
 _VIEWS = 1024  # steps
 
 

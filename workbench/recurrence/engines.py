@@ -56,4 +56,6 @@ def choose(a: Tensor, activation: str, backend: str) -> ModuleType:
         raise ParameterError(
             f"backend: {backend!r} cannot run activation {activation!r}: {reason}; choose one of {able}"
         )
+    if backend == "cpu" and a.device.type not in ("cpu", "meta"):
+        raise ParameterError(f"backend: 'cpu' reads the memory of the CPU; a tensor on {a.device} received")
     return ENGINES[backend]

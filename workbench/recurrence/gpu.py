@@ -21,6 +21,7 @@ from torch import Tensor
 from ..errors import ParameterError
 from .derivative import Gradients
 
+NAME = "triton"
 DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 CHUNK = 256  # near the root of 100,000 steps, where a scan's three kernels should cost alike; not yet timed
 UNROLL = 8  # steps that share one wait for memory; fewer if T is no multiple of it

@@ -31,6 +31,7 @@ from . import gpu
 from .activation import ACTIVATIONS
 from .derivative import Gradients
 
+NAME = "scan"
 CHUNK = 64
 STEPS = {"cpu": 512, "cuda": 8192}  # from which it overtakes, with so few CHAINS (scripts/crossovers.py);
 CHAINS = 1024  # that of CUDA is not measured yet

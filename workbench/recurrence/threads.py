@@ -22,8 +22,12 @@ def share(work: Callable[..., object], pieces: Iterable[tuple[int, ...]], operat
 
     Below some number of operations in all the caller works alone: to wake a thread costs more than it saves.
     """
+    if operations < _WORTH:
+        for piece in pieces:
+            work(*piece)
+        return
     left = deque(pieces)
-    helpers = min(torch.get_num_threads(), len(left)) - 1 if operations >= _WORTH else 0
+    helpers = min(torch.get_num_threads(), len(left)) - 1
 
     def drain() -> None:
         while True:

@@ -1,0 +1,148 @@
+"""The settings of a layer for code of your own, each checked by name and value when it is made and when it is set."""
+
+from __future__ import annotations
+
+import sys
+from numbers import Real
+from typing import Any
+
+import torch
+from torch import nn
+
+from .. import recurrence
+from ..errors import FixedError, KindError, ParameterError, choices, quoted
+from ..recurrence.activation import ACTIVATIONS
+
+
+def size(name: str, value: object) -> int:
+    """A number of neurons, features or layers."""
+    message = f"{name}: {quoted(value)} is not a size; a whole number from 1 to 2**31 - 1 is needed"
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise KindError(message)
+    if not 1 <= value < 2**31:
+        raise ParameterError(message)
+    return value
+
+
+def flag(name: str, value: object) -> bool:
+    """True or False and nothing that merely counts as such: the text "False" would count as true."""
+    if not isinstance(value, bool):
+        raise KindError(f"{name}: {quoted(value)} received; True or False is needed")
+    return value
+
+
+def probability(name: str, value: object) -> float:
+    """A share of values to drop, 0 to 1, both allowed."""
+    if not _is_number(value):
+        raise KindError(f"{name}: {quoted(value)} is not a probability in [0, 1]")
+    if not 0 <= value <= 1:  # type: ignore[operator]
+        raise ParameterError(f"{name}: {quoted(value)} is not a probability in [0, 1]")
+    return float(value)  # type: ignore[arg-type]
+
+
+def activation(name: str, value: Any) -> str:
+    """The name of an activation, a key of `ACTIVATIONS`."""
+    if value not in tuple(ACTIVATIONS):
+        raise ParameterError(f"{name}: {quoted(value)} is unknown; choose one of {choices(ACTIVATIONS)}")
+    return str(value)
+
+
+def bound(name: str, value: Any) -> float | None:
+    """A bound on |u|, above 0, or None."""
+    if value is not None and not (_is_number(value) and 0 < value <= sys.float_info.max):
+        raise ParameterError(f"{name}: {quoted(value)} cannot bound |u|; a finite number above 0 is needed, or None")
+    return None if value is None else float(value)
+
+
+def backend(name: str, value: Any) -> str:
+    """`auto`, or the name of an engine that can run here."""
+    if value != "auto" and (reason := recurrence.unavailable(value)) is not None:
+        raise ParameterError(f"{name}: {value!r} cannot run here: {reason}")
+    return str(value)
+
+
+def place(device: torch.device | str | None, dtype: torch.dtype | None) -> dict[str, Any]:
+    """Where the parameters live and in which dtype, tried out on an empty tensor."""
+    made: dict[str, Any] = {"device": device, "dtype": dtype}
+    for name, value in made.items():
+        try:
+            tried = torch.empty(0, **{name: value})
+        except (RuntimeError, TypeError, AssertionError) as error:
+            raise ParameterError(f"{name}: {quoted(value)} cannot be used here: {str(error).splitlines()[0]}") from None
+        if not tried.is_floating_point():
+            raise ParameterError(f"{name}: {value} received; a floating-point dtype is needed")
+    return made
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+_CHANGEABLE = {
+    "batch_first": flag,
+    "dropout": probability,
+    "activation": activation,
+    "bound": bound,
+    "backend": backend,
+}
+_FIXED = ("input_size", "hidden_size", "num_layers", "bias", "bidirectional", "mode", "proj_size")
+
+
+class Settings(nn.Module):
+    """A layer with the settings of `IndRNN`: a change is checked and obeyed, or refused where weights rest on it."""
+
+    input_size: int
+    hidden_size: int
+    num_layers: int
+    bias: bool
+    batch_first: bool
+    dropout: float
+    bidirectional: bool
+    activation: str
+    bound: float | None
+    backend: str
+    __jit_unused_properties__ = ("all_weights", "mode", "nonlinearity", "proj_size")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _CHANGEABLE:
+            value = _CHANGEABLE[name](name, value)
+        elif name in _FIXED and (name in self.__dict__ or name in ("mode", "proj_size")):
+            now = getattr(self, name)
+            if value is not now and value != now:
+                raise FixedError(f"{name}: {quoted(value)} received; it is {now!r} since the layer was made")
+        else:
+            super().__setattr__(name, value)
+            return
+        self.__dict__[name] = value
+
+    @property
+    def nonlinearity(self) -> str:
+        """torch.nn.RNN's name for `activation`."""
+        return self.activation
+
+    @nonlinearity.setter
+    def nonlinearity(self, value: str) -> None:
+        self.activation = activation("nonlinearity", value)
+
+    @property
+    def mode(self) -> str:
+        """`INDRNN_RELU` and so on, by the activation."""
+        return f"INDRNN_{self.activation.upper()}"
+
+    @property
+    def proj_size(self) -> int:
+        """0: nothing is projected."""
+        return 0
+
+    def extra_repr(self) -> str:
+        """The sizes, then whatever is not as it comes, as torch.nn.RNN prints itself."""
+        usual: dict[str, object] = {
+            "num_layers": 1,
+            "bias": True,
+            "batch_first": False,
+            "dropout": 0,
+            "bidirectional": False,
+        }
+        usual |= {"activation": "relu", "bound": None, "backend": "auto"}
+        said = [f"{name}={getattr(self, name)}" for name, value in usual.items() if getattr(self, name) != value]
+        return ", ".join([str(self.input_size), str(self.hidden_size), *said])

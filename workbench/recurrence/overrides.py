@@ -1,0 +1,15 @@
+"""Tensor-likes that answer for themselves (`__torch_function__`), as torch's own functions let them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+from torch.overrides import handle_torch_function
+
+
+def overridden(function: Callable[..., Tensor], arguments: tuple[Any, ...], **settings: Any) -> Tensor:
+    """What the arguments' own `__torch_function__`, or a mode, makes of a call."""
+    answer: Tensor = handle_torch_function(function, arguments, *arguments, **settings)
+    return answer
