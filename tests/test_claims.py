@@ -255,6 +255,9 @@ def test_a_change_of_one_row_refuses_that_row_alone(tmp_path):
     assert not claims.unchanged("table2-seqmnist_plain6", began, tables)
     assert claims.unchanged("table2-seqmnist_plain6", claims.table_hash(present), tables)
     assert not claims.next_lines(tables, present)
+    lines += claims.next_lines(tables, old)  # and back again
+    tables = claims.history(written(path, lines, ("table", "claim", "row")))
+    assert list(tables.values()) == [present, old]
 
 
 def test_no_change_can_be_left_out_of_the_history(tmp_path):

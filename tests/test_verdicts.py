@@ -277,6 +277,8 @@ def test_a_ratio_is_that_of_five_starts_on_a_named_device(word, ratios):
     found = verdicts.judge(claims.claim("abstract-faster"), ratios=ratios, device="NVIDIA H100")
     assert found.word == word
     assert "NVIDIA H100" in found.note or not ratios
+    assert ("holds 10" in found.note) == (word == "undecided" and len(ratios) == 5)
+    assert ("4 of 5 process starts" in found.note) == (len(ratios) == 4)
 
 
 def test_a_ratio_of_fig_2_may_fall_short_by_its_margin_and_the_abstracts_bound_may_not():

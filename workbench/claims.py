@@ -186,11 +186,14 @@ def history(path: Path | None = None) -> dict[str, dict[str, str]]:
     path = path or places.paper() / "claims_history.csv"
     tables: dict[str, dict[str, str]] = {}
     rows: dict[str, str] = {}
+    table = ""
     with path.open(newline="", encoding="utf-8") as stream:
         for line in csv.DictReader(stream):
-            rows = dict(tables.get(line["table"], rows))
+            if line["table"] != table:
+                table = line["table"]
+                tables.pop(table, None)  # a table that came back is the newest again
             rows[line["claim"]] = line["row"]
-            tables[line["table"]] = {name: row for name, row in rows.items() if row}
+            tables[table] = {name: row for name, row in rows.items() if row}
     wrong = [table for table, rows in tables.items() if table_hash(rows) != table]
     if wrong:
         raise DataError(f"{path.name}: {wrong[0]} is not the hash of its rows")

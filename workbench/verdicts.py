@@ -59,7 +59,7 @@ class Verdict:
 
 
 def admitted(seeds: Iterable[tuple[Seed, Terms]], terms: Terms) -> tuple[list[Seed], str]:
-    """The seeds that a row may count, and how many were set aside: a search's, or of another net, protocol, numerics."""
+    """The seeds that a row may count, and how many were set aside: of a search, another net, protocol or numerics."""
     counted, aside = [], Counter[str]()
     for seed, its in seeds:
         differ = [f"another {name}" for name, a, b in zip(Terms._fields, its, terms, strict=True) if a != b]
@@ -231,9 +231,9 @@ def ratio(claimed: float, margin: float, ratios: Sequence[float], device: str) -
     if found.n < STARTS or found.low is None or found.high is None:
         return replace(seen, note=f"on {device}, {found.n} of {STARTS} process starts")
     bound = claimed - margin
-    return replace(
-        seen, word="reproduced" if found.low > bound else "not reproduced" if found.high < bound else "undecided"
-    )
+    if found.low <= bound <= found.high:
+        return replace(seen, note=f"on {device}, the interval of {found.n} process starts holds {bound:g}")
+    return replace(seen, word="reproduced" if found.low > bound else "not reproduced")
 
 
 def untested(*, quoted_from_others: bool, begun: bool) -> Verdict:
