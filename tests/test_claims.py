@@ -155,6 +155,18 @@ def test_an_unknown_claim_is_refused():
         claims.claim("abstract-slower")
 
 
+def test_a_cycle_answers_the_claims_of_its_parent():
+    own, cycle = claims.answered_by("permmnist_plain12"), claims.answered_by("permmnist_plain12_cycle")
+    assert {each.id for each, _ in own} == {
+        "table2-permmnist_plain12",
+        "log-9652-permmnist_plain12",
+        "log-9704-permmnist_plain12",
+        "deeper-permmnist-plain12_below_plain6",
+    }
+    assert cycle == [(each, True) for each, of_parent in own if not of_parent]
+    assert claims.answered_by("seqmnist_plain6_near1") == []
+
+
 # --- what the table may not say ---
 
 CASES = {

@@ -164,6 +164,12 @@ def claim(name: str) -> Claim:
     raise ParameterError(f"claim: {quoted(name)} is unknown; choose one of the {len(claims())} of claims.csv")
 
 
+def answered_by(experiment: str) -> list[tuple[Claim, bool]]:
+    """The claims that an experiment answers, and whether they are its parent's: then passing says `reached`."""
+    known = paper.experiment(experiment)
+    return [(each, known.parent is not None) for each in claims() if (known.parent or known.id) in each.experiments]
+
+
 # --- when a row changed ---
 
 
