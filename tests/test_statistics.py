@@ -73,6 +73,11 @@ def test_three_against_three_are_significant_only_where_they_separate_completely
     assert (p, reverse) == (1.0, pytest.approx(1 / 20))
 
 
+def test_ranks_need_two_values_in_each():
+    with pytest.raises(ParameterError, match="1 and 3 values"):
+        statistics.ranks(there(1), there(2, 3, 4))
+
+
 def test_the_rank_test_is_scipys_exact_one_where_nothing_ties():
     rng = np.random.default_rng(0)
     for n, m in ((3, 4), (5, 5), (4, 5)):

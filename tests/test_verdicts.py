@@ -222,6 +222,10 @@ def test_a_property_needs_three_seeds_unless_chance_has_no_part_in_it():
         ("not run", "not begun", verdicts.order([], [])),
         ("not reproduced", "2 of 3 seeds lost", verdicts.order(seeds(1, None, None), seeds(4, 5, 6))),
         ("undecided", "3 of 3 seeds lost", verdicts.order(seeds(1, 2, 3), seeds(None, None, None))),
+        ("undecided", "2 of 3 seeds lost", verdicts.order(seeds(1, 2, 3), seeds(None, None, 4))),
+        ("not reproduced", "3 of 5 seeds lost", verdicts.order(seeds(1, 2, None, None, None), seeds(4, 5, 6, 7, 8))),
+        ("undecided", "n = 1: two more seeds", verdicts.order(seeds(1, 2, 3), seeds(4))),
+        ("undecided", "", verdicts.order(seeds(1, 2, 3), [])),
     ],
 )
 def test_an_order_needs_complete_separation_of_three_or_five_that_nearly_separate(word, note, found):
@@ -269,6 +273,7 @@ def test_a_net_is_there_at_the_first_of_two_consecutive_rows_below_the_threshold
         ("reproduced", [12.0, 12.5, 13.0, 12.2, 12.8]),
         ("not reproduced", [7.0, 7.5, 8.0, 7.2, 7.8]),
         ("undecided", [9.0, 10.0, 11.0, 12.0, 10.5]),
+        ("undecided", [8.5, 9.5, 10.5, 9.0, 10.0]),
         ("undecided", [12.0, 12.5, 13.0, 12.2]),
         ("not run", []),
     ],
@@ -287,6 +292,36 @@ def test_a_ratio_of_fig_2_may_fall_short_by_its_margin_and_the_abstracts_bound_m
     assert verdicts.judge(claims.claim("abstract-faster"), ratios=[9.5] * 5, device="CPU").word == "not reproduced"
     with pytest.raises(ParameterError, match="device"):
         verdicts.judge(claims.claim("abstract-faster"), ratios=ratios, device=" ")
+
+
+# --- each claim by the test of its kind ---
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "word"),
+    [
+        ("table2-seqmnist_plain6", (1.1, 1.1, 1.1), "reproduced"),
+        ("table2-seqmnist_plain6", (1.3, 1.3, 1.3), "not reproduced"),
+        ("table5-ntu_cs_plain4", (80.0, 80.0, 80.0), "reproduced"),
+        ("table5-ntu_cs_plain4", (77.0, 77.0, 77.0), "not reproduced"),
+        ("fig4-indrnn-T5000", (0.0099, 0.001, 0.001), "reproduced"),
+        ("fig4-indrnn-T5000", (0.011, 0.011, 0.011), "not reproduced"),
+        ("fig4-rnn_tanh-T100", (0.17, 0.17, 0.17), "reproduced"),
+        ("fig4-rnn_tanh-T100", (0.001, 0.001, 0.001), "not reproduced"),
+    ],
+)
+def test_a_claim_is_judged_by_its_own_number_margin_and_direction(name, values, word):
+    assert verdicts.judge(claims.claim(name), seeds(*values)).word == word
+
+
+def test_an_order_claim_is_judged_in_steps_or_by_its_score():
+    fast = [Seed(i, 1_500, "under way", 2_000) for i in range(3)]
+    slow = [Seed(i, None, "under way", 9_000) for i in range(3)]
+    assert verdicts.judge(claims.claim("fig4-indrnn_before_lstm-T500"), fast, slow).word == "reproduced"
+    deeper = claims.claim("deeper-seqmnist-dense_below_res")
+    assert verdicts.judge(deeper, seeds(0.5, 0.51, 0.52), seeds(0.6, 0.61, 0.62)).word == "reproduced"
+    assert verdicts.judge(deeper, seeds(0.6, 0.61, 0.62), seeds(0.5, 0.51, 0.52)).word == "not reproduced"
+    assert verdicts.judge(deeper, fast, slow).word == "under way"
 
 
 # --- the other words, and their counts ---

@@ -91,8 +91,8 @@ def ranks(first: Sequence[Arrival], second: Sequence[Arrival]) -> tuple[float, f
     from scipy import stats
 
     everyone = [*first, *second]
-    if not first or not second:
-        raise ParameterError("first, second: a value in each is needed")
+    if min(len(first), len(second)) < 2:
+        raise ParameterError(f"first, second: {len(first)} and {len(second)} values received; two in each are needed")
     # A seed's score: how many of all others it comes before, less those that it comes after, halved.
     score = np.array([sum(_before(a, b) - _before(b, a) for b in everyone) / 2 for a in everyone])
     observed, rest = score[: len(first)], score[len(first) :]
