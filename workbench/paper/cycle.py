@@ -29,7 +29,7 @@ PIXELS: dict[str, Any] = {"train.batch": 64, "train.bn_statistics": "clean"}
 NO_DROPOUT = ("dropout", "dropout_first", "dropout_bottleneck", "dropout_transition", "dropout_last")
 # Parent -> (steps, steps between evaluations, steps of the quick cycle). A twentieth of the images of the official
 # six-layer runs: 1.12 of 22.5 million (sequential), 1.90 of 38.2 million (permuted).
-_SEQUENTIAL, _PERMUTED, _DIGITS = (17_500, 875, 900), (29_750, 875, 900), (1_600, 100, 400)
+_SEQUENTIAL, _PERMUTED, _DIGITS = (17_500, 875, 875), (29_750, 875, 875), (1_600, 100, 400)
 MNIST = {
     f"{order}mnist_{net}": steps
     for order, steps in (("seq", _SEQUENTIAL), ("perm", _PERMUTED))
