@@ -60,6 +60,12 @@ class Record:
         return int(self.spec.get("numerics", 1))
 
     @property
+    def claims(self) -> str | None:
+        """The hash of the table of claims as it stood when it was begun; None of a record that does not say."""
+        told = self.spec.get("claims")
+        return None if told is None else str(told)
+
+    @property
     def losses(self) -> list[float | None]:
         """The losses of the first steps, exact; none of a record of version 0.1."""
         return [e["loss"] for e in self.events if e["event"] == "loss"]

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 import workbench as wb
-from workbench import instructions, provenance
+from workbench import claims, instructions, provenance
 from workbench.__main__ import main
 from workbench.errors import Stopped, StoreError
 from workbench.provenance import NUMERICS
@@ -36,6 +36,7 @@ def age(record, numerics=None):
 def test_a_record_holds_numerics_arithmetic_commit_instruction_sets_and_its_first_five_losses(store):
     record = go(6)
     assert record.spec["numerics"] == record.numerics == NUMERICS
+    assert record.spec["claims"] == record.claims == claims.table_hash(claims.present())
     where = record.budgets[-1]["provenance"]
     assert where["numerics"] == NUMERICS
     assert len(where["arithmetic"]) == 12

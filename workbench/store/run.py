@@ -47,6 +47,7 @@ class _Spec(BaseModel):
     data: dict[str, str]
     threads: Annotated[int, Field(ge=1, le=1024)] = 1
     numerics: Annotated[int, Field(ge=1, lt=2**31)] = 1  # version 0.1 did not say
+    claims: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")] | None = None  # the table of claims as it was then
     check: str | None = None  # the first records had none
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from .. import paper, places, ranks, recurrence, store
+from .. import claims, paper, places, ranks, recurrence, store
 from ..chance import check_seed
 from ..config import BUDGETS, SCHEMA, Budget, Config, run_id
 from ..errors import ParameterError, StoreError, choices, quoted
@@ -103,6 +103,7 @@ def run(
             "data": data,
             "threads": pinned,
             "numerics": NUMERICS,
+            "claims": claims.table_hash(claims.present()),
         }
         together.lead(lambda: folder.create(made, trainer.task.chance()))
         pinned, lease = (
