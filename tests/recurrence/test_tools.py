@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import ClassVar
 
 import pytest
 import torch
@@ -42,11 +43,11 @@ def test_every_sequence_has_its_own_gradient(settings, engine, rng):
 class Like:
     """No tensor, but it answers for one."""
 
-    def __init__(self):
-        self.asked = []
+    asked: ClassVar[list] = []
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        self.asked.append(func)
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        cls.asked.append(func)
         return "answer"
 
 

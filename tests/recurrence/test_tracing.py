@@ -20,8 +20,8 @@ from workbench.recurrence.activation import ACTIVATIONS
 from workbench.recurrence.operators import unrolled
 
 ENGINES = ["auto", *(e for e in recurrence.available() if e != "triton")]
-pytestmark = pytest.mark.filterwarnings(  # PyTorch's own, of TorchScript and of checks of shapes
-    "ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning"
+pytestmark = pytest.mark.filterwarnings(  # PyTorch's own, of TorchScript, checks of shapes and trees
+    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::torch.jit.TracerWarning"
 )
 
 
