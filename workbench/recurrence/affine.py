@@ -104,12 +104,17 @@ def in_torch(h: Tensor, norm: Norm, steps: bool = False) -> Tensor:
     return h if norm.mask is None else h * norm.mask
 
 
-def differentiable(call: Callable[[], Tensor], g: Tensor, *inputs: Tensor | None) -> tuple[Tensor | None, ...]:
-    """The gradients of the inputs that want one, each with a gradient of its own."""
-    wanted, again = [v for v in inputs if v is not None and v.requires_grad], torch.is_grad_enabled()
+def differentiable(call: Callable[..., Tensor], g: Tensor, *inputs: Tensor | None) -> tuple[Tensor | None, ...]:
+    """The gradients of the inputs of `call` that want one, each with a gradient of its own.
+
+    Of views of them: an input may be made of another (a layer used twice), and is a constant here nevertheless.
+    """
+    again = torch.is_grad_enabled()
     with torch.enable_grad():  # a gradient that vmap maps over comes here without it
-        found = iter(torch.autograd.grad(call(), wanted, g, create_graph=again))
-    return tuple(next(found) if v is not None and v.requires_grad else None for v in inputs)
+        own = [None if v is None else v.view_as(v) for v in inputs]
+        wanted = [v for v in own if v is not None and v.requires_grad]
+        found = iter(torch.autograd.grad(call(*own), wanted, g, create_graph=again))
+    return tuple(next(found) if v is not None and v.requires_grad else None for v in own)
 
 
 def pull(g: Tensor, h: Tensor, norm: Norm, done: Map) -> tuple[Pull, Tensor | None, Tensor | None]:

@@ -114,8 +114,11 @@ class _Normed(torch.autograd.Function):
                 raise ParameterError(
                     "create_graph: True received; one process alone can differentiate batch norm twice"
                 )
-            given = Norm(gain, bias, None if n else found, ctx.eps, mask)
-            again = affine.differentiable(lambda: affine.in_torch(h, given, steps), g, h, gain, bias)
+
+            def specification(h: Tensor, gain: Tensor | None, bias: Tensor | None) -> Tensor:
+                return affine.in_torch(h, Norm(gain, bias, None if n else found, ctx.eps, mask), steps)
+
+            again = affine.differentiable(specification, g, h, gain, bias)
             return *again, None, None, None, None, None
         g, mean = g.to(wide), found[0].double()
         plain = _total(steps, mask, g)

@@ -141,9 +141,9 @@ class _Layer(torch.autograd.Function):
             norm = ctx.norm._replace(scale=scale, shift=shift)
         if torch.is_grad_enabled() or not plain(g, x, weight, u, h0, h):
 
-            def specification() -> Tensor:
-                h = loop.recur(torch.nn.functional.linear(x, weight, bias), u, h0, ctx.plan.activation)
-                return h if norm is None else affine.in_torch(h, norm)
+            def specification(x: Tensor, w: Tensor, b: Tensor | None, u: Tensor, h0: Tensor, *pair: Any) -> Tensor:
+                h = loop.recur(torch.nn.functional.linear(x, w, b), u, h0, ctx.plan.activation)
+                return h if norm is None else affine.in_torch(h, norm._replace(scale=pair[0], shift=pair[1]))
 
             return *affine.differentiable(specification, g, x, weight, bias, u, h0, scale, shift), None, None
         for_x, for_w, for_bias, *_ = ctx.needs_input_grad
@@ -172,7 +172,9 @@ class _Normalize(torch.autograd.Function):
         h, (scale, shift, *done) = returned("h", h, g.shape, g), _restored_norm(g, scale, shift, *done)
         norm = ctx.norm._replace(scale=scale, shift=shift)
         if torch.is_grad_enabled() or not plain(g, h):
-            return *affine.differentiable(lambda: affine.in_torch(h, norm), g, h, scale, shift), None
+            return *affine.differentiable(
+                lambda h, scale, shift: affine.in_torch(h, norm._replace(scale=scale, shift=shift)), g, h, scale, shift
+            ), None
         g, d = g.contiguous(), empty(h.shape, h.dtype)
         pull, grad_scale, grad_shift = affine.pull(g, h, norm, Map(*done))
         affine.backward(g, h, pull, d)

@@ -27,7 +27,7 @@ exporting: ContextVar[bool] = ContextVar("exporting", default=False)  # are tran
 def run(a: Tensor, u: Tensor, h0: Tensor, activation: str, backend: str) -> Tensor:
     """The states, in the way that suits who looks on: the operator, unless a transform wants something else."""
     if torch.compiler.is_compiling():
-        if transformed() or (backend == "loop" and not torch.compiler.is_exporting()):
+        if backend == "loop" and not torch.compiler.is_exporting():
             return loop.recur(a, u, h0, activation)
         return recur(a, u, h0, activation, backend)
     refuse_export()
