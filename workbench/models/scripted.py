@@ -74,7 +74,7 @@ class ScriptedRun(nn.Module):
         turned = torch.where(time < ends, ends - 1 - time, time).unsqueeze(-1)  # (T, B, 1)
         if self.backwards:
             x = x.gather(0, turned.expand(x.shape))
-        a = nn.functional.linear(x, self.weight, self.bias)
+        a = nn.functional.linear(x, self.weight, self.bias)  # type: ignore[arg-type]
         h = steps(a, self.u, h0, self.activation, self.slope)
         final = h.gather(0, (ends - 1).view(1, -1, 1).expand(1, -1, h.size(2))).squeeze(0)
         if self.backwards:

@@ -68,7 +68,8 @@ def place(device: torch.device | str | None, dtype: torch.dtype | None) -> dict[
         try:
             tried = torch.empty(0, **{name: value})
         except (RuntimeError, TypeError, AssertionError) as error:
-            raise ParameterError(f"{name}: {quoted(value)} cannot be used here: {str(error).splitlines()[0]}") from None
+            reason = str(error).splitlines()[0].partition(". ")[0]
+            raise ParameterError(f"{name}: {quoted(value)} cannot be used here: {reason}") from None
         if not tried.is_floating_point():
             raise ParameterError(f"{name}: {value} received; a floating-point dtype is needed")
     return made

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from ..errors import ParameterError
 from . import affine
 from .affine import Norm
-from .derivative import transformed
+from .observers import transformed
 
 _CACHE = 1 << 17  # values that are squared or multiplied at once, then summed before they leave the cache
 

@@ -203,9 +203,7 @@ def _restored(
     return x, weight, bias, u, h0, scale, shift, h, *done
 
 
-def _restored_norm(
-    g: Tensor, scale: Tensor | None, shift: Tensor | None, *done: Tensor | None
-) -> tuple[Tensor | None, ...]:
+def _restored_norm(g: Tensor, scale: Tensor | None, shift: Tensor | None, *done: Tensor | None) -> tuple[Any, ...]:
     """Likewise for batch norm: scale and shift (N,), and what was done, an `affine.Map`."""
     _, B, N = g.shape
     names, shapes = ("scale", "shift", "map", "inverse"), ((N,), (N,), (3, B, N), (N,))

@@ -138,7 +138,8 @@ def tangents(da: Tensor, du: Tensor, dh0: Tensor, h: Tensor, u: Tensor, h0: Tens
     """The forward derivative of h: dh_t = f'(h_t) * (da_t + du * h_{t-1} + u * dh_{t-1})."""
     wide = torch.promote_types(h.dtype, torch.float32)
     if h.dtype != wide:
-        return tangents(*(v.to(wide) for v in (da, du, dh0, h, u, h0)), activation).to(h.dtype)
+        narrow, (da, du, dh0, h, u, h0) = h.dtype, (v.to(wide) for v in (da, du, dh0, h, u, h0))
+        return tangents(da, du, dh0, h, u, h0, activation).to(narrow)
     slope, before, dh, steps = ACTIVATIONS[activation].derivative, h0, dh0, []
     for da_t, h_t in zip(da.unbind(0), h.unbind(0), strict=True):
         dh = slope(h_t) * (da_t + du * before + u * dh)

@@ -29,17 +29,17 @@ def run(a: Tensor, u: Tensor, h0: Tensor, activation: str, backend: str) -> Tens
     if torch.compiler.is_compiling():
         if backend == "loop" and not torch.compiler.is_exporting():
             return loop.recur(a, u, h0, activation)
-        return recur(a, u, h0, activation, backend)
+        return recur(a, u, h0, activation, backend)  # type: ignore[no-any-return]
     refuse_export()
     engine = choose(a, activation, backend)
     if traced():
-        return script.compiled()(a, u, h0, activation, SLOPE)
+        return script.compiled()(a, u, h0, activation, SLOPE)  # type: ignore[no-any-return]
     if functionalized() or (backend == "loop" and not (dispatched() and plain(a, u, h0))):
         return loop.recur(a, u, h0, activation)
     if transformed():
         return derivative.recur(a, u, h0, activation, engine, False)
     sharding.spread(a, u, h0)
-    return recur(a, u, h0, activation, backend)
+    return recur(a, u, h0, activation, backend)  # type: ignore[no-any-return]
 
 
 def refuse_export() -> None:

@@ -30,7 +30,7 @@ def _register() -> None:
 
     whole = Replicate()
 
-    @register_sharding(torch.ops.indrnn.recur.default)
+    @register_sharding(torch.ops.indrnn.recur.default)  # type: ignore[untyped-decorator]
     def _(a: Any, u: Any, h0: Any, activation: str, backend: str) -> list[Any]:
         return [
             ([whole], [whole, whole, whole, None, None]),
@@ -38,7 +38,7 @@ def _register() -> None:
             ([Shard(2)], [Shard(2), Shard(0), Shard(1), None, None]),
         ]
 
-    @register_sharding(torch.ops.indrnn.recur_backward.default)
+    @register_sharding(torch.ops.indrnn.recur_backward.default)  # type: ignore[untyped-decorator]
     def _(g: Any, h: Any, u: Any, h0: Any, activation: str, backend: str) -> list[Any]:
         return [
             ([whole] * 3, [whole, whole, whole, whole, None, None]),

@@ -4,7 +4,7 @@ a (T, B, N)   u (N,)   h0 (B, N)   ->   h (T, B, N)
 """
 # ONNX Script is not Python's language: annotations are ONNX types, and a loop's body is a function.
 # ruff: noqa: F821, UP037
-# mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator, name-defined, valid-type, misc"
+# mypy: ignore-errors
 
 from __future__ import annotations
 
