@@ -39,6 +39,7 @@ CASES = [
         ("engine of a layer unknown", lambda _: layer(backend="warp"), ("backend: 'warp'", "auto", "loop")),
         ("device of a layer unknown", lambda _: layer(device="tpu"), ("device: 'tpu'", "cpu, cuda")),
         ("device cuda where there is none", lambda _: layer(device="cuda"), ("device: 'cuda'", "cannot be used here"), {"skip": CUDA}),
+        ("device mps where there is none", lambda _: layer(device="mps"), ("device: 'mps' cannot be used here: torch finds no such device; choose cpu",)),
         ("dtype of whole numbers", lambda _: layer(dtype=torch.int32), ("dtype: torch.int32", "floating-point")),
         ("dtype complex", lambda _: layer(dtype=torch.complex64), ("dtype: torch.complex64", "floating-point")),
         ("dtype as text", lambda _: layer(dtype="float32"), ("dtype: 'float32'", "torch.dtype")),

@@ -68,7 +68,9 @@ def place(device: torch.device | str | None, dtype: torch.dtype | None) -> dict[
         try:
             tried = torch.empty(0, **{name: value})
         except (RuntimeError, TypeError, AssertionError) as error:
-            reason = str(error).splitlines()[0].partition(". ")[0]
+            here = torch.accelerator.current_accelerator()  # what torch says of a device it lacks fills a page
+            there = "cpu" if here is None else f"cpu or {here.type}"
+            reason = f"torch finds no such device; choose {there}" if name == "device" else str(error).splitlines()[0]
             raise ParameterError(f"{name}: {quoted(value)} cannot be used here: {reason}") from None
         if not tried.is_floating_point():
             raise ParameterError(f"{name}: {value} received; a floating-point dtype is needed")
