@@ -33,7 +33,7 @@ def distance(net, path, *given):
 def test_a_model_is_the_net_at_any_length_and_batch(engine, activation, settings, rng, tmp_path):
     net, path = wb.IndRNN(3, 4, 2, activation=activation, backend=engine), tmp_path / "net.onnx"
     draw = lambda T, B: torch.randn(T, B, 3, generator=rng)  # noqa: E731
-    onnx.export(net, (draw(6, 2),), path, dynamic_shapes={"x": {0: ANY, 1: ANY}})
+    onnx.export(net, (draw(6, 2),), path, dynamic_shapes={"input": {0: ANY, 1: ANY}})
     for size in ((6, 2), (1, 1), (7, 1), (50, 5)):
         assert distance(net, path, draw(*size)) < 1e-5
 
@@ -47,8 +47,13 @@ def test_a_model_of_both_directions_takes_a_state_and_lengths(given, rng, tmp_pa
         x, h0 = torch.randn(T, B, 3, generator=rng), torch.randn(4, B, 4, generator=rng)
         return (x, h0) if given == "h0" else (x, None, torch.randint(1, T + 1, (B,), generator=rng))
 
-    shapes = {"x": {0: ANY, 1: ANY}, "h0": {1: ANY} if given == "h0" else None, "lengths": {0: ANY}}
-    onnx.export(net, inputs(6, 2), path, dynamic_shapes={k: shapes[k] for k in ("x", "h0", given)})
+    shapes = {"input": {0: ANY, 1: ANY}, "hx": {1: ANY} if given == "h0" else None, "lengths": {0: ANY}}
+    onnx.export(
+        net,
+        inputs(6, 2),
+        path,
+        dynamic_shapes={k: shapes[k] for k in (("input", "hx") if given == "h0" else ("input", "hx", "lengths"))},
+    )
     for size in ((6, 2), (1, 3), (50, 5)):
         assert distance(net, path, *inputs(*size)) < 1e-5
 

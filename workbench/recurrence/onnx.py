@@ -32,7 +32,7 @@ def export(
 ) -> torch.onnx.ONNXProgram:
     """Write `net`, called with `args`, as an ONNX model to `path`; further settings are those of torch.onnx.export.
 
-    For any number of steps and sequences, name them: `dynamic_shapes={"x": {0: torch.export.Dim.DYNAMIC, 1:
+    For any number of steps and sequences, name them: `dynamic_shapes={"input": {0: torch.export.Dim.DYNAMIC, 1:
     torch.export.Dim.DYNAMIC}}`, in the net's own names of its arguments. Returns torch's ONNXProgram.
     """
     if settings.pop("dynamo", True) is not True:
