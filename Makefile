@@ -34,7 +34,7 @@ test: $(READY) ## all tests, every notebook at the smoke budget among them
 
 triton: $(READY) ## the GPU kernels without a GPU: interpreted, and compiled for one (installs Triton, 1 GB; Linux)
 	@$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[triton]"
-	@$(BIN)/python -m pytest -q tests/recurrence/test_gpu.py
+	@$(BIN)/python -m pytest -q tests/recurrence/test_engine_triton.py
 
 faults: $(READY) ## every fault as often as it takes to believe it (an hour); writes results/faults.csv
 	@FAULTS=full $(BIN)/python -m pytest tests/faults

@@ -20,10 +20,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from workbench.disk import check_place
 from workbench.errors import ParameterError
-from workbench.recurrence import cpu, layer, normalize, recur
-from workbench.study import check_count, check_device
+from workbench.files import check_place
+from workbench.recurrence import layer, normalize, recur
+from workbench.recurrence.cpu import engine as cpu
+from workbench.runs.run import check_count, check_device
 
 WIDE = (128, 256, 512, 1024)  # N of a square layer, (20, 128, N, N)
 NORMED = (  # (T, B, N)
@@ -54,7 +55,7 @@ def draw(*shape: int, device: str = "cpu") -> torch.Tensor:
 
 
 def wide(repeats: int) -> list[dict]:
-    """Whole layers: products in C (`fused`) or by PyTorch (`chunked`)."""
+    """Whole layers: products in C (`layer_fused`) or by PyTorch (`layer_large`)."""
     rows = []
     for N in WIDE:
         x, g = draw(20, 128, N), draw(20, 128, N)

@@ -19,11 +19,13 @@ from functools import partial
 
 import torch
 
-from workbench import analysis, places, store
-from workbench.disk import make_folder
-from workbench.widgets import depth, length
-from workbench.widgets.neurons import SENTENCES
-from workbench.widgets.shelf import Kept, kept
+from workbench import places
+from workbench.analysis import memory
+from workbench.files import make_folder
+from workbench.notebook.explorers import depth, length
+from workbench.notebook.explorers.neurons import SENTENCES
+from workbench.notebook.explorers.trained_nets import Kept, kept
+from workbench.runs.folder import Run
 
 TURNS = {10: 15, 100: 9, 1000: 5, 5000: 3}
 KINDS = ("plain", "lstm", "irnn")
@@ -44,7 +46,7 @@ def costs() -> None:
             for kind, net in nets.items():
                 x = net.batch(length.BATCH).x
                 began = time.process_time()
-                analysis.gradient_through_time(net.net, x)
+                memory.gradient_through_time(net.net, x)
                 if turn:
                     seconds[kind].append(time.process_time() - began)
         rows += [(kind, T, f"{1000 * statistics.median(seconds[kind]):.3g}") for kind in KINDS]
@@ -74,7 +76,7 @@ def publish(net: Kept) -> str:
     for name in ("spec.json", "chance.json", "result.json"):
         if (source.path / name).exists():
             shutil.copyfile(source.path / name, target / name)
-    run = store.Run(target)
+    run = Run(target)
     for event in source.events():
         run.append({**event, "u": event["u"] if net.changes else {}} if "u" in event else event)
     run.save_checkpoint(net.step, {"best": None, "net": net.net.state_dict()}, {})

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 
-from workbench import instructions
+from workbench.runs import instructions
 
 if __name__ == "__main__":
     instructions.fix()  # before torch is loaded: as `workbench run` does
@@ -25,11 +25,11 @@ import torch
 
 import workbench as wb
 from workbench import paper
-from workbench.arithmetic import ENGINES, arithmetic
 from workbench.errors import DataError
-from workbench.provenance import NUMERICS
-from workbench.train import Trainer
-from workbench.train.trainer import weights_sha256
+from workbench.runs.arithmetic import ENGINES, arithmetic
+from workbench.runs.provenance import NUMERICS
+from workbench.training import Trainer
+from workbench.training.trainer import weights_sha256
 
 GOLDEN = Path(__file__).parents[1] / "tests" / "golden" / "golden.json"
 STEPS = 6

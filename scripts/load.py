@@ -25,10 +25,11 @@ from typing import Any
 import torch
 
 import workbench as wb
-from workbench import disk, figures, paper, places
-from workbench.batch import children
-from workbench.study.trial import Trial
-from workbench.train import Trainer
+from workbench import files, paper, places
+from workbench.analysis import figures
+from workbench.runs.jobs import worker
+from workbench.runs.planned_run import Trial
+from workbench.training import Trainer
 
 NAME = "adding_rnn_tanh_T100"
 TINY = {"task.length": 4, "model.hidden": 4, "train.batch": 2, "train.steps": 2, "train.evaluate_every": 1}
@@ -39,10 +40,10 @@ BEGIN = """
 import json, os, sys, threading, time, torch
 import psutil
 import workbench as wb
-from workbench import batch, record
-from workbench.study import board
-from workbench.provenance import _peak_mb as peak
-from workbench.study.trial import Trial
+from workbench.runs.jobs import plan as batch
+from workbench.runs import record, status as board
+from workbench.runs.provenance import _peak_mb as peak
+from workbench.runs.planned_run import Trial
 torch.set_num_threads(1)
 def seconds(work):
     began = time.process_time()
@@ -108,7 +109,7 @@ def _cpu() -> float:
 
 def multiply(trials: list[Trial]) -> None:
     """Every trial's record, copied from one that was trained, under its own id and seed."""
-    disk.os.fsync = lambda _: None  # type: ignore[attr-defined]  # copies need not outlive a power cut
+    files.os.fsync = lambda _: None  # type: ignore[attr-defined]  # copies need not outlive a power cut
     first = wb.run(NAME, "smoke", 0, changes=TINY, progress=False).run
     spec, events, result = first.spec(), first.events(), first.result()
     for trial in trials:
@@ -175,14 +176,14 @@ def books(steps: list[int], starts: int) -> Iterator[Row]:
     """Notebooks by the number of evaluations in them; then so many, eight at a time: does each find its ports?"""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        campaign = children.Campaign.of(folder)
+        campaign = worker.Campaign.of(folder)
         full = notebook(folder / "full.ipynb", BOOK.format(name=NAME, tiny=TINY))
         bare = notebook(folder / "bare.ipynb", "steps: int = 10  # how many")
 
         def execute(path: Path, number: int, count: int) -> tuple[int, Path]:
             output = folder / "out" / f"{number}.ipynb"
-            job = children.Job("load", ("notebook", str(path), json.dumps({"steps": count}), str(output)))
-            return children.perform(job, campaign, say=lambda _: None).code, output
+            job = worker.Job("load", ("notebook", str(path), json.dumps({"steps": count}), str(output)))
+            return worker.perform(job, campaign, say=lambda _: None).code, output
 
         for count in steps:
             code, output = execute(full, count, count)
@@ -230,7 +231,7 @@ def write(rows: list[Row], out: Path) -> None:
         goal = "" if r["goal"] is None else f"at most {r['goal']:g}"
         page.append(f"| {r['what']} | {r['size']:,} | {r['value']:g} {r['unit']} | {goal} |")
     (out / "load.md").write_text("\n".join(page) + "\n", encoding="utf-8")
-    picture(rows).write_html(disk.make_folder(out / "figures") / "load.html", include_plotlyjs="directory")
+    picture(rows).write_html(files.make_folder(out / "figures") / "load.html", include_plotlyjs="directory")
 
 
 def main() -> None:

@@ -34,17 +34,17 @@ SEED, SAMPLE = 0, 300
 LONGEST = 60  # processor seconds of one mutant's tests; those of a module take half of it at most
 ENGINES = "tests/recurrence/test_engines.py"
 LAYERS = "tests/recurrence/test_layers.py"
-MEMORY = "tests/recurrence/test_memory.py"
+MEMORY = "tests/recurrence/cpu/test_memory.py"
 NORM = "tests/recurrence/test_batchnorm.py"
 TRANSFORMS = "tests/recurrence/test_transforms.py"
-THREADS = "tests/recurrence/test_threads.py"
+THREADS = "tests/recurrence/cpu/test_threads.py"
 CROSSOVERS = "tests/recurrence/test_crossovers.py"
-RANKS = "tests/test_ranks.py::test_two_processes_train_as_one"
+RANKS = "tests/models/test_distributed.py::test_two_processes_train_as_one"
 ARCHIVES = "tests/security/test_archives.py"
 FUZZED = "tests/fuzz/test_readers.py::test_seeds_and_changes_of_them_give_data_or_our_own_errors"
-STORE, LEASE, ROWS = "tests/store/test_run.py", "tests/store/test_lease.py", "tests/store/test_rows.py"
+STORE, LEASE, ROWS = "tests/runs/test_folder.py", "tests/runs/test_lock.py", "tests/runs/test_events.py"
 BUNDLE = [
-    f"tests/store/test_bundle.py::test_{name}"
+    f"tests/runs/test_bundle.py::test_{name}"
     for name in (
         "what_is_further_replaces_and_what_merely_continues_leaves_no_copy",
         "a_bundle_is_taken_up_where_it_stopped",
@@ -53,7 +53,7 @@ BUNDLE = [
     )
 ]
 STUDY = [
-    f"tests/study/test_study.py::test_{name}"
+    f"tests/runs/test_run.py::test_{name}"
     for name in (
         "the_id_of_a_run_cannot_smuggle_a_path",
         "a_stopped_run_ends_as_an_uninterrupted_one",
@@ -61,39 +61,39 @@ STUDY = [
     )
 ]
 TESTS = {  # the tests nearest to a module, the quickest first
-    "models/bounds": ["tests/models/test_bounds.py", "tests/models/test_rnn.py", "tests/test_bad_inputs.py"],
-    "recurrence/activation": ["tests/recurrence/test_scan.py", ENGINES],
-    "recurrence/affine": [NORM, LAYERS, "tests/models/test_layer.py", THREADS, TRANSFORMS],
-    "recurrence/arguments": [LAYERS, NORM, THREADS],
-    "recurrence/batchnorm": [CROSSOVERS, NORM, "tests/models/test_norm.py"],
-    "recurrence/chains": ["tests/recurrence/test_chains.py", THREADS, ENGINES],
-    "recurrence/chunked": [MEMORY, LAYERS, ENGINES],
-    "recurrence/compiler": ["tests/recurrence/test_compiler.py"],
-    "recurrence/cpu": [CROSSOVERS, LAYERS, NORM, ENGINES, TRANSFORMS],
-    "recurrence/derivative": [ENGINES, TRANSFORMS],
-    "recurrence/dispatch": [NORM, LAYERS, THREADS, ENGINES, TRANSFORMS],
-    "recurrence/eager": [LAYERS, ENGINES],
+    "models/bounds": ["tests/models/test_bounds.py", "tests/models/test_indrnn.py", "tests/test_bad_inputs.py"],
+    "recurrence/activation": ["tests/recurrence/test_engine_scan.py", ENGINES],
+    "recurrence/cpu/batchnorm": [NORM, LAYERS, "tests/models/test_layer.py", THREADS, TRANSFORMS],
+    "recurrence/cpu/structs": [LAYERS, NORM, THREADS],
+    "recurrence/batchnorm": [CROSSOVERS, NORM, "tests/models/test_batchnorm.py"],
+    "recurrence/cpu/states": ["tests/recurrence/cpu/test_states.py", THREADS, ENGINES],
+    "recurrence/cpu/layer_large": [MEMORY, LAYERS, ENGINES],
+    "recurrence/cpu/compiler": ["tests/recurrence/cpu/test_compiler.py"],
+    "recurrence/cpu/engine": [CROSSOVERS, LAYERS, NORM, ENGINES, TRANSFORMS],
+    "recurrence/autograd": [ENGINES, TRANSFORMS],
+    "recurrence/functional": [NORM, LAYERS, THREADS, ENGINES, TRANSFORMS],
+    "recurrence/engine_torch": [LAYERS, ENGINES],
     "recurrence/engines": [CROSSOVERS, ENGINES],
-    "recurrence/fused": [NORM, LAYERS, THREADS],
-    "recurrence/loop": [ENGINES],
-    "recurrence/memory": [MEMORY, ENGINES],
-    "recurrence/narrow": [LAYERS, NORM, THREADS],
-    "recurrence/operators": [TRANSFORMS],
-    "recurrence/scan": [CROSSOVERS, "tests/recurrence/test_scan.py", ENGINES],
-    "recurrence/threads": [THREADS],
-    "store/bundle": [*BUNDLE, ARCHIVES],
-    "store/checkpoint": [ROWS, STORE, f"{FUZZED}[checkpoint]"],
-    "store/index": ["tests/study/test_board.py"],
-    "store/lease": [LEASE, STORE, "tests/study/test_board.py"],
-    "store/rows": [ROWS, f"{FUZZED}[record]"],
-    "store/run": [ROWS, STORE, LEASE, f"{FUZZED}[record]", *STUDY],
-    "train/gradient": ["tests/train/test_trainer.py", "tests/test_probe.py"],
-    "train/schedule": ["tests/train/test_trainer.py"],
-    "train/trainer": [
-        "tests/train/test_trainer.py",
-        "tests/test_evaluate.py",
+    "recurrence/cpu/layer_fused": [NORM, LAYERS, THREADS],
+    "recurrence/engine_loop": [ENGINES],
+    "recurrence/cpu/memory": [MEMORY, ENGINES],
+    "recurrence/cpu/layer_narrow": [LAYERS, NORM, THREADS],
+    "recurrence/torch_ops": [TRANSFORMS],
+    "recurrence/engine_scan": [CROSSOVERS, "tests/recurrence/test_engine_scan.py", ENGINES],
+    "recurrence/cpu/threads": [THREADS],
+    "runs/bundle": [*BUNDLE, ARCHIVES],
+    "runs/checkpoint": [ROWS, STORE, f"{FUZZED}[checkpoint]"],
+    "runs/row_cache": ["tests/runs/test_status.py"],
+    "runs/lock": [LEASE, STORE, "tests/runs/test_status.py"],
+    "runs/events": [ROWS, f"{FUZZED}[record]"],
+    "runs/folder": [ROWS, STORE, LEASE, f"{FUZZED}[record]", *STUDY],
+    "training/gradients": ["tests/training/test_trainer.py", "tests/analysis/test_interventions.py"],
+    "training/schedule": ["tests/training/test_trainer.py"],
+    "training/trainer": [
+        "tests/training/test_trainer.py",
+        "tests/training/test_evaluate.py",
         ROWS,
-        "tests/train/test_graphs.py",
+        "tests/training/test_cuda_graphs.py",
         "tests/properties/test_configs.py",
         RANKS,
     ],
@@ -195,7 +195,7 @@ def child(folder: Path, log: Path, module: str) -> None:
         os.dup2(output, 2)
         os.chdir(folder)
         os.environ["PYTHONPATH"] = str(folder)
-        if module == "recurrence/compiler":
+        if module == "recurrence/cpu/compiler":
             os.environ["HOME"] = str(folder / "home")  # what it makes wrongly, no other may load
         sys.path.insert(0, str(folder))
         import pytest

@@ -14,9 +14,11 @@ import shutil
 import sys
 from pathlib import Path
 
-from workbench import notebook, places, store
+from workbench import places
 from workbench.errors import RunError
-from workbench.record import Record
+from workbench.runs.folder import Run, find
+from workbench.runs.jobs import notebook_parameters
+from workbench.runs.record import Record
 
 LARGEST = 4_000_000  # bytes of a checkpoint that is committed
 
@@ -37,7 +39,7 @@ def publish(record: Record, folder: Path) -> None:
 
 def of_study(name: str, folder: Path) -> None:
     """Publish what a notebook shows, all of it at its end, in place of what was published of it before."""
-    trials = notebook.planned(notebook.check(notebook.find(name), {}))
+    trials = notebook_parameters.planned(notebook_parameters.check(notebook_parameters.find(name), {}))
     for trial in trials:
         record = Record(trial.run)
         record.verify()
@@ -53,14 +55,14 @@ def of_study(name: str, folder: Path) -> None:
 def of_paper(folder: Path) -> int:
     """Publish what this store has of the paper's experiments, and its notebooks; how often it is behind."""
     complaints = 0
-    for run in store.find(places.runs()):
+    for run in find(places.runs()):
         record = Record(run)
         record.verify()
         if record.smoke and not record.experiment.startswith("seqdigits"):
             continue
         if record.experiment.endswith("*") or record.experiment == "custom" or not record.budgets:
             continue
-        published = Record(store.Run(folder / record.id))
+        published = Record(Run(folder / record.id))
         if (published.run.path / "spec.json").exists() and published.step > record.step:
             print(f"{record.experiment} seed {record.seed}: the published one is further", file=sys.stderr)
             complaints += 1

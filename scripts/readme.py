@@ -14,9 +14,9 @@ def results() -> str:
     """How many claims have which verdict; those that have a record, those that have none; experiments of ours."""
     with tempfile.TemporaryDirectory() as empty:  # none of this machine's own runs
         os.environ["WORKBENCH_RESULTS"] = empty
-        from workbench import compare, tables
+        from workbench.analysis import claims, tables
 
-        found = compare.results_table()
+        found = claims.results_table()
         counts = tables.tally(found)
         begun = found[found["step"].notna()]
         theirs, ours = (begun[begun["paper"].notna() == has] for has in (True, False))
@@ -39,9 +39,9 @@ def results() -> str:
 
 def speed() -> str:
     """One layer, forward with backward, and a whole training step, from the published benchmark."""
-    from workbench import bench, tables
+    from workbench.analysis import benchmark, tables
 
-    record = bench.record.newest("cpu")
+    record = benchmark.record.newest("cpu")
     if record is None:
         return "Not measured yet.\n"
     rows, about = record["rows"], record["about"]
@@ -55,7 +55,7 @@ def speed() -> str:
     return (
         f"Times faster than `torch.nn.LSTM` in the same interleaved run ({about['cores']} cores, {about['processor']}, "
         f"torch {about['torch']}, {about['date']}, load up to {load:.1f}):\n\n"
-        + tables.markdown(bench.summary(rows))
+        + tables.markdown(benchmark.summary(rows))
         + f"\nA whole training step of `seqmnist_plain6`: {step}.\n"
     )
 

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-from workbench.statistics import LEVEL
-from workbench.verdicts import LOOKS
+from workbench.analysis.statistics import LEVEL
+from workbench.analysis.verdicts import LOOKS
 
 Array = np.ndarray
 TABLE = Path(__file__).resolve().parent.parent / "results" / "verdict_simulation.csv"

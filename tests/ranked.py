@@ -1,4 +1,4 @@
-"""What each process of `test_ranks.py` does: every case trained for a few steps, and what became of it in a folder.
+"""What each process of `test_distributed.py` does: every case trained for a few steps, the outcome in a folder.
 
 In float64, where one process and several differ by 1e-12 and a wrong statistic, mask or weight by far more.
 """
@@ -11,9 +11,9 @@ import torch
 
 from workbench import paper, tasks
 from workbench.config import Config, Model, Train, Treebank
-from workbench.ranks import ALONE, join
+from workbench.models.distributed import ALONE, join
 from workbench.tasks.treebank import Text, TreebankTask
-from workbench.train import Trainer, weights_sha256
+from workbench.training import Trainer, weights_sha256
 
 STEPS, CUT = 6, 3  # CUT: where a checkpoint is taken, after one evaluation of three
 

@@ -11,15 +11,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from workbench import arithmetic, instructions, recurrence
-from workbench.provenance import NUMERICS
+from workbench import recurrence
+from workbench.runs import arithmetic, instructions
+from workbench.runs.provenance import NUMERICS
 
 GOLDEN = Path(__file__).parent / "golden" / "golden.json"
 SCRIPT = Path(__file__).parents[1] / "scripts" / "golden.py"
 ASK = """
-from workbench import instructions
+from workbench.runs import instructions
 instructions.fix()
-from workbench import arithmetic
+from workbench.runs import arithmetic
 print(arithmetic.arithmetic())
 """
 

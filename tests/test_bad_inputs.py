@@ -20,9 +20,9 @@ from workbench import places
 from workbench.__main__ import main
 from workbench.config import run_id
 from workbench.errors import DataError, ParameterError, RunError, StoreError
-from workbench.study import board
+from workbench.notebook.explorers import LESSONS, Explorer, trained_nets
+from workbench.runs import status
 from workbench.tasks import data_hashes
-from workbench.widgets import LESSONS, Explorer, shelf
 
 KINDS = {1: RunError, 2: ParameterError, 3: DataError, 4: StoreError}
 CALLS = [case for case in CASES if callable(case.call)]
@@ -184,12 +184,12 @@ def test_a_script_refuses_before_it_measures(arguments, says, tmp_path, monkeypa
 @pytest.mark.parametrize("content", ["{}", "", "[]", '{"schema": 99}'])
 def test_an_explorer_opens_over_a_damaged_record(content, store):
     """As if there were none: a lesson is no place to mend a store; `workbench status` says which it is."""
-    net = shelf.kept("seqdigits_plain6", "smoke")
+    net = trained_nets.kept("seqdigits_plain6", "smoke")
     folder = store / "runs" / run_id(net.config, 0, data_hashes(net.config.task))
     folder.mkdir(parents=True)
     (folder / "spec.json").write_text(content)
     explorer = Explorer(LESSONS["neurons"]("smoke"))
     assert not explorer.complaints
     assert "as it starts" in explorer.said
-    (row,) = board.rows()
+    (row,) = status.rows()
     assert row["status"] == "damaged"

@@ -89,8 +89,8 @@ def test_tables_verify_finds_a_damaged_record(capsys, store):
 @pytest.mark.parametrize(("kept", "code"), [(True, 4), (False, 0)])
 def test_a_record_that_comes_out_different_is_found_where_bits_are_promised(capsys, store, kept, code):
     """The weights of another computation under this name; from another class of processor nothing is promised."""
-    from workbench import record
-    from workbench.store import Run
+    from workbench.runs import record
+    from workbench.runs.folder import Run
 
     run(capsys, "run", "seqdigits_lstm", "--budget", "smoke")
     found = record.records()[0]
@@ -168,7 +168,7 @@ def test_status_is_drawn_again_until_ctrl_c(capsys, store, monkeypatch):
 
 
 def test_a_run_that_diverges_is_recorded_and_ends_with_an_error(capsys, store, monkeypatch):
-    from workbench import evaluate
+    from workbench.training import evaluate
 
     loss_of = evaluate.loss_of
     monkeypatch.setattr(evaluate, "loss_of", lambda *given: loss_of(*given) * float("nan"))
@@ -178,7 +178,7 @@ def test_a_run_that_diverges_is_recorded_and_ends_with_an_error(capsys, store, m
 
 
 def test_a_sweep_ends_in_its_table(capsys, store, monkeypatch):
-    from workbench import batch
+    from workbench.runs.jobs import plan
 
     asked = []
 
@@ -186,7 +186,7 @@ def test_a_sweep_ends_in_its_table(capsys, store, monkeypatch):
         asked.append(given)
         return pd.DataFrame([{"model.depth": 1, "seed": 0, "test_accuracy": 0.5}])
 
-    monkeypatch.setattr(batch, "sweep", sweep)
+    monkeypatch.setattr(plan, "sweep", sweep)
     given = ["sweep", "seqdigits_lstm", "--grid", "depth=1", "--seeds", "1", "--budget", "smoke"]
     assert run(capsys, *given, "--json")[1] == '[{"model.depth":1,"seed":0,"test_accuracy":0.5}]\n'
     assert run(capsys, *given)[1].split() == ["model.depth", "seed", "test_accuracy", "1", "0", "0.5"]
@@ -194,10 +194,10 @@ def test_a_sweep_ends_in_its_table(capsys, store, monkeypatch):
 
 
 def test_layers_are_timed_and_the_training_step_where_it_is_asked_for(capsys, store, tmp_path, monkeypatch):
-    from workbench import bench
+    from workbench.analysis import benchmark
 
-    monkeypatch.setattr(bench, "layers", lambda shapes, **_: [{"table": "layer", "shape": s} for s in shapes])
-    monkeypatch.setattr(bench, "training_step", lambda **_: [{"table": "step"}])
+    monkeypatch.setattr(benchmark, "layers", lambda shapes, **_: [{"table": "layer", "shape": s} for s in shapes])
+    monkeypatch.setattr(benchmark, "training_step", lambda **_: [{"table": "step"}])
     out = tmp_path / "bench.json"
     rows = json.loads(run(capsys, "bench", "--shapes", "mnist", "--step", "--json", "--out", str(out))[1])
     assert rows == [{"table": "layer", "shape": "mnist"}, {"table": "step"}]
@@ -206,7 +206,7 @@ def test_layers_are_timed_and_the_training_step_where_it_is_asked_for(capsys, st
 
 
 def test_explorers_are_exported_by_name_and_a_wrong_name_before_anything_is_written(capsys, store, monkeypatch):
-    from workbench.widgets import LESSONS
+    from workbench.notebook.explorers import LESSONS
 
     monkeypatch.setattr(LESSONS["bounds"], "sweep", ("memory",))
     code, out, _ = run(capsys, "export", "bounds")
@@ -221,7 +221,7 @@ def test_explorers_are_exported_by_name_and_a_wrong_name_before_anything_is_writ
 
 
 def test_a_reader_that_went_away_is_no_error(store, monkeypatch):
-    from workbench import listing
+    from workbench.analysis import listing
 
     def broken(*_):
         raise BrokenPipeError

@@ -207,8 +207,8 @@ def test_a_record_that_was_altered(examined, begun):
 
 def test_a_lease_whose_process_is_gone(examined, begun):
     """A process that takes the lease and is killed, as by the system when memory runs out."""
-    code = "import os, sys, signal; from pathlib import Path; from workbench.store.lease import Lease; "
-    code += "from workbench.store import Run; Lease(Run(Path(sys.argv[1]))).__enter__(); os.kill(os.getpid(), 9)"
+    code = "import os, sys, signal; from pathlib import Path; from workbench.runs.lock import Lease; "
+    code += "from workbench.runs.folder import Run; Lease(Run(Path(sys.argv[1]))).__enter__(); os.kill(os.getpid(), 9)"
     ended = subprocess.run([sys.executable, "-c", code, str(begun.path)])
     assert ended.returncode == -9
     row = examined(doctor._leases)["leases"]
@@ -216,7 +216,7 @@ def test_a_lease_whose_process_is_gone(examined, begun):
     assert doctor.complaint([row]) is None
     wb.run(ADDING, "smoke", changes=TINY, progress=False)  # what it says to do
     assert_held(examined, 0)
-    from workbench.store.lease import Lease
+    from workbench.runs.lock import Lease
 
     with Lease(begun):
         assert_held(examined, 1)

@@ -1,81 +1,64 @@
 """The direction of imports, and what importing costs."""
 
-import ast
+import runpy
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import workbench
 
 PACKAGE = Path(workbench.__file__).parent
-ORDER = [  # each may import what stands in an earlier line, and its own line
-    {"errors", "chance", "__init__"},
-    {"config", "disk", "instructions", "kernel", "places", "progress", "provenance"},
-    {"store", "recurrence"},
-    {"arithmetic", "paper", "tasks", "clamped"},
-    {"claims", "ranks"},
-    {"models"},
-    {"evaluate"},
-    {"dynamic", "train"},
-    {"record"},
-    {"study"},
-    {"bench", "timing", "arm", "statistics"},
-    {"analysis", "curves", "drawing", "probe"},
-    {"compare", "arms", "depth", "spread", "verdicts"},
-    {"figures", "picture", "tables", "views"},
-    {"notebook", "widgets"},
-    {"batch", "doctor", "export"},
-    {"listing"},
-    {"__main__"},
-]
-# A function may load these late, where a notebook or command asks for what lies downstream.
-LATE = {
-    ("notebook", "batch"),
-    ("notebook", "widgets"),
-    ("notebook", "compare"),
-    ("widgets", "export"),
-    ("record", "train"),
-    ("batch", "__main__"),
+ROOMS = SimpleNamespace(**runpy.run_path(str(Path(__file__).parent.parent / "scripts" / "imports.py")))
+ARROWS = ROOMS.arrows(PACKAGE)
+# What still points back.
+BACK = {
+    ("runs.jobs.notebook_parameters", "analysis.claims"),
+    ("runs.jobs.notebook_parameters", "analysis.learning_curves"),
+    ("runs.jobs.notebook_parameters", "analysis.tables"),
+    ("runs.jobs.notebook_parameters", "notebook.explorers"),
+    ("runs.jobs.plan", "analysis.tables"),
+    ("runs.jobs.worker", "__main__"),
+    ("training.trainer", "runs.checkpoint"),
 }
+TYPING_ONLY = {("training.dynamic_evaluation", "runs.record")}
+CIRCLES = 3  # in which modules still import each other
 
 
-def room(path):
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-
-
-def imports(path):
-    """(room imported, whether at module level) of every import of our own in a file."""
-    tree = ast.parse(path.read_text())
-    depth = len(path.relative_to(PACKAGE).parts) - 1
-    typing_only = [
-        n
-        for b in ast.walk(tree)
-        if isinstance(b, ast.If) and "TYPE_CHECKING" in ast.unparse(b.test)
-        for n in ast.walk(b)
-    ]
-    top = set(map(id, tree.body))
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.ImportFrom) or node.level == 0 or node in typing_only:
-            continue
-        if node.level <= depth:
-            continue  # inside its own room
-        names = [node.module.split(".")[0]] if node.module else [a.name for a in node.names]
-        for name in names:
-            yield name, id(node) in top
+def test_every_room_has_its_place_in_the_order():
+    rooms = {ROOMS.room(name) for name in ROOMS.modules(PACKAGE)}
+    assert rooms == {name for line in ROOMS.ORDER for name in line}
 
 
 def test_imports_point_one_way():
-    rank = {name: i for i, line in enumerate(ORDER) for name in line}
-    wrong = []
-    for path in sorted(PACKAGE.rglob("*.py")):
-        here = room(path)
-        assert here in rank, f"{here} has no place in ORDER"
-        for name, at_top in imports(path):
-            if name == "__version__":
-                continue
-            if rank[name] > rank[here] and not (not at_top and (here, name) in LATE):
-                wrong.append(f"{path.relative_to(PACKAGE)} imports {name}")
-    assert not wrong
+    wrong = {arrow for arrow in ROOMS.backward(ARROWS, ROOMS.ORDER) if arrow.when != "typing"}
+    assert {(arrow.source, arrow.target) for arrow in wrong} <= BACK, wrong
+
+
+def test_what_only_types_need_may_point_back_and_is_listed():
+    wrong = {(a.source, a.target) for a in ROOMS.backward(ARROWS, ROOMS.ORDER) if a.when == "typing"}
+    assert wrong <= TYPING_ONLY
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    assert len(ROOMS.circles(ARROWS)) <= CIRCLES, ROOMS.circles(ARROWS)
+
+
+def test_an_arrow_back_and_a_circle_are_seen(tmp_path):
+    for name, text in {
+        "config/__init__.py": "from ..runs.record import x\n",
+        "runs/__init__.py": "",
+        "runs/record.py": "def y():\n    from ..config import x\n",
+        "errors.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .config import x\n",
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    found = ROOMS.arrows(tmp_path)
+    assert ROOMS.backward(found, ROOMS.ORDER) == [
+        ("config", "runs.record", "loading"),
+        ("errors", "config", "typing"),
+    ]
+    assert ROOMS.circles(found) == [["config", "runs.record"]]
 
 
 def fresh(code):
@@ -83,11 +66,13 @@ def fresh(code):
 
 
 def test_the_core_imports_nothing_of_the_study():
-    core = "config, paper, tasks, recurrence, models, train, evaluate, store, record, study"
+    core = {"config", "paper", "tasks", "recurrence", "models", "training", "runs"}
+    named = [f"workbench.{name}" for name in ROOMS.modules(PACKAGE) if ROOMS.room(name) in core]
+    late = {"workbench.recurrence.triton_kernels", "workbench.recurrence.onnx_translation"}  # triton, onnxscript
+    named = [name for name in named if name not in late]
     foreign = "{'jupyterlab','IPython','ipywidgets','plotly','papermill','nbformat','dask','pooch','sklearn','scipy'}"
-    code = (
-        f"import sys; from workbench import {core}; print(sorted({foreign} & {{m.split('.')[0] for m in sys.modules}}))"
-    )
+    code = f"import sys, importlib; [importlib.import_module(name) for name in {named}]"
+    code += f"; print(sorted({foreign} & {{m.split('.')[0] for m in sys.modules}}))"
     assert fresh(code).strip() == "[]"
 
 

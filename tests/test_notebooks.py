@@ -10,10 +10,10 @@ import sys
 import nbformat
 import pytest
 
-from workbench import batch, doctor, notebook, paper, places
-from workbench.batch import execute
+from workbench import doctor, paper, places
 from workbench.errors import ParameterError, RunError
-from workbench.kernel import OwnKernels
+from workbench.runs.jobs import notebook_parameters, papermill, plan
+from workbench.runs.jobs.kernel import OwnKernels
 
 BOOKS = sorted(places.notebooks().glob("*.ipynb"))
 NAMES = [path.stem for path in BOOKS]
@@ -24,8 +24,8 @@ def cells(path):
 
 
 def test_the_default_study_is_there():
-    assert set(batch.DEFAULT_STUDY) <= set(NAMES)
-    assert batch.DEFAULT_STUDY == ("00_tour", "fig4_adding", "table2_pixels")
+    assert set(plan.DEFAULT_STUDY) <= set(NAMES)
+    assert plan.DEFAULT_STUDY == ("00_tour", "fig4_adding", "table2_pixels")
 
 
 @pytest.mark.parametrize("path", BOOKS, ids=NAMES)
@@ -37,7 +37,7 @@ def test_a_notebook_is_prose_and_calls(path):
         assert cell["outputs"] == []
         assert cell["execution_count"] is None
     assert cells(path)[0]["cell_type"] == "markdown"
-    values = notebook.check(path, {})
+    values = notebook_parameters.check(path, {})
     assert values["notebook"] == path.stem
     assert {"budget", "device"} <= set(values)
 
@@ -46,9 +46,9 @@ def test_a_notebook_is_prose_and_calls(path):
 def test_every_parameter_is_annotated_and_every_run_is_known(path):
     tagged = next(c for c in cells(path) if "parameters" in c["metadata"].get("tags", []))
     source = "".join(tagged["source"])
-    assert len(notebook.parameters(path)) == len(ast.parse(source).body)
+    assert len(notebook_parameters.parameters(path)) == len(ast.parse(source).body)
     assert all(line.count("=") <= 1 for line in source.splitlines())  # papermill reads no others
-    for trial in notebook.planned(notebook.check(path, {"budget": "smoke"})):
+    for trial in notebook_parameters.planned(notebook_parameters.check(path, {"budget": "smoke"})):
         assert trial.experiment in paper.EXPERIMENTS
         assert (trial.budget, trial.seed >= 0) == ("smoke", True)
 
@@ -79,7 +79,13 @@ def quiet():
 def test_a_wrong_parameter_is_refused_inside_the_notebook(store, tmp_path):
     """Papermill itself only warns about a name it does not know, and runs on with the default."""
     extra, message = ["-p", "sedes", "2"], "did you mean seeds"
-    command = [sys.executable, "-m", "papermill", str(notebook.find("fig4_adding")), str(tmp_path / "o.ipynb")]
+    command = [
+        sys.executable,
+        "-m",
+        "papermill",
+        str(notebook_parameters.find("fig4_adding")),
+        str(tmp_path / "o.ipynb"),
+    ]
     done = subprocess.run([*command, "-p", "budget", "smoke", *extra], capture_output=True, text=True, env=quiet())
     assert done.returncode == 1
     assert message in done.stderr
@@ -89,12 +95,12 @@ def test_a_wrong_parameter_is_refused_inside_the_notebook(store, tmp_path):
 def test_an_unchanged_notebook_is_not_executed_again(store, capsys):
     """reproduce twice: the second time everything is reused and no child is started."""
     said = []
-    batch.reproduce(["table2_pixels"], "smoke", values={"experiments": ["seqdigits_lstm"]}, say=said.append)
+    plan.reproduce(["table2_pixels"], "smoke", values={"experiments": ["seqdigits_lstm"]}, say=said.append)
     output = store / "notebooks" / "table2_pixels_smoke.ipynb"
     before = output.stat().st_mtime_ns
     assert any("done in" in line for line in said)
     said.clear()
-    batch.reproduce(["table2_pixels"], "smoke", values={"experiments": ["seqdigits_lstm"]}, say=said.append)
+    plan.reproduce(["table2_pixels"], "smoke", values={"experiments": ["seqdigits_lstm"]}, say=said.append)
     assert output.stat().st_mtime_ns == before
     assert said[0].startswith("1 runs, 1 of them recorded")
     assert "table2_pixels: unchanged" in said
@@ -104,18 +110,18 @@ def test_an_unchanged_notebook_is_not_executed_again(store, capsys):
 
 
 def test_a_failing_notebook_is_reported_and_kept_apart(store, tmp_path):
-    book = json.loads(notebook.find("table2_pixels").read_text())
+    book = json.loads(notebook_parameters.find("table2_pixels").read_text())
     book["cells"].append(
         {"cell_type": "code", "id": "x", "metadata": {}, "outputs": [], "execution_count": None, "source": "1 / 0"}
     )
     path = tmp_path / "table2_pixels.ipynb"
     path.write_text(json.dumps(book))
     output = tmp_path / "out" / "table2_pixels_smoke.ipynb"
-    values = notebook.check(path, {"budget": "smoke", "experiments": ["seqdigits_lstm"]})
+    values = notebook_parameters.check(path, {"budget": "smoke", "experiments": ["seqdigits_lstm"]})
     here = os.getcwd()
     try:
         with pytest.raises(RunError, match="table2_pixels: ZeroDivisionError: division by zero"):
-            execute.execute(path, values, output)
+            papermill.execute(path, values, output)
     finally:
         os.chdir(here)
     assert not output.exists()
@@ -130,12 +136,12 @@ def test_this_python_runs_a_notebook_whatever_kernel_it_names_and_says_where_the
     book = nbformat.v4.new_notebook(metadata=named if names else {})
     book.cells = [nbformat.v4.new_code_cell("import sys; sys.executable")]
     nbformat.write(book, tmp_path / "book.ipynb")
-    execute.execute(tmp_path / "book.ipynb", {}, tmp_path / "out.ipynb")
+    papermill.execute(tmp_path / "book.ipynb", {}, tmp_path / "out.ipynb")
     (cell,) = (c for c in nbformat.read(tmp_path / "out.ipynb", 4).cells if "executable" in c.source)
     assert cell.outputs[0]["data"]["text/plain"] == repr(sys.executable)
     monkeypatch.setitem(sys.modules, "ipykernel.kernelspec", None)
     with pytest.raises(RunError, match=r"kernel: 'python3' is not installed in .*ipykernel"):
-        execute.execute(tmp_path / "book.ipynb", {}, tmp_path / "other.ipynb")
+        papermill.execute(tmp_path / "book.ipynb", {}, tmp_path / "other.ipynb")
     assert not (tmp_path / "other.ipynb").exists()
 
 
@@ -152,7 +158,7 @@ def test_a_foreign_python3_does_not_get_a_notebook(tmp_path, monkeypatch, capsys
     )
     book.cells = [nbformat.v4.new_code_cell("import sys; sys.executable")]
     nbformat.write(book, tmp_path / "book.ipynb")
-    execute.execute(tmp_path / "book.ipynb", {}, tmp_path / "out.ipynb")
+    papermill.execute(tmp_path / "book.ipynb", {}, tmp_path / "out.ipynb")
     (cell,) = (c for c in nbformat.read(tmp_path / "out.ipynb", 4).cells if "executable" in c.source)
     assert cell.outputs[0]["data"]["text/plain"] == repr(sys.executable)
     (row,) = doctor._kernel()
@@ -167,7 +173,7 @@ def test_a_foreign_python3_does_not_get_a_notebook(tmp_path, monkeypatch, capsys
 
 def test_an_unknown_target_offers_the_nearest(store):
     with pytest.raises(ParameterError, match="did you mean fig4_adding"):
-        batch.reproduce(["fig4_ading"], "smoke")
+        plan.reproduce(["fig4_ading"], "smoke")
 
 
 def test_what_is_recorded_is_not_trained_again_live(store, capsys):
@@ -178,7 +184,7 @@ def test_what_is_recorded_is_not_trained_again_live(store, capsys):
         "baselines": [],
         "seeds": 1,
     }
-    study = notebook.Study(scope)
+    study = notebook_parameters.Study(scope)
     (record,) = study.records
     study.live()
     assert "all 1 runs are recorded already; they are shown below" in capsys.readouterr().out
@@ -187,8 +193,8 @@ def test_what_is_recorded_is_not_trained_again_live(store, capsys):
 
 
 def test_a_whole_number_is_a_float_where_one_is_needed_and_an_exhibit_is_its_notebook():
-    found = notebook.Parameter("gamma", float, 2.0).check(3)
+    found = notebook_parameters.Parameter("gamma", float, 2.0).check(3)
     assert (found, type(found)) == (3.0, float)
     with pytest.raises(ParameterError, match="gamma: True received; a value of type float is needed"):
-        notebook.Parameter("gamma", float, 2.0).check(True)
-    assert notebook.find("timing").stem == "fig2_timing"
+        notebook_parameters.Parameter("gamma", float, 2.0).check(True)
+    assert notebook_parameters.find("timing").stem == "fig2_timing"

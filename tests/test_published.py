@@ -7,18 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from workbench import notebook, paper, places, store
-from workbench.record import Record
+from workbench import paper, places
+from workbench.runs.folder import find
+from workbench.runs.jobs import notebook_parameters
+from workbench.runs.record import Record
 
 ROOT = Path(__file__).parent.parent
-RUNS = list(store.find(places.published() / "runs"))
+RUNS = list(find(places.published() / "runs"))
 
 
 @cache
 def studied():
     """The ids of all runs that a notebook of sweeps shows."""
-    books = [notebook.check(path, {}) for path in places.notebooks().glob("study_*.ipynb")]
-    return {trial.run.path.name for values in books for trial in notebook.planned(values)}
+    books = [notebook_parameters.check(path, {}) for path in places.notebooks().glob("study_*.ipynb")]
+    return {trial.run.path.name for values in books for trial in notebook_parameters.planned(values)}
 
 
 @pytest.mark.parametrize("run", RUNS, ids=[run.path.name for run in RUNS])
@@ -61,7 +63,11 @@ def test_executed_notebooks_hold_no_error_and_no_word_of_the_machine():
 
     books = sorted((places.published() / "notebooks").glob("*.ipynb"))
     names = "00_tour fig2_timing fig4_adding parity study_scan table2_pixels".split()
-    names += [path.stem for path in places.notebooks().glob("study_*.ipynb") if "sweeps" in notebook.parameters(path)]
+    names += [
+        path.stem
+        for path in places.notebooks().glob("study_*.ipynb")
+        if "sweeps" in notebook_parameters.parameters(path)
+    ]
     assert {book.stem for book in books} == {f"{name}_quick" for name in names}
     for book in books:
         text = book.read_text()

@@ -2,13 +2,15 @@
 
 import pytest
 
-from workbench import arm, notebook, paper, tasks
+from workbench import paper, tasks
 from workbench.config import Config
 from workbench.models.build import count_of
+from workbench.runs import variants
+from workbench.runs.jobs import notebook_parameters
 
 
 def arms(book):
-    return arm.read(notebook.check(notebook.find(book), {})["sweeps"])
+    return variants.read(notebook_parameters.check(notebook_parameters.find(book), {})["sweeps"])
 
 
 def config(each) -> Config:

@@ -5,13 +5,14 @@ import math
 import pytest
 
 import workbench as wb
-from workbench import paper, study
+from workbench import paper
+from workbench.runs.run import substitute
 from workbench.tasks import download
 
 
 @pytest.mark.parametrize("name", paper.EXPERIMENTS)
 def test_every_experiment_runs_at_the_smoke_budget(name, store):
-    (chosen,) = study.substitute([name], say=lambda _: None)
+    (chosen,) = substitute([name], say=lambda _: None)
     data = paper.experiment(chosen).data
     if data is not None and not download.present(data):
         pytest.skip(f"{data} is not here")
@@ -27,6 +28,6 @@ def test_every_experiment_runs_at_the_smoke_budget(name, store):
 def test_a_substitute_may_have_one_of_its_own(monkeypatch):
     monkeypatch.setattr(download, "obtainable", lambda name: False)
     said = []
-    (chosen,) = study.substitute(["ntu_cs_plain6"], said.append)
+    (chosen,) = substitute(["ntu_cs_plain6"], said.append)
     assert paper.experiment(chosen).data is None
     assert [line.split(":")[0] for line in said] == ["ntu_cs_plain6", "utd_plain6"]

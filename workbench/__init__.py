@@ -16,55 +16,55 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from . import analysis as analysis
-    from . import dynamic as dynamic
-    from . import figures as figures
-    from .arms import Arms as Arms
-    from .compare import results_table as results_table
+    from .analysis import figures as figures
+    from .analysis import memory as analysis
+    from .analysis.claims import results_table as results_table
+    from .analysis.variants import Arms as Arms
     from .config import Config as Config
     from .errors import WorkbenchError as WorkbenchError
     from .models import ConvIndRNN as ConvIndRNN
     from .models import IndRNN as IndRNN
     from .models import bound as bound
     from .models.build import build as build
-    from .notebook import Study as Study
-    from .record import Record as Record
-    from .record import list_records as list_records
+    from .notebook.explorers import explore_architecture as explore_architecture
+    from .notebook.explorers import explore_bounds as explore_bounds
+    from .notebook.explorers import explore_depth as explore_depth
+    from .notebook.explorers import explore_length as explore_length
+    from .notebook.explorers import explore_neurons as explore_neurons
+    from .notebook.run_board import Board as Board
     from .recurrence import available as available
     from .recurrence import recur as recur
-    from .study import run as run
-    from .study.sweep import Sweep as Sweep
-    from .widgets import explore_architecture as explore_architecture
-    from .widgets import explore_bounds as explore_bounds
-    from .widgets import explore_depth as explore_depth
-    from .widgets import explore_length as explore_length
-    from .widgets import explore_neurons as explore_neurons
-    from .widgets.board import Board as Board
+    from .runs.jobs.notebook_parameters import Study as Study
+    from .runs.record import Record as Record
+    from .runs.record import list_records as list_records
+    from .runs.run import run as run
+    from .runs.sweep import Sweep as Sweep
+    from .training import dynamic_evaluation as dynamic
 
 _HOME = {
-    "Arms": "arms",
-    "Board": "widgets.board",
+    "Arms": "analysis.variants",
+    "Board": "notebook.run_board",
     "Config": "config",
     "ConvIndRNN": "models",
     "IndRNN": "models",
-    "Record": "record",
-    "Study": "notebook",
-    "Sweep": "study.sweep",
+    "Record": "runs.record",
+    "Study": "runs.jobs.notebook_parameters",
+    "Sweep": "runs.sweep",
     "WorkbenchError": "errors",
     "available": "recurrence",
     "bound": "models",
     "build": "models",
-    "explore_architecture": "widgets",
-    "explore_bounds": "widgets",
-    "explore_depth": "widgets",
-    "explore_length": "widgets",
-    "explore_neurons": "widgets",
-    "list_records": "record",
+    "explore_architecture": "notebook.explorers",
+    "explore_bounds": "notebook.explorers",
+    "explore_depth": "notebook.explorers",
+    "explore_length": "notebook.explorers",
+    "explore_neurons": "notebook.explorers",
+    "list_records": "runs.record",
     "recur": "recurrence",
-    "results_table": "compare",
-    "run": "study",
+    "results_table": "analysis.claims",
+    "run": "runs.run",
 }
-_MODULES = ("analysis", "dynamic", "figures")
+_MODULES = {"analysis": "analysis", "dynamic": "training.dynamic_evaluation", "figures": "analysis.figures"}
 
 __all__ = [
     "Arms",
@@ -96,7 +96,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
-        return importlib.import_module(f".{name}", __name__)
+        return importlib.import_module(f".{_MODULES[name]}", __name__)
     if name in _HOME:
         return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
     raise AttributeError(f"module 'workbench' has no attribute {name!r}")

@@ -17,8 +17,10 @@ from typing import Annotated
 
 import typer
 
-from . import __version__, instructions, listing, places
+from . import __version__, places
+from .analysis import listing
 from .errors import DataError, ParameterError, StoreError, WorkbenchError, printable, quoted
+from .runs import instructions
 
 app = typer.Typer(
     name="workbench",
@@ -65,7 +67,7 @@ def list_(
     elif what == "data":
         listing.show(listing.data_sets(), as_json, DATA_COLUMNS)
     elif what == "runs":
-        from .record import list_records
+        from .runs.record import list_records
 
         rows = json.loads(list_records().to_json(orient="records"))
         listing.show(rows, as_json, ("id", "experiment", "seed", "smoke", "status", "step", "published"))
@@ -90,8 +92,9 @@ def run(
 ) -> None:
     """One training run: resumes if begun, returns at once if finished."""
     instructions.fix()  # before the next line loads torch
-    from . import notebook, study
     from .config import Config, parse_value
+    from .runs import run as study
+    from .runs.jobs import notebook_parameters
 
     chosen: str | Config = experiment
     if experiment.endswith(".json"):
@@ -108,7 +111,7 @@ def run(
         backend=backend,
         graphs=graphs,
         threads=None if threads is None else parse_value(threads),
-        changes=notebook.given(changes or []),
+        changes=notebook_parameters.given(changes or []),
         until=until,
         fresh=fresh,
         time_limit=_seconds(time_limit),
@@ -145,16 +148,16 @@ def reproduce(
     out: OutOption = None,
 ) -> None:
     """Train what the notebooks show, execute them through papermill, write the tables. Resumes; repeats nothing."""
-    from . import batch, notebook
-    from .compare import results_table
-    from .tables import render
+    from .analysis.claims import results_table
+    from .analysis.tables import render
+    from .runs.jobs import notebook_parameters, plan
 
-    chosen = targets or list(batch.DEFAULT_STUDY)
-    batch.reproduce(
+    chosen = targets or list(plan.DEFAULT_STUDY)
+    plan.reproduce(
         chosen,
         budget,
         seeds=seeds,
-        values=notebook.given(values or []),
+        values=notebook_parameters.given(values or []),
         workers=workers,
         device=device,
         scheduler=scheduler,
@@ -166,7 +169,7 @@ def reproduce(
     if budget == "smoke":
         print("The smoke budget shows that everything runs; its nets are too small to compare with the paper.")
         return
-    runs = batch.plan(chosen, budget, seeds, notebook.given(values or []), device, say=lambda _: None)[1]
+    runs = plan.plan(chosen, budget, seeds, notebook_parameters.given(values or []), device, say=lambda _: None)[1]
     shown = dict.fromkeys(trial.experiment for trial in runs if not trial.changes)
     if shown:  # a notebook that only looks at records trains nothing
         print(render(results_table(list(shown), own=True), "text"), end="")
@@ -187,10 +190,10 @@ def sweep(
     as_json: Json = False,
 ) -> None:
     """A grid over fields of a config: every combination under every seed, then a notebook of pictures."""
-    from . import batch
+    from .runs.jobs import plan
 
-    table = batch.sweep(
-        experiment, grid, budget, seeds, batch.Means(workers, device, scheduler, slurm, _seconds(time_limit), out), _say
+    table = plan.sweep(
+        experiment, grid, budget, seeds, plan.Means(workers, device, scheduler, slurm, _seconds(time_limit), out), _say
     )
     print(table.to_json(orient="records") if as_json else table.to_string(index=False))
 
@@ -203,8 +206,8 @@ def status(
     """Every run's state, step, rate, time left and last trouble, from disk."""
     import time
 
-    from .store.lease import Watch
-    from .study import board
+    from .runs import status as board
+    from .runs.lock import Watch
 
     seen = Watch()
     while True:
@@ -222,7 +225,7 @@ def import_(
     folder: Annotated[Path, typer.Argument(help="A folder of runs (results/published), or a bundle.")],
 ) -> None:
     """Take over the records and checkpoints of another store, each verified; what is further here stays."""
-    from .study.adopt import adopt
+    from .runs.import_runs import adopt
 
     taken, kept = adopt(folder)
     print(f"{taken} runs taken over, {kept} kept as they are")
@@ -239,13 +242,13 @@ def tables(
     """Ours beside the paper's: every claim with our number, interval, step, protocol and a computed verdict."""
     if verify:
         instructions.fix()  # as `run` does, before the next line loads torch
-    from .compare import results_table
-    from .tables import check_format, render
+    from .analysis.claims import results_table
+    from .analysis.tables import check_format, render
 
     check_format(format_)
     if verify:
-        from .study.adopt import rerun_one
-        from .study.adopt import verify as verify_records
+        from .runs.import_runs import rerun_one
+        from .runs.import_runs import verify as verify_records
 
         complaints = [*verify_records(), *rerun_one()]
         for line in complaints:
@@ -271,9 +274,9 @@ def bench(
     as_json: Json = False,
 ) -> None:
     """Time our layers beside torch.nn.LSTM and the floor, in turns within one run."""
-    from . import bench as timing
-    from .disk import check_place
-    from .study import check_count, check_device
+    from .analysis import benchmark as timing
+    from .files import check_place
+    from .runs.run import check_count, check_device
 
     if out is not None:
         check_place("out", out, folder=False)
@@ -320,7 +323,7 @@ def lab(
     """JupyterLab on the notebooks, opening the tour; with a token, on this machine only."""
     if not 1 <= port <= 65535:
         raise ParameterError(f"port: {port} is not a port; 1 to 65535 is allowed")
-    from .kernel import OwnKernels
+    from .runs.jobs.kernel import OwnKernels
 
     folder = places.notebooks()
     command = [sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1", f"--port={port}", f"--ServerApp.root_dir={folder}"]
@@ -340,7 +343,7 @@ def export(
     out: Annotated[Path | None, typer.Option("--out", help="The folder; results/pages unless given.")] = None,
 ) -> None:
     """Write the explorers as static pages: one file each, their sliders' frames drawn beforehand, no kernel needed."""
-    from .export import pages
+    from .notebook.site.pages import pages
 
     for path in pages(out or places.results() / "pages", names):
         print(path)

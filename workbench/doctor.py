@@ -144,7 +144,7 @@ def _data() -> Iterator[Row]:
 
 
 def _store() -> Iterator[Row]:
-    from .disk import make_folder, publish
+    from .files import make_folder, publish
 
     row, elsewhere = partial(_row, "results"), "WORKBENCH_RESULTS=FOLDER names another"
     try:
@@ -164,7 +164,7 @@ def _store() -> Iterator[Row]:
 
 
 def _records() -> Iterator[Row]:
-    from .record import records
+    from .runs.record import records
 
     row = partial(_row, "records")
     try:
@@ -192,8 +192,8 @@ def _reason(verify: Callable[[], object]) -> str:
 
 
 def _leases() -> Iterator[Row]:
-    from .store import find
-    from .store.lease import holder_of
+    from .runs.folder import find
+    from .runs.lock import holder_of
 
     row = partial(_row, "leases")
     try:
@@ -214,7 +214,7 @@ def _kernel() -> Iterator[Row]:
     try:
         from jupyter_client.kernelspec import NoSuchKernel
 
-        from .kernel import foreign
+        from .runs.jobs.kernel import foreign
     except ImportError as error:
         yield row("missing", f"{error.name} is not installed", needs, "`make setup` installs it")
         return

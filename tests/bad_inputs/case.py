@@ -17,7 +17,8 @@ from typing import Any, Literal
 import torch
 
 import workbench as wb
-from workbench import batch, paper, tasks
+from workbench import paper, tasks
+from workbench.runs.jobs import plan
 
 FAILED, PARAMETER, DATA, STORE = 1, 2, 3, 4  # the exit codes
 
@@ -80,7 +81,7 @@ def run(**options: Any) -> Callable[[Path], object]:
 
 
 def reproduce(*targets: str, **options: Any) -> Callable[[Path], object]:
-    return lambda _: batch.reproduce(targets or (ADDING,), **{"budget": "smoke", "say": print, **options})
+    return lambda _: plan.reproduce(targets or (ADDING,), **{"budget": "smoke", "say": print, **options})
 
 
 def grid(*pairs: str, more: tuple[str, ...] = ()) -> tuple[str, ...]:

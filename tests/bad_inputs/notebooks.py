@@ -8,8 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from workbench import notebook
-from workbench.batch import execute
+from workbench.runs.jobs import notebook_parameters, papermill
 
 from .case import NAN, PARAMETER, Link, refused, reproduce
 
@@ -22,7 +21,7 @@ def cells(*sources: str, **metadata: Any) -> str:
 
 def check(**given: Any) -> Callable[[Path], object]:
     """The parameters of a notebook in the folder, checked."""
-    return lambda here: notebook.check(here / "book.ipynb", given)
+    return lambda here: notebook_parameters.check(here / "book.ipynb", given)
 
 
 BOOK = {"book.ipynb": cells("width: float = 1.0\ncount: int = 2")}
@@ -50,19 +49,19 @@ CASES = [
         ("a parameter too large for a float", check(width=10**400), ("width: 1000", "type float"), {"files": BOOK}),
         ("a parameter True for a number", check(width=True), ("width: True", "type float"), {"files": BOOK}),
         ("a parameter None", check(count=None), ("count: None", "type int"), {"files": BOOK}),
-        ("a study that does not name itself", lambda _: notebook.Study({}), ("notebook: ", "run that cell first")),
-        ("a study of an unknown notebook", lambda _: notebook.Study({"notebook": "../x"}), ("'../x'", "fig4_adding")),
-        ("a study with a misspelt parameter", lambda _: notebook.Study({"notebook": "fig4_adding", "seed": 3}), ("seed: ", "did you mean seeds?")),
-        ("a study with text for a number", lambda _: notebook.Study({"notebook": "fig4_adding", "seeds": "3"}), ("seeds: '3'", "type int")),
+        ("a study that does not name itself", lambda _: notebook_parameters.Study({}), ("notebook: ", "run that cell first")),
+        ("a study of an unknown notebook", lambda _: notebook_parameters.Study({"notebook": "../x"}), ("'../x'", "fig4_adding")),
+        ("a study with a misspelt parameter", lambda _: notebook_parameters.Study({"notebook": "fig4_adding", "seed": 3}), ("seed: ", "did you mean seeds?")),
+        ("a study with text for a number", lambda _: notebook_parameters.Study({"notebook": "fig4_adding", "seeds": "3"}), ("seeds: '3'", "type int")),
         ("many notebooks: seeds 0", reproduce("fig4_adding", values={"seeds": 0}), ("seeds: 0", "1 to 1000")),
         ("many notebooks: an unknown experiment", reproduce("fig4_adding", values={"experiments": ["nope"]}), ("experiment: 'nope'", "choose one of")),
         ("many notebooks: experiments in a list too many", reproduce("fig4_adding", values={"experiments": [["a"]]}), ("experiment: ['a']",)),
         ("many notebooks: a name that is code", reproduce("fig4_adding", values={"import os": 1}), ("import os: ", "no such parameter")),
         ("many notebooks: a name that is no text", reproduce("fig4_adding", values={1: 1}), ("1: fig4_adding has no such parameter",)),
         ("a device that is not there, in a notebook", reproduce("fig4_adding", values={"device": "tpu"}), ("device: 'tpu'", "auto, cpu, cuda")),
-        ("output over its own source", lambda here: execute.execute(here / "book.ipynb", {}, here / "." / "book.ipynb"), ("book.ipynb", "overwrite"), {"files": BOOK}),
-        ("output over its source through a link", lambda here: execute.execute(here / "book.ipynb", {}, here / "out.ipynb"), ("out.ipynb", "overwrite"), {"files": {**BOOK, "out.ipynb": Link("book.ipynb")}}),
-        ("a notebook to execute that is not there", lambda here: execute.execute(here / "book.ipynb", {}, here / "out.ipynb"), ("book.ipynb", "no such notebook")),
+        ("output over its own source", lambda here: papermill.execute(here / "book.ipynb", {}, here / "." / "book.ipynb"), ("book.ipynb", "overwrite"), {"files": BOOK}),
+        ("output over its source through a link", lambda here: papermill.execute(here / "book.ipynb", {}, here / "out.ipynb"), ("out.ipynb", "overwrite"), {"files": {**BOOK, "out.ipynb": Link("book.ipynb")}}),
+        ("a notebook to execute that is not there", lambda here: papermill.execute(here / "book.ipynb", {}, here / "out.ipynb"), ("book.ipynb", "no such notebook")),
     ),
 ]
 # fmt: on

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import workbench as wb
-from workbench import batch, store, tables
+from workbench.analysis import tables
 from workbench.config import Config
+from workbench.runs.folder import open_run
+from workbench.runs.jobs import plan
 from workbench.tasks import download
 
 from .case import ADDING, CONFIG, PARAMETER, Case, Link, refused, reproduce, run, smoke
@@ -53,17 +55,17 @@ CASES = [
         ("a config made with a wrong task", lambda _: wb.Config(task=3), ("task: 3", "dictionary")),
         ("a table of an unknown experiment", lambda _: wb.results_table(["nope"]), ("experiment: 'nope'", "choose one of")),
         ("a table in an unknown format", lambda _: tables.render(None, "xml"), ("format: 'xml'", "csv, html, json")),
-        ("a run id that climbs", lambda here: store.open_run(here, "../../etc"), ("run: '../../etc'", "16 hex digits")),
-        ("a run id with a NUL", lambda here: store.open_run(here, "abc\0"), ("run: 'abc\\x00'", "16 hex digits")),
-        ("a run id of 300 characters", lambda here: store.open_run(here, "a" * 300), ("run: 'aaa", "16 hex digits")),
-        ("a run id None", lambda here: store.open_run(here, None), ("run: None", "16 hex digits")),
+        ("a run id that climbs", lambda here: open_run(here, "../../etc"), ("run: '../../etc'", "16 hex digits")),
+        ("a run id with a NUL", lambda here: open_run(here, "abc\0"), ("run: 'abc\\x00'", "16 hex digits")),
+        ("a run id of 300 characters", lambda here: open_run(here, "a" * 300), ("run: 'aaa", "16 hex digits")),
+        ("a run id None", lambda here: open_run(here, None), ("run: None", "16 hex digits")),
         ("a data set unknown", lambda _: download.locate("imagenet"), ("data set: 'imagenet'", "mnist")),
         ("many runs: budget unknown", reproduce(budget="huge"), ("budget: 'huge'", "paper, quick, smoke")),
         ("many runs: seeds 0", reproduce(seeds=0), ("seeds: 0", "1 to 1000")),
         ("many runs: seeds True", reproduce(seeds=True), ("seeds: True", "type int")),
         ("many runs: workers 0", reproduce(workers=0), ("workers: 0", "1 to 1024")),
         ("many runs: time limit 0", reproduce(time_limit=0), ("time_limit: 0", "above 0")),
-        ("many runs: a target as list", lambda _: batch.reproduce([["a"]], "smoke"), ("['a']: no notebook or experiment",)),
+        ("many runs: a target as list", lambda _: plan.reproduce([["a"]], "smoke"), ("['a']: no notebook or experiment",)),
     ),
     *refused("Parameters", "cli", PARAMETER,
         ("no verb of that name", ("frobnicate",), ("frobnicate", "No such command")),

@@ -9,9 +9,9 @@ from unittest.mock import patch
 import torch
 
 import workbench as wb
-from workbench import analysis, evaluate
+from workbench.analysis import memory
 from workbench.config import Model
-from workbench.train import Trainer
+from workbench.training import Trainer, evaluate
 
 from .case import CONFIG, DATA, DIGITS, INF, NAN, PARAMETER, SPEC, a, layer, refused, smoke, u, x
 
@@ -89,7 +89,7 @@ CASES = [
         ("a bound over 2.5 steps", lambda _: wb.bound(2.5), ("steps: 2.5", STEPS)),
         ("a bound over True steps", lambda _: wb.bound(True), ("steps: True", STEPS)),
         ("a bound over 10**400 steps", lambda _: wb.bound(10**400), ("steps: 1000", STEPS)),
-        ("an impulse of 0 steps", lambda _: analysis.impulse_response(0.9, 0), ("steps: 0", STEPS)),
+        ("an impulse of 0 steps", lambda _: memory.impulse_response(0.9, 0), ("steps: 0", STEPS)),
         ("a batch norm over single steps that sees one value", norm_of_one_value_a_step, ("batch: 1 sequence", "at least 2")),
         ("a batch norm that sees one value", norm_of_one_value, ("batch: ", "(1, 1, 2)", "at least 2")),
         ("a task of length 0", lambda _: CONFIG.set({"task.length": 0}), ("task.length: 0", "equal to 2")),

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from workbench.tasks import skeletons
-from workbench.tasks.skeletons import archive, names
+from workbench.tasks.skeletons import ntu_archive, ntu_names
 
 from .case import DATA, Case, refused
 
@@ -16,7 +16,7 @@ def skeleton(here: Path) -> object:
 
 
 def unusable(here: Path) -> object:
-    return names.unusable(here / "list.txt", 2)
+    return ntu_names.unusable(here / "list.txt", 2)
 
 
 SKELETON = [b"2"]  # two frames, each with one body; line 1 counts them, then a frame has 28
@@ -88,8 +88,8 @@ SKELETON_CASES: dict[str, tuple[bytes | None, tuple[str, ...]]] = {
 CASES = [
     *[Case(n, "Data", "file", skeleton, DATA, says, files={"S001C001P001R001A001.skeleton": content}) for n, (content, says) in SKELETON_CASES.items()],
     *refused("Data", "file", DATA,
-        ("a skeleton file without an action in its name", archive.recordings, ("'S001C001P001R001.skeleton' found", "a name like S001C002P003R002A013 expected"), {"files": {"S001C001P001R001.skeleton": TEXT}}),
-        ("a .zip of skeleton files that is none", archive.recordings, ("clips.zip: cannot be read", "not a zip file"), {"files": {"clips.zip": TEXT}}),
+        ("a skeleton file without an action in its name", ntu_archive.recordings, ("'S001C001P001R001.skeleton' found", "a name like S001C002P003R002A013 expected"), {"files": {"S001C001P001R001.skeleton": TEXT}}),
+        ("a .zip of skeleton files that is none", ntu_archive.recordings, ("clips.zip: cannot be read", "not a zip file"), {"files": {"clips.zip": TEXT}}),
         ("a list of unusable clips that is absent", unusable, ("list.txt: missing", "2 clips without usable skeletons")),
         ("a list of unusable clips that is short", unusable, ("list.txt: 1 names found, 2 expected",), {"files": {"list.txt": "\n\n\nS001C001P001R001A001\n"}}),
         ("a list of unusable clips with half a name", unusable, ("list.txt: line 5: 'S001C001' found", "a name like"), {"files": {"list.txt": "\n\n\nS001C001P001R001A001\nS001C001\n"}}),

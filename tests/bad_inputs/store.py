@@ -16,7 +16,7 @@ import torch
 
 from workbench import places
 from workbench.errors import StoreError
-from workbench.study import adopt
+from workbench.runs import import_runs
 
 from .case import NAN, PARAMETER, STORE, Case, refused, smoke, tiny_run
 
@@ -102,12 +102,12 @@ def read_only(_: Path) -> object:
 def bundle(here: Path) -> object:
     """The prepared store, imported into another: whatever is wrong with it must be found before anything is copied."""
     with patch.object(places, "runs", lambda: here / "other" / "runs"):
-        return adopt.adopt(here / "results")
+        return import_runs.adopt(here / "results")
 
 
 def verify_all(_: Path) -> None:
     """`tables --verify`: the first complaint, as the error it would be."""
-    for line in adopt.verify():
+    for line in import_runs.verify():
         raise StoreError(line)
 
 

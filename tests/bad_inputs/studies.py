@@ -9,8 +9,10 @@ from pathlib import Path
 import pandas as pd
 
 import workbench as wb
-from workbench import arm, paper, spread
+from workbench import paper
+from workbench.analysis import components
 from workbench.config import Model, Pixels
+from workbench.runs import variants
 
 from .case import ADDING, CONFIG, DIGITS, NAN, PARAMETER, refused, smoke, tiny_run
 
@@ -25,7 +27,7 @@ def digits(*options: str, kind: str = "plain6") -> tuple[str, ...]:
 
 def one_arm(here: Path) -> wb.Arms:
     """A study of one arm with one run, which is done."""
-    (only,) = arm.read([f"a | b | {ADDING} | gamma: 2"])
+    (only,) = variants.read([f"a | b | {ADDING} | gamma: 2"])
     return wb.Arms({}, {only: [tiny_run(here)]})
 
 
@@ -52,8 +54,8 @@ CASES = [
         ("a measure that is none", lambda here: one_arm(here).table("accuracy"), ("measure: 'accuracy'", "last, highest or lowest COLUMN"), {"run": "done"}),
         ("a measure of no column", lambda here: one_arm(here).table("last accuracy"), ("measure: 'accuracy' is no column", "choose one of"), {"run": "done"}),
         ("a measure against no number", lambda here: one_arm(here).table("first step valid_mse < ..1"), ("measure: 'first step valid_mse < ..1'", "first step COLUMN < number"), {"run": "done"}),
-        ("a spread of one row", lambda _: spread.components(pd.DataFrame([[1.0, 2.0, 3.0]]), "a", "b"), ("table: shape (1, 3)", "at least 2 rows and 2 columns")),
-        ("a spread with a gap", lambda _: spread.components(pd.DataFrame([[1.0, 2.0], [NAN, 3.0]]), "a", "b"), ("table: shape (2, 2)", "without gaps")),
+        ("a spread of one row", lambda _: components.components(pd.DataFrame([[1.0, 2.0, 3.0]]), "a", "b"), ("table: shape (1, 3)", "at least 2 rows and 2 columns")),
+        ("a spread with a gap", lambda _: components.components(pd.DataFrame([[1.0, 2.0], [NAN, 3.0]]), "a", "b"), ("table: shape (2, 2)", "without gaps")),
     ),
     *refused("Training", "python", PARAMETER,
         ("a kind of net that is not known", lambda _: Model(kind="linear_rnn"), KINDS),

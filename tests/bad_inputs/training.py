@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import workbench as wb
 from workbench import paper
-from workbench.chance import check_seed
+from workbench.seeds import check_seed
 
 from .case import ADDING, CONFIG, CUDA, DIGITS, NAN, PARAMETER, refused, run, smoke
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import ParameterError
-from workbench.widgets import LESSONS, Explorer
+from workbench.notebook.explorers import LESSONS, Explorer
 
 from .case import INF, NAN, PARAMETER, refused
 

@@ -13,11 +13,12 @@ from pathlib import Path
 import torch
 
 import workbench as wb
-from workbench import evaluate, places, store, study
+from workbench import places
 from workbench.errors import WorkbenchError
-from workbench.record import Record, overview
-from workbench.store import lease
-from workbench.study import attempt
+from workbench.runs import lock, memory_check, train_and_record
+from workbench.runs.folder import open_run
+from workbench.runs.record import Record, overview
+from workbench.training import evaluate
 
 NAME = "seqdigits_plain6"
 CHANGES = {"model.hidden": 8, "model.depth": 2, "train.evaluate_every": 40, "train.steps": 160, "task.limit": 64}
@@ -42,8 +43,12 @@ def _quietly(results: Path) -> None:
 def trained(results: Path, seed: int = 0, every: float = 0.02) -> None:
     """A run with frequent checkpoints, to its end; exits as the command line would."""
     _quietly(results)
-    attempt.FIRST_CHECKPOINT, attempt.CHECKPOINT_EVERY, attempt.CHECKPOINT_SHARE = every, every, 1.0
-    lease.FRUITLESS = sys.maxsize  # kills come so fast here that five can fall before the first checkpoint
+    train_and_record.FIRST_CHECKPOINT, train_and_record.CHECKPOINT_EVERY, train_and_record.CHECKPOINT_SHARE = (
+        every,
+        every,
+        1.0,
+    )
+    lock.FRUITLESS = sys.maxsize  # kills come so fast here that five can fall before the first checkpoint
     try:
         train(seed)
     except WorkbenchError as error:
@@ -67,7 +72,7 @@ def written(results: Path, first: int, count: int, pause: float = 0.0) -> None:
     for seed in range(first, first + count):
         try:
             tiny(seed)
-        except lease.Busy as error:
+        except lock.Busy as error:
             print(error, file=sys.stderr)
         time.sleep(pause)
 
@@ -79,7 +84,7 @@ def read(results: Path, reads: int) -> None:
     while done < reads:
         for row in overview(own=True):
             assert row["status"] != "damaged", row
-            record = wb.Record(store.open_run(places.runs(), row["id"]))
+            record = wb.Record(open_run(places.runs(), row["id"]))
             record.run.spec()
             assert [e["step"] for e in record.run.events()] == sorted(e["step"] for e in record.run.events())
             result = record.run.result()
@@ -93,7 +98,7 @@ def starved(results: Path, megabytes: int) -> None:
     _quietly(results)
     held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (held + megabytes * 2**20, resource.RLIM_INFINITY))
-    study.room.available = lambda _: None  # as where nothing tells how much there is
+    memory_check.available = lambda _: None  # as where nothing tells how much there is
     try:
         wb.run("adding_indrnn_T100", "paper", changes={"task.length": 20_000, "train.batch": 64}, progress=False)
     except WorkbenchError as error:

@@ -20,8 +20,8 @@ from pathlib import Path
 import pytest
 from faults import bodies
 
-from workbench.disk import publish
-from workbench.store import pure
+from workbench.files import publish
+from workbench.runs.folder import pure
 
 FULL = os.environ.get("FAULTS") == "full"
 LONGEST = float(os.environ.get("FAULTS_SECONDS", math.inf))
@@ -100,7 +100,7 @@ def forks() -> multiprocessing.context.ForkServerContext:
     """Processes that have torch loaded when they begin, each in a state of its own."""
     context = multiprocessing.get_context("forkserver")
     # torch._dynamo: the first step of an optimiser loads it, for longer than the runs here take
-    loaded = ["torch._dynamo", "pandas", "sklearn.datasets", "workbench.study", "workbench.study.adopt"]
+    loaded = ["torch._dynamo", "pandas", "sklearn.datasets", "workbench.runs.run", "workbench.runs.import_runs"]
     context.set_forkserver_preload(loaded)
     return context
 

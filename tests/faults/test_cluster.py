@@ -15,17 +15,20 @@ import psutil
 import pytest
 from faults import bodies
 
-from workbench import batch, places
-from workbench import store as records
-from workbench.batch import Means, cluster
+from workbench import places
 from workbench.errors import RunError, Stopped
-from workbench.store import pure
-from workbench.study.trial import Trial
+from workbench.runs import folder as records
+from workbench.runs.folder import pure
+from workbench.runs.jobs import dask_cluster, plan
+from workbench.runs.jobs.plan import Means
+from workbench.runs.planned_run import Trial
 
 NAME = "adding_rnn_tanh_T100"
 SMALL = tuple(bodies.TINY.items())
 # A worker that sees another disk than the caller: the mark of the caller's store is not the one it finds.
-ELSEWHERE = "import sys; from workbench.batch import children; children.Campaign.is_here = lambda self: False; "
+ELSEWHERE = (
+    "import sys; from workbench.runs.jobs import worker as children; children.Campaign.is_here = lambda self: False; "
+)
 WORKER = "from distributed.cli.dask_worker import main; sys.exit(main())"
 
 
@@ -85,7 +88,7 @@ def trials(count, steps=3000):
 
 def left_in_peace(chosen, monkeypatch, tmp_path):
     """What the trials record when nothing disturbs them, one after another in this process."""
-    from workbench import study
+    from workbench.runs import run as study
 
     kept = os.environ["WORKBENCH_RESULTS"]
     monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path / "peace"))
@@ -127,7 +130,7 @@ def test_11_a_sweep_outlives_its_workers(fault, processes, store, monkeypatch, t
     killer = threading.Thread(target=kill_now_and_then)
     killer.start()
     try:
-        batch.carry_out(chosen, [], Means(scheduler=there.address), said.append)
+        plan.carry_out(chosen, [], Means(scheduler=there.address), said.append)
     except RunError as error:
         raise AssertionError("\n".join(said)) from error
     finally:
@@ -152,7 +155,7 @@ def test_11_without_its_scheduler_a_batch_ends_and_can_go_on(fault, processes, s
         there, said = processes(workers=1), []
         threading.Thread(target=kill_when_training, args=(store, there.scheduler)).start()
         with pytest.raises(RunError, match="scheduler: it is gone"):
-            batch.carry_out(trials(3, steps=200_000), [], Means(scheduler=there.address), said.append)
+            plan.carry_out(trials(3, steps=200_000), [], Means(scheduler=there.address), said.append)
         there.close()
         bodies.wait_for(lambda: not leases(store), 20)
         assert all(run.result() is None for run in records.find(store / "runs"))
@@ -160,7 +163,7 @@ def test_11_without_its_scheduler_a_batch_ends_and_can_go_on(fault, processes, s
 
 
 CALLER = (
-    "import sys; from faults.test_cluster import trials; from workbench import batch; "
+    "import sys; from faults.test_cluster import trials; from workbench.runs.jobs import plan as batch; "
     "batch.carry_out(trials(2), [], batch.Means(scheduler=sys.argv[1]), print)"
 )
 
@@ -175,7 +178,7 @@ def test_11_when_the_caller_is_gone_the_same_command_finishes_its_runs(fault, pr
         caller.kill()
         caller.wait()
         said: list[str] = []
-        batch.carry_out(chosen, [], Means(scheduler=there.address), said.append)
+        plan.carry_out(chosen, [], Means(scheduler=there.address), said.append)
         assert {run.path.name: pure(run.result()) for run in records.find(store / "runs")} == quiet
         assert not leases(store)
         shutil.rmtree(store / "runs")
@@ -200,7 +203,7 @@ def alive(process):
 
 
 RUNNER = (
-    "import sys; from faults.test_cluster import trials; from workbench import batch; "
+    "import sys; from faults.test_cluster import trials; from workbench.runs.jobs import plan as batch; "
     "batch.carry_out(trials(2, steps=200_000), [], batch.Means(workers=2), print)"
 )
 
@@ -224,12 +227,12 @@ def test_5_no_child_outlives_a_batch_runner(fault, store, kind):
 
 @pytest.mark.slow
 def test_a_time_limit_stops_in_time_with_a_checkpoint_and_a_bundle(store, tmp_path, monkeypatch):
-    from workbench.study.adopt import adopt
+    from workbench.runs.import_runs import adopt
 
     began = time.monotonic()
     chosen = trials(1, steps=200_000)
     with pytest.raises(Stopped):
-        batch.carry_out(chosen, [], Means(workers=1, time_limit=60, out=tmp_path / "bundle"), print)
+        plan.carry_out(chosen, [], Means(workers=1, time_limit=60, out=tmp_path / "bundle"), print)
     assert time.monotonic() - began < 62
     files = list((tmp_path / "bundle").iterdir())
     assert len(files) <= 8
@@ -244,8 +247,8 @@ def test_a_time_limit_stops_in_time_with_a_checkpoint_and_a_bundle(store, tmp_pa
 def test_an_open_port_is_refused_and_an_address_checked():
     from workbench.errors import ParameterError
 
-    assert cluster.check_address("tcp://127.0.0.1:8786")
-    assert cluster.check_address("tls://cluster.example:8786")
+    assert dask_cluster.check_address("tcp://127.0.0.1:8786")
+    assert dask_cluster.check_address("tls://cluster.example:8786")
     for wrong in ("tcp://10.0.0.1:8786", "tcp://cluster.example:8786", "http://x:1", "127.0.0.1:8786", "tls://x", ""):
         with pytest.raises(ParameterError, match="scheduler: "):
-            cluster.check_address(wrong)
+            dask_cluster.check_address(wrong)

@@ -14,19 +14,19 @@ from faults import bodies
 
 import workbench as wb
 from workbench import places
-from workbench import store as records
 from workbench.errors import StoreError, WorkbenchError
-from workbench.record import Record, overview
-from workbench.store import Run, pure
+from workbench.runs import folder as records
+from workbench.runs.folder import Run, pure
+from workbench.runs.record import Record, overview
 
 
 @pytest.mark.parametrize("room", [0, 6_000, 30_000, 120_000])
 def test_6_a_full_disk_says_so_and_the_run_goes_on_when_there_is_room(fault, small_disk, quiet, monkeypatch, room):
     """The disk fills in the spec, the events, the first or a later checkpoint."""
     monkeypatch.setenv("WORKBENCH_RESULTS", str(small_disk / "results"))
-    monkeypatch.setattr("workbench.study.attempt.CHECKPOINT_EVERY", 0.02)
-    monkeypatch.setattr("workbench.study.attempt.FIRST_CHECKPOINT", 0.02)
-    monkeypatch.setattr("workbench.study.attempt.CHECKPOINT_SHARE", 1.0)
+    monkeypatch.setattr("workbench.runs.train_and_record.CHECKPOINT_EVERY", 0.02)
+    monkeypatch.setattr("workbench.runs.train_and_record.FIRST_CHECKPOINT", 0.02)
+    monkeypatch.setattr("workbench.runs.train_and_record.CHECKPOINT_SHARE", 1.0)
     for _ in fault(6, f"disk full, {room:,} bytes left", 1, 1):
         free = shutil.disk_usage(small_disk).free
         (small_disk / "ballast").write_bytes(b"x" * max(free - room, 0))

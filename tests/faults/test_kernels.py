@@ -16,20 +16,21 @@ import pytest
 from faults import bodies
 
 import workbench as wb
-from workbench import batch, places
-from workbench import store as records
-from workbench.batch import Means, children
+from workbench import places
 from workbench.errors import RunError, StoreError
-from workbench.record import overview
-from workbench.store import lease, pure
-from workbench.study import board
+from workbench.runs import folder as records
+from workbench.runs import lock, status
+from workbench.runs.folder import pure
+from workbench.runs.jobs import plan, worker
+from workbench.runs.jobs.plan import Means
+from workbench.runs.record import overview
 from workbench.tasks import download
 
 TRAINS = f"""import workbench as wb
 wb.run("adding_rnn_tanh_T100", "smoke", changes={bodies.TINY | {"train.steps": 10**6, "train.evaluate_every": 500}})"""
 TRAIN = "from faults import bodies; bodies.train(); None"
 VIEW = """import json, time
-from workbench.widgets.board import Board
+from workbench.notebook.run_board import Board
 began = time.process_time()
 shown = Board()
 shown.runs.value = [{id!r}]
@@ -115,7 +116,7 @@ def test_3_a_killed_kernel_is_said_and_the_other_notebooks_go_on(fault, store, t
         killer = threading.Thread(target=kill_its_kernel)
         killer.start()
         with pytest.raises(RunError, match="1 of 2 failed: trains"):
-            batch.carry_out([], [(trains, {}, []), (counts, {}, [])], Means(workers=2), said.append)
+            plan.carry_out([], [(trains, {}, []), (counts, {}, [])], Means(workers=2), said.append)
         killer.join()
         assert any(line.startswith("trains: failed") and "its kernel was killed" in line for line in said), said
         assert {path.name for path in (store / "notebooks").iterdir()} == {"counts_quick.ipynb", "counts_quick.json"}
@@ -136,7 +137,7 @@ def test_4_an_interrupted_kernel_keeps_a_checkpoint_and_goes_on(fault, store, ke
         (run,) = records.find(store / "runs")
         assert not leases(store)
         assert run.checkpoints()
-        assert lease.status(run) == {"Stopped": "resumable", "ok": "done"}[ended]
+        assert lock.status(run) == {"Stopped": "resumable", "ok": "done"}[ended]
         if ended == "ok":
             assert pure(run.result()) == quiet[0]
             shutil.rmtree(store / "runs")
@@ -149,13 +150,13 @@ def test_4_an_interrupted_kernel_keeps_a_checkpoint_and_goes_on(fault, store, ke
 @pytest.mark.slow
 def test_6_a_full_disk_keeps_the_earlier_notebook(fault, small_disk, tmp_path, monkeypatch):
     """Executed on a disk without room for it: said in a line, the earlier one whole; written when there is room."""
-    campaign = children.Campaign.of(small_disk)
+    campaign = worker.Campaign.of(small_disk)
     path = bodies.book(tmp_path / "large.ipynb", "print('x' * size)")
     output = small_disk / "large_quick.ipynb"
 
     def execute(size):
-        return children.perform(
-            children.Job("large", ("notebook", str(path), json.dumps({"size": size}), str(output))), campaign
+        return worker.perform(
+            worker.Job("large", ("notebook", str(path), json.dumps({"size": size}), str(output))), campaign
         )
 
     for _ in fault(6, "disk full, in a notebook", 1, 1):
@@ -181,7 +182,7 @@ def test_6_a_full_disk_under_the_index_costs_only_time(fault, small_disk, monkey
         rows = [row["id"] for row in overview()]
         (small_disk / "results" / "runs" / ".index.sqlite").unlink()
         (small_disk / "ballast").write_bytes(b"x" * shutil.disk_usage(small_disk).free)
-        assert [row["id"] for row in overview()] == [row["id"] for row in board.rows()] == rows
+        assert [row["id"] for row in overview()] == [row["id"] for row in status.rows()] == rows
         (small_disk / "ballast").unlink()
         assert [row["id"] for row in overview()] == rows
 
@@ -244,13 +245,13 @@ def test_15_a_run_outlives_the_kernel_that_looks_at_it(fault, store, kernel, for
             kernel.restart()
             before = len(run.events())
             bodies.wait_for(lambda before=before: len(run.events()) > before)
-            assert lease.status(run) == "running"
+            assert lock.status(run) == "running"
         second.stop_channels()
     finally:
         child.terminate()
         child.join(20)
     assert child.exitcode == 5
-    assert lease.status(run) == "resumable"
+    assert lock.status(run) == "resumable"
 
 
 @pytest.mark.slow

@@ -17,13 +17,12 @@ import torch
 from faults import bodies
 
 import workbench as wb
-from workbench import batch
-from workbench import store as records
-from workbench.batch import children
 from workbench.errors import RunError
-from workbench.store import Run, lease, pure
-from workbench.study import room
-from workbench.study.trial import Trial
+from workbench.runs import folder as records
+from workbench.runs import lock, memory_check
+from workbench.runs.folder import Run, pure
+from workbench.runs.jobs import plan, worker
+from workbench.runs.planned_run import Trial
 
 
 def saved(results):
@@ -97,7 +96,7 @@ def test_4_a_signal_stops_with_a_checkpoint(fault, forks, quiet, tmp_path, kind)
         assert child.exitcode in (0, 5)  # 0: it was at its end already
         (run,) = records.find(results / "runs")
         assert run.checkpoints()
-        assert lease.status(run) == ("resumable" if child.exitcode == 5 else "done")
+        assert lock.status(run) == ("resumable" if child.exitcode == 5 else "done")
     again = forks.Process(target=bodies.trained, args=(results,))
     again.start()
     again.join()
@@ -105,7 +104,7 @@ def test_4_a_signal_stops_with_a_checkpoint(fault, forks, quiet, tmp_path, kind)
 
 
 TRAP = (  # the children's entry, with a death in the second seed's first training step
-    "import os, sys; from workbench.train import trainer as train; from workbench.batch.children import body; "
+    "import os, sys; from workbench.training import trainer as train; from workbench.runs.jobs.worker import body; "
     "doomed = '--seed 1' in ' '.join(sys.argv); "
     "train.Trainer.advance = (lambda self: os.kill(os.getpid(), 9)) if doomed else train.Trainer.advance; "
     "sys.exit(body(sys.argv[1:]))"
@@ -115,20 +114,20 @@ TRAP = (  # the children's entry, with a death in the second seed's first traini
 @pytest.mark.slow
 def test_12_a_run_that_kills_its_process_is_quarantined_and_harms_no_other(fault, store, monkeypatch):
     """The second seed's process dies twice; the other is done, the next batch leaves it be, by hand it goes on."""
-    name, entry = "adding_rnn_tanh_T100", children.ENTRY
+    name, entry = "adding_rnn_tanh_T100", worker.ENTRY
     doomed = Trial(name, "smoke", 1)
     for _ in fault(12, "a run that kills its process", 10, 1):
         said: list[str] = []
-        monkeypatch.setattr(children, "ENTRY", TRAP)
+        monkeypatch.setattr(worker, "ENTRY", TRAP)
         with pytest.raises(RunError, match=f"1 of 2 failed: {name} seed 1"):
-            batch.reproduce([name], "smoke", seeds=2, say=said.append)
+            plan.reproduce([name], "smoke", seeds=2, say=said.append)
         assert f"{name} seed 1: died of signal 9; tried again" in said
         assert any("quarantined: died of signal 9, twice without progress" in line for line in said)
         assert Trial(name, "smoke", 0).recorded()
-        monkeypatch.setattr(children, "ENTRY", entry)
+        monkeypatch.setattr(worker, "ENTRY", entry)
         with pytest.raises(RunError, match="1 of 1 failed"):
-            batch.reproduce([name], "smoke", seeds=2, say=said.append)
-        assert lease.status(doomed.run) == "quarantined"
+            plan.reproduce([name], "smoke", seeds=2, say=said.append)
+        assert lock.status(doomed.run) == "quarantined"
         assert wb.run(name, "smoke", 1, progress=False).status == "done"
         shutil.rmtree(store / "runs")
 
@@ -157,7 +156,7 @@ def test_17_of_two_that_reproduce_the_same_the_second_waits_and_uses_the_result(
         assert not any("failed" in text for text in said)
         waits += sum("trains it now; waiting for it" in text for text in said)
         found = list(records.find(tmp_path / str(index) / "runs"))
-        assert [lease.status(run) for run in found] == ["done", "done"]
+        assert [lock.status(run) for run in found] == ["done", "done"]
         assert [run.troubles() for run in found] == [[], []]
     kind.note = f"{waits} said that they waited"
 
@@ -173,7 +172,7 @@ def test_13_out_of_memory_says_so_and_the_next_run_is_unharmed(fault, forks, qui
         assert "failed: out of memory (T 20,000, B 64, N 128, depth 2: needs at least" in said
         assert "Traceback" not in said
         (run,) = records.find(results / "runs")
-        assert lease.status(run) == "failed"
+        assert lock.status(run) == "failed"
         child = forks.Process(target=bodies.trained, args=(results,))
         child.start()
         child.join()
@@ -182,8 +181,8 @@ def test_13_out_of_memory_says_so_and_the_next_run_is_unharmed(fault, forks, qui
 
 
 def test_13_what_cannot_fit_is_refused_before_it_begins(store, monkeypatch):
-    monkeypatch.setattr(room, "available", lambda _: 10**6)
-    with pytest.raises(room.OutOfMemory, match=r"T 100, B 32, N 128, depth 2: needs at least .*, has 1.0 MB"):
+    monkeypatch.setattr(memory_check, "available", lambda _: 10**6)
+    with pytest.raises(memory_check.OutOfMemory, match=r"T 100, B 32, N 128, depth 2: needs at least .*, has 1.0 MB"):
         wb.run("adding_indrnn_T100", progress=False)
     assert not (store / "runs").exists()
 
@@ -199,9 +198,9 @@ def test_13_what_cannot_fit_is_refused_before_it_begins(store, monkeypatch):
     ids=["one NaN", "two inf", "a spike", "three NaN"],
 )
 def test_14_no_checkpoint_that_is_not_finite_replaces_a_good_one(fault, store, monkeypatch, bad, value, status):
-    monkeypatch.setattr("workbench.study.attempt.CHECKPOINT_EVERY", 0.0)
-    monkeypatch.setattr("workbench.study.attempt.FIRST_CHECKPOINT", 0.0)
-    monkeypatch.setattr("workbench.study.attempt.CHECKPOINT_SHARE", 1.0)
+    monkeypatch.setattr("workbench.runs.train_and_record.CHECKPOINT_EVERY", 0.0)
+    monkeypatch.setattr("workbench.runs.train_and_record.FIRST_CHECKPOINT", 0.0)
+    monkeypatch.setattr("workbench.runs.train_and_record.CHECKPOINT_SHARE", 1.0)
     steps = []
     monkeypatch.setattr(Run, "save_checkpoint", watched(Run.save_checkpoint, steps))
     for _ in fault(14, f"loss {value:g} at {len(bad)} step{'s' * (len(bad) > 1)}", 5, 1):
@@ -236,10 +235,10 @@ def test_16_a_clock_set_forward_or_back_loses_nothing(fault, tmp_path, monkeypat
         foreign = {"host": "elsewhere", "place": "", "pid": 1, "started": "1", "owner": "x", "beat": 1}
         (tmp_path / "lease").write_text(json.dumps(foreign))
         os.utime(tmp_path / "lease", (now() - shift, now() - shift))
-        watch = lease.Watch()
-        assert lease.status(run, watch) == "running"
-        assert lease.status(run, watch) == "running"
-        monkeypatch.setattr(lease, "STALE", 0.0)
+        watch = lock.Watch()
+        assert lock.status(run, watch) == "running"
+        assert lock.status(run, watch) == "running"
+        monkeypatch.setattr(lock, "STALE", 0.0)
         time.sleep(0.01)
-        assert lease.status(run, watch) == "pending"  # silent for longer than STALE, by our own clock
+        assert lock.status(run, watch) == "pending"  # silent for longer than STALE, by our own clock
         (tmp_path / "lease").unlink()

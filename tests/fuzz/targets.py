@@ -22,14 +22,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from workbench import record, store
 from workbench.config import Config, canonical_json, run_id
 from workbench.errors import DataError, ParameterError, StoreError, WorkbenchError
-from workbench.store import checkpoint, lease
-from workbench.store import run as runs
+from workbench.runs import checkpoint, lock, record
+from workbench.runs import folder as runs
+from workbench.runs.folder import Run
 from workbench.tasks import pixels, treebank
-from workbench.tasks.skeletons import bodies, file
-from workbench.train import Trainer
+from workbench.tasks.skeletons import bodies, ntu_file
+from workbench.training import Trainer
 
 CORPUS = Path(__file__).parent / "corpus"
 SEAL = "seal"  # stands in a record for the check or the id that its content gives
@@ -96,10 +96,10 @@ def idx(content: bytes, folder: Path) -> None:
 def skeleton(content: bytes, folder: Path) -> None:
     """A .skeleton file, and the two bodies of it that are kept."""
     with contextlib.suppress(DataError):
-        found = file.parse(content, "fuzzed")
-        assert found.shape[2:] == (file.JOINTS, 3)
+        found = ntu_file.parse(content, "fuzzed")
+        assert found.shape[2:] == (ntu_file.JOINTS, 3)
         assert np.isfinite(found).all()
-        assert bodies.actors(found).shape[1:] == (2, file.JOINTS, 3)
+        assert bodies.actors(found).shape[1:] == (2, ntu_file.JOINTS, 3)
 
 
 def text(content: bytes, folder: Path) -> None:
@@ -118,7 +118,7 @@ def a_record(content: bytes, folder: Path) -> None:
     a whole one; a check that reads `seal` becomes the right one, so that a forger's records are tried too."""
     if content[:1] == b"E":
         content = _joined(edited(_split(WHOLE.read_bytes()), content[1:], JSON_VALUES))
-    run = store.Run(laid_out(content, folder))
+    run = Run(laid_out(content, folder))
     mine = record.Record(run)
     readers: tuple[Callable[[], object], ...] = (
         mine.verify,
@@ -130,7 +130,7 @@ def a_record(content: bytes, folder: Path) -> None:
         lambda: mine._repr_html_(),
         mine.recurrent_weights,
         run.chance,
-        lambda: lease.quarantined(run),
+        lambda: lock.quarantined(run),
     )
     for read in readers:
         with contextlib.suppress(StoreError):

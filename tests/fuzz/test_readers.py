@@ -50,7 +50,7 @@ def test_the_seeds_are_few_and_some_of_them_are_whole(tmp_path):
         assert len(found) >= 3
         assert sum(map(len, found.values())) < 50_000
     run = targets.laid_out(targets.WHOLE.read_bytes(), tmp_path)
-    assert targets.record.Record(targets.store.Run(run)).status == "done"
+    assert targets.record.Record(targets.Run(run)).status == "done"
     state = targets.checkpoint.unpack(targets.begun(), targets.path_of(targets.begun()))
     trainer = targets.Trainer(targets.TINY, 0)
     trainer.load(state["trainer"])

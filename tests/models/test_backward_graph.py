@@ -11,7 +11,7 @@ from workbench.config import Model
 from workbench.models import build
 from workbench.models.build import set_backend
 from workbench.models.layer import Linear
-from workbench.models.span import WHOLE
+from workbench.models.sequence import WHOLE
 from workbench.tasks import Spec
 
 COPIES = {"CopySlices", "AsStridedBackward0", "CopyBackwards", "CloneBackward0", "ToCopyBackward0"}

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from workbench.chance import generator
 from workbench.config import Model
 from workbench.errors import ParameterError
 from workbench.models.build import build, clamp_, count_of, recurrent_weights, set_backend, set_generator
 from workbench.models.layer import BatchNorm, Head, SharedDropout, StepNorm
+from workbench.seeds import generator
 from workbench.tasks import Spec
 
 SPEC, F64 = Spec(11, 11, 20, "token"), torch.float64

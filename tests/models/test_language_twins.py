@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from workbench import evaluate
 from workbench.config import Model
 from workbench.models.build import build, recurrent_weights, set_backend
 from workbench.tasks import Spec
+from workbench.training import evaluate
 
 from . import twins
 from .test_twins import ENGINES, remember

@@ -12,7 +12,7 @@ from workbench import tasks
 from workbench.config import Model
 from workbench.errors import ParameterError
 from workbench.models.build import KINDS, build, clamp_, recurrent_weights
-from workbench.models.conv import ConvIndRNN
+from workbench.models.conv_indrnn import ConvIndRNN
 from workbench.models.layer import BatchNorm, Linear, SharedDropout, Unit
 from workbench.tasks import Spec
 

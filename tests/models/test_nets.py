@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from workbench.chance import generator
 from workbench.config import Model
 from workbench.models.build import build, recurrent_weights, set_backend, set_generator
 from workbench.models.dense import pieces
 from workbench.models.layer import BatchNorm, SharedDropout
-from workbench.models.span import WHOLE, Span
+from workbench.models.sequence import WHOLE, Span
+from workbench.seeds import generator
 from workbench.tasks import Spec
 
 SPEC, F64 = Spec(3, 4, 9, "class"), torch.float64

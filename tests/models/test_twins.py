@@ -3,13 +3,13 @@
 import pytest
 from torch.testing import assert_close
 
-from workbench import evaluate, recurrence
+from workbench import recurrence
 from workbench.config import Model, Train
 from workbench.models.build import build, clamp_, set_backend
 from workbench.models.layer import BatchNorm, Unit
-from workbench.models.span import Span
+from workbench.models.sequence import Span
 from workbench.tasks import Spec
-from workbench.train import optimizer
+from workbench.training import evaluate, optimizer
 
 from .twins import EXACT, arrays, of
 

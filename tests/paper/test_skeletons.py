@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from workbench import curves, figures, paper, tasks
+from workbench import paper, tasks
+from workbench.analysis import figures, learning_curves
 from workbench.models.build import count_of
-from workbench.paper.exhibits import published
+from workbench.paper.published import published
 from workbench.paper.skeletons import PUBLISHED, experiments
 
 TABLE = published("table5_ntu")
@@ -86,7 +87,7 @@ def test_settings_are_the_specifications():
 def test_every_evaluation_of_a_log_is_one_of_ours():
     for known in NTU:
         if known.curve:
-            log = curves.official_curve(known.id)
+            log = learning_curves.official_curve(known.id)
             assert bool((log["step"] % known.config.train.evaluate_every == 0).all())
 
 

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from workbench import figures, paper, places, tasks
+from workbench import paper, places, tasks
+from workbench.analysis import figures
 from workbench.config import Config
 from workbench.models.build import count_of
 from workbench.paper import treebank

@@ -15,7 +15,7 @@ from workbench.config import Adding, Config, Kind, Pixels, Skeletons, Speech, Tr
 from workbench.errors import WorkbenchError
 from workbench.models.build import build, count, count_of
 from workbench.tasks import treebank
-from workbench.train import Trainer
+from workbench.training import Trainer
 
 KINDS = st.sampled_from(get_args(Kind))
 SMALL = {"depth": 2, "hidden": 4}

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from properties.drawn import many
 from skeleton_files import FIRST_ID, skeleton_file
 
-from workbench import record, store
 from workbench.__main__ import main
 from workbench.config import parse_json
 from workbench.errors import ParameterError, StoreError
+from workbench.runs import folder as store
+from workbench.runs import record
 from workbench.tasks import pixels
-from workbench.tasks.skeletons import file
+from workbench.tasks.skeletons import ntu_file
 
 NUMBERS = st.floats(-1e6, 1e6, allow_nan=False)
 SCORES = st.dictionaries(st.sampled_from(["loss", "accuracy", "n"]), st.none() | NUMBERS)
@@ -77,7 +78,7 @@ def test_any_bodies_in_any_frames_are_read_as_they_were_written(record_property)
         rng = np.random.default_rng(seed)
         frames = [{FIRST_ID + i: rng.normal(0, 1, (25, 3)).astype(np.float32) for i in sorted(ids)} for ids in there]
         order = list(dict.fromkeys(body for frame in frames for body in frame))
-        found = file.parse(skeleton_file(frames).encode(), "here")
+        found = ntu_file.parse(skeleton_file(frames).encode(), "here")
         tried["read"] += 1
         assert found.shape == (len(frames), len(order), 25, 3)
         for number, frame in enumerate(frames):

@@ -1,4 +1,4 @@
-"""The Triton kernels on the CPU, in Triton's interpreter; test_gpu.py runs this file in a process of its own.
+"""The Triton kernels on the CPU, in Triton's interpreter; test_engine_triton.py runs this file in a process of its own.
 
 Shapes are tiny: the interpreter takes a millisecond for an operation.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from workbench.recurrence import derivative, gpu, recur
+from workbench.recurrence import autograd, engine_triton, recur
 
 pytestmark = [  # numpy, under the interpreter
     pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered:RuntimeWarning"),
@@ -62,7 +62,7 @@ def test_half_precision_is_computed_in_float32(dtype, rng):
 def test_the_scan_in_chunks_equals_loop(activation, length, rng):
     inputs, g = draw(rng, 16, 2, 16, torch.float64)
     inputs[0] += 1  # or relu is off so often that every chunk forgets what was before it
-    ours = run(lambda *v: derivative.recur(*v, activation, gpu.Kernels(length), False), inputs, g)
+    ours = run(lambda *v: autograd.recur(*v, activation, engine_triton.Kernels(length), False), inputs, g)
     theirs = run(lambda *v: recur(*v, activation=activation, backend="loop"), inputs, g)
     assert_near(ours, theirs, 1e-14)
 
@@ -74,7 +74,7 @@ def test_where_the_loop_is_finite_so_is_the_scan(u):
     a[:, 0, 1] = 1.0 if u <= 0 else -1.0
     g = torch.zeros_like(a)
     g[-1] = 1.0
-    ours = run(lambda *v: derivative.recur(*v, "relu", gpu.Kernels(8), False), [a, weights, h0], g)
+    ours = run(lambda *v: autograd.recur(*v, "relu", engine_triton.Kernels(8), False), [a, weights, h0], g)
     theirs = run(lambda *v: recur(*v, backend="loop"), [a, weights, h0], g)
     assert theirs[0].isfinite().all()
     assert all(torch.equal(x, y) for x, y in zip(ours, theirs, strict=True))
@@ -84,7 +84,7 @@ def test_a_summary_beyond_the_largest_float_is_not_used():
     a, g, top = torch.zeros(12, 1, 1), torch.zeros(12, 1, 1), torch.finfo(torch.float32).max
     a[:2], g[6:8], g[11] = 0.6 * top, 0.6 * top, -0.9 * top  # a chunk from 0 overflows, the sequence does not
     inputs = [a, torch.ones(1), torch.full((1, 1), -0.9 * top)]
-    ours = run(lambda *v: derivative.recur(*v, "identity", gpu.Kernels(4), False), inputs, g)
+    ours = run(lambda *v: autograd.recur(*v, "identity", engine_triton.Kernels(4), False), inputs, g)
     theirs = run(lambda *v: recur(*v, activation="identity", backend="loop"), inputs, g)
     assert all(theirs[i].isfinite().all() and torch.equal(ours[i], theirs[i]) for i in (0, 1, 3))
 
@@ -95,7 +95,7 @@ def test_states_are_written_over_a_product_and_not_over_an_argument(rng):
     expected = recur(a, u, h0, backend="loop")
     assert torch.equal(recur(a, u, h0, backend="triton"), expected)
     assert torch.equal(a, kept)
-    assert torch.equal(derivative.recur(a, u, h0, "relu", gpu, True), expected)
+    assert torch.equal(autograd.recur(a, u, h0, "relu", engine_triton, True), expected)
     assert torch.equal(a, expected)
 
 
@@ -104,7 +104,7 @@ def test_autograd_knows_what_was_written_over(rng):
     a.requires_grad_()
     product = a * 1
     square = product**2
-    h = derivative.recur(product, u, h0, "relu", gpu, True)
+    h = autograd.recur(product, u, h0, "relu", engine_triton, True)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         torch.autograd.grad(square.sum(), a, retain_graph=True)
     assert torch.equal(torch.autograd.grad(h, a, g)[0], run(lambda *v: recur(*v, backend="loop"), [a, u, h0], g)[1])

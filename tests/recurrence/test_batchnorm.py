@@ -10,7 +10,9 @@ from torch import nn
 from torch.testing import assert_close
 
 from workbench.errors import ParameterError
-from workbench.recurrence import batchnorm, compiler, cpu, layer, normalize
+from workbench.recurrence import batchnorm, layer, normalize
+from workbench.recurrence.cpu import compiler
+from workbench.recurrence.cpu import engine as cpu
 
 pytestmark = pytest.mark.skipif(compiler.missing() is not None, reason=str(compiler.missing()))
 SHAPES = [(2, 1, 1), (1, 5, 3), (33, 7, 17), (784, 3, 40), (40, 33, 130)]

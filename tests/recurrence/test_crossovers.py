@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from workbench import places
-from workbench.recurrence import cpu, scan
+from workbench.recurrence import engine_scan
+from workbench.recurrence.cpu import engine as cpu
 
 MEASURED = json.loads((places.published() / "bench" / "crossovers.json").read_text())
 CONSTANTS = {
-    "scan.STEPS": scan.STEPS["cpu"],
-    "scan.CHAINS": scan.CHAINS,
+    "scan.STEPS": engine_scan.STEPS["cpu"],
+    "scan.CHAINS": engine_scan.CHAINS,
     "cpu.LARGE": cpu.LARGE,
 }
 
@@ -29,7 +30,7 @@ def test_a_threshold_lies_where_one_way_overtook_the_other(name):
 @pytest.mark.parametrize("key", [key for key in MEASURED if key.startswith("cpu")])
 def test_in_what_auto_leaves_to_the_scan_it_is_the_faster_way(key):
     rows = MEASURED[key]["measured"]["long"]
-    chosen = [r for r in rows if scan.is_long_and_thin(torch.empty(r["T"], 1, r["chains"], device="cpu"))]
+    chosen = [r for r in rows if engine_scan.is_long_and_thin(torch.empty(r["T"], 1, r["chains"], device="cpu"))]
     assert chosen
     assert all(row["scan"] < row["torch"] for row in chosen)
 
@@ -38,5 +39,5 @@ def test_in_what_auto_leaves_to_the_scan_it_is_the_faster_way(key):
     ("T", "B", "N", "thin"), [(512, 32, 32, True), (512, 1, 1024, True), (511, 32, 32, False), (512, 32, 33, False)]
 )
 def test_long_and_thin_is_from_512_steps_with_at_most_1024_chains(T, B, N, thin):
-    assert scan.is_long_and_thin(torch.empty(T, B, N, device="cpu")) == thin
-    assert not scan.is_long_and_thin(torch.empty(T, B, N, device="meta"))
+    assert engine_scan.is_long_and_thin(torch.empty(T, B, N, device="cpu")) == thin
+    assert not engine_scan.is_long_and_thin(torch.empty(T, B, N, device="meta"))

@@ -14,7 +14,7 @@ from torch.testing import assert_close
 
 from workbench import recurrence
 from workbench.errors import ParameterError
-from workbench.recurrence import eager, gpu, layer, recur
+from workbench.recurrence import engine_torch, engine_triton, layer, recur
 from workbench.recurrence.activation import ACTIVATIONS
 from workbench.recurrence.engines import choose
 
@@ -238,16 +238,16 @@ def test_a_record_names_the_engine_that_was_chosen(engine):
 
 @pytest.mark.parametrize("T", [10, 20, 33])
 def test_in_torch_long_sequences_are_taken_piece_by_piece(T, monkeypatch, rng):
-    monkeypatch.setattr(eager, "_VIEWS", 10)
+    monkeypatch.setattr(engine_torch, "_VIEWS", 10)
     inputs, g = draw(rng, T, 3, 7)
     assert_twins(run("torch", "relu", inputs, g), run("loop", "relu", inputs, g), 1e-12)
 
 
 @pytest.mark.parametrize("has_triton", [True, False])
 def test_on_a_gpu_auto_means_the_kernels_where_they_run_and_torch_elsewhere(has_triton, monkeypatch):
-    monkeypatch.setattr(gpu, "takes", lambda a: has_triton)
+    monkeypatch.setattr(engine_triton, "takes", lambda a: has_triton)
     a = SimpleNamespace(device=torch.device("cuda"), is_cuda=True, shape=(2, 1, 1), dtype=torch.float32)
-    assert choose(a, "relu", "auto") is (gpu if has_triton else eager)
+    assert choose(a, "relu", "auto") is (engine_triton if has_triton else engine_torch)
 
 
 def test_an_unknown_engine_is_refused_by_name():

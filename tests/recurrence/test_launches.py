@@ -1,6 +1,7 @@
 """What the Triton engine asks of its kernels, where there is no Triton: stand-ins in PyTorch do what each one promises.
 
-The kernels themselves run in `test_gpu.py`. Here it is what `gpu.py` decides: grids, chunks, types, what is read where.
+The kernels themselves run in `test_engine_triton.py`. Here it is what `engine_triton.py` decides: grids, chunks, types,
+what is read where.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import torch
 
 from workbench import recurrence
 from workbench.errors import ParameterError
-from workbench.recurrence import derivative, gpu, recur
+from workbench.recurrence import autograd, engine_triton, recur
 from workbench.recurrence.activation import ACTIVATIONS
 
 WIDE = {"float64": torch.float64, "float32": torch.float32}
@@ -147,9 +148,9 @@ def launched(monkeypatch):
     language.float64, language.float32 = WIDE
     monkeypatch.setitem(sys.modules, "triton", ModuleType("triton"))
     monkeypatch.setitem(sys.modules, "triton.language", language)
-    monkeypatch.setitem(sys.modules, "workbench.recurrence.kernels", kernels)
+    monkeypatch.setitem(sys.modules, "workbench.recurrence.triton_kernels", kernels)
     monkeypatch.setattr(recurrence, "kernels", kernels, raising=False)
-    monkeypatch.setattr(gpu, "_installed", lambda: True)
+    monkeypatch.setattr(engine_triton, "_installed", lambda: True)
     monkeypatch.setenv("TRITON_INTERPRET", "1")
     return seen
 
@@ -184,15 +185,15 @@ def test_one_launch_forward_and_one_backward_give_the_loop(launched, activation,
             shape[2],
             1,
         )
-        assert on.flow["UNROLL"] == {1: 1, 11: 1, 16: gpu.UNROLL}[shape[0]]
+        assert on.flow["UNROLL"] == {1: 1, 11: 1, 16: engine_triton.UNROLL}[shape[0]]
 
 
 @pytest.mark.parametrize("activation", ["relu", "identity"])
 @pytest.mark.parametrize(("T", "length"), [(16, 4), (21, 4), (16, 5), (40, 16), (9, 16)])
 def test_in_chunks_it_is_the_loop_and_the_last_chunk_may_be_short(launched, activation, T, length, rng):
     inputs, g = draw(rng, T, 2, 16)
-    run = gpu.Kernels(length)
-    ours, theirs = both(lambda *v: derivative.recur(*v, activation, run, False), inputs, g, activation)
+    run = engine_triton.Kernels(length)
+    ours, theirs = both(lambda *v: autograd.recur(*v, activation, run, False), inputs, g, activation)
     for x, y in zip(ours, theirs, strict=True):
         torch.testing.assert_close(x, y, rtol=1e-11, atol=1e-11)
     chunks = -(-T // length)
@@ -216,30 +217,30 @@ def test_half_precision_is_stored_as_such_and_computed_in_float32(launched, rng)
         assert rough.dtype == torch.bfloat16
 
 
-@pytest.mark.parametrize("dtype", gpu.DTYPES)
+@pytest.mark.parametrize("dtype", engine_triton.DTYPES)
 @pytest.mark.parametrize("streams", [1, 2, 4])
 def test_what_is_read_ahead_fits_into_16_kib_of_shared_memory(launched, dtype, streams):
-    chosen = gpu.settings(dtype, streams)
+    chosen = engine_triton.settings(dtype, streams)
     lane = max(4, dtype.itemsize)
     assert chosen["BLOCK"] * dtype.itemsize >= 32 * 4  # a thread fetches 4 bytes at least
     assert chosen["FLIGHT"] * 32 * lane * streams <= 16384
-    assert chosen["FLIGHT"] // gpu.UNROLL >= 1
+    assert chosen["FLIGHT"] // engine_triton.UNROLL >= 1
 
 
 def test_a_grid_holds_65535_chunks_so_a_longer_sequence_has_longer_ones():
-    few = gpu.Kernels(256)
+    few = engine_triton.Kernels(256)
     assert [few._length(T) for T in (10, 256, 100_000)] == [10, 256, 256]
     for T in (256 * 65535, 256 * 65535 + 1, 10**9):
         assert -(-T // few._length(T)) <= 65535
-    assert gpu.ONE_AFTER_THE_OTHER._length(10**9) == 10**9
+    assert engine_triton.ONE_AFTER_THE_OTHER._length(10**9) == 10**9
 
 
 def test_states_are_written_over_a_product_only_where_nobody_else_reads_it(launched, rng):
     (a, u, h0), _ = draw(rng, 4, 2, 3)
     kept, expected = a.clone(), recur(a, u, h0, backend="loop")
-    assert torch.equal(gpu.forward(a, u, h0, "relu", False), expected)
+    assert torch.equal(engine_triton.forward(a, u, h0, "relu", False), expected)
     assert torch.equal(a, kept)
-    assert gpu.forward(a, u, h0, "relu", True) is a
+    assert engine_triton.forward(a, u, h0, "relu", True) is a
     assert torch.equal(a, expected)
 
 
@@ -247,7 +248,7 @@ def test_what_is_not_contiguous_is_laid_out_first(launched, rng):
     (a, u, h0), _ = draw(rng, 5, 4, 6)
     turned = a.transpose(1, 2).contiguous().transpose(1, 2)
     assert not turned.is_contiguous()
-    assert torch.equal(gpu.forward(turned, u, h0, "relu", False), recur(a, u, h0, backend="loop"))
+    assert torch.equal(engine_triton.forward(turned, u, h0, "relu", False), recur(a, u, h0, backend="loop"))
 
 
 def test_an_empty_batch_launches_nothing(launched):
@@ -259,7 +260,7 @@ def test_an_empty_batch_launches_nothing(launched):
 
 def test_a_dtype_that_no_kernel_takes_is_refused(launched):
     with pytest.raises(ParameterError, match=r"a: torch.int32 on cpu received; engine 'triton' takes CUDA tensors of"):
-        gpu.forward(torch.zeros(2, 1, 1, dtype=torch.int32), torch.zeros(1), torch.zeros(1, 1), "relu", False)
+        engine_triton.forward(torch.zeros(2, 1, 1, dtype=torch.int32), torch.zeros(1), torch.zeros(1, 1), "relu", False)
 
 
 @pytest.mark.parametrize("activation", ["relu", "identity"])
@@ -269,4 +270,4 @@ def test_on_a_device_the_scan_is_those_kernels_in_chunks_of_256(launched, activa
     for x, y in zip(ours, theirs, strict=True):
         torch.testing.assert_close(x, y, rtol=1e-10, atol=1e-10)
     assert {on.grid_chunks for name, on in launched if name in ("states", "gradients")} == {3}
-    assert {on.length for _, on in launched} == {gpu.CHUNK}
+    assert {on.length for _, on in launched} == {engine_triton.CHUNK}

@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from workbench.recurrence import chunked, compiler, cpu, fused, layer, narrow, recur
+from workbench.recurrence import layer, recur
 from workbench.recurrence.activation import ACTIVATIONS
+from workbench.recurrence.cpu import compiler, layer_fused, layer_large, layer_narrow
+from workbench.recurrence.cpu import engine as cpu
 
 from .drawn import TOLERANCE, distance, draw, draw_u, gradients
 
@@ -97,11 +99,11 @@ def test_a_first_layer_equals_product_and_loop(T, B, M, N, activation, dtype, rn
 @pytest.mark.parametrize(
     ("M", "N", "wants", "way"),
     [
-        (2, 600, False, narrow),
-        (2, 600, True, fused),
-        (3, 2, False, fused),
-        (511, 512, True, fused),
-        (512, 512, True, chunked),
+        (2, 600, False, layer_narrow),
+        (2, 600, True, layer_fused),
+        (3, 2, False, layer_fused),
+        (511, 512, True, layer_fused),
+        (512, 512, True, layer_large),
     ],
 )
 def test_the_sizes_of_a_layer_decide_how_it_is_run(M, N, wants, way):

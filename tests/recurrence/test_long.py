@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import threading, time, torch
 import workbench as wb
-from workbench.provenance import _peak_mb
+from workbench.runs.provenance import _peak_mb
 torch.set_num_threads(1)
 
 def peak():  # bytes of memory that this process has had at most

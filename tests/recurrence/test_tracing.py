@@ -17,7 +17,7 @@ from workbench import recurrence
 from workbench.models.scripted import scripted
 from workbench.recurrence import layer, recur
 from workbench.recurrence.activation import ACTIVATIONS
-from workbench.recurrence.operators import unrolled
+from workbench.recurrence.torch_ops import unrolled
 
 ENGINES = ["auto", *(e for e in recurrence.available() if e != "triton")]
 pytestmark = pytest.mark.filterwarnings(  # PyTorch's own, of TorchScript, checks of shapes and trees

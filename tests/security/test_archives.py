@@ -14,10 +14,10 @@ from bad_inputs.skeleton import TEXT
 from bad_inputs.speech import WAV, index_of, wav
 
 from workbench.errors import DataError, StoreError
-from workbench.store import bundle
-from workbench.study.adopt import adopt
-from workbench.tasks import packed, pixels, speech
-from workbench.tasks.skeletons import archive, file
+from workbench.runs import bundle
+from workbench.runs.import_runs import adopt
+from workbench.tasks import npy_xz, pixels, speech
+from workbench.tasks.skeletons import ntu_archive, ntu_file
 
 ID = "0123456789abcdef"
 
@@ -140,7 +140,7 @@ def test_a_bomb_in_place_of_images_is_cut_short(tmp_path):
 def test_a_bomb_in_place_of_recordings_is_cut_short(tmp_path):
     path = tmp_path / "recordings.npy.xz"
     path.write_bytes(lzma.compress(bytes(150_000_000), preset=0))
-    said = unpacked_at_most(10_000_000, lambda: packed.read(path, "<i2", (None,), cap=1_000_000))
+    said = unpacked_at_most(10_000_000, lambda: npy_xz.read(path, "<i2", (None,), cap=1_000_000))
     assert "more than 1000000 bytes unpacked" in said
     (tmp_path / "index.csv").write_text(index_of("3_ann_0,3,ann,0,0,5,test"))
     assert "recordings.npy.xz" in unpacked_at_most(80_000_000, lambda: speech.read(tmp_path))
@@ -164,9 +164,9 @@ def test_a_zip_of_recordings_writes_nothing_and_reads_no_bomb(tmp_path):
 
 def test_a_zip_of_skeletons_writes_nothing_and_reads_no_bomb(tmp_path):
     zipped(tmp_path / "clips.zip", ("../../S001C001P001R001A001.skeleton", TEXT))
-    (recording,) = archive.recordings(tmp_path).values()
+    (recording,) = ntu_archive.recordings(tmp_path).values()
     assert recording.content() == TEXT
     assert [path.name for path in tmp_path.iterdir()] == ["clips.zip"]
-    zipped(tmp_path / "clips.zip", ("S001C001P001R001A001.skeleton", bytes(file.LARGEST + 2)))
-    (bomb,) = archive.recordings(tmp_path).values()
-    assert len(bomb.content()) == file.LARGEST + 1
+    zipped(tmp_path / "clips.zip", ("S001C001P001R001A001.skeleton", bytes(ntu_file.LARGEST + 2)))
+    (bomb,) = ntu_archive.recordings(tmp_path).values()
+    assert len(bomb.content()) == ntu_file.LARGEST + 1

@@ -12,8 +12,8 @@ from bad_inputs.case import ADDING, TINY
 
 import workbench as wb
 from workbench.errors import StoreError
-from workbench.store import Run
-from workbench.study.adopt import adopt
+from workbench.runs.folder import Run
+from workbench.runs.import_runs import adopt
 
 
 class Bomb:

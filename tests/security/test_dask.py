@@ -6,7 +6,7 @@ import psutil
 import pytest
 from security.conftest import answers, listening, outside
 
-from workbench.batch import cluster
+from workbench.runs.jobs import dask_cluster
 
 pytest.importorskip("distributed")
 
@@ -14,7 +14,7 @@ pytest.importorskip("distributed")
 def test_the_cluster_of_this_machine_is_out_of_reach():
     """Started for real: it does work in this process, and no port of it is open to anybody else."""
     before = listening(psutil.Process())
-    with cluster.crew(2) as crew:
+    with dask_cluster.crew(2) as crew:
         assert crew.client.submit(sum, (1, 2)).result(30) == 3
         opened = listening(psutil.Process()) - before
         assert {address for address, _ in opened} <= {"127.0.0.1"}
@@ -33,8 +33,8 @@ def test_the_scheduler_that_slurms_nodes_reach_wants_our_certificate(store, monk
     from distributed import Client, Security
 
     monkeypatch.setattr("dask_jobqueue.slurm.SLURMCluster.scale", lambda self, jobs: None)
-    with dask.config.set(cluster.SETTINGS | {"jobqueue.slurm.cores": 1, "jobqueue.slurm.memory": "1GB"}):
-        ours = cluster._slurm(1)
+    with dask.config.set(dask_cluster.SETTINGS | {"jobqueue.slurm.cores": 1, "jobqueue.slurm.memory": "1GB"}):
+        ours = dask_cluster._slurm(1)
         try:
             scheme, _, place = ours.scheduler_address.partition("://")
             assert scheme == "tls"

@@ -8,10 +8,12 @@ from bad_inputs.case import ADDING, TINY
 from security.conftest import HOSTILE
 
 import workbench as wb
-from workbench import export, figures, places, tables
-from workbench.picture import Picture
-from workbench.store import lease
-from workbench.widgets.lesson import Choice, Lesson, Sight, View
+from workbench import places
+from workbench.analysis import figures, tables
+from workbench.analysis.figures.picture import Picture
+from workbench.notebook.explorers.base import Choice, Lesson, Sight, View
+from workbench.notebook.site import pages
+from workbench.runs import lock
 
 LINK = '<a href="javascript:window.ran=5">a name</a>'
 NAME = f"{HOSTILE}{LINK}"
@@ -68,7 +70,7 @@ class Raw(Picture):
 
 
 def test_an_exported_explorer_shows_names_as_text(ran):
-    content = export.page(Named(), {})
+    content = pages.page(Named(), {})
     assert ran(content, FIGURE) is None
     outside = re.sub(r"<script type=\"module\">.*?</script>", "", content.decode(), flags=re.DOTALL)
     assert "<img" not in outside
@@ -86,8 +88,8 @@ def test_a_figure_of_records_with_hostile_names(ran, store):
 
 def test_the_board_and_the_table(ran, store):
     record = wb.run(ADDING, "smoke", changes=TINY, until=1, progress=False)
-    lease.note(record.run, "failed", NAME)
-    from workbench.widgets.board import Board
+    lock.note(record.run, "failed", NAME)
+    from workbench.notebook.run_board import Board
 
     assert ran(Board().table.value) is None
     assert ran(tables.render(wb.results_table([ADDING]).assign(note=NAME, protocol=NAME), "html")) is None

@@ -10,8 +10,8 @@ from bad_inputs.case import ADDING, TINY
 
 import workbench as wb
 from workbench import places
-from workbench.bench import record as bench
-from workbench.store import bundle, lease
+from workbench.analysis.benchmark import record as bench
+from workbench.runs import bundle, lock
 
 SECRETS = {"API_TOKEN": "tok-7f3a9c51e2", "AWS_SECRET_ACCESS_KEY": "sec-8d01bb42aa", "JUPYTER_TOKEN": "jup-55e0c9d1f3"}
 PLACES = re.compile(rb"(?<![A-Za-z0-9+])/(?:home|Users|root|tmp|work|mnt|var/folders)/[\w.\-]+")
@@ -41,7 +41,7 @@ def test_a_record_and_a_bundle_name_nobody(store, tmp_path, monkeypatch):
 def test_a_lease_names_no_user_and_is_gone_after_the_run(store):
     """While a run trains, its lease names host and process, for others who share the disk; it is never published."""
     record = wb.run(ADDING, "smoke", changes=TINY, until=1, progress=False)
-    with lease.Lease(record.run):
+    with lock.Lease(record.run):
         told = json.loads((record.run.path / "lease").read_text())
     assert set(told) == {"host", "place", "pid", "started", "owner", "beat"}
     assert not (record.run.path / "lease").exists()

@@ -10,13 +10,13 @@ from bad_inputs.case import ADDING, CONFIG, TINY
 from security.conftest import HOSTILE
 
 import workbench as wb
-from workbench import tables
 from workbench.__main__ import main
+from workbench.analysis import tables
 from workbench.config import run_id
 from workbench.errors import ParameterError, StoreError
-from workbench.store import Run, bundle, lease, open_run
-from workbench.study import board
-from workbench.study.adopt import adopt, take
+from workbench.runs import bundle, lock, status
+from workbench.runs.folder import Run, open_run
+from workbench.runs.import_runs import adopt, take
 
 IDS = ("../../../../etc", "..", ".", "", "/etc/passwd", "0123456789abcdeF", "0123456789abcde", "0123456789abcde/")
 IDS += ("0123456789abcde\n", "a" * 300, "０１２３４５６７８９ａｂｃｄｅｆ", "\0" * 16)  # noqa: RUF001
@@ -30,7 +30,7 @@ def theirs(store, tmp_path):
     run = Run(tmp_path / "theirs" / "runs" / run_id(CONFIG, 0, {}))
     spec = {"schema": 1, "id": run.path.name, "experiment": name, "smoke": False, "config": CONFIG.model_dump()}
     run.create(spec | {"seed": 0, "data": {}, "threads": 1}, {})
-    lease.note(run, "failed", f"{HOSTILE}{CLEAR}")
+    lock.note(run, "failed", f"{HOSTILE}{CLEAR}")
     return run
 
 
@@ -64,14 +64,14 @@ def test_a_store_is_not_written_through_a_link(store, tmp_path):
 
 def test_a_hostile_name_is_text_in_a_terminal_a_page_and_a_spreadsheet(theirs, store, tmp_path, capsys):
     assert main(["import", str(tmp_path / "theirs")]) == 0
-    lease.note(Run(store / "runs" / theirs.path.name), "failed", f"{HOSTILE}{CLEAR}")
+    lock.note(Run(store / "runs" / theirs.path.name), "failed", f"{HOSTILE}{CLEAR}")
     for verb in (["status"], ["list", "runs"]):
         assert main(verb) == 0
         shown = capsys.readouterr().out
         assert all(c.isprintable() or c == "\n" for c in shown), verb
     assert main(["status", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["error"].endswith(CLEAR)  # told as it is, where nothing obeys it
-    from workbench.widgets.board import Board
+    from workbench.notebook.run_board import Board
 
     for page in (Board().table.value, tables.render(wb.results_table([ADDING]).assign(note=HOSTILE), "html")):
         assert "<script" not in page
@@ -99,7 +99,7 @@ def test_a_number_that_is_none_damages_its_record_alone(number, theirs, store, t
     spec.write_text((theirs.path / "spec.json").read_text().replace('"lr": 0.0002', f'"lr": {number}'))
     with pytest.raises(StoreError, match=r"spec\.json"):
         Run(spec.parent).spec()
-    rows = {row["id"]: row["status"] for row in board.rows()}
+    rows = {row["id"]: row["status"] for row in status.rows()}
     assert rows == {other.id: "done", theirs.path.name: "damaged"}
 
 
@@ -107,7 +107,7 @@ def test_a_bundle_leaves_out_who_trained_where(store, tmp_path):
     """The lease and the troubles name a host and a process; they stay here."""
     record = wb.run(ADDING, "smoke", changes=TINY, progress=False)
     (record.run.path / "lease").write_text(os.uname().nodename)
-    lease.note(record.run, "lost", f"its machine, {os.uname().nodename}, fell silent")
+    lock.note(record.run, "lost", f"its machine, {os.uname().nodename}, fell silent")
     (record.run.path / "notes.txt").write_text("private")
     bundle.pack([record.run], tmp_path / "bundle")
     content = b"".join(path.read_bytes() for path in (tmp_path / "bundle").iterdir())

@@ -10,9 +10,10 @@ import threading
 
 import pytest
 
-from workbench import doctor, progress, study
+from workbench import doctor, progress
 from workbench.__main__ import main
 from workbench.errors import DataError, MissingData
+from workbench.runs.run import substitute
 from workbench.tasks import download
 
 
@@ -188,7 +189,7 @@ def test_with_half_a_set_and_no_network_its_substitute_is_taken_and_every_page_s
     web.server.shutdown()
     web.server.server_close()
     said = []
-    assert study.substitute(["seqmnist_plain6"], said.append) == ["seqdigits_plain6"]
+    assert substitute(["seqmnist_plain6"], said.append) == ["seqdigits_plain6"]
     assert "seqdigits_plain6 takes its place" in said[0]
     capsys.readouterr()
     assert main(["list", "data", "--json"]) == 0

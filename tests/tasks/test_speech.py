@@ -11,10 +11,11 @@ import pytest
 import torch
 from torch import nn
 
-from workbench import evaluate, tasks
+from workbench import tasks
 from workbench.config import Speech
 from workbench.errors import DataError, ParameterError
-from workbench.tasks import packed, speech
+from workbench.tasks import npy_xz, speech
+from workbench.training import evaluate
 
 SPEAKERS, TAKES = ("ann", "bob"), 14
 
@@ -205,14 +206,14 @@ def test_nothing_is_unpickled(tmp_path):
     with lzma.open(tmp_path / "recordings.npy.xz", "wb") as file:
         np.save(file, np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(DataError, match=r"\(1,\) of \|O found, \(any\) of <i2 expected"):
-        packed.read(tmp_path / "recordings.npy.xz", "<i2", (None,), 1000)
+        npy_xz.read(tmp_path / "recordings.npy.xz", "<i2", (None,), 1000)
 
 
 def test_an_array_of_another_version_of_the_format_is_refused(tmp_path):
     with lzma.open(tmp_path / "recordings.npy.xz", "wb") as file:
         np.lib.format.write_array(file, np.arange(3, dtype="<i2"), version=(2, 0))
     with pytest.raises(DataError, match=r"not an \.npy array: version \(2, 0\) of the format found, \(1, 0\) expected"):
-        packed.read(tmp_path / "recordings.npy.xz", "<i2", (None,), 1000)
+        npy_xz.read(tmp_path / "recordings.npy.xz", "<i2", (None,), 1000)
 
 
 def test_a_small_file_that_unpacks_without_end_is_refused_at_the_cap(tmp_path):
@@ -220,7 +221,7 @@ def test_a_small_file_that_unpacks_without_end_is_refused_at_the_cap(tmp_path):
     path.write_bytes(lzma.compress(bytes(10_000)))
     assert path.stat().st_size < 200
     with pytest.raises(DataError, match="more than 1000 bytes unpacked, at most 1000 expected"):
-        packed.read(path, "<i2", (None,), 1000)
+        npy_xz.read(path, "<i2", (None,), 1000)
 
 
 @pytest.mark.data

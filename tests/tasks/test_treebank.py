@@ -12,7 +12,7 @@ from workbench import tasks
 from workbench.config import Config, Model, Train, Treebank
 from workbench.errors import DataError, ParameterError
 from workbench.tasks import download, treebank
-from workbench.train import Trainer, weights_sha256
+from workbench.training import Trainer, weights_sha256
 
 LINES = {"train": " a bb c \n bb d \n", "valid": " c a \n", "test": " d \n bb \n"}
 

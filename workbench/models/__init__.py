@@ -11,8 +11,8 @@ from .build import count as count
 from .build import count_of as count_of
 from .build import set_backend as set_backend
 from .build import set_generator as set_generator
-from .conv import ConvIndRNN as ConvIndRNN
-from .rnn import IndRNN as IndRNN
+from .conv_indrnn import ConvIndRNN as ConvIndRNN
+from .indrnn import IndRNN as IndRNN
 
 __all__ = [
     "ConvIndRNN",

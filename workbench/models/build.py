@@ -12,15 +12,15 @@ from torch.overrides import TorchFunctionMode
 
 from ..config import Model
 from ..errors import ParameterError, quoted
-from ..ranks import Ranks
 from ..tasks.contract import Spec
-from .baselines import Baseline
+from .baselines.torch_rnns import Baseline
+from .baselines.transformer import Transformer
 from .dense import Dense
+from .distributed import Ranks
 from .language import Language
 from .layer import BatchNorm, Recurrent, SharedDropout
 from .plain import Plain
 from .residual import residual
-from .transformer import Transformer
 
 KINDS: dict[str, Callable[[Model, Spec, Generator | None], nn.Module]] = {
     "plain": Plain,

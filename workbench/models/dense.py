@@ -8,8 +8,8 @@ from torch import Generator, Tensor, nn
 from ..config import Model
 from ..tasks.contract import Spec
 from .layer import Unit
-from .span import Span
-from .stack import Parts, Stack
+from .net import Parts, Stack
+from .sequence import Span
 
 BOTTLENECK = 4  # the growths that a bottleneck is wide
 FIRST = 6  # the growths that the first layer is wide

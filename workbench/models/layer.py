@@ -11,10 +11,10 @@ from torch import Generator, Tensor, nn
 
 from .. import recurrence
 from ..errors import ParameterError, choices
-from ..ranks import ALONE, Ranks
 from ..recurrence import batchnorm
-from .span import WHOLE, Span
-from .span import at_end as at_end
+from .distributed import ALONE, Ranks
+from .sequence import WHOLE, Span
+from .sequence import at_end as at_end
 
 INITS: dict[str, Callable[[int, int], float]] = {  # of uniform values in +-limit, from fan_in and fan_out
     "kaiming": lambda M, N: math.sqrt(6 / ((1 + 8**2) * M)),

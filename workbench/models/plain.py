@@ -6,8 +6,8 @@ from torch import Generator, Tensor, nn
 
 from ..config import Model
 from ..tasks.contract import Spec
-from .span import Span
-from .stack import Parts, Stack
+from .net import Parts, Stack
+from .sequence import Span
 
 
 class Plain(Stack):

@@ -9,8 +9,8 @@ from torch import Generator, Tensor, nn
 from ..config import Model
 from ..tasks.contract import Spec
 from .layer import Unit
-from .span import Span
-from .stack import Parts, Stack
+from .net import Parts, Stack
+from .sequence import Span
 
 
 def residual(model: Model, spec: Spec, generator: Generator | None = None) -> Stack:

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from ..errors import ParameterError
 from ..recurrence.activation import SLOPE
-from ..recurrence.script import steps
-from .rnn import IndRNN
+from ..recurrence.torch_script import steps
+from .indrnn import IndRNN
 
 
 class ScriptedIndRNN(nn.Module):

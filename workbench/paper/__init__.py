@@ -10,10 +10,10 @@ from __future__ import annotations
 from ..errors import ParameterError
 from ..errors import quoted as shown  # `quoted` is a module of this package
 from . import adding, cycle, pixels, skeletons, speech, treebank
-from .exhibits import EXHIBITS as EXHIBITS
-from .exhibits import Exhibit as Exhibit
 from .experiment import Claim as Claim
 from .experiment import Experiment as Experiment
+from .published import EXHIBITS as EXHIBITS
+from .published import Exhibit as Exhibit
 
 _OF_PAPER = [e for source in (adding, pixels, skeletons, speech, treebank) for e in source.experiments()]
 EXPERIMENTS: dict[str, Experiment] = {e.id: e for e in (*_OF_PAPER, *cycle.experiments(_OF_PAPER))}

@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-from .dispatch import layer as layer
-from .dispatch import linear as linear
-from .dispatch import normalize as normalize
-from .dispatch import recur as recur
 from .engines import ENGINES as ENGINES
 from .engines import available as available
 from .engines import chosen as chosen
 from .engines import refuses as refuses
 from .engines import unavailable as unavailable
+from .functional import layer as layer
+from .functional import linear as linear
+from .functional import normalize as normalize
+from .functional import recur as recur
 
 __all__ = ["ENGINES", "available", "chosen", "layer", "linear", "normalize", "recur", "refuses", "unavailable"]

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ParameterError
-from . import affine
-from .affine import Norm
+from .cpu import batchnorm
+from .cpu.batchnorm import Norm
 from .observers import transformed
 
 _CACHE = 1 << 17  # values that are squared or multiplied at once, then summed before they leave the cache
@@ -72,7 +72,7 @@ def apply(
     """
     if add is None and (transformed() or torch.compiler.is_compiling()):
         given = Norm(norm.weight, norm.bias, None if count else found, norm.eps, mask)
-        return affine.in_torch(h, given, found.shape[1] > 1)
+        return batchnorm.in_torch(h, given, found.shape[1] > 1)
     return _Normed.apply(h, norm.weight, norm.bias, mask, found, norm.eps, count, add)  # type: ignore[no-any-return, no-untyped-call]
 
 
@@ -116,9 +116,9 @@ class _Normed(torch.autograd.Function):
                 )
 
             def specification(h: Tensor, gain: Tensor | None, bias: Tensor | None) -> Tensor:
-                return affine.in_torch(h, Norm(gain, bias, None if n else found, ctx.eps, mask), steps)
+                return batchnorm.in_torch(h, Norm(gain, bias, None if n else found, ctx.eps, mask), steps)
 
-            again = affine.differentiable(specification, g, h, gain, bias)
+            again = batchnorm.differentiable(specification, g, h, gain, bias)
             return *again, None, None, None, None, None
         g, mean = g.to(wide), found[0].double()
         plain = _total(steps, mask, g)

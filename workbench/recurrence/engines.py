@@ -8,9 +8,16 @@ import torch
 from torch import Tensor
 
 from ..errors import ParameterError, choices
-from . import cpu, eager, gpu, loop, scan
+from . import engine_loop, engine_scan, engine_torch, engine_triton
+from .cpu import engine as cpu
 
-ENGINES: dict[str, ModuleType] = {"loop": loop, "torch": eager, "cpu": cpu, "scan": scan, "triton": gpu}
+ENGINES: dict[str, ModuleType] = {
+    "loop": engine_loop,
+    "torch": engine_torch,
+    "cpu": cpu,
+    "scan": engine_scan,
+    "triton": engine_triton,
+}
 
 
 def unavailable(backend: str) -> str | None:
@@ -44,9 +51,9 @@ def choose(a: Tensor, activation: str, backend: str) -> ModuleType:
     if backend == "auto":
         if a.device.type == "cpu" and cpu.ready(a.dtype, activation):
             return cpu
-        if scan.is_long_and_thin(a) and scan.refuses(activation) is None:
-            return scan
-        return gpu if a.is_cuda and gpu.takes(a) else eager
+        if engine_scan.is_long_and_thin(a) and engine_scan.refuses(activation) is None:
+            return engine_scan
+        return engine_triton if a.is_cuda and engine_triton.takes(a) else engine_torch
     reason = unavailable(backend)
     if reason is not None:
         raise ParameterError(f"backend: {backend!r} cannot run here: {reason}; available: {choices(available())}")

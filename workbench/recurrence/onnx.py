@@ -22,7 +22,7 @@ import torch
 from torch import nn
 
 from ..errors import ParameterError
-from .operators import exporting
+from .torch_ops import exporting
 
 OPSET = 18
 
@@ -52,11 +52,11 @@ def export(
 def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
     """What torch.onnx.export calls for our operator: {torch.ops.indrnn.recur.default: a function that writes ONNX}."""
     try:
-        from . import translation
+        from . import onnx_translation
     except ImportError as error:
         raise ParameterError(f"ONNX: {error.name} is not installed (pip install onnx onnxscript)") from None
 
     def translate(a: Any, u: Any, h0: Any, activation: str, backend: str) -> Any:
-        return translation.SCANS[activation](a, u, h0)
+        return onnx_translation.SCANS[activation](a, u, h0)
 
     return {torch.ops.indrnn.recur.default: translate}

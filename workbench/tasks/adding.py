@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from ..chance import generator
 from ..config import Adding
+from ..seeds import generator
 from .contract import Batch, Spec, Split
 
 SIZES: dict[Split, int] = {"train": 1000, "valid": 1000, "test": 2000}

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import places
-from ..disk import unusable
 from ..errors import DataError, MissingData, ParameterError, choices
+from ..files import unusable
 from ..progress import Transfer, notices
 
 PAUSES = (1.0, 3.0)  # seconds before a second and a third try where a transfer broke off

@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..chance import generator
 from ..config import Pixels
 from ..errors import DataError, ParameterError
+from ..seeds import generator
 from . import download
 from .contract import Batch, Spec, Split
 

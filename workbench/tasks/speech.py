@@ -26,10 +26,10 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from ..chance import generator
 from ..config import Speech
 from ..errors import DataError, ParameterError
-from . import download, packed
+from ..seeds import generator
+from . import download, npy_xz
 from .contract import Batch, Spec, Split
 
 TAKES: dict[Split, range] = {"test": range(5), "valid": range(5, 10), "train": range(10, 50)}
@@ -151,7 +151,7 @@ def read(folder: Path) -> Recordings:
     Raises DataError with file, place, expected and found: for an array that is not one row of int16, and for a line of
     the index that names another digit, take or split than it gives, or leaves the recordings.
     """
-    samples = packed.read(folder / "recordings.npy.xz", "<i2", (None,), CAP)
+    samples = npy_xz.read(folder / "recordings.npy.xz", "<i2", (None,), CAP)
     path, columns = folder / "index.csv", []
     try:
         lines = list(csv.reader(path.read_text(encoding="ascii").splitlines(), strict=True))

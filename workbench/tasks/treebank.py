@@ -23,9 +23,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..chance import generator
 from ..config import Treebank
 from ..errors import DataError, ParameterError
+from ..seeds import generator
 from . import download
 from .contract import Batch, Spec, Split
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import DataError
-from .. import download, packed
+from .. import download, npy_xz
 from .clips import Clips
 
 ACTIONS, JOINTS = 27, 20
@@ -45,7 +45,7 @@ def _read(folder: Path) -> tuple[Clips, np.ndarray]:
             with (folder / "index.csv").open(newline="", encoding="ascii") as file:
                 rows = list(csv.DictReader(file))
             names, length = [row["name"] for row in rows], np.array([int(row["frames"]) for row in rows])
-            frames = packed.read(folder / "skeletons.npy.xz", "<f4", (None, JOINTS, 3), CAP)
+            frames = npy_xz.read(folder / "skeletons.npy.xz", "<f4", (None, JOINTS, 3), CAP)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{folder}: cannot be read: {error}") from None
     content = hashlib.sha256(frames.tobytes()).hexdigest()

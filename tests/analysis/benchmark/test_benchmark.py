@@ -1,0 +1,252 @@
+"""The timings: what is compared takes turns, ratios are those of the medians, and a wrong request is refused."""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+
+import pytest
+import torch
+
+from workbench import places, recurrence
+from workbench.analysis import benchmark, figures
+from workbench.analysis.benchmark import axes, series, timing
+from workbench.errors import DataError, ParameterError
+
+SMALL = ("4,2,3,5", "4,2,1,5")
+RIVALS = ("nn.LSTM", "nn.GRU", "nn.RNN")
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return benchmark.layers(
+        SMALL, threads=[1], engines=["auto", "torch", "loop"], repeats=3, rivals=RIVALS, forward=True
+    )
+
+
+def test_a_layer_is_timed_for_every_engine_beside_torch_and_the_floor(rows):
+    whats = ["auto", "torch", "loop", *RIVALS, "floor"]
+    expected = [(shape, which, what) for shape in SMALL for which in ("forward", "both") for what in whats]
+    assert [(r["shape"], r["which"], r["what"]) for r in rows] == expected
+    assert all(r["rounds"] == 3 and r["threads"] == 1 for r in rows)
+    assert json.loads(json.dumps(rows)) == rows
+
+
+def test_ratios_are_those_of_the_medians(rows):
+    for shape in SMALL:
+        here = [r for r in rows if r["shape"] == shape and r["which"] == "both"]
+        ms = {r["what"]: r["ms"] for r in here}
+        for row in here[:-1]:
+            for column, rival in (("lstm", "nn.LSTM"), ("gru", "nn.GRU"), ("rnn", "nn.RNN"), ("loop", "loop")):
+                assert row[column] == pytest.approx(ms[rival] / row["ms"])
+            assert row["floor"] == pytest.approx(ms["floor"] / row["ms"])
+
+
+def test_what_training_keeps_is_counted(rows):
+    """The states, 4 bytes a step and unit, and the first state once; the loop keeps its products, RNN and LSTM more."""
+    kept = {r["what"]: r["kept"] for r in rows if r["shape"] == "4,2,3,5" and r["which"] == "both" and "kept" in r}
+    assert kept["auto"] == kept["torch"] == 4 + 4 / 4  # T = 4
+    assert kept["loop"] > kept["auto"]
+    assert kept["nn.LSTM"] > kept["nn.RNN"] > 4
+
+
+def test_the_floor_of_a_forward_pass_is_below_that_of_both(rows):
+    floors = {(r["shape"], r["which"]): r["ms"] for r in rows if r["what"] == "floor"}
+    assert all(floors[shape, "forward"] < floors[shape, "both"] for shape in SMALL)
+
+
+def test_rivals_take_turns_and_the_first_round_does_not_count():
+    calls = []
+    times = timing.take_turns({name: lambda name=name: calls.append(name) for name in "abc"}, 2, "cpu")
+    assert "".join(calls) == "abcabcabc"
+    assert [len(seconds) for seconds in times.values()] == [2, 2, 2]
+
+
+def test_a_slow_rival_takes_part_in_every_third_round(monkeypatch):
+    monkeypatch.setattr(timing, "PATIENCE", 0.0)
+    assert len(timing.take_turns({"slow": lambda: None}, 7, "cpu")["slow"]) == 3
+
+
+def test_the_published_sizes_have_their_first_layers():
+    assert benchmark.SHAPES["mnist"] == (784, 32, 128, 128)
+    assert benchmark.SHAPES["adding5000_l1"] == (5000, 50, 2, 128)
+    assert axes.AXES["T"][1_000_000] == (1_000_000, 1, 16, 16)
+
+
+def test_a_training_step_is_compared_with_lstm_and_the_official_composition():
+    threads = torch.get_num_threads()
+    rows = benchmark.training_step([1], repeats=1, T=3)
+    assert [r["what"] for r in rows] == ["ours", "nn.LSTM", "official", "floor"]
+    assert rows[0]["official"] == pytest.approx(rows[2]["ms"] / rows[0]["ms"])
+    assert torch.get_num_threads() == threads
+
+
+def test_time_is_followed_along_every_axis(monkeypatch):
+    small = {axis: {2: (2, 1, 3, 3), 4: (4, 1, 3, 3)} for axis in axes.AXES}
+    monkeypatch.setattr(axes, "AXES", small)
+    monkeypatch.setattr(axes, "DEPTHS", (1, 2))
+    rows = benchmark.scaling(threads=[1], engines=["auto"], repeats=1)
+    values = [("T", 2), ("T", 4), ("B", 2), ("B", 4), ("N", 2), ("N", 4), ("depth", 1), ("depth", 2), ("threads", 1)]
+    assert [(r["axis"], r["value"], r["what"]) for r in rows] == [
+        (*value, what) for value in values for what in ("auto", "nn.LSTM")
+    ]
+
+
+def test_what_is_too_slow_is_left_out_of_larger_sizes(monkeypatch):
+    monkeypatch.setattr(axes, "AXES", {"T": {2: (2, 1, 3, 3), 4: (4, 1, 3, 3)}})
+    rows = benchmark.scaling(["T"], engines=["auto"], repeats=1, limit=0.0)
+    assert [(r["value"], r["what"]) for r in rows] == [(2, "auto"), (2, "nn.LSTM")]
+
+
+def test_every_engine_is_correct_here(monkeypatch):
+    monkeypatch.setattr(import_module("workbench.analysis.benchmark.correctness"), "_SHAPES", ((33, 3, 7), (70, 1, 5)))
+    rows = benchmark.correctness()
+    assert all(row["ok"] for row in rows), [row for row in rows if not row["ok"]]
+    assert {row["what"] for row in rows} == {"auto", *recurrence.available()} - {"loop"}
+
+
+def test_a_wrong_engine_would_be_caught(monkeypatch):
+    from workbench.recurrence import engine_torch
+
+    right = engine_torch.forward
+    monkeypatch.setattr(import_module("workbench.analysis.benchmark.correctness"), "_SHAPES", ((33, 3, 7),))
+    monkeypatch.setattr(engine_torch, "forward", lambda a, *rest: right(a * 1.001, *rest))
+    assert not any(
+        row["ok"] for row in benchmark.correctness() if row["what"] == "torch" and row["dtype"] == "torch.float32"
+    )
+
+
+def test_a_beginning_is_quick():
+    """Ratios, since machines differ: importing beyond torch is a small part of torch's own import."""
+    ms = {row["what"]: row["ms"] for row in benchmark.start(repeats=1)}
+    assert ms["import"] < ms["torch"] / 5
+    assert ms["first layer"] <= ms["all of it"]
+
+
+def test_the_report_names_all_that_was_timed(rows):
+    text = benchmark.report(rows)
+    assert all(word in text for word in ("4,2,1,5", "torch", "nn.GRU", "floor", "100%", "1.00x", "load", "kept"))
+    assert "official" not in text.splitlines()[0]
+    assert benchmark.report([]) == "nothing was timed"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"shapes": ["nowhere"]}, "^shapes: 'nowhere'.*mnist"),
+        ({"shapes": ["1,2,3"]}, "^shapes: '1,2,3'"),
+        ({"shapes": ["0,1,1,1"]}, "^shapes: '0,1,1,1'"),
+        ({"threads": [0]}, "^threads: 0"),
+        ({"repeats": 0}, "^repeats: 0"),
+        ({"engines": ["cuda"]}, "^backend: 'cuda'"),
+        ({"rivals": ["nn.CNN"]}, "^rivals: 'nn.CNN'.*nn.GRU"),
+    ],
+)
+def test_a_wrong_request_is_refused_by_name(arguments, named):
+    with pytest.raises(ParameterError, match=named):
+        benchmark.layers(**{"shapes": ["2,1,3,2"], "repeats": 1} | arguments)
+
+
+def test_an_unknown_axis_is_refused_by_name():
+    with pytest.raises(ParameterError, match=r"^axes: 'time'.*depth"):
+        benchmark.scaling(["time"])
+
+
+def test_everything_has_every_part_in_its_turn(monkeypatch):
+    def part(name):
+        return lambda *args, **settings: [{"table": name, "settings": settings}]
+
+    for name, table in {"correctness": "correctness", "start": "start", "training_step": "step"}.items():
+        monkeypatch.setattr(series, name, part(table))
+    monkeypatch.setattr(series, "scaling", part("scaling"))
+    asked = {}
+    monkeypatch.setattr(series, "layers", lambda *args, **settings: asked.update(args=args, **settings) or [])
+    parts = list(benchmark.everything([1]))
+    assert [name for name, _ in parts] == ["correctness", "first use", "training step", "layers", "scaling"]
+    assert [row["table"] for _, rows in parts for row in rows] == ["correctness", "start", "step", "scaling"]
+    assert asked["args"][0] == list(benchmark.SHAPES)
+    assert asked["args"][3] == ["auto", *(e for e in recurrence.available() if e != "cpu")]
+
+
+def test_the_command_keeps_what_is_measured_part_after_part(monkeypatch, tmp_path, capsys):
+    from workbench.__main__ import main
+
+    def cut_off(threads, device):
+        yield "first", [{"table": "start", "what": "import", "ms": 1.0}]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(benchmark, "everything", cut_off)
+    out = tmp_path / "bench" / "cpu.json"
+    assert main(["bench", "--all", "--out", str(out)]) == 5
+    assert "first: 1 rows" in capsys.readouterr().err
+    assert benchmark.record.read(out)["rows"] == [{"table": "start", "what": "import", "ms": 1.0}]
+
+
+def test_a_record_keeps_rows_and_circumstances(tmp_path, rows):
+    path = tmp_path / "bench" / "cpu.json"
+    benchmark.record.write(path, rows)
+    kept = benchmark.record.read(path)
+    assert kept["rows"] == rows
+    assert {"torch", "code", "device", "cores", "processor", "date"} <= set(kept["about"])
+    assert str(tmp_path) not in path.read_text()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 99, "rows": []}', '{"schema": 1, "rows": [{}]}'])
+def test_a_file_that_is_no_record_is_refused(tmp_path, text):
+    path = tmp_path / "cpu.json"
+    path.write_text(text)
+    with pytest.raises(DataError, match=r"cpu\.json: not a benchmark record"):
+        benchmark.record.read(path)
+
+
+def test_ones_own_record_comes_before_the_published_one(tmp_path, monkeypatch, rows):
+    monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path))
+    assert benchmark.record.newest("tpu") is None
+    benchmark.record.write(tmp_path / "bench" / "cpu.json", rows[:1])
+    assert benchmark.record.newest("cpu")["rows"] == rows[:1]
+
+
+def test_the_published_record_of_this_kind_of_machine_is_complete():
+    record = benchmark.record.newest("cpu")
+    tables = {row["table"] for row in record["rows"]}
+    assert tables == {"correctness", "start", "step", "layer", "scaling"}
+    assert {row["shape"] for row in record["rows"] if row["table"] == "layer"} == set(benchmark.SHAPES)
+    assert all(row["ok"] for row in record["rows"] if row["table"] == "correctness")
+
+
+def test_figures_show_every_layer_and_length(rows):
+    figure = figures.layers(rows)
+    assert [trace.name for trace in figure.data] == [
+        "IndRNN", "IndRNN in pure torch", "IndRNN as a Python loop", "nn.LSTM", "nn.GRU", "nn.RNN"
+    ]  # fmt: skip
+    assert list(figure.data[0].x) == ["4, 2, 3, 5", "4, 2, 1, 5"]
+    lstm = next(trace for trace in figure.data if trace.name == "nn.LSTM")
+    assert list(lstm.y) == [1.0, 1.0]
+    (bars,) = figures.floors(rows).data
+    assert list(bars.y) == [100 * r["floor"] for r in rows if r["what"] == "auto" and r["which"] == "both"]
+    lengths = benchmark.scaling(["T"], engines=["auto"], repeats=1, limit=0.0)
+    assert list(figures.scaling(lengths, "T").data[0].x) == [100]
+    with pytest.raises(ParameterError, match=r"axis: 'time' is unknown; choose one of B, N, T"):
+        figures.scaling(lengths, "time")
+
+
+def test_the_summary_is_a_row_a_shape_with_ratios_and_shares_of_the_published_rows():
+    rows = benchmark.record.read(places.published() / "bench" / "cpu.json")["rows"]
+    table = benchmark.summary(rows)
+    layers = [r for r in rows if r["table"] == "layer" and r["which"] == "both"]
+    assert len(table) == len({r["shape"] for r in layers})
+    first = layers[0]
+    row = table[table["steps, batch, inputs, units"] == "{T:,}, {B}, {inputs:,}, {N:,}".format(**first)].iloc[0]
+    (ours,) = [r for r in layers if r["shape"] == first["shape"] and r["threads"] == 1 and r["what"] == "auto"]
+    (plain,) = [r for r in layers if r["shape"] == first["shape"] and r["threads"] == 1 and r["what"] == "torch"]
+    assert row["1 thread"] == f"{ours['lstm']:.1f}x"
+    assert row["of the floor"] == f"{100 * ours['floor']:.0f} %"
+    assert row["pure torch, no compiler"] == f"{plain['lstm']:.1f}x"
+    assert [name.strip() for name in table.columns].count("of the floor") == len({r["threads"] for r in layers})
+
+
+def test_an_engine_that_cannot_run_here_is_refused_before_anything_is_timed(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    with pytest.raises(ParameterError, match="engines: 'triton' cannot run here: no CUDA device"):
+        benchmark.layers(SMALL, engines=["auto", "triton"])

@@ -1,0 +1,84 @@
+"""Figures say what their tables say."""
+
+import pandas as pd
+import pytest
+
+import workbench as wb
+from workbench.analysis import figures
+from workbench.analysis.benchmark import figure2
+
+
+@pytest.fixture
+def times():
+    nets = list(figure2.NETS)
+    return pd.DataFrame({"net": nets * 2, "T": [256] * 4 + [512] * 4, "ms": range(1, 9), "faster": [2.0] * 8})
+
+
+def test_a_bar_stands_for_each_net_and_length(times):
+    figure = figures.timing(times)
+    assert [bar.name for bar in figure.data] == [f"{net}, here" for net in figure2.NETS]
+    assert list(figure.data[1].y) == [2, 6]
+    assert list(figure.data[1].x) == ["T = 256", "T = 512"]
+
+
+def test_published_bars_are_hatched_and_share_their_nets_colour(times):
+    bars = figures.timing(times, figure2.published_batches(), "faster").data
+    assert len(bars) == 8
+    for ours, theirs in zip(bars[:4], bars[4:], strict=True):
+        assert ours.marker.color == theirs.marker.color
+        assert (ours.marker.pattern.shape, theirs.marker.pattern.shape) == ("", "/")
+    assert bars[7].name == "IndRNN, 2 layers, paper, P100"
+    assert list(bars[7].y) == pytest.approx([12.81 / 4.38, 25.14 / 5.35, 52.22 / 6.49])
+
+
+def test_every_curve_of_the_memory_range_passes_1_at_u_1_and_gamma_at_its_bound():
+    curves = figures.memory_range([20, 100], gamma=10.0).data
+    for T, curve in zip((20, 100), curves, strict=False):
+        left = dict(zip(curve.y, curve.x, strict=True))
+        assert left[1.0] == 1.0
+        assert left[10.0] == pytest.approx(10.0 ** (1 / T))
+    assert [line.y[0] for line in curves[2:]] == [10.0, 0.1]
+
+
+def test_accuracy_by_length_shows_counts_and_leaves_out_what_is_empty():
+    table = pd.DataFrame({"over": [0, 10, 20], "to": [10, 20, 30], "sequences": [4, 0, 10], "right": [3, 0, 10]})
+    (bars,) = figures.accuracy_by_length(table).data
+    assert list(bars.y) == [75.0, 100.0]
+    assert [label.split("n = ")[1] for label in bars.x] == ["4", "10"]
+    assert bars.error_y.array[1] == pytest.approx(0, abs=1e-9)
+    assert 0 < bars.error_y.arrayminus[1] < 40
+
+
+def test_a_gradient_that_has_underflowed_is_not_drawn():
+    assert list(figures.gradients({"net": [1.0, 0.0]}).data[0].y) == [1.0, None]
+
+
+def test_a_net_over_its_depth_is_a_line_in_order_with_its_interval():
+    table = pd.DataFrame(
+        {"arm": ["plain"] * 2 + ["dense"], "layers": [8, 2, 4], "score": [90.0, 80, 85],
+         "low": [88.0, 79, 80], "high": [91.0, 83, 90]}
+    )  # fmt: skip
+    plain, dense = figures.over_depth(table, "score", "%").data
+    assert (list(plain.x), list(plain.y)) == ([2, 8], [80, 90])
+    assert (list(plain.error_y.array), list(plain.error_y.arrayminus)) == ([3, 1], [1, 2])
+    assert plain.line.color != dense.line.color
+    table["moment"] = ["end", "end", "start"]
+    names = [line.name for line in figures.over_depth(table, "score", "%").data if len(line.x)]
+    assert names == ["plain, end", "dense, start"]
+
+
+def test_a_difference_stands_beside_zero_with_its_interval_and_one_that_is_none_is_left_out():
+    against = pd.DataFrame(
+        {"group": "g", "arm": ["a", "b"], "difference": [-1.0, None], "low": [-3.0, None], "high": [0.5, None],
+         "note": ["", "1 of 5 seeds without a value"]}
+    )  # fmt: skip
+    figure = figures.arm_differences(against, "points")
+    (one,) = figure.data
+    assert (one.x[0], one.error_x.arrayminus[0], one.error_x.array[0]) == (-1.0, 2.0, 1.5)
+    assert figure.layout.shapes[0].x0 == 0
+
+
+def test_nets_that_the_paper_lacks_are_drawn_without_a_curve_of_its(store):
+    record = wb.run("adding_lru_T100", "quick", until=100, progress=False)
+    assert [trace.name for trace in wb.figures.adding([record]).data] == ["lru, ours"]
+    assert [trace.name for trace in wb.figures.curves_of([record]).data] == ["adding_lru_T100, seed 0"]

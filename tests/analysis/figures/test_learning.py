@@ -1,0 +1,89 @@
+"""Figures of scores show ours, a line a run, and the published curve once for all seeds of an experiment."""
+
+import pandas as pd
+import pytest
+
+import workbench as wb
+from workbench import paper
+from workbench.analysis import figures, learning_curves
+from workbench.runs.record import find
+
+NEVER = "seqdigits_plain6"  # an experiment that has no official log
+
+
+@pytest.fixture(scope="module")
+def published():
+    """The published record of an experiment that has a log, or a digitised curve."""
+    return lambda name: next(found for seed in range(5) if (found := find(name, seed)) is not None)
+
+
+def test_the_papers_curve_of_the_adding_problem_is_drawn_once_for_all_seeds(published):
+    record = published("adding_indrnn_T100")
+    traces = figures.adding([record, record]).data
+    assert [trace.name for trace in traces] == ["IndRNN, ours", "IndRNN, paper", "IndRNN, ours"]
+    assert [trace.showlegend for trace in traces] == [True, None, False]
+    assert list(traces[0].y) == record.curve["valid_mse"].tolist()
+    assert list(traces[1].y) == learning_curves.published_curve("adding_indrnn_T100")["mse"].tolist()
+
+
+def test_long_runs_of_the_adding_problem_have_a_logarithmic_axis(published):
+    assert figures.adding([published("adding_indrnn_T100")]).layout.xaxis.type == "log"  # to step 60,300
+    assert figures.adding([published("adding_lstm_T100")]).layout.xaxis.range == (0, 5_100)
+
+
+def test_a_run_without_a_row_yet_is_no_line(store):
+    changes = {"train.steps": 4, "train.evaluate_every": 2}
+    begun = wb.run("adding_indrnn_T100", "quick", changes=changes, until=1, progress=False)
+    assert not len(begun.curve)
+    assert list(figures.adding([begun]).data) == []
+    assert list(figures.learning([begun]).data) == []
+
+
+def test_the_official_log_is_drawn_to_a_little_past_our_last_step(published):
+    record = published("seqmnist_plain6")
+    ours, official = figures.learning([record]).data
+    assert list(ours.y) == (100 * record.curve["valid_batch_accuracy"]).tolist()
+    log = learning_curves.official_curve("seqmnist_plain6")
+    reach = max(1.6 * record.curve["step"].max(), 6 * record.config.train.evaluate_every)
+    assert list(official.x) == [step for step in log["step"] if step <= reach]
+    assert 0 < len(official.x) < len(log)
+    twice = figures.learning([record, record]).data
+    assert [trace.name for trace in twice].count("seqmnist_plain6, official log") == 1
+    assert [trace.showlegend for trace in twice if trace.name.endswith("ours")] == [True, False]
+
+
+def test_what_has_no_log_is_drawn_alone_and_a_column_that_is_not_there_not_at_all(store):
+    changes = {"model.depth": 1, "model.hidden": 4, "train.steps": 4, "train.evaluate_every": 2, "task.limit": 64}
+    record = wb.run(NEVER, "smoke", changes=changes, progress=False)
+    (line,) = figures.learning([record], "valid_accuracy").data
+    assert (list(line.x), line.name) == ([2, 4], f"{record.experiment}, ours")
+    assert list(figures.learning([record], "valid_bpc").data) == []
+
+
+def test_perplexity_has_a_logarithmic_axis_and_accuracy_has_none():
+    assert figures.learning([], "valid_perplexity").layout.yaxis.type == "log"
+    assert figures.learning([], "valid_accuracy").layout.yaxis.type is None
+    assert figures.passes([], "valid_perplexity").layout.yaxis.type == "log"
+
+
+def test_the_logs_of_the_treebank_stand_over_passes():
+    (name,) = [known.id for known in paper.EXPERIMENTS.values() if known.curve and known.id.startswith("ptbchar")][:1]
+    (line,) = figures.passes([], "valid_bpc", beside=[name]).data
+    log = learning_curves.official_curve(name)
+    every = paper.experiment(name).config.train.evaluate_every
+    assert list(line.x) == (log["step"] / every).tolist()
+    assert list(line.y) == log["valid_bpc"].tolist()
+
+
+def test_an_axis_of_a_sweep_is_its_numbers_or_the_places_of_its_words():
+    results = pd.DataFrame(
+        {"model.kind": ["plain", "lstm", "plain"], "train.lr": [0.1, 0.2, 0.3], "seed": [0, 0, 1],
+         "valid_accuracy": [50.0, 60.0, None]}
+    )  # fmt: skip
+    (lines,) = figures.parallel(results, ["model.kind", "train.lr"], "valid_accuracy").data
+    kind, rate, seed, score = lines.dimensions
+    assert (kind.label, list(kind.values), list(kind.ticktext)) == ("kind", [1, 0], ["lstm", "plain"])
+    assert (rate.label, list(rate.values), rate.ticktext) == ("lr", [0.1, 0.2], None)
+    assert (list(seed.values), score.label, list(score.values)) == ([0, 0], "valid accuracy", [50.0, 60.0])
+    assert list(lines.line.color) == [50.0, 60.0]  # a run without a score is not drawn
+    assert lines.line.reversescale is False

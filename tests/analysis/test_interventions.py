@@ -1,0 +1,145 @@
+"""What the probes find is what the mathematics says, and a probed net is left as it was."""
+
+import time
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from workbench.analysis import interventions
+from workbench.config import Model, Pixels, Treebank
+from workbench.errors import ParameterError
+from workbench.models.build import build
+from workbench.tasks import Batch, spec
+
+SPEC = spec(Pixels(name="pixels", source="digits"))
+
+
+def a_net(kind="plain", **fields):
+    settings = {"kind": kind, "hidden": 6, "depth": 3, **fields}
+    if kind == "dense":
+        settings = {"kind": kind, "growth": 3, "blocks": (2,), "norm": "after"}
+    return build(Model.model_validate(settings), SPEC, torch.Generator().manual_seed(1)).eval()
+
+
+def a_batch(rng, count=4):
+    return Batch(torch.randn(12, count, 1, generator=rng), torch.arange(count))
+
+
+def test_the_gradient_of_neurons_that_stay_on_is_u_to_the_k():
+    us = [0.9, 1.0, 1.01]
+    expected = torch.tensor(us, dtype=torch.float64) ** torch.arange(51, dtype=torch.float64)[:, None]
+    assert_close(interventions.through_time(us, 50), expected)
+
+
+@pytest.mark.parametrize("kind", ["plain", "residual", "dense", "lstm", "rnn_tanh"])
+def test_a_gradient_map_has_every_layer_and_step_and_changes_nothing(kind, rng):
+    net, batch = a_net(kind), a_batch(rng)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    began = time.perf_counter()
+    gradient, seconds = interventions.gradient_map(net, batch, "class")
+    assert gradient.shape == (len(interventions.recurrent(net)), 12)
+    assert 0 < seconds < time.perf_counter() - began
+    assert bool((gradient[-1, :-1] == 0).all()), "the last layer is read at the last step alone"
+    assert gradient[-1, -1] > 0
+    for name, value in net.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def test_a_gradient_map_is_the_derivative_by_differences(rng):
+    """Without norm: shifting one state by a little changes the loss by the gradient times the shift."""
+    net, batch = a_net(depth=1).double(), a_batch(rng, 1)
+    batch = Batch(batch.x.double(), batch.y)
+    gradient, _ = interventions.gradient_map(net, batch, "class")
+    unit = interventions.unit_of(net, 0)
+
+    def loss(shift):
+        hook = unit.register_forward_hook(lambda module, inputs, h: h + shift)
+        try:
+            return torch.nn.functional.cross_entropy(net(batch.x), batch.y)
+        finally:
+            hook.remove()
+
+    parts = []
+    for i in range(6):
+        shift = torch.zeros(12, 1, 6, dtype=torch.float64)
+        shift[-1, 0, i] = 1e-6
+        parts.append((loss(shift) - loss(-shift)) / 2e-6)
+    assert_close(torch.stack(parts).norm(), gradient[0, -1], rtol=1e-6, atol=1e-9)
+
+
+def test_states_are_those_of_the_equation(rng):
+    net, x = a_net(), a_batch(rng).x
+    a, h = interventions.states(net, x, 1)
+    u = interventions.unit_of(net, 1).u
+    state = torch.zeros_like(h[0])
+    for t in range(len(a)):
+        state = torch.relu(a[t] + u * state)
+        assert_close(h[t], state)
+
+
+def test_an_edit_holds_inside_and_is_gone_outside(rng):
+    net, x = a_net(), a_batch(rng).x
+    with torch.no_grad():
+        whole = net(x)
+        kept = interventions.unit_of(net, 1).u[2].item()
+        with interventions.edited(net, 1, 2, u=0.5):
+            assert interventions.unit_of(net, 1).u[2] == 0.5
+        with pytest.raises(RuntimeError), interventions.edited(net, 1, 2, u=0.5, silent=True):
+            raise RuntimeError
+        assert interventions.unit_of(net, 1).u[2].item() == kept
+        assert torch.equal(net(x), whole)
+
+
+def test_a_silent_neuron_has_no_part_in_what_follows(rng):
+    """As if the weights that read it were 0."""
+    net, x = a_net(), a_batch(rng).x
+    with torch.no_grad():
+        with interventions.edited(net, 0, 2, silent=True):
+            silent = net(x)
+        interventions.unit_of(net, 1).fc.weight[:, 2] = 0
+        assert_close(net(x), silent)
+
+
+def test_a_neuron_or_layer_that_is_not_there_is_refused():
+    with pytest.raises(ParameterError, match="neuron: 6 received; 0 to 5"), interventions.edited(a_net(), 0, 6):
+        pass
+    with pytest.raises(ParameterError, match="layer: 3 received"):
+        interventions.unit_of(a_net(), 3)
+
+
+def test_contributions_add_up_to_the_answer_less_the_empty_one(rng):
+    """The completeness of integrated gradients, up to the rule's error."""
+    net = a_net().double()
+    x = torch.rand(12, 1, 1, generator=rng, dtype=torch.float64)
+    parts = interventions.contributions(net, x, -1.0, 3, points=2000)
+    with torch.no_grad():
+        whole = (net(x) - net(torch.full_like(x, -1.0)))[0, 3]
+    assert_close(parts.sum(), whole, rtol=1e-3, atol=1e-5)
+
+
+def test_contributions_of_tokens_add_up_to_the_score_less_that_of_an_empty_text(rng):
+    fields = {"kind": "plain", "hidden": 6, "depth": 2, "embedding": 4}
+    text = Treebank(name="treebank", unit="char", length=12)
+    net = build(Model.model_validate(fields), spec(text), torch.Generator().manual_seed(1)).eval().double()
+    with torch.no_grad():
+        net.embedding.weight.mul_(50)  # it starts so small that it says nothing
+    tokens = torch.randint(0, 50, (12, 1), generator=rng)
+    parts = interventions.contributions_of_tokens(net, tokens, 7, 3, points=2000)
+    assert parts.shape == (12,)
+    with torch.no_grad():
+        whole = (net(tokens)[0] - net(torch.full_like(tokens, 7))[0])[-1, 0, 3]
+    assert_close(parts.sum(), whole, rtol=1e-3, atol=1e-6)
+    assert whole.abs() > 1e-4
+
+
+def test_a_net_cut_to_nothing_lives_in_the_present_alone(rng):
+    """With every |u| at 0 the answer depends on the last input only."""
+    net, batch = a_net(), a_batch(rng)
+    cut = interventions.tightened(net, batch, "class", 0.0)
+    other = Batch(torch.cat([torch.randn(11, 4, 1, generator=rng), batch.x[-1:]]), batch.y)
+    assert_close(interventions.tightened(net, other, "class", 0.0), cut)
+    assert (
+        interventions.tightened(net, other, "class", 1.0)["loss"]
+        != interventions.tightened(net, batch, "class", 1.0)["loss"]
+    )

@@ -1,0 +1,139 @@
+"""Intervals and tests: against scipy, against published values, and where they must refuse."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from workbench.analysis import statistics
+from workbench.analysis.statistics import Interval
+from workbench.errors import ParameterError
+
+
+def there(*steps):
+    return [(step, step) for step in steps]
+
+
+def test_the_interval_of_a_mean_is_students():
+    values = [1.0, 2.5, 2.0, 4.0]
+    found = statistics.mean(values)
+    low, high = stats.t.interval(0.95, 3, loc=np.mean(values), scale=stats.sem(values))
+    assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
+    assert found.n == 4
+    assert statistics.mean([1, 2, 3]).high == pytest.approx(2 + 4.302653 / math.sqrt(3), abs=1e-6)
+
+
+def test_one_value_has_no_interval_and_equal_ones_an_empty_one():
+    assert statistics.mean([2.0]) == Interval(2.0, 1, None, None)
+    assert statistics.mean([2.0, 2.0, 2.0]) == Interval(2.0, 3, 2.0, 2.0)
+
+
+@pytest.mark.parametrize("values", [[], [1.0, math.nan], [math.inf], [[1.0, 2.0]]])
+def test_what_is_no_list_of_finite_numbers_is_refused(values):
+    with pytest.raises(ParameterError, match="values"):
+        statistics.mean(values)
+
+
+def test_the_interval_of_a_ratio_is_that_of_its_logarithm():
+    ratios = [9.0, 10.0, 11.0, 10.5, 9.5]
+    found = statistics.ratio(ratios)
+    logs = np.log(ratios)
+    low, high = stats.t.interval(0.95, 4, loc=logs.mean(), scale=stats.sem(logs))
+    assert (found.mean, found.low, found.high) == pytest.approx((stats.gmean(ratios), math.exp(low), math.exp(high)))
+    swapped = statistics.ratio([1 / r for r in ratios])
+    assert (swapped.low, swapped.high) == pytest.approx((1 / found.high, 1 / found.low))
+    with pytest.raises(ParameterError, match="above 0"):
+        statistics.ratio([1.0, 0.0])
+
+
+def test_wilson_is_scipys_where_the_count_is_whole():
+    for count, n in ((0, 10), (90, 100), (9_904, 10_000), (5, 5)):
+        known = stats.binomtest(count, n).proportion_ci(0.95, method="wilson")
+        assert statistics.wilson(count / n, n) == pytest.approx((known.low, known.high))
+    with pytest.raises(ParameterError, match="share"):
+        statistics.wilson(1.1, 10)
+
+
+def test_three_of_three_leave_a_share_from_0_29_to_1():
+    low, high = statistics.clopper_pearson(3, 3)
+    assert (round(low, 2), high) == (0.29, 1.0)
+    assert statistics.clopper_pearson(0, 3) == pytest.approx((0.0, 1 - low))
+    with pytest.raises(ParameterError, match="count"):
+        statistics.clopper_pearson(4, 3)
+
+
+def test_three_against_three_are_significant_only_where_they_separate_completely():
+    share, p, reverse = statistics.ranks(there(1, 2, 3), there(4, 5, 6))
+    assert (share, p, reverse) == (1.0, pytest.approx(1 / 20), 1.0)
+    _, p, _ = statistics.ranks(there(1, 2, 4), there(3, 5, 6))
+    assert p == pytest.approx(2 / 20)
+    _, p, reverse = statistics.ranks(there(4, 5, 6), there(1, 2, 3))
+    assert (p, reverse) == (1.0, pytest.approx(1 / 20))
+
+
+def test_ranks_need_two_values_in_each():
+    with pytest.raises(ParameterError, match="1 and 3 values"):
+        statistics.ranks(there(1), there(2, 3, 4))
+
+
+def test_the_rank_test_is_scipys_exact_one_where_nothing_ties():
+    rng = np.random.default_rng(0)
+    for n, m in ((3, 4), (5, 5), (4, 5)):
+        x, y = rng.normal(0, 1, n), rng.normal(1, 1, m)
+        share, p, reverse = statistics.ranks(there(*x), there(*y))
+        assert p == pytest.approx(stats.mannwhitneyu(x, y, alternative="less", method="exact").pvalue)
+        assert reverse == pytest.approx(stats.mannwhitneyu(x, y, alternative="greater", method="exact").pvalue)
+        assert share == pytest.approx(1 - stats.mannwhitneyu(x, y).statistic / (n * m))
+
+
+def test_a_tie_counts_half_and_the_p_is_over_all_ways_to_deal_the_values():
+    first, second = (1, 2, 3, 4), (3, 5, 6, 7)
+    share, p, _ = statistics.ranks(there(*first), there(*second))
+    assert share == pytest.approx(14.5 / 16)
+    pooled = [*first, *second]
+
+    def u(chosen):
+        rest = [v for i, v in enumerate(pooled) if i not in chosen]
+        return sum((pooled[i] < b) + (pooled[i] == b) / 2 for i in chosen for b in rest)
+
+    dealt = [u(chosen) for chosen in itertools.combinations(range(8), 4)]
+    assert p == pytest.approx(np.mean([v >= 14.5 for v in dealt]))
+    _, p, _ = statistics.ranks(there(1, 2, 3), there(3, 4, 5))
+    assert p > statistics.LEVEL  # one tie is enough to leave three against three open
+
+
+def test_a_seed_not_there_comes_after_every_step_up_to_its_own_last_one():
+    never = [(None, 60_300)] * 3
+    assert statistics.ranks(there(1_500, 1_600, 60_300), never)[:2] == (1.0, pytest.approx(1 / 20))
+    assert statistics.ranks(never, never)[0] == 0.5
+    early = [(None, 1_000)] * 3  # stopped before the others were there: nothing is known
+    assert statistics.ranks(there(1_500, 1_600, 1_700), early)[0] == 0.5
+    share, p, _ = statistics.ranks(there(900, 950, 1_600), early)
+    assert share == pytest.approx(7.5 / 9)
+    assert p > statistics.LEVEL
+
+
+def test_paired_differences_are_scipys_paired_test():
+    x, y = [1.0, 2.0, 4.0, 3.0], [1.5, 2.2, 5.0, 3.1]
+    found = statistics.paired(x, y)
+    known = stats.ttest_rel(x, y)
+    assert found.p == pytest.approx(known.pvalue)
+    ends = known.confidence_interval(0.95)
+    assert (found.interval.low, found.interval.high) == pytest.approx((ends.low, ends.high))
+    assert statistics.paired([1.0], [2.0]).p is None
+    assert statistics.paired([1.0, 2.0], [2.0, 3.0]).p == 0.0
+    with pytest.raises(ParameterError, match="same seeds"):
+        statistics.paired([1.0], [1.0, 2.0])
+
+
+def test_holm_corrects_the_differences_of_one_study_together():
+    assert statistics.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert statistics.holm([0.5, 0.9]) == [1.0, 1.0]
+    apart = ([1.0, 2.0, 3.0], [2.0, 3.1, 4.2])
+    alike = ([1.0, 2.0, 3.0], [1.1, 1.9, 3.0])
+    alone, one, other = statistics.paired(*apart), *statistics.study([apart, alike])
+    assert one.holm == pytest.approx(2 * alone.p)
+    assert other.holm == pytest.approx(other.p)
+    assert statistics.study([apart, ([1.0], [2.0])])[1].holm is None

@@ -1,0 +1,429 @@
+"""Every word and every edge of the rule, from constructed seeds; and how often it errs, by simulation."""
+
+import math
+import runpy
+
+import numpy as np
+import pytest
+
+from workbench import places
+from workbench.analysis import verdicts
+from workbench.analysis.verdicts import Seed, Terms, Verdict
+from workbench.errors import ParameterError
+from workbench.paper import claims
+
+SIMULATION = runpy.run_path(str(places.project() / "scripts" / "simulate_verdicts.py"))
+GOOD, BAD = [0.95, 1.0, 1.05], [1.45, 1.5, 1.55]  # a claim of 1.0 with a margin of 0.2
+SPREAD = [0.9, 1.1, 1.2]  # whose interval holds 1.2
+
+
+def seeds(*values, first=0):
+    """Ended seeds; None is one that diverged, "..." one under way."""
+    states = {None: "lost", ...: "under way"}
+    return [Seed(i, None if v in states else v, states.get(v, "ended"), 100) for i, v in enumerate(values, first)]
+
+
+def value(*values, better="lower"):
+    return verdicts.value(1.0, 0.2, seeds(*values), better)
+
+
+@pytest.mark.parametrize(
+    ("word", "note", "found"),
+    [
+        ("reproduced", "", value(*GOOD)),
+        ("reproduced", "", value(0.2, 0.25, 0.3)),  # better is reproduced too
+        ("reproduced", "", verdicts.value(1.0, 0.25, seeds(1.25, 1.25, 1.25))),  # exactly at the margin, without doubt
+        ("not reproduced", "", value(*BAD)),
+        ("undecided", "two more seeds", value(*SPREAD)),
+        ("undecided", "one more seed", value(*SPREAD, 1.0)),
+        ("undecided", "1 of 5 seeds still trains; one more seed", value(*SPREAD, ...)),
+        ("undecided", "2 of 5 seeds still train", value(*SPREAD, ..., ...)),
+        ("reproduced", "", value(*SPREAD, 1.0, 1.0)),
+        ("not reproduced", "", value(1.25, 1.3, 1.45, 1.35, 1.4)),
+        ("undecided", "the interval at 5 seeds holds the margin", value(*SPREAD, 1.2, 1.1)),
+        ("undecided", "n = 1: two more seeds", value(1.0)),
+        ("undecided", "n = 2: one more seed", value(1.0, 1.0)),
+        ("undecided", "2 of 3 seeds still train", value(1.0, ..., ...)),
+        ("undecided", "1 of 3 seeds still trains", value(1.0, 1.0, ...)),
+        ("under way", "3 of 3 seeds still train", value(..., ..., ...)),
+        ("under way", "1 of 3 seeds still trains", value(...)),
+        ("not run", "not begun", value()),
+        ("undecided", "1 of 3 seeds lost: undecided for good; two more seeds", value(1.0, None, 1.0)),
+        ("undecided", "1 of 5 seeds lost: undecided for good", value(1.0, None, 1.0, 1.0, 1.0)),
+        ("undecided", "2 of 5 seeds lost: undecided for good", value(1.0, None, 1.0, None, 1.0)),
+        ("not reproduced", "3 of 5 seeds lost", value(1.0, None, 1.0, None, None)),
+        ("not reproduced", "2 of 3 seeds lost", value(None, 1.0, None)),
+        ("not reproduced", "2 of 3 seeds lost", value(None, ..., None)),  # whatever the third will say
+        ("not reproduced", "", value(1.5, None, 1.5001)),  # the ones that are left decide against it
+        ("undecided", "n = 1: two more seeds", value(None)),
+        ("not reproduced", "2 of 3 seeds lost", value(math.nan, 1.0, math.inf)),  # no number is lost too
+    ],
+)
+def test_a_value_gets_the_word_of_the_rule(word, note, found):
+    assert (found.word, found.note) == (word, note)
+
+
+def test_the_interval_that_is_printed_is_the_one_that_decides():
+    found = value(*GOOD)
+    assert found.n == 3
+    assert (found.ours, found.low, found.high) == pytest.approx((1.0, 0.8758, 1.1242), abs=1e-4)
+    assert value(1.0) == Verdict("undecided", "n = 1: two more seeds", 1, 1.0, None, None)
+    assert value(*SPREAD, 1.0).n == 3  # no look at four
+    assert value(*SPREAD, 1.0, 1.0).n == 5
+    assert value(1.0, None, 1.1).n == 2
+    assert value(*SPREAD, 1.2, 1.1, 1.0, 1.0, 1.0).n == 5  # and none after five
+
+
+def test_a_row_decided_by_three_seeds_is_not_looked_at_again():
+    assert value(*GOOD, 9.0, 9.0) == value(*GOOD)
+    assert value(*BAD, 0.1, 0.1) == value(*BAD)
+
+
+def test_no_seed_may_be_left_out_or_stand_twice():
+    left_out = [*seeds(1.0), *seeds(1.0, 1.0, 1.0, first=2)]
+    found = verdicts.value(1.0, 0.2, left_out)
+    assert (found.word, found.note) == ("undecided", "seed 1 is missing")
+    assert verdicts.value(1.0, 0.2, seeds(1.0, first=7)).note == "seed 0 is missing"
+    with pytest.raises(ParameterError, match="stand once"):
+        verdicts.value(1.0, 0.2, seeds(1.0, 1.0) + seeds(1.0))
+
+
+def test_a_higher_number_is_better_where_the_claim_says_so():
+    assert value(0.95, 1.0, 1.05, better="higher").word == "reproduced"
+    assert value(1.95, 2.0, 2.05, better="higher").word == "reproduced"
+    assert value(0.65, 0.7, 0.72, better="higher").word == "not reproduced"
+    assert verdicts.value(1.0, 0.25, seeds(0.75, 0.75, 0.75), "higher").word == "reproduced"
+    assert value(0.6, 0.8, 1.0, better="higher").word == "undecided"
+
+
+def test_a_neighbour_0_01_away_changes_no_verdict():
+    near, far = claims.claim("table2-seqmnist_plain12"), claims.claim("table2-seqmnist_res")
+    assert near.value - far.value < 0.03
+    assert verdicts.judge(near, seeds(0.60, 0.63, 0.66)).word == "reproduced"
+    twins = claims.claim("table4-ptbword_dense-dynamic"), claims.claim("log-5097-ptbword_dense-dynamic")
+    assert {verdicts.judge(each, seeds(50.9, 51.0, 51.1)).word for each in twins} == {"reproduced"}
+
+
+def test_seeds_that_end_at_different_steps_are_taken_each_at_its_own_end():
+    apart = [Seed(0, 0.95, "ended", 300_000), Seed(1, 1.0, "ended", 700_000), Seed(2, 1.05, "ended", 1_000_000)]
+    assert verdicts.value(1.0, 0.2, apart) == value(*GOOD)
+
+
+# --- who counts ---
+
+TERMS = Terms("a1b2", "stored", 2)
+
+
+def test_a_wrong_net_another_protocol_and_older_numerics_are_set_aside():
+    good = [(seed, TERMS) for seed in seeds(*GOOD)]
+    wrong = (Seed(3, 0.1), TERMS._replace(config="ffff"))
+    batch = (Seed(4, 0.1), TERMS._replace(protocol="test batch"))
+    old = [(seed, TERMS._replace(numerics=1)) for seed in seeds(0.1, 0.1)]
+    counted, aside = verdicts.admitted([*good, wrong, batch, *old], TERMS)
+    assert counted == seeds(*GOOD)
+    assert aside == "1 of another config set aside, 2 of another numerics set aside, 1 of another protocol set aside"
+    assert verdicts.admitted(good, TERMS) == (seeds(*GOOD), "")
+
+
+def test_seeds_of_two_numerics_are_never_averaged():
+    mixed = [(Seed(0, 1.0), TERMS), (Seed(1, 1.0), TERMS._replace(numerics=1)), (Seed(2, 1.0), TERMS)]
+    counted, _ = verdicts.admitted(mixed, TERMS)
+    assert verdicts.value(1.0, 0.2, counted).note == "seed 1 is missing"
+
+
+def test_a_claim_on_test_batch_statistics_is_scored_with_them_or_not_at_all():
+    claim = claims.claim("log-8488-ntu_cs_dense-test_batch")
+    asked = Terms("a1b2", claim.protocol, 2)
+    scored = [(seed, TERMS) for seed in seeds(84.8, 84.9, 85.0)]
+    counted, aside = verdicts.admitted(scored, asked)
+    assert verdicts.judge(claim, counted) == Verdict("not run", claims.NTU)
+    assert aside == "3 of another protocol set aside"
+    counted, _ = verdicts.admitted([(seed, asked) for seed, _ in scored], asked)
+    assert verdicts.judge(claim, counted).word == "reproduced"
+
+
+def test_dynamic_evaluation_is_a_protocol_of_its_own():
+    static, dynamic = claims.claim("table4-ptbword_dense"), claims.claim("table4-ptbword_dense-dynamic")
+    assert (static.protocol, dynamic.protocol) == ("stored", "dynamic evaluation")
+    assert not verdicts.admitted([(Seed(0, 56.4), TERMS)], Terms("a1b2", dynamic.protocol, 2))[0]
+
+
+def test_the_runs_of_a_search_are_never_judged():
+    assert verdicts.admitted([(Seed(100, 0.1), TERMS)], TERMS) == ([], "1 of a search set aside")
+
+
+# --- solved, property ---
+
+
+def solves(*values, claimed=True):
+    return verdicts.share(lambda error: error < 0.01, seeds(*values), claimed=claimed)
+
+
+@pytest.mark.parametrize(
+    ("word", "note", "found"),
+    [
+        ("reproduced", "3 of 3", solves(0.001, 0.002, 0.0099)),
+        ("not reproduced", "0 of 3", solves(0.01, 0.17, 0.17)),
+        ("undecided", "2 of 3", solves(0.001, 0.001, 0.17)),
+        ("undecided", "2 of 3, 1 lost", solves(0.001, None, 0.001)),
+        ("not reproduced", "1 of 3, 2 lost", solves(0.001, None, None)),
+        ("undecided", "2 of 2; n = 2: one more seed", solves(0.001, 0.001)),
+        ("undecided", "2 of 2; 1 of 3 seeds still trains", solves(0.001, 0.001, ...)),
+        ("reproduced", "3 of 3", solves(0.001, 0.001, 0.001, ...)),  # a seed under way never decides
+        ("undecided", "3 of 4", solves(0.001, 0.001, 0.001, 0.17)),
+        ("under way", "2 of 3 seeds still train", solves(..., ...)),
+        ("not run", "not begun", solves()),
+        ("reproduced", "0 of 3", solves(0.17, 0.17, 0.17, claimed=False)),
+        ("not reproduced", "3 of 3", solves(0.001, 0.001, 0.001, claimed=False)),
+        ("undecided", "1 of 3", solves(0.001, 0.17, 0.17, claimed=False)),
+        ("undecided", "0 of 3, 3 lost", solves(None, None, None, claimed=False)),  # a run that was lost shows nothing
+        ("undecided", "0 of 2; n = 2: one more seed", solves(0.17, 0.17, claimed=False)),
+    ],
+)
+def test_who_solves_a_problem_is_a_share_of_seeds(word, note, found):
+    assert (found.word, found.note) == (word, note)
+
+
+def test_a_share_is_shown_with_its_exact_interval():
+    found = solves(0.001, 0.001, 0.001)
+    assert (found.n, found.ours, found.low, found.high) == (3, 1.0, pytest.approx(0.2924, abs=1e-4), 1.0)
+
+
+def test_a_share_leaves_no_seed_out():
+    found = verdicts.share(lambda error: error < 0.01, [*seeds(0.001), *seeds(0.001, 0.001, first=2)])
+    assert (found.word, found.note) == ("undecided", "3 of 3; seed 1 is missing")
+
+
+def test_a_property_needs_three_seeds_unless_chance_has_no_part_in_it():
+    trained, exact = claims.claim("abstract-no_explosion"), claims.claim("table1-no_explosion")
+    assert verdicts.judge(trained, seeds(1.0)).word == "undecided"
+    assert verdicts.judge(trained, seeds(1.0, 1.0, 1.0)).word == "reproduced"
+    assert verdicts.judge(trained, seeds(0.0, 0.0, 0.0)).word == "not reproduced"
+    assert verdicts.judge(exact, seeds(1.0)) == Verdict("reproduced", "1 of 1", 1, 1.0)
+    assert verdicts.judge(exact, seeds(0.0)).word == "not reproduced"
+
+
+# --- order ---
+
+
+@pytest.mark.parametrize(
+    ("word", "note", "found"),
+    [
+        ("reproduced", "p = 0.05, 3 against 3", verdicts.order(seeds(1, 2, 3), seeds(4, 5, 6))),
+        ("not reproduced", "p of the reverse = 0.05, 3 against 3", verdicts.order(seeds(4, 5, 6), seeds(1, 2, 3))),
+        ("undecided", "p = 0.1, 3 against 3; two more seeds", verdicts.order(seeds(1, 2, 3), seeds(3, 4, 5))),
+        ("undecided", "n = 2: one more seed", verdicts.order(seeds(1, 2), seeds(4, 5, 6))),
+        ("undecided", "1 of 3 seeds still trains", verdicts.order(seeds(1, 2, ...), seeds(4, 5, 6))),
+        ("undecided", "p = 0.1, 3 against 3; one more seed", verdicts.order(seeds(1, 2, 3, 4), seeds(3, 4, 5, 6, 7))),
+        (
+            "reproduced",
+            "p = 0.012, 5 against 5",
+            verdicts.order(seeds(1, 2, 3, 1.5, 2.5), seeds(3, 4, 5, 4.5, 2.75)),
+        ),
+        ("under way", "", verdicts.order(seeds(...), seeds(...))),
+        ("not run", "not begun", verdicts.order([], [])),
+        ("not reproduced", "2 of 3 seeds lost", verdicts.order(seeds(1, None, None), seeds(4, 5, 6))),
+        ("undecided", "3 of 3 seeds lost", verdicts.order(seeds(1, 2, 3), seeds(None, None, None))),
+        ("undecided", "2 of 3 seeds lost", verdicts.order(seeds(1, 2, 3), seeds(None, None, 4))),
+        ("not reproduced", "3 of 5 seeds lost", verdicts.order(seeds(1, 2, None, None, None), seeds(4, 5, 6, 7, 8))),
+        ("undecided", "n = 1: two more seeds", verdicts.order(seeds(1, 2, 3), seeds(4))),
+        ("undecided", "", verdicts.order(seeds(1, 2, 3), [])),
+    ],
+)
+def test_an_order_needs_complete_separation_of_three_or_five_that_nearly_separate(word, note, found):
+    assert found.word == word
+    assert found.note.startswith(note)
+
+
+def test_with_one_seed_lost_an_order_is_undecided_at_best():
+    found = verdicts.order(seeds(1, 2, None, 1, 2), seeds(4, 5, 6, 7, 8))
+    assert found.word == "undecided"
+    assert "1 lost: undecided for good" in found.note
+    assert verdicts.order(seeds(4, 5, None, 6, 7), seeds(1, 2, 3, 1, 2)).word == "not reproduced"
+
+
+def test_steps_that_only_two_of_three_reached_rank_the_third_last():
+    slow = [Seed(0, 5_600, "ended", 60_300), Seed(1, 5_700, "ended", 60_300), Seed(2, None, "ended", 60_300)]
+    fast = [Seed(i, 1_500 + i, "ended", 60_300) for i in range(3)]
+    assert verdicts.order(fast, slow, steps=True).word == "reproduced"
+    assert verdicts.order(slow, fast, steps=True).word == "not reproduced"
+    assert verdicts.order(slow, slow, steps=True).word == "undecided"
+
+
+def test_in_steps_a_seed_under_way_counts_as_far_as_it_is():
+    fast = [Seed(i, 1_500 + i, "under way", 2_000) for i in range(3)]
+    beyond = [Seed(i, None, "under way", 1_600) for i in range(3)]
+    not_yet = [Seed(i, None, "under way", 1_500) for i in range(3)]
+    assert verdicts.order(fast, beyond, steps=True).word == "reproduced"
+    assert verdicts.order(fast, not_yet, steps=True).word == "under way"
+    assert verdicts.order(fast, beyond).word == "under way"  # of a score, not of steps
+
+
+def test_a_net_is_there_at_the_first_of_two_consecutive_rows_below_the_threshold():
+    steps, errors = [100, 200, 300, 400, 500], [0.1, 0.009, 0.02, 0.008, 0.007]
+    assert verdicts.arrival(steps, errors) == 400
+    assert verdicts.arrival(steps[:4], errors[:4]) is None
+    assert verdicts.arrival([], []) is None
+
+
+# --- ratio ---
+
+
+@pytest.mark.parametrize(
+    ("word", "ratios"),
+    [
+        ("reproduced", [12.0, 12.5, 13.0, 12.2, 12.8]),
+        ("not reproduced", [7.0, 7.5, 8.0, 7.2, 7.8]),
+        ("undecided", [9.0, 10.0, 11.0, 12.0, 10.5]),
+        ("undecided", [8.5, 9.5, 10.5, 9.0, 10.0]),
+        ("undecided", [12.0, 12.5, 13.0, 12.2]),
+        ("not run", []),
+    ],
+)
+def test_a_ratio_is_that_of_five_starts_on_a_named_device(word, ratios):
+    found = verdicts.judge(claims.claim("abstract-faster"), ratios=ratios, device="NVIDIA H100")
+    assert found.word == word
+    assert "NVIDIA H100" in found.note or not ratios
+    assert ("holds 10" in found.note) == (word == "undecided" and len(ratios) == 5)
+    assert ("4 of 5 process starts" in found.note) == (len(ratios) == 4)
+
+
+def test_a_ratio_of_fig_2_may_fall_short_by_its_margin_and_the_abstracts_bound_may_not():
+    ratios = [10.5, 10.6, 10.7, 10.6, 10.5]
+    assert verdicts.judge(claims.claim("fig2-1_layer-T1024"), ratios=ratios, device="CPU").word == "reproduced"
+    assert verdicts.judge(claims.claim("abstract-faster"), ratios=[9.5] * 5, device="CPU").word == "not reproduced"
+    with pytest.raises(ParameterError, match="device"):
+        verdicts.judge(claims.claim("abstract-faster"), ratios=ratios, device=" ")
+
+
+# --- each claim by the test of its kind ---
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "word"),
+    [
+        ("table2-seqmnist_plain6", (1.1, 1.1, 1.1), "reproduced"),
+        ("table2-seqmnist_plain6", (1.3, 1.3, 1.3), "not reproduced"),
+        ("table5-ntu_cs_plain4", (80.0, 80.0, 80.0), "reproduced"),
+        ("table5-ntu_cs_plain4", (77.0, 77.0, 77.0), "not reproduced"),
+        ("fig4-indrnn-T5000", (0.0099, 0.001, 0.001), "reproduced"),
+        ("fig4-indrnn-T5000", (0.011, 0.011, 0.011), "not reproduced"),
+        ("fig4-rnn_tanh-T100", (0.17, 0.17, 0.17), "reproduced"),
+        ("fig4-rnn_tanh-T100", (0.001, 0.001, 0.001), "not reproduced"),
+    ],
+)
+def test_a_claim_is_judged_by_its_own_number_margin_and_direction(name, values, word):
+    assert verdicts.judge(claims.claim(name), seeds(*values)).word == word
+
+
+def test_an_order_claim_is_judged_in_steps_or_by_its_score():
+    fast = [Seed(i, 1_500, "under way", 2_000) for i in range(3)]
+    slow = [Seed(i, None, "under way", 9_000) for i in range(3)]
+    assert verdicts.judge(claims.claim("fig4-indrnn_before_lstm-T500"), fast, slow).word == "reproduced"
+    deeper = claims.claim("deeper-seqmnist-dense_below_res")
+    assert verdicts.judge(deeper, seeds(0.5, 0.51, 0.52), seeds(0.6, 0.61, 0.62)).word == "reproduced"
+    assert verdicts.judge(deeper, seeds(0.6, 0.61, 0.62), seeds(0.5, 0.51, 0.52)).word == "not reproduced"
+    assert verdicts.judge(deeper, fast, slow).word == "under way"
+
+
+# --- the other words, and their counts ---
+
+
+def test_the_same_test_under_another_schedule_says_reached():
+    assert verdicts.of_parent(value(*GOOD)).word == "reached"
+    assert verdicts.of_parent(value(*BAD)).word == "not reached"
+    assert verdicts.of_parent(value(1.0)) == value(1.0)
+
+
+def test_what_others_measured_is_a_reference_and_ours_alone_no_claim():
+    assert verdicts.untested(quoted_from_others=True, begun=True).word == "reference"
+    assert verdicts.untested(quoted_from_others=False, begun=True).word == "no claim"
+    assert verdicts.untested(quoted_from_others=False, begun=False).word == "not run"
+
+
+def test_a_claim_that_cannot_be_tried_here_says_why():
+    assert verdicts.judge(claims.claim("table5-ntu_cs_plain4")) == Verdict("not run", claims.NTU)
+
+
+def test_the_first_line_counts_every_word_zeroes_too():
+    said = verdicts.summary(["undecided", "reproduced", "undecided"], ["", claims.NTU, claims.NTU, "other"])
+    assert said == (
+        "reproduced 1, reached 0, not reproduced 0, not reached 0, undecided 2, under way 0, not run 0, reference 0, "
+        f"no claim 0; cannot be tried here 3 (2: {claims.NTU}; 1: other)"
+    )
+    assert list(verdicts.tally([])) == list(verdicts.WORDS)
+    with pytest.raises(ParameterError, match="on course"):
+        verdicts.tally(["on course"])
+
+
+def test_every_word_of_the_rule_is_given_somewhere_above():
+    given = {
+        value(*GOOD).word, value(*BAD).word, value(1.0).word, value(...).word, value().word,
+        verdicts.of_parent(value(*GOOD)).word, verdicts.of_parent(value(*BAD)).word,
+        verdicts.untested(quoted_from_others=True, begun=True).word,
+        verdicts.untested(quoted_from_others=False, begun=True).word,
+    }  # fmt: skip
+    assert given == set(verdicts.WORDS)
+
+
+# --- how often the rule errs ---
+
+DRAWS = 20_000
+# (question, truth, seeds) -> per cent: 95 and 2.5 by construction, 4.31 of 20 million draws, the others of 200,000
+EXPECTED = {
+    ("the interval holds the mean", "normal seeds", "3"): 95.0,
+    ("the interval holds the mean", "normal seeds", "5"): 95.0,
+    ("reproduced, though worse by exactly d", "normal seeds", "3"): 2.5,
+    ("reproduced, though worse by exactly d", "normal seeds", "5"): 2.5,
+    ("reproduced, though worse by exactly d", "normal seeds", "3, then 5"): 4.31,
+    ("reproduced, though worse by exactly d", "normal seeds", "a look after every seed, 3 to 40"): 14.5,
+    ("reproduced, and as good as claimed", "s = 0.5 d", "3"): 47.2,
+    ("reproduced, and as good as claimed", "s = 0.5 d", "5"): 90.9,
+    ("order reproduced, though equal", "normal seeds", "3 against 3"): 5.0,
+    ("order reproduced, though equal", "normal seeds", "5 against 5"): 4.76,
+    ("order reproduced, and 2 s apart", "normal seeds", "5 against 5"): 86.5,
+}
+
+
+@pytest.fixture(scope="module")
+def rates():
+    rows = SIMULATION["simulate"](DRAWS, 1)
+    return {(row["question"], row["truth"], row["seeds"]): float(row["per_cent"]) for row in rows}
+
+
+@pytest.mark.parametrize("case", EXPECTED, ids=" ".join)
+def test_the_rule_errs_as_often_as_it_says(rates, case):
+    share = EXPECTED[case] / 100
+    error = 100 * math.sqrt(share * (1 - share) / DRAWS)
+    assert abs(rates[case] - EXPECTED[case]) <= 3 * error + 0.005  # a cent of rounding
+
+
+def test_seeds_that_are_not_normal_are_the_limit_of_the_method(rates):
+    limits = {truth: rate for (_, truth, _), rate in rates.items() if "lognormal" in truth or "bad seed" in truth}
+    assert len(limits) == 3
+    assert all(10.5 < rate < 15 for rate in limits.values())
+
+
+def test_the_simulation_judges_as_the_rule_does_draw_by_draw():
+    draws = np.random.default_rng(2).normal(1.0, 0.5, (300, 5))
+    said = {1: "reproduced", -1: "not reproduced", 0: "undecided"}
+    found = [said[int(word)] for word in SIMULATION["words"](draws, 1.0)]
+    assert found == [verdicts.value(0.0, 1.0, seeds(*map(float, row))).word for row in draws]
+    assert set(found) == set(said.values())
+
+
+def test_the_simulation_tells_orders_as_the_exact_test_does():
+    for n in verdicts.LOOKS:
+        u = SIMULATION["critical"](n)
+        assert (n, u) in ((3, 9), (5, 21))
+
+
+def test_the_published_simulation_is_that_of_200_000_draws():
+    path = places.project() / "results" / "verdict_simulation.csv"
+    rows = list(SIMULATION["csv"].DictReader(path.read_text(encoding="utf-8").splitlines()))
+    assert {row["draws"] for row in rows} == {"200000"}
+    found = {(row["question"], row["truth"], row["seeds"]): float(row["per_cent"]) for row in rows}
+    for case, expected in EXPECTED.items():
+        share = expected / 100
+        assert abs(found[case] - expected) <= 3 * 100 * math.sqrt(share * (1 - share) / 200_000) + 0.005
+    assert SIMULATION["page"](rows, 200_000, 0) == path.with_suffix(".md").read_text(encoding="utf-8")

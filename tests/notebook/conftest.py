@@ -1,0 +1,11 @@
+"""What the tests of explorers share."""
+
+import pytest
+
+from workbench.notebook.explorers import LESSONS, Explorer
+
+
+@pytest.fixture
+def opened(store):
+    """An explorer by name, over an empty store, at the smoke budget."""
+    return lambda name, **values: Explorer(LESSONS[name]("smoke"), **values)

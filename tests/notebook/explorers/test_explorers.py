@@ -1,0 +1,324 @@
+"""Every explorer without a browser: each control is turned, each view holds what it says."""
+
+import math
+import threading
+
+import pytest
+import torch
+
+from workbench import places
+from workbench.config import run_id
+from workbench.errors import MissingData, ParameterError
+from workbench.notebook.explorers import LESSONS, Explorer, depth, length, neurons, trained_nets
+from workbench.notebook.explorers import figures as views
+from workbench.notebook.explorers.base import Choice, Lesson, Slider, Switch
+from workbench.notebook.explorers.widget import sights
+from workbench.runs import folder as disk_store
+from workbench.runs.jobs import notebook_parameters
+from workbench.runs.record import Record
+from workbench.tasks import download
+
+
+def another(control, value):
+    """A value of a control that is not the present one, a small step away."""
+    if isinstance(control, Switch):
+        return not value
+    choices = control.positions()
+    near = min(range(len(choices)), key=lambda i: abs(choices[i] - value)) if isinstance(control, Slider) else 0
+    others = [c for c in (choices[max(near - 1, 0)], choices[min(near + 1, len(choices) - 1)], *choices) if c != value]
+    return others[0] if others else None
+
+
+# What a control is for may need a trained net, or another control, to be seen.
+UNSEEN = {("bounds", "moment"), ("bounds", "clamp"), ("depth", "trained")}
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_every_control_changes_what_is_seen(opened, name):
+    explorer = opened(name)
+    for control in explorer.lesson.controls(explorer.values):
+        before = (explorer.said, [s["figure"] for s in explorer.sights])
+        value = another(control, explorer.values[control.name])
+        if value is None:
+            continue  # a choice of one
+        explorer.set(**{control.name: value})
+        assert explorer.values[control.name] == value
+        seen = (explorer.said, [s["figure"] for s in explorer.sights])
+        assert seen != before or (name, control.name) in UNSEEN, f"{control.name} changes nothing"
+        explorer.reset()
+        assert explorer.values == explorer.started
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_every_picture_is_valid_labelled_and_described(opened, name):
+    """plotly itself checks every property; every axis that is drawn has a label; every figure has its words."""
+    explorer = opened(name)
+    for sight in explorer.shown.sights.values():
+        figure = sight.picture.figure()
+        assert sight.alt.strip()
+        layout = figure.to_plotly_json()["layout"]
+        titles = [v.get("title", {}).get("text") for k, v in layout.items() if k.startswith(("xaxis", "yaxis"))]
+        assert any(titles), "no axis has a label"
+        assert layout["paper_bgcolor"] == "rgba(0,0,0,0)"
+    assert explorer.look
+    assert explorer.said
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_what_is_copied_opens_the_same_view_and_fits_the_notebook(opened, name):
+    explorer = opened(name)
+    call = explorer.code()
+    assert call.startswith(f"wb.explore_{name}(")
+    again = eval(call.replace(f"wb.explore_{name}(", "opened(name, "), {"opened": opened, "name": name})
+    assert again.values == explorer.values
+    words = explorer.parameters().split(" -p ")
+    given = dict(word.split(" ", 1) for word in words[1:])
+    book = notebook_parameters.find(f"explore_{name}")
+    known = notebook_parameters.parameters(book)
+    assert set(given) == set(known) - {"notebook", "budget", "device"}
+    for parameter, value in explorer.values.items():
+        assert type(value) is known[parameter].type, parameter
+    first = {n: known[n].default for n in given}
+    assert Explorer(LESSONS[name]("smoke"), **first).values == first
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_a_wrong_value_is_said_beside_its_control_and_changes_nothing(opened, name):
+    explorer = opened(name)
+    slider = next(c for c in explorer.lesson.controls(explorer.values) if isinstance(c, Slider))
+    values, figures = dict(explorer.values), explorer.sights
+    for wrong in ("many", 1e12, -1e12, math.nan, None, True):
+        explorer._received(None, {"do": "set", "values": {slider.name: wrong}, "page": "p", "turn": 1}, [])
+        assert slider.name in explorer.complaints[slider.name]
+        assert explorer.values == values
+        assert explorer.sights == figures
+        assert explorer.answered == {"page": "p", "turn": 1}
+    explorer._received(None, {"do": "reset", "page": "p", "turn": 2}, [])
+    assert explorer.complaints == {}
+    with pytest.raises(ParameterError, match=slider.name):
+        explorer.set(**{slider.name: "many"})
+    with pytest.raises(ParameterError, match="no such control"):
+        explorer.set(nothing=1)
+    with pytest.raises(ParameterError, match=slider.name):
+        opened(name, **{slider.name: 1e12})
+
+
+def test_work_runs_in_a_thread_stops_and_resumes_where_it_stopped(opened):
+    """What was recorded before Stop is there after a new kernel opens the explorer, and training goes on from it."""
+    explorer = opened("length", goal=600, steps=20, lstm=False)
+    assert explorer.work["label"] == "Train live"
+    moved = threading.Event()
+    told = explorer.lesson.view
+
+    def view(**values):
+        if length.evaluations(length.config("adding", 20, "plain"), 0):
+            moved.set()
+        return told(**values)
+
+    explorer.lesson.view = view
+    explorer.start()
+    assert moved.wait(60)
+    explorer.set(irnn=True)  # the main thread is free meanwhile
+    explorer.set(irnn=False)
+    explorer.stop()
+    explorer.wait(60)
+    assert not explorer.busy
+    assert explorer.work["label"] == "Resume training"
+    assert "stopped" in explorer.work["said"]
+    rows = trained_nets.evaluations(length.config("adding", 20, "plain"), 0)
+    assert rows
+    assert rows[-1]["step"] < 600
+    again = opened("length", goal=600, steps=20, lstm=False)
+    assert again.work["label"] == "Resume training"
+    assert f"step {rows[-1]['step']:,} of 600" in again.said
+    assert list(again.figures["learning"].data[0].x) == [row["step"] for row in rows]
+    again.start()
+    again.wait(120)
+    assert again.work["label"] == ""
+    assert again.figures["learning"].data[0].x[-1] == 600
+
+
+def test_a_failure_of_long_work_is_said(opened):
+    explorer = opened("length", goal=20, steps=10, lstm=False)
+    net = next(iter(explorer.lesson.nets("adding", 10, 20, False, False).values()))
+    object.__setattr__(net, "train", None)
+    explorer.lesson.nets = lambda *_: {"plain": net}
+    explorer.redraw()
+    explorer.start()
+    explorer.wait(30)
+    assert explorer.work["said"].startswith("failed: TypeError")
+
+
+def test_a_lesson_trains_its_nets_and_shows_them(opened):
+    explorer = opened("depth", depth=2, dense=False, lstm=False, rnn_tanh=False)
+    assert "not trained yet" in explorer.shown.sights["costs"].picture.json()
+    fresh = explorer.sights[0]["figure"]
+    explorer.start()
+    explorer.wait(120)
+    assert explorer.work["said"] == "done"
+    assert explorer.work["label"] == ""
+    assert "not trained yet" not in explorer.shown.sights["costs"].picture.json()
+    explorer.set(trained=True)
+    assert explorer.sights[0]["figure"] != fresh
+
+
+def test_a_click_chooses_the_neuron(opened):
+    explorer = opened("neurons")
+    message = {"do": "click", "figure": "roll", "point": {"x": 3, "y": 0.5, "trace": "all", "customdata": 5}}
+    explorer.send = lambda *_: None
+    explorer._received(None, message, [])
+    assert explorer.values["neuron"] == 5
+    explorer._received(None, {**message, "point": {"x": 3, "y": 0.5, "trace": "given"}}, [])
+    assert explorer.values["neuron"] == 5
+
+
+@pytest.fixture
+def treebank(tmp_path, monkeypatch):
+    """A treebank of our own with 50 characters."""
+    letters = "".join(chr(number) for number in range(ord("a"), ord("a") + 26)) + "0123456789.,$#&'*-/<>\\"
+    folder = tmp_path / "ptb"
+    folder.mkdir()
+    for split in ("train", "valid", "test"):
+        (folder / f"ptb.{split}.txt").write_text(f" {letters} and so on for more than fifty of them \n" * 8)
+    locate = download.locate
+    monkeypatch.setattr(download, "locate", lambda name, **ways: folder if name == "ptb" else locate(name, **ways))
+    remembered = (
+        trained_nets._batch,
+        trained_nets._symbols,
+        trained_nets._net,
+        neurons.scored,
+        neurons.looked,
+        neurons.painted,
+    )
+    for known in remembered:
+        known.cache_clear()
+    yield letters
+    for known in remembered:
+        known.cache_clear()
+
+
+def test_a_sentence_is_read_where_the_treebank_is_at_hand(opened, treebank):
+    explorer = opened("neurons", record="sentences", example=2)
+    assert set(explorer.figures) == {"roll", "impulse", "trace", "painting", "surprise"}
+    read, told = (explorer.figures[name].layout.xaxis.ticktext for name in ("painting", "surprise"))
+    assert read[:3] == ("¶", "a", "b"), "a line is read from its beginning"
+    assert told[:3] == ("a", "b", "c")
+    bits = explorer.figures["surprise"].data[0].y
+    assert sum(bits) / len(bits) == pytest.approx(math.log2(50), abs=0.2), "a net that knows nothing"
+    assert f"{treebank[:20]}" in explorer.shown.sights["surprise"].alt
+    fresh = [sight["figure"] for sight in explorer.sights]
+    explorer.set(silent=True)
+    assert [sight["figure"] for sight in explorer.sights] != fresh
+    assert len(explorer.figures["surprise"].data) == 2
+
+
+def test_the_published_net_expects_what_is_read(real_data, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path))
+    if not trained_nets.at_hand("ptb"):
+        pytest.skip("WORKBENCH_DATA holds no Penn Treebank")
+    explorer = Explorer(LESSONS["neurons"](), record="sentences")
+    assert "published record" in explorer.said
+    bits = explorer.figures["surprise"].data[0].y
+    assert sum(bits) / len(bits) < 3
+
+
+def test_without_the_treebank_the_digits_stay_and_it_is_said_how_to_get_it(opened, monkeypatch):
+    monkeypatch.setattr(trained_nets.download, "locate", missing)
+    record = next(control for control in opened("neurons").controls if control["name"] == "record")
+    assert "sentences" not in dict(record["options"])
+    assert "workbench data ptb" in record["help"]
+
+
+def missing(name, **_):
+    raise MissingData(f"{name}: nowhere")
+
+
+def test_before_anything_is_trained_the_published_nets_are_seen(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path))
+    deep = Explorer(LESSONS["depth"](), depth=8)
+    assert "not trained yet" not in deep.shown.sights["costs"].picture.json()
+    before = deep.sights[0]["figure"]
+    deep.set(trained=True)
+    assert deep.sights[0]["figure"] != before
+    assert "Not trained yet" not in deep.said
+    long = Explorer(LESSONS["length"](), irnn=True)
+    assert len(long.figures["learning"].data) == 3
+    assert long.said.count("published record") == 3
+    assert long.work["label"] == "Train live", "what is published can be trained here all the same"
+    free = Explorer(LESSONS["bounds"](), clamp=False)
+    assert "published record" in free.said
+    assert dict(free.lesson.kept("seqdigits_plain6", False).weights).keys() > {0}
+    assert not list(tmp_path.iterdir()), "looking leaves nothing"
+
+
+def test_the_published_nets_of_the_explorers_are_small_and_whole():
+    folder = places.published() / "explorers" / "runs"
+    found = [Record(run) for run in disk_store.find(folder)]
+    assert len(found) >= 20
+    for record in found:
+        assert run_id(record.config, record.seed, record.spec["data"]) == record.id
+        assert record.run.load_checkpoint() is not None
+        assert record.evaluations
+    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 1_500_000
+
+
+def test_in_an_app_a_snapshot_says_where_it_belongs(opened, monkeypatch, capsys):
+    explorer = opened("bounds")
+    monkeypatch.setenv("SERVER_SOFTWARE", "voila/0.5")
+    explorer.snapshot()
+    assert capsys.readouterr().out.count("IPython.core.display.HTML") == 1
+
+
+def test_a_value_that_a_new_net_does_not_allow_starts_anew():
+    class Two(Lesson):
+        def controls(self, values):
+            most = 3 if values.get("net", "small") == "small" else 9
+            return [
+                Choice("net", "Net", {"small": "small", "large": "large"}, "small"),
+                Slider("n", "n", range(most), 0),
+            ]
+
+    assert Two().settle({"net": "large", "n": 7}) == {"net": "large", "n": 7}
+    assert Two().settle({"net": "small", "n": 7}) == {"net": "small", "n": 0}
+
+
+@pytest.mark.parametrize("kind", depth.KINDS)
+@pytest.mark.parametrize("layers", [1, 5, 24])
+def test_nets_of_the_depth_explorer_have_about_that_many_recurrent_layers(kind, layers):
+    from workbench.analysis.interventions import recurrent
+    from workbench.models import build
+    from workbench.tasks import spec
+
+    config = depth.config(kind, layers)
+    found = len(recurrent(build(config.model, spec(config.task))))
+    if kind in ("plain", "lstm", "rnn_tanh"):
+        assert found == layers
+    else:
+        assert abs(found - max(layers, 4 if kind == "dense" else 3)) <= 1
+
+
+def test_the_state_of_a_widget_is_small(opened):
+    """A FigureWidget stores five megabytes each: ours draws with one copy of the library a page."""
+    explorer = opened("bounds")
+    state = explorer.get_state()
+    state.pop("_esm"), state.pop("_css")
+    assert len(str(state)) < 300_000
+    assert len(views.funnel(784, 5.0, 0.1, (10, 100)).json()) < 5_000
+    assert sights(explorer.shown) == explorer.sights
+
+
+def test_memory_does_not_grow_with_moves(opened):
+    """500 moves of a slider after 100 to warm up: at most 5 % more memory."""
+    import psutil
+
+    torch.set_num_threads(1)
+    explorer = opened("bounds")
+
+    def moves(count):
+        for index in range(count):
+            explorer.set(steps=10 + index % 90, gamma=1 + index % 7)
+
+    moves(100)
+    before = psutil.Process().memory_info().rss
+    moves(500)
+    assert psutil.Process().memory_info().rss < 1.05 * before

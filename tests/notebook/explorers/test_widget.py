@@ -1,0 +1,106 @@
+"""An explorer without a browser: what a page asks for, work in a thread, nets that are slow and nets of numbers."""
+
+import gzip
+import threading
+
+import pytest
+import torch
+
+import workbench as wb
+from workbench.errors import ParameterError
+from workbench.notebook.explorers import LESSONS, Explorer, bounds, neurons, trained_nets
+from workbench.notebook.explorers.base import Job, View
+from workbench.notebook.site import pages
+
+
+def test_a_page_is_given_the_code_the_file_and_the_library_that_it_asks_for(opened):
+    explorer, sent = opened("bounds"), []
+    explorer.lesson.sweep = ()
+    explorer.send = lambda content, buffers=(): sent.append((content, *buffers))
+    for turn, do in enumerate(("code", "parameters", "html", "plotly")):
+        explorer._received(None, {"do": do, "page": "p", "turn": turn}, [])
+        assert explorer.answered == {"page": "p", "turn": turn}
+    code, command, (about, file), (_, library) = sent
+    assert [one["text"] for (one,) in (code, command)] == [explorer.code(), explorer.parameters()]
+    assert about == {"what": "file", "page": "p", "file": "explore_bounds.html"}
+    assert file == pages.page(explorer.lesson, explorer.values)
+    assert b"plotly.js" in gzip.decompress(library)[:2000]
+
+
+def test_a_snapshot_shows_every_figure_once(opened, monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    explorer = opened("bounds")
+    explorer.snapshot()
+    assert shown == list(explorer.figures.values())
+
+
+def test_where_there_is_no_work_none_begins_and_none_stops(opened):
+    explorer = opened("architecture")
+    before = explorer.work
+    for do in ("start", "stop"):
+        explorer._received(None, {"do": do, "page": "p", "turn": 1}, [])
+    explorer.wait()
+    assert explorer.worker is None
+    assert explorer.work == before
+
+
+def test_an_error_of_ours_in_long_work_is_said_as_it_is(opened):
+    def refused(tell, stop):
+        tell(0.5, "half way")
+        raise ParameterError("goal: 3 received")
+
+    explorer = opened("architecture")
+    explorer.shown = View(explorer.shown.sights, "", Job("Do it", refused))
+    explorer.start()
+    explorer.wait(30)
+    assert explorer.work == {"state": "idle", "label": "", "share": None, "said": "failed: goal: 3 received"}
+
+
+def test_a_net_too_slow_to_wait_for_is_cut_in_a_thread_that_can_be_stopped(opened, monkeypatch):
+    """As with 784 pixels: until it was asked for, no score is shown; then one for every cut."""
+    monkeypatch.setattr(trained_nets, "SLOW", 10)
+    begun, go_on = threading.Event(), threading.Event()
+    score = bounds.score
+
+    def slow(net, cut):
+        begun.set()
+        assert go_on.wait(30)
+        return score(net, cut)
+
+    wb.run("seqdigits_plain6", "smoke", progress=False)
+    explorer = opened("bounds")
+    assert explorer.work["label"] == "Cut its memory and score it"
+    assert "tightening" not in explorer.shown.sights
+    assert "With every |u| cut" not in explorer.said
+    monkeypatch.setattr(bounds, "score", slow)
+    explorer.start()
+    assert begun.wait(30)
+    explorer.stop()
+    go_on.set()
+    explorer.wait(60)
+    assert explorer.work["said"].startswith("stopped")
+    assert explorer.work["label"] == "Cut its memory and score it"
+    explorer.start()
+    explorer.wait(60)
+    curve = explorer.figures["tightening"].data[0]
+    assert list(curve.x) == list(bounds.CURVE)
+    net = explorer.lesson.kept("seqdigits_plain6", True)
+    assert list(curve.y) == [score(net, cut) for cut in bounds.CURVE]
+    assert "With every |u| cut to 1.2, it reaches" in explorer.said
+
+
+def test_of_the_adding_problem_the_marked_steps_are_shown_and_the_parts_make_the_answer(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path))
+    wb.run("adding_indrnn_T100", "quick", until=100, progress=False)
+    explorer = Explorer(LESSONS["neurons"](), record="adding_indrnn_T100", example=2)
+    net = explorer.lesson.kept("adding_indrnn_T100")
+    batch = net.batch(neurons.COUNT)
+    x = batch.x[:, 2]
+    bars, marks = explorer.figures["painting"].data
+    assert [int(step) for step in marks.x] == [t + 1 for t in range(len(x)) if x[t, 1] == 1]
+    assert sum(marks.y) == pytest.approx(float(batch.y[2]))
+    with torch.no_grad():
+        answer, nothing = (float(net.net(v)[0]) for v in (batch.x[:, 2:3], torch.zeros_like(batch.x[:, 2:3])))
+    assert sum(bars.y) == pytest.approx(answer - nothing, abs=0.02), "integrated gradients add up"
+    assert f"The answer is {answer:.3f}, {float(batch.y[2]):.3f} is right." in explorer.shown.sights["painting"].alt

@@ -1,0 +1,151 @@
+"""What a campaign brings home: small files, verified, taken up where they stopped."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+import workbench as wb
+from workbench.errors import StoreError
+from workbench.runs import bundle
+from workbench.runs.folder import Run, pure
+from workbench.runs.import_runs import adopt
+
+NAME = "adding_rnn_tanh_T100"
+CHANGES = {"model.hidden": 8, "train.steps": 60, "train.evaluate_every": 20}
+
+
+def part(until=None, seed=0):
+    return wb.run(NAME, "smoke", seed, changes=CHANGES, until=until, progress=False)
+
+
+@pytest.fixture
+def packed(store, tmp_path):
+    runs = [part(30).run, part(None, 1).run]
+    return bundle.pack(runs, tmp_path / "bundle")
+
+
+def test_a_bundle_is_taken_up_where_it_stopped(packed, tmp_path, monkeypatch):
+    assert [path.name for path in packed] == ["campaign.json", "campaign.tar.1"]
+    monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path / "home"))
+    assert adopt(tmp_path / "bundle") == (2, 0)
+    assert adopt(tmp_path / "bundle" / "campaign.json") == (0, 2)
+    resumed = part()
+    assert resumed.budgets[-1]["provenance"]["attempts"] == 2
+    monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path / "whole"))
+    assert pure(part().run.result()) == pure(resumed.run.result())
+
+
+def test_what_is_further_replaces_and_what_merely_continues_leaves_no_copy(store, tmp_path, monkeypatch):
+    bundle.pack([part(20).run], tmp_path / "first")
+    bundle.pack([part(40).run], tmp_path / "second")
+    monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path / "home"))
+    assert [adopt(tmp_path / name) for name in ("first", "second", "first")] == [(1, 0), (1, 0), (0, 1)]
+    (folder,) = (tmp_path / "home" / "runs").iterdir()
+    assert wb.Record(Run(folder)).step == 40
+
+
+@pytest.mark.parametrize("damage", ["a byte", "a missing part", "a path that climbs", "junk"])
+def test_a_damaged_bundle_is_refused_before_anything_is_copied(packed, tmp_path, monkeypatch, damage):
+    index, tar = packed
+    if damage == "a byte":
+        content = bytearray(tar.read_bytes())
+        content[600] ^= 1
+        tar.write_bytes(content)
+    elif damage == "a missing part":
+        tar.unlink()
+    elif damage == "a path that climbs":
+        index.write_text(json.dumps({"parts": {"../campaign.tar.1": "0"}, "runs": []}))
+    else:
+        index.write_text("{}")
+    monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path / "home"))
+    with pytest.raises(StoreError, match=r"altered|No such file|not a bundle"):
+        adopt(tmp_path / "bundle")
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_bundle_has_at_most_eight_files_of_fifteen_megabytes(store, tmp_path, monkeypatch):
+    """Many parts, and what does not fit is left out and said: records first, then the checkpoints worth most."""
+    monkeypatch.setattr(bundle, "PART", 40_000)
+    said = []
+    runs = [part(30, seed).run for seed in range(30)]
+    files = bundle.pack(runs, tmp_path / "bundle", said.append)
+    assert len(files) <= 8
+    assert all(path.stat().st_size <= 40_000 for path in files)
+    assert said
+    assert all("left out of the bundle" in line for line in said)
+    monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path / "home"))
+    assert adopt(tmp_path / "bundle") == (30, 0)
+
+
+BARE = """
+import sys
+blocked = set(sys.argv.pop(1).split(","))
+class Bare:  # finds what is installed, but for some
+    def __init__(self, finder): self.finder = finder
+    def find_spec(self, name, path=None, target=None):
+        return None if name.split(".")[0] in blocked else self.finder.find_spec(name, path, target)
+sys.meta_path[:] = [Bare(finder) for finder in sys.meta_path]
+from workbench.__main__ import main
+sys.exit(main(sys.argv[1:]))
+"""
+STUDY = (
+    "dask distributed plotly papermill nbformat jupyterlab IPython ipykernel ipywidgets anywidget pooch scipy sklearn "
+    "psutil"
+)
+
+
+def bare(*arguments):
+    command = [sys.executable, "-c", BARE, ",".join(STUDY.split()), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=os.environ)
+
+
+@pytest.mark.slow
+def test_a_bare_node_runs_a_campaign(store, tmp_path):
+    """torch, numpy, pandas, pydantic, typer, tqdm and nothing else: one run after another, and a bundle."""
+    out = str(tmp_path / "out")
+    done = bare("reproduce", NAME, "--budget", "smoke", "--seeds", "1", "--out", out, "--time-limit", "9m")
+    assert done.returncode == 0, done.stderr
+    assert "1 runs to train, 1 at a time" in done.stderr
+    assert f"{NAME} seed 0: done in" in done.stderr
+    assert (tmp_path / "out" / "campaign.json").exists()
+    for verb in (["run", NAME, "--budget", "smoke"], ["status"], ["import", out]):
+        again = bare(*verb)
+        assert again.returncode == 0, again.stderr
+
+
+def test_a_disk_that_is_full_while_a_run_is_taken_over_leaves_ours_as_it_was(store, tmp_path, monkeypatch):
+    bundle.pack([part(40).run], tmp_path / "bundle")
+    monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path / "home"))
+    ours = part(20)
+    before = {path.name: path.read_bytes() for path in ours.run.path.iterdir()}
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.copyfile", full)
+        with pytest.raises(StoreError, match="no space: has"):
+            adopt(tmp_path / "bundle")
+    assert {path.name: path.read_bytes() for path in ours.run.path.iterdir()} == before
+    assert [path.name for path in (tmp_path / "home" / "runs").iterdir()] == [ours.id]
+    assert adopt(tmp_path / "bundle") == (1, 0)
+
+
+def test_a_record_that_cannot_be_computed_again_is_a_line_and_the_store_stays_the_one_it_was(store, monkeypatch):
+    from workbench.runs import import_runs as taking
+
+    record = wb.run(NAME, "smoke", progress=False)
+
+    def starved(*_, **__):
+        raise StoreError("the disk caught fire")
+
+    monkeypatch.setattr("workbench.runs.run.run", starved)
+    assert taking.rerun_one() == [f"{record.run.path}: cannot be computed again: the disk caught fire"]
+    assert os.environ["WORKBENCH_RESULTS"] == str(store)
+    monkeypatch.delenv("WORKBENCH_RESULTS")
+    monkeypatch.setattr(taking, "records", lambda: [record])
+    assert len(taking.rerun_one()) == 1
+    assert "WORKBENCH_RESULTS" not in os.environ

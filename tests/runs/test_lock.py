@@ -1,0 +1,257 @@
+"""Leases: one owner, a heartbeat, and no clock that is compared with another."""
+
+import json
+import os
+import threading
+import time
+
+import pytest
+
+import workbench as wb
+from workbench.errors import RunError, Stopped, StoreError
+from workbench.runs import lock
+from workbench.runs.folder import Run
+from workbench.runs.lock import Busy, Lease, Watch
+
+FOREIGN = {"host": "elsewhere", "place": "", "pid": 1, "started": "1", "owner": "x", "beat": 1}
+
+
+@pytest.fixture
+def run(tmp_path):
+    return Run(tmp_path)
+
+
+def test_a_heartbeat_changes_the_lease_and_tells_how_far_the_run_is(run, monkeypatch):
+    monkeypatch.setattr(lock, "HEARTBEAT", 0.02)
+    with Lease(run) as mine:
+        mine.tell(step=7, target=10, rate=2.5)
+        deadline = time.monotonic() + 10
+        while lock.holder_of(mine.path).get("step") != 7 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        found = lock.holder_of(mine.path)
+        assert (found["step"], found["target"], found["rate"]) == (7, 10, 2.5)
+        assert found["beat"] >= 1
+    assert not mine.path.exists()
+
+
+def test_another_machines_lease_is_respected_while_it_changes(run, monkeypatch):
+    naps = []
+
+    def sleep(seconds):
+        naps.append(seconds)
+        if len(naps) == 3:
+            (run.path / "lease").write_text(json.dumps({**FOREIGN, "beat": 2}))
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    (run.path / "lease").write_text(json.dumps(FOREIGN))
+    with pytest.raises(Busy, match="process 1 on elsewhere trains it now"):
+        Lease(run).__enter__()
+    assert naps == [1.0, 1.0, 1.0]  # it looks once a second
+
+
+def test_another_machines_silent_lease_is_taken_and_the_loss_is_noted(run, monkeypatch):
+    monkeypatch.setattr(lock, "STALE", 0.1)
+    (run.path / "lease").write_text(json.dumps(FOREIGN))
+    with Lease(run) as mine:
+        assert lock.holder_of(mine.path)["owner"] == mine.owner
+    (trouble,) = run.troubles()
+    assert (trouble["kind"], trouble["step"]) == ("lost", 0)
+    assert not lock.quarantined(run)  # the machine fell silent; the run killed nothing
+
+
+def test_an_owner_that_finds_its_lease_taken_knows_and_leaves_it_alone(run, monkeypatch):
+    monkeypatch.setattr(lock, "HEARTBEAT", 0.02)
+    with Lease(run) as slow:
+        (run.path / "lease").write_text(json.dumps(FOREIGN))
+        deadline = time.monotonic() + 10
+        while not slow.lost and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert slow.lost
+    assert json.loads((run.path / "lease").read_text()) == FOREIGN
+
+
+def test_a_run_whose_lease_is_taken_stops(store, monkeypatch):
+    from workbench.errors import Stopped
+
+    monkeypatch.setattr(lock, "HEARTBEAT", 0.05)
+
+    def steal(row):
+        (next(store.glob("runs/*/lease"))).write_text(json.dumps(FOREIGN))
+        time.sleep(0.5)
+
+    changes = {"model.hidden": 4, "train.steps": 500, "train.evaluate_every": 50}
+    with pytest.raises(Stopped, match="another process took the run over"):
+        wb.run("adding_rnn_tanh_T100", "smoke", changes=changes, watch=steal, progress=False)
+
+
+def test_a_dead_process_is_buried_once_and_twice_is_quarantine(run):
+    mine = {"host": os.uname().nodename, "place": lock._place(), "pid": 2**22 + 1, "started": "1", "owner": "x"}
+    for deaths in (1, 2):
+        (run.path / "lease").write_text(json.dumps(mine))
+        assert lock.holder_of(run.path / "lease") is None
+        assert lock.bury(run)
+        assert not lock.bury(run)
+        assert lock.quarantined(run) == (deaths == 2)
+    assert lock.status(run) == "quarantined"
+    (run.path / "ck-40-0.pt").write_bytes(b"")  # progress: what was before no longer counts
+    assert not lock.quarantined(run)
+    assert lock.status(run) == "resumable"
+
+
+def test_no_progress_in_five_attempts_is_an_error(store):
+    record = wb.run("adding_rnn_tanh_T100", "smoke", changes={"train.steps": 60}, until=20, progress=False)
+    for _ in range(lock.FRUITLESS):
+        lock.note(record.run, "lost", "its machine fell silent")
+    with pytest.raises(RunError, match="no progress in 5 attempts, each ended at step 20"):
+        wb.run("adding_rnn_tanh_T100", "smoke", changes={"train.steps": 60}, progress=False)
+
+
+def test_a_one_time_look_cannot_tell_and_a_watch_can(run, monkeypatch):
+    (run.path / "lease").write_text(json.dumps(FOREIGN))
+    monkeypatch.setattr(lock, "STALE", 0.05)
+    watch = Watch()
+    assert lock.status(run, watch) == lock.status(run) == "running"
+    time.sleep(0.1)
+    assert lock.status(run, watch) == "pending"
+
+
+def test_two_owners_at_once_leave_each_event_once_and_in_order(run):
+    for step in (20, 40, 20, 40, 60):
+        run.append({"event": "evaluation", "step": step, "valid": {"mse": 1 / step}})
+    assert [e["step"] for e in run.events()] == [20, 40, 60]
+
+
+def test_a_full_disk_leaves_no_half_line(run, monkeypatch):
+    run.append({"event": "evaluation", "step": 1})
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StoreError, match=r"no space: needs \d+ bytes, has \d+"):
+        run.append({"event": "evaluation", "step": 2})
+    assert (run.path / "events.jsonl").read_bytes().count(b"\n") == 1
+    assert [e["step"] for e in run.events()] == [1]
+
+
+def test_of_two_that_bury_one_lease_the_slower_leaves_the_next_owner_alone(run, monkeypatch):
+    """Between reading a dead process's lease and moving it away, another process may have taken the run."""
+    read, dead = lock._read, {**FOREIGN, "host": os.uname().nodename, "place": lock._place(), "pid": 2**22 + 1}
+    (run.path / "lease").write_text(json.dumps(dead))
+    with Lease(Run(run.path.parent)) as other:
+        theirs = other.path.read_bytes()
+
+        def read_and_be_overtaken(path):
+            found = read(path)
+            monkeypatch.setattr(lock, "_read", read)
+            path.write_bytes(theirs)
+            return found
+
+        monkeypatch.setattr(lock, "_read", read_and_be_overtaken)
+        assert not lock.bury(run)
+        assert (run.path / "lease").read_bytes() == theirs
+        assert run.troubles() == []
+        assert [path.name for path in run.path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_another_machine_that_finishes_while_it_is_watched_leaves_the_way_free(run, monkeypatch):
+    monkeypatch.setattr(lock, "STALE", 10.0)
+    monkeypatch.setattr(time, "sleep", lambda _: (run.path / "lease").unlink())
+    (run.path / "lease").write_text(json.dumps(FOREIGN))
+    with Lease(run) as mine:
+        assert lock.holder_of(mine.path)["owner"] == mine.owner
+    assert run.troubles() == []
+
+
+def test_a_lease_is_stale_when_it_has_not_changed_for_two_minutes(run, monkeypatch):
+    clock, watch, path = [1000.0], Watch(), run.path / "lease"
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    for now, text, stale in (
+        (1000, "a", 0),
+        (1000, "a", 0),
+        (1120, "a", 0),
+        (1121, "a", 1),
+        (1121, "b", 0),
+        (1242, "b", 1),
+    ):
+        clock[0] = float(now)
+        assert watch.stale(path, text) == stale, now
+
+
+def test_a_lease_that_may_not_outlast_a_crash_is_not_left_behind(run, monkeypatch):
+    """Its file is there, but the disk refused to make the folder's entry durable."""
+
+    def refused(path, content):
+        path.write_bytes(content)
+        raise StoreError("the disk refuses")
+
+    monkeypatch.setattr(lock, "publish", refused)
+    with pytest.raises(StoreError, match="the disk refuses"):
+        Lease(run).__enter__()
+    assert not (run.path / "lease").exists()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"pid": 1}', '{"pid": 1, "host": "x"}', '{"pid": "1", "host": "x", "started": "1"}']
+)
+def test_a_lease_that_cannot_be_read_is_nobodys(run, text):
+    (run.path / "lease").write_text(text)
+    assert lock.holder_of(run.path / "lease") is None
+    with Lease(run) as mine:
+        assert lock.holder_of(mine.path)["owner"] == mine.owner
+
+
+def test_a_lease_that_cannot_be_moved_away_is_an_error_that_names_it(run, monkeypatch):
+    (run.path / "lease").write_text("")
+
+    def refuse(self, target):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.PosixPath.rename", refuse)
+    with pytest.raises(StoreError, match="lease: Permission denied"):
+        lock.bury(run)
+
+
+def test_where_the_system_tells_nothing_of_a_process_a_signal_does(tmp_path, monkeypatch):
+    """macOS has no /proc: whether a process is there is known, not when it started."""
+    assert lock._process_start(os.getpid()) not in (None, "unknown")
+    assert lock._process_start(2**22 + 1) is None
+    monkeypatch.setattr(lock, "Path", lambda path: tmp_path / path.strip("/"))
+    assert lock._process_start(os.getpid()) == "unknown"
+    assert lock._process_start(2**22 + 1) is None
+    assert lock._place() == ""
+    (tmp_path / "proc" / "7" / "stat").mkdir(parents=True)  # what is there and cannot be read
+    assert lock._process_start(7) is None
+
+
+def test_who_waits_takes_over_when_the_other_leaves_and_gives_up_when_asked(run, capsys):
+    with Lease(run):
+        asked = iter([False, False, True])
+        with pytest.raises(Stopped, match=r"trains it now; stopped waiting for it, the same command continues"):
+            Lease(run, lambda: next(asked)).__enter__()
+        with pytest.raises(Busy, match="wait for it"):
+            Lease(run).__enter__()
+    first, second = Lease(run), Lease(run, lambda: False)
+    first.__enter__()
+    threading.Timer(0.3, first.__exit__).start()
+    with second:
+        assert lock.holder_of(run.path / "lease")["owner"] == second.owner
+    assert capsys.readouterr().err.count("trains it now; waiting for it") == 2
+
+
+def test_another_machine_is_waited_for_while_it_shows_life_and_no_longer(run, monkeypatch):
+    monkeypatch.setattr(lock, "STALE", 0.2)
+    beats = iter(range(2, 12))
+    nap = time.sleep
+
+    def sleep(seconds):
+        nap(seconds)
+        if (beat := next(beats, None)) is not None:
+            (run.path / "lease").write_text(json.dumps({**FOREIGN, "beat": beat}))
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    (run.path / "lease").write_text(json.dumps(FOREIGN))
+    with Lease(run, lambda: False) as mine:
+        assert next(beats, None) is None
+        assert lock.holder_of(mine.path)["owner"] == mine.owner
+    assert [trouble["kind"] for trouble in run.troubles()] == ["lost"]

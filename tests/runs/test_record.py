@@ -1,0 +1,78 @@
+"""Records, one's own and published ones: of a run that is in both, the one that is further."""
+
+import json
+import shutil
+
+import pytest
+
+import workbench as wb
+from workbench import places
+from workbench.errors import StoreError
+from workbench.runs import record as reading
+from workbench.runs.folder import _check
+from workbench.runs.record import find, find_id, overview, records
+
+NAME = "adding_rnn_tanh_T100"
+CHANGES = {"train.steps": 60, "train.evaluate_every": 20, "task.length": 4, "model.hidden": 4}
+
+
+@pytest.fixture
+def begun(store):
+    return wb.run(NAME, "smoke", changes=CHANGES, until=20, progress=False)
+
+
+def publish(record):
+    """Publish a record as it is now."""
+    return shutil.copytree(record.run.path, places.published() / "runs" / record.id)
+
+
+def test_one_finds_the_furthest_record_by_its_id_and_in_every_list(begun):
+    publish(begun)
+    assert [r.published for r in records()] == [False]  # as far: one's own
+    assert not find_id(begun.id).published
+    further = wb.run(NAME, "smoke", changes=CHANGES, progress=False)
+    assert [r.step for r in records()] == [60]
+    shutil.rmtree(places.published() / "runs")
+    publish(further)
+    shutil.rmtree(further.run.path)
+    wb.run(NAME, "smoke", changes=CHANGES, until=20, progress=False)
+    (best,) = records()
+    assert (best.published, best.step) == (True, 60)
+    assert [row["step"] for row in overview()] == [60]
+    assert find_id(begun.id).step == 60
+    (own,) = records(own=True)
+    assert (own.published, own.step) == (False, 20)
+    assert [row["step"] for row in overview(own=True)] == [20]
+    assert find_id("0" * 16) is None
+
+
+def test_an_experiment_is_found_at_its_budget_one_s_own_or_published(store):
+    smoke = wb.run(NAME, "smoke", progress=False)
+    assert find(NAME, 0, smoke=True).id == smoke.id
+    assert find(NAME, 0) is None
+    assert find(NAME, 1, smoke=True) is None
+    publish(smoke)
+    shutil.rmtree(smoke.run.path)
+    assert find(NAME, 0, smoke=True).published
+    assert find(NAME, 0, smoke=True, own=True) is None
+
+
+def test_a_damaged_record_of_ones_own_stays_in_the_list_and_says_so_where_it_is_also_published(begun):
+    publish(begun)
+    path = begun.run.path / "events.jsonl"
+    path.write_bytes(path.read_bytes().replace(b'"step":20', b'"step":21'))
+    (row,) = [r for r in records() if r.id == begun.id]
+    assert row.status == "damaged"
+    with pytest.raises(StoreError, match=r"events\.jsonl, line 6: altered"):
+        row.verify()
+
+
+def test_a_record_whose_config_is_not_the_one_of_its_id_is_refused(begun):
+    spec = json.loads((begun.run.path / "spec.json").read_text())
+    spec["config"]["train"]["lr"] = 0.5
+    spec.pop("check")
+    (begun.run.path / "spec.json").write_text(json.dumps(spec | {"check": _check(spec)}))
+    (found,) = records()
+    with pytest.raises(StoreError, match=r"spec\.json: its content does not give its id"):
+        found.verify()
+    assert reading.Record(begun.run).status == "resumable"

@@ -1,0 +1,202 @@
+"""Recorded training steps: on the CPU a tape of torch's operators stands in for the graph; on a device, the graph."""
+
+import math
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten
+
+from workbench import paper, tasks
+from workbench.errors import ParameterError, RunError
+from workbench.training import Diverged, Trainer, cuda_graphs, weights_sha256
+
+CHANGES = {"model.depth": 2, "model.hidden": 8, "model.dropout": 0.3, "train.evaluate_every": 3, "train.steps": 9}
+DIGITS = paper.experiment("seqdigits_plain6").at("smoke")[0].set(CHANGES)
+ADDING = paper.experiment("adding_indrnn_T100").at("smoke")[0].set({"train.steps": 6, "task.length": 20})
+CONFIGS = {
+    "batch norm, dropout": DIGITS,
+    "adding": ADDING,
+    "one cycle": DIGITS.set(
+        {
+            "train.schedule": "one_cycle",
+            "train.patience": None,
+            "train.optimizer": "adamw",
+            "train.weight_decay": 0.1,
+            "train.u_lr": 0.3,
+            "train.clip_norm": 0.5,
+            "train.clip": None,
+        }
+    ),
+    "clipped, clamped after": DIGITS.set({"train.clamp": "after", "train.clip": 1e-3}),
+    "patience": DIGITS.set(
+        {"train.patience": 1, "train.steps": None, "train.evaluate_every": 1, "train.lr": 0.5, "train.drops": 2}
+    ),
+}
+
+
+class Tape(TorchDispatchMode):
+    """What a graph does: the operators of a call, done again on the same memory, blind to Python; no value is read."""
+
+    def __init__(self):
+        super().__init__()
+        self.done = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if "_local_scalar_dense" in func.name() or "nonzero" in func.name():
+            raise RuntimeError("operation not permitted when stream is capturing")
+        found = func(*args, **(kwargs or {}))
+        self.done.append((func, args, kwargs or {}, found))
+        return found
+
+    def replay(self):
+        for func, args, kwargs, found in self.done:
+            again = func(*args, **kwargs)
+            for old, new in zip(tree_flatten(found)[0], tree_flatten(again)[0], strict=True):
+                if isinstance(old, torch.Tensor) and old.data_ptr() != new.data_ptr():
+                    old.copy_(new)
+
+
+@pytest.fixture
+def tapes(monkeypatch):
+    """Recordings on the CPU; the list of tapes that were made."""
+    made = []
+
+    def record(call, chance=None):
+        with Tape() as tape:
+            call()
+        made.append(tape)
+        return lambda: torch.no_grad()(tape.replay)()
+
+    monkeypatch.setattr(cuda_graphs, "record", record)
+    monkeypatch.setattr(cuda_graphs, "warm", lambda call: [call() for _ in range(cuda_graphs.WARM)])
+    monkeypatch.setattr("workbench.training.trainer.wanted", lambda choice, *_: choice != "off")
+    return made
+
+
+def run(choice, config=DIGITS, stops=(), change=None):
+    """Train to the end, through a saved state at each stop -> (weights and hashes at the end, rows)."""
+    trainer, rows = made(choice, config, change), []
+    while not trainer.ended:
+        if trainer.step in stops:
+            state = trainer.state()
+            trainer = made("on" if choice == "both" and trainer.recorded is None else choice, config, change)
+            trainer.load(state)
+        trainer.advance()
+        if trainer.due:
+            row = trainer.evaluation()
+            rows.append(row | {"u": {name: u.tolist() for name, u in row["u"].items()}})
+    return weights_sha256(trainer.net), rows
+
+
+def made(choice, config, change):
+    trainer = Trainer(config, 3, graphs="off" if choice == "both" else choice, backend="torch")
+    if change is not None:
+        batch = trainer.task.batch
+        trainer.task.batch = lambda step: change(batch(step), step)
+    return trainer
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_a_recorded_run_is_the_run_bit_by_bit(tapes, config):
+    assert run("on", config) == run("off", config)
+    assert len(tapes) >= 2
+
+
+@pytest.mark.parametrize("choice", ["on", "both"])
+def test_a_state_is_taken_up_by_recorded_and_unrecorded_runs_alike(tapes, choice):
+    assert run(choice, stops=(2, 4, 7)) == run("off")
+
+
+def narrower(batch, step):
+    """Every third batch has two examples less."""
+    return batch if step % 3 else batch._replace(x=batch.x[:, 2:].contiguous(), y=batch.y[2:])
+
+
+@pytest.mark.parametrize(("shapes", "recordings"), [(4, 2), (1, 1)])
+def test_each_shape_has_a_recording_as_long_as_there_is_room(tapes, monkeypatch, shapes, recordings):
+    monkeypatch.setattr(cuda_graphs, "SHAPES", shapes)
+    assert run("on", change=narrower) == run("off", change=narrower)
+    assert len(tapes) == 2 * recordings
+
+
+def test_padded_batches_are_trained_on_without(tapes):
+    def padded(batch, step):
+        return batch._replace(lengths=torch.arange(64 - len(batch.y), 64) + 1)
+
+    assert run("on", change=padded) == run("off", change=padded)
+    assert not tapes
+
+
+def test_a_recorded_step_that_is_not_finite_is_not_applied(tapes):
+    trainer = Trainer(DIGITS, 0, graphs="on", backend="torch")
+    trainer.advance()
+    with torch.no_grad():
+        trainer.net.readout.bias[0] = math.inf
+    before = {k: v.clone() for k, v in trainer.net.state_dict().items()}
+    for _ in range(2):
+        trainer.advance()
+    with pytest.raises(Diverged, match="diverged at step 3"):
+        trainer.advance()
+    for name, value in trainer.net.state_dict().items():
+        if not name.endswith(".u"):  # the clamp comes before the forward pass
+            assert torch.equal(value, before[name]), name
+
+
+def refuse(call, chance=None):
+    raise RuntimeError("operation not permitted when stream is capturing\nmore")
+
+
+def test_a_step_that_cannot_be_recorded_is_trained_without_unless_asked_for(tapes, monkeypatch):
+    monkeypatch.setattr(cuda_graphs, "record", refuse)
+    with pytest.warns(UserWarning, match="graphs are off: operation not permitted when stream is capturing$"):
+        assert run("auto") == run("off")
+    with pytest.raises(RunError, match="graphs: 'on' received, but this step cannot be recorded: operation not"):
+        run("on")
+
+
+CUDA = torch.device("cuda")
+TRANSFORMER = paper.experiment("seqdigits_transformer").config
+WORDS = paper.experiment("ptbchar_small").config
+
+
+def wanted(choice="auto", config=DIGITS, device=CUDA, processes=1):
+    return cuda_graphs.wanted(choice, config, tasks.spec(config.task), device, processes)
+
+
+def test_auto_records_small_nets_on_a_device():
+    large = DIGITS.set({"model.hidden": 512, "train.batch": 512})  # 64 * 512 * 512 = 2^24
+    assert wanted()
+    assert not wanted("off")
+    assert (wanted(config=large), wanted("on", large)) == (False, True)
+    others = ({"config": WORDS}, {"config": TRANSFORMER}, {"device": torch.device("cpu")}, {"processes": 2})
+    assert not any(wanted(**other) for other in others)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"device": torch.device("cpu")}, "'on' received, but the device is cpu; a CUDA device is needed"),
+        ({"processes": 2}, "'on' received, but it cannot be done by 2 processes; start one"),
+        ({"config": WORDS}, "'on' received, but a language net carries its state"),
+        ({"config": TRANSFORMER}, "kind 'transformer' cannot be recorded; dense, plain, residual can"),
+        ({"choice": "yes"}, "graphs: 'yes' is unknown; choose one of auto, off, on"),
+    ],
+)
+def test_what_cannot_be_recorded_is_refused_where_it_is_asked_for(given, said):
+    with pytest.raises(ParameterError, match=said):
+        wanted(**{"choice": "on", **given})
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", ["batch norm, dropout", "adding", "clipped, clamped after"])
+def test_on_the_device_a_recorded_run_is_the_run(name):
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    found = []
+    for choice in ("on", "off"):
+        trainer = Trainer(CONFIGS[name], 3, device="cuda", graphs=choice)
+        losses = [trainer.advance() for _ in range(9)]
+        found.append([losses, trainer.net.state_dict()])
+        assert (trainer.recorded is not None) == (choice == "on")
+    torch.testing.assert_close(*found, rtol=1e-6, atol=1e-8)

@@ -1,0 +1,275 @@
+"""Training: the schedules exactly as the official code runs them, resume bit by bit, nothing non-finite applied."""
+
+import math
+
+import pytest
+import torch
+
+from workbench import paper
+from workbench.config import Train
+from workbench.errors import DataError
+from workbench.models.build import recurrent_weights
+from workbench.training import Diverged, Trainer, evaluate, weights_sha256
+from workbench.training.schedule import Schedule
+
+ADDING = paper.experiment("adding_indrnn_T100").at("smoke")[0]
+DIGITS = paper.experiment("seqdigits_plain6").at("smoke")[0].set({"train.evaluate_every": 3, "train.steps": 12})
+
+
+def drops(patience, evaluations=500):
+    """After how many evaluations in a row without a new best the rate drops, for each drop."""
+    schedule = Schedule(Train(patience=patience))
+    assert schedule.evaluation(1.0, 0) == "best"
+    found, waited = [], 0
+    for step in range(evaluations):
+        waited += 1
+        if schedule.evaluation(1.0, step) == "restore":
+            found.append(waited)
+            waited = 0
+            if schedule.ended:
+                break
+    return found
+
+
+def test_patience_halves_and_drops_where_the_official_logs_do():
+    assert drops(100) == [102, 52, 27]
+    assert drops(200) == [202, 102, 52]
+
+
+def test_the_rate_falls_by_the_factor_and_a_new_best_resets_the_wait():
+    schedule = Schedule(Train(patience=2, lr=1e-3, factor=0.1))
+    losses = iter([1.0, 2, 2, 0.5, 2, 2, 2, 2])
+    outcomes = [schedule.evaluation(loss, i) for i, loss in enumerate(losses)]
+    assert outcomes == ["best", "wait", "wait", "best", "wait", "wait", "wait", "restore"]
+    assert schedule.lr == pytest.approx(1e-4)
+    assert schedule.best_step == 3
+
+
+def test_a_schedule_by_steps_ends_where_the_official_one_does():
+    schedule = Schedule(paper.experiment("adding_indrnn_T100").config.train)
+    rates = {}
+    for step in range(1, 60_301):
+        schedule.step(step)
+        rates.setdefault(round(schedule.lr, 12), step)
+    assert rates == {2e-4: 1, 2e-5: 20_100, 2e-6: 40_200}
+    assert schedule.ended
+
+
+def run(config, stops=(), seed=3):
+    """Train to the end, going through a saved state at each stop."""
+    trainer = Trainer(config, seed)
+    rows = []
+    while not trainer.ended:
+        if trainer.step in stops:
+            state = trainer.state()
+            trainer = Trainer(config, seed)
+            trainer.load(state)
+        trainer.advance()
+        if trainer.due:
+            row = trainer.evaluation()
+            row["u"] = {k: v.tolist() for k, v in row["u"].items()}
+            rows.append(row)
+    return rows, weights_sha256(trainer.net), trainer.test()
+
+
+@pytest.mark.parametrize("stops", [[1], [4, 5], [2, 3, 6, 11]])
+def test_resume_is_bitwise_also_in_mid_epoch(stops):
+    assert run(DIGITS, stops) == run(DIGITS)
+
+
+def test_a_run_ends_after_its_steps():
+    trainer = Trainer(DIGITS.set({"train.steps": 2}), 0)
+    ended = []
+    for _ in range(4):
+        ended.append(trainer.ended)
+        trainer.advance()
+    assert ended == [False, False, True, True]
+
+
+@pytest.mark.parametrize(("every", "expected"), [(1, [1, 2, 3, 4]), (2, [2, 4]), (3, [3])])
+def test_an_evaluation_is_due_once_after_every_so_many_steps(every, expected):
+    trainer, due = Trainer(ADDING.set({"train.evaluate_every": every}), 0), []
+    assert not trainer.due
+    for step in range(1, 5):
+        trainer.advance()
+        if trainer.due:
+            due.append(step)
+            assert trainer.evaluation()["step"] == step
+        assert not trainer.due
+    assert due == expected
+
+
+def test_another_seed_gives_another_net():
+    assert run(DIGITS, seed=4)[1] != run(DIGITS)[1]
+
+
+def test_training_touches_no_global_generator():
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    run(DIGITS)
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_restoring_the_best_brings_back_weights_and_optimizer():
+    config = DIGITS.set({"train.patience": 1, "train.steps": None, "train.evaluate_every": 1, "train.lr": 0.5})
+    trainer, best = Trainer(config, 0), {}
+    for _ in range(60):
+        trainer.advance()
+        row = trainer.evaluation()
+        if row["outcome"] == "best":
+            best = {k: v.clone() for k, v in trainer.net.state_dict().items()}
+        if row["outcome"] == "restore":
+            assert all(torch.equal(v, best[k]) for k, v in trainer.net.state_dict().items())
+            assert trainer.optimizer.param_groups[0]["lr"] == pytest.approx(0.05)
+            return
+    pytest.fail("patience never ended")
+
+
+def test_u_is_clamped_before_each_forward_pass():
+    config = ADDING.set({"train.lr": 0.5})
+    trainer = Trainer(config, 0)
+    bound = 2 ** (1 / 20)
+    seen = []
+    trainer.net.layers[0].register_forward_pre_hook(lambda m, _: seen.append(m.u.abs().max().item()))
+    for _ in range(5):
+        trainer.advance()
+    assert len(seen) == 5
+    assert max(seen) <= bound * (1 + 1e-6)
+    assert trainer.net.layers[0].u.abs().max() > bound
+
+
+def test_a_step_that_is_not_finite_is_not_applied_and_three_end_the_run():
+    trainer = Trainer(DIGITS, 0)
+    trainer.advance()
+    with torch.no_grad():
+        trainer.net.readout.bias[0] = math.inf
+    before = {k: v.clone() for k, v in trainer.net.state_dict().items()}
+    for _ in range(2):
+        trainer.advance()
+    with pytest.raises(Diverged, match="diverged at step 3"):
+        trainer.advance()
+    for name, value in trainer.net.state_dict().items():
+        if "u" not in name.split(".") and "num_batches" not in name:  # the clamp comes before the forward pass
+            assert torch.equal(value, before[name]), name
+
+
+def test_a_nan_in_the_input_is_named_and_leaves_batch_norm_alone():
+    trainer = Trainer(DIGITS, 0)
+    batch = trainer.task.batch(0)
+    batch.x[12, 7, 0] = math.nan
+    trainer.task.batch = lambda step: batch
+    before = [b.clone() for b in trainer.statistics]
+    with pytest.raises(DataError, match="batch 0, row 7, step 12"):
+        trainer.advance()
+    assert all(torch.equal(a, b) for a, b in zip(before, trainer.statistics, strict=True))
+
+
+def test_gradients_are_clamped_element_by_element():
+    trainer = Trainer(ADDING.set({"train.clip": 1e-4}), 0)
+    trainer.advance()
+    largest = max(p.grad.abs().max().item() for p in trainer.net.parameters())
+    assert largest == pytest.approx(1e-4)
+
+
+def test_the_optimizer_is_the_official_one():
+    trainer = Trainer(DIGITS.set({"train.weight_decay": 1e-4, "train.lr": 2e-4}), 0)
+    matrices, rest = trainer.optimizer.param_groups
+    assert (matrices["weight_decay"], rest["weight_decay"]) == (1e-4, 0.0)
+    for group in (matrices, rest):
+        assert (group["betas"], group["eps"], group["amsgrad"], group["capturable"]) == (
+            (0.9, 0.999),
+            1e-8,
+            False,
+            False,
+        )
+        assert isinstance(group["lr"], float)  # a tensor only where a device reads it from a recording
+        assert group["lr"] == torch.tensor(2e-4).item()
+    names = {id(p): name for name, p in trainer.net.named_parameters()}
+    decayed, others = ({names[id(p)] for p in group["params"]} for group in (matrices, rest))
+    assert decayed == {name for name in names.values() if name.endswith("weight")}  # with the gains of batch norm
+    assert others == {name for name in names.values() if name.endswith((".u", "bias"))}
+
+
+def test_each_protocol_of_batch_norm_scores_with_its_own_statistics():
+    scores = {}
+    for protocol in ("clean", "running", "validation", "test"):
+        trainer = Trainer(DIGITS.set({"train.bn_statistics": protocol}), 3)
+        for _ in range(6):
+            trainer.advance()
+        scores[protocol] = trainer.test()["test"]["loss"]
+    assert len(set(scores.values())) == 4
+    examples = trainer.task.examples("test", 250)
+    assert scores["test"] == evaluate.score(trainer.best_net(), examples, "class", batch_statistics=True)["loss"]
+
+
+@pytest.mark.parametrize(("clamp", "over"), [("before", True), ("after", False)])
+def test_u_may_leave_its_bound_by_one_step_only_where_the_clamp_comes_first(clamp, over):
+    trainer = Trainer(ADDING.set({"train.clamp": clamp, "train.lr": 0.5}), 0)
+    for _ in range(3):
+        trainer.advance()
+    bound = trainer.net.layers[0].bound
+    assert any(bool((u.abs() > bound).any()) for u in recurrent_weights(trainer.net).values()) is over
+
+
+def test_watched_gradients_are_those_that_training_sees_and_survive_a_stop():
+    config = DIGITS.set({"train.watch_gradient": True, "train.clip": None})
+    trainer, norms = Trainer(config, 3), []
+    for _ in range(3):
+        trainer.advance()
+        norms.append(math.sqrt(sum(float(p.grad.double().square().sum()) for p in trainer.weights)))
+    row = trainer.evaluation()["train"]
+    assert row["gradient"] == pytest.approx(sum(norms) / 3, rel=1e-5)
+    assert row["gradient_max"] == pytest.approx(max(norms), rel=1e-5)
+    assert row["skipped"] == 0
+    halves = Trainer(config, 3)
+    halves.advance()
+    again = Trainer(config, 3)
+    again.load(halves.state())
+    again.advance()
+    again.advance()
+    assert again.evaluation()["train"] == row
+
+
+def test_steps_that_are_not_applied_are_counted(monkeypatch):
+    trainer = Trainer(DIGITS.set({"train.watch_gradient": True}), 3)
+    trainer.advance()
+    with torch.no_grad():
+        trainer.net.readout.weight.fill_(math.inf)
+    trainer.advance()
+    row = trainer._mean()
+    assert (row["skipped"], row["gradient"] == row["gradient_max"]) == (1, True)
+
+
+def test_a_row_of_the_curve_holds_the_means_over_the_steps_since_the_last_one():
+    trainer, found = Trainer(DIGITS, 3), []
+    learn = trainer._learn
+    trainer._learn = lambda batch: found.append(learn(batch)) or found[-1]
+    for steps in (3, 2):
+        found.clear()
+        for _ in range(steps):
+            trainer.advance()
+        n = steps * DIGITS.train.batch
+        loss, right = torch.stack([tried.told for tried in found]).sum(0)[:2].tolist()
+        assert 0 < right < n
+        row = trainer.evaluation()["train"]
+        assert row == {"loss": pytest.approx(loss / steps), "accuracy": right / n, "n": n}
+
+
+def test_scores_with_the_statistics_of_the_batch_are_those_of_nets_with_batch_norm():
+    for config, normed in ((DIGITS, True), (ADDING, False)):
+        trainer = Trainer(config, 0)
+        trainer.advance()
+        row = trainer.evaluation()
+        assert ("valid_batch" in row) == normed
+        assert set(row) - {"valid_batch"} == {"step", "lr", "train", "valid", "outcome", "u"}
+
+
+def test_watching_changes_nothing_of_the_training():
+    ends = []
+    for watch in (False, True):
+        trainer = Trainer(DIGITS.set({"train.watch_gradient": watch}), 3)
+        for _ in range(4):
+            trainer.advance()
+        ends.append(weights_sha256(trainer.net))
+    assert ends[0] == ends[1]

@@ -1,0 +1,41 @@
+"""Timing side by side with torch.nn, in one run: everything that is compared takes turns, round after round.
+
+    rows = bench.layers(["mnist", "mnist_l1"])       one layer against torch.nn.LSTM, GRU, RNN and a Python loop
+    rows += bench.training_step()                    a whole step of the six-layer net for sequential MNIST
+    rows += bench.scaling()                          time against T, B, N, depth and threads
+    rows += bench.correctness()                      every engine against the specification
+    for name, rows in bench.everything(): ...        all of it, part after part
+    print(bench.report(rows))
+
+Milliseconds are those of this machine at this hour; only ratios of one run mean something elsewhere. The `floor` of a
+layer is what no implementation in full precision avoids: its matrix products, into memory that is already there, and
+its bytes at the speed of a copy.
+"""
+
+from __future__ import annotations
+
+from . import record as record
+from .axes import scaling as scaling
+from .correctness import correctness as correctness
+from .layers import SHAPES as SHAPES
+from .layers import layers as layers
+from .report import report as report
+from .report import summary as summary
+from .series import everything as everything
+from .startup import start as start
+from .timing import Row as Row
+from .training_steps import training_step as training_step
+
+__all__ = [
+    "SHAPES",
+    "Row",
+    "correctness",
+    "everything",
+    "layers",
+    "record",
+    "report",
+    "scaling",
+    "start",
+    "summary",
+    "training_step",
+]

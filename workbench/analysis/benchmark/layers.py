@@ -1,0 +1,190 @@
+"""One layer, forward alone and forward with backward, at the sizes of the paper's experiments."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from ... import recurrence
+from ...errors import ParameterError, choices
+from ...runs import memory_check
+from ...runs.run import pinned_threads
+from ...training.cuda_graphs import graphed
+from .timing import Rivals, Row, compared, copied, copy, take_turns
+
+# name -> (T, B, inputs, N): sizes of the paper's experiments, and of its first figure of speed (256, 512, 1024 steps)
+_SQUARE = {
+    "T256": (256, 32, 128, 128),
+    "T512": (512, 32, 128, 128),
+    "T1024": (1024, 32, 128, 128),
+    "mnist": (784, 32, 128, 128),
+    "adding1000": (1000, 50, 128, 128),
+    "adding5000": (5000, 50, 128, 128),
+    "ntu": (20, 128, 512, 512),
+    "ptb": (50, 128, 2000, 2000),
+}
+_FIRST_INPUTS = {"T256": 1, "T512": 1, "T1024": 1, "mnist": 1, "adding1000": 2, "adding5000": 2}
+SHAPES = _SQUARE | {
+    f"{name}_l1": (T, B, inputs, N) for name, inputs in _FIRST_INPUTS.items() for T, B, _, N in [_SQUARE[name]]
+}
+_FIRST = 2  # inputs at most: a first layer, no gradient of whose input is asked for
+_THEIRS: dict[str, Callable[..., nn.RNNBase]] = {
+    "nn.LSTM": nn.LSTM,
+    "nn.GRU": nn.GRU,
+    "nn.RNN": partial(nn.RNN, nonlinearity="relu"),
+}
+
+
+def layers(
+    shapes: Sequence[str] = ("mnist", "mnist_l1"),
+    threads: Sequence[int] = (1,),
+    device: str = "cpu",
+    engines: Sequence[str] = ("auto", "torch"),
+    repeats: int = 9,
+    rivals: Sequence[str] = ("nn.LSTM",),
+    forward: bool = False,
+) -> list[Row]:
+    """Each engine, each rival of torch.nn and the floor, a row each; `engines` may have `loop`, a plain Python loop.
+
+    `shapes`: names in SHAPES, or "T,B,inputs,N". A layer with one or two inputs is a first layer: no gradient of its
+    input is asked for. `forward`: also forward alone, without gradients. `lstm`, `gru`, `rnn`, `loop`: how many times
+    faster than these; `floor`: the floor's time over this one's; `kept`: bytes that training keeps for the backward
+    pass, a step and unit. On a CUDA device `auto` and the LSTM also run as CUDA graphs.
+    """
+    for engine in engines:
+        if engine != "auto" and (reason := recurrence.unavailable(engine)) is not None:
+            raise ParameterError(f"engines: {engine!r} cannot run here: {reason}")
+    if unknown := [name for name in rivals if name not in _THEIRS]:
+        raise ParameterError(f"rivals: {unknown[0]!r} is unknown; choose one of {choices(_THEIRS)}")
+    rows: list[Row] = []
+    for shape in shapes:
+        T, B, M, N = sizes = _sizes(shape)
+        row = {"table": "layer", "shape": shape, "T": T, "B": B, "inputs": M, "N": N, "device": device}
+        for count in threads if device == "cpu" else [torch.get_num_threads()]:
+            with pinned_threads(count):
+                for backward in (False, True) if forward else (True,):
+                    row |= {"threads": count, "which": "both" if backward else "forward"}
+                    rows += _timed(row, sizes, device, engines, rivals, repeats, backward)
+    return rows
+
+
+def _timed(
+    row: Row,
+    sizes: tuple[int, int, int, int],
+    device: str,
+    engines: Sequence[str],
+    rivals: Sequence[str],
+    repeats: int,
+    backward: bool,
+) -> list[Row]:
+    contest = Contest(sizes, device)
+    calls = contest.calls(engines, rivals, backward)
+    if device != "cpu":
+        calls |= {f"{name}, graph": graphed(calls[name]) for name in ("auto", "nn.LSTM") if name in calls}
+    times = take_turns(calls | contest.yardsticks(backward), repeats, device)
+    found = list(compared(row, times, _floor(times, sizes, backward)))
+    speed = 1 / copied(times)
+    for one in found:
+        if backward and one["what"] in contest.runs:
+            one["kept"] = contest.kept(one["what"])
+        if device != "cpu":
+            one["copy_bandwidth"] = speed
+    return found
+
+
+class Contest:
+    """One layer of each kind on the same input (T, B, M), with the same gradient of its output (T, B, N)."""
+
+    def __init__(self, sizes: tuple[int, int, int, int], device: str):
+        T, B, M, N = self.sizes = sizes
+        leaves = 4 * (T * B * (M + N) + N * M)  # bytes; each has a gradient
+        memory_check.check_bytes(2 * leaves, device, f"shape T {T:,}, B {B:,}, inputs {M:,}, N {N:,}")
+        chance = torch.Generator().manual_seed(0)
+        shapes = (T, B, M), (T, B, N), (N, M), (N,)
+        self.x, self.g, self.weight, self.u = (torch.randn(*s, generator=chance).to(device) for s in shapes)
+        self.bias, self.device = torch.zeros_like(self.u), device
+        ours = [self.weight.div_(M**0.5), self.bias, self.u.clamp_(-1, 1)]
+        self.wants_x = M > _FIRST
+        for leaf in ours + [self.x] * self.wants_x:
+            leaf.requires_grad_()
+        self.ours = ours
+        self.runs: dict[str, tuple[Callable[[], Tensor], list[Tensor]]] = {}
+
+    def calls(self, engines: Sequence[str], rivals: Sequence[str], backward: bool) -> Rivals:
+        """What takes part: engines by name and layers of torch.nn, with or without the backward pass."""
+        _, _, M, N = self.sizes
+        for engine in engines:
+            run = partial(recurrence.layer, self.x, self.weight, self.bias, self.u, backend=engine)
+            self.runs[engine] = run, self.ours
+        for name in rivals:
+            module = _THEIRS[name](M, N).to(self.device)
+            self.runs[name] = lambda module=module: module(self.x)[0], list(module.parameters())  # type: ignore[misc]
+        return {name: partial(self._run, name, backward) for name in self.runs}
+
+    def yardsticks(self, backward: bool) -> Rivals:
+        """The matrix products of a layer, into memory that is already there; and a copy."""
+        x, g, weight = self.x.detach(), self.g, self.weight.detach()
+        return {"products": products(x, g, weight, self.wants_x, backward), "copy": copy(self.device)}
+
+    def kept(self, name: str) -> float:
+        """Bytes that the forward pass keeps for the backward pass, a step and unit; input and weights not counted."""
+        (run, learned), (T, B, _, N) = self.runs[name], self.sizes
+        known = {v.untyped_storage().data_ptr() for v in (self.x, *learned)}
+        kept: dict[int, int] = {}
+
+        def keep(value: Tensor) -> Tensor:
+            storage = value.untyped_storage()
+            if storage.data_ptr() not in known:
+                kept[storage.data_ptr()] = storage.nbytes()
+            return value
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda value: value):
+            out = run()
+        keep(out.detach())
+        return sum(kept.values()) / (T * B * N)
+
+    def _run(self, name: str, backward: bool) -> None:
+        run, learned = self.runs[name]
+        with torch.set_grad_enabled(backward):
+            out = run()
+        if backward:
+            torch.autograd.grad(out, learned + [self.x] * self.wants_x, self.g)
+
+
+def products(x: Tensor, g: Tensor, weight: Tensor, for_x: bool, backward: bool = True) -> Callable[[], None]:
+    """The matrix products of a layer, forward or forward and backward, into memory that is already there."""
+    x, g = x.flatten(0, 1), g.flatten(0, 1)
+    h, grad_x, grad_weight = torch.empty_like(g), torch.empty_like(x), torch.empty_like(weight)
+
+    def multiply() -> None:
+        torch.mm(x, weight.t(), out=h)
+        if backward:
+            torch.mm(g.t(), x, out=grad_weight)
+        if backward and for_x:
+            torch.mm(g, weight, out=grad_x)
+
+    return multiply
+
+
+def _floor(times: dict[str, list[float]], sizes: tuple[int, int, int, int], backward: bool) -> float:
+    """Products and bytes. Forward writes h; backward reads its gradient and h; with a wide input, whose product cannot
+    be fused with the step, the pre-activations are read and their gradient is written too."""
+    T, B, M, N = sizes
+    first = M <= _FIRST
+    passes = (3 if first else 5) if backward else (1 if first else 2)
+    multiplied = 0.0 if first else statistics.median(times["products"])  # with one or two inputs: within the bytes
+    return multiplied + passes * 4 * T * B * N * copied(times)
+
+
+def _sizes(shape: str) -> tuple[int, int, int, int]:
+    if shape in SHAPES:
+        return SHAPES[shape]
+    parts = shape.split(",")
+    if len(parts) != 4 or not all(part.strip().isdigit() and int(part) > 0 for part in parts):
+        raise ParameterError(f"shapes: {shape!r} is not T,B,inputs,N nor one of {choices(SHAPES)}")
+    T, B, M, N = (int(part) for part in parts)
+    return T, B, M, N

@@ -1,0 +1,38 @@
+"""From data to plotly figures; pure functions, no state, no disk. Every axis has its label and unit."""
+
+from __future__ import annotations
+
+from .differences import arm_differences as arm_differences
+from .learning import accuracy_by_length as accuracy_by_length
+from .learning import adding as adding
+from .learning import curves_of as curves_of
+from .learning import height as height
+from .learning import learning as learning
+from .learning import nearness as nearness
+from .learning import official as official
+from .learning import passes as passes
+from .over_depth import over_depth as over_depth
+from .scan import breakdown as breakdown
+from .scan import queue as queue
+from .style import COLOURS as COLOURS
+from .style import GRID as GRID
+from .style import INK as INK
+from .style import PAPER as PAPER
+from .style import blank as blank
+from .sweeps import parallel as parallel
+from .sweeps import sweep_map as sweep_map
+from .timings import floors as floors
+from .timings import layers as layers
+from .timings import scaling as scaling
+from .timings import timing as timing
+from .variants import arm_curves as arm_curves
+from .variants import arm_panels as arm_panels
+from .variants import arm_scores as arm_scores
+from .weights import gradients as gradients
+from .weights import impulse as impulse
+from .weights import memory_range as memory_range
+from .weights import recurrent_weights as recurrent_weights
+from .weights import recurrent_weights_of as recurrent_weights_of
+from .weights import weight_histograms as weight_histograms
+from .weights import weight_histograms_of as weight_histograms_of
+from .weights import weight_shares as weight_shares

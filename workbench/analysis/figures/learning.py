@@ -1,0 +1,291 @@
+"""Scores over training steps, ours beside the published curves; and over the lengths of sequences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import plotly.graph_objects as go
+
+from ... import paper
+from ...config import Treebank
+from ...tasks import treebank
+from .. import learning_curves
+from .style import COLOURS, INK, PAPER, blank
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ...runs.record import Record
+
+BASELINE = 1 / 6  # the MSE of always answering 1 on the adding problem
+
+
+def adding(records: Sequence[Record]) -> go.Figure:
+    """Fig. 4: validation MSE over training steps, one line a run, the paper's curves dotted."""
+    length = records[0].config.task.length if records else 0
+    figure = blank("training step", "mean squared error", f"Adding problem, T = {length}")
+    shown: set[str] = set()
+    for record in records:
+        net = _net(record)
+        colour = COLOURS.get(net, COLOURS["second"])
+        curve = record.curve
+        if len(curve):
+            figure.add_scatter(
+                x=curve["step"],
+                y=curve["valid_mse"],
+                name=f"{net}, ours",
+                legendgroup=net,
+                showlegend=net not in shown,
+                line={"color": colour, "width": 1.6},
+                opacity=0.85,
+                hovertemplate=f"{net}, seed {record.seed}: %{{y:.4f}}<extra></extra>",
+            )
+        published = net not in shown and record.experiment in paper.EXPERIMENTS and not record.smoke
+        if published and len(official := learning_curves.published_curve(record.experiment)):
+            figure.add_scatter(
+                x=official["step"],
+                y=official["mse"],
+                name=f"{net}, paper",
+                legendgroup=f"{net} paper",
+                line={"color": colour, **PAPER},
+                hovertemplate=f"{net}, paper: %{{y:.4f}}<extra></extra>",
+            )
+        shown.add(net)
+    end = max((int(r.curve["step"].max()) for r in records if len(r.curve)), default=1000)
+    figure.add_hline(
+        y=BASELINE, line={"color": INK, "dash": "dash", "width": 1}, annotation_text="always answer 1: 1/6"
+    )
+    if end > 20_000:  # what tells the nets apart happens within the first tenth of the paper's 60,300 steps
+        figure.update_xaxes(type="log", dtick=1, range=[2, math.log10(end * 1.02)])
+    else:
+        figure.update_xaxes(range=[0, end * 1.02])
+    figure.update_yaxes(rangemode="tozero", range=[0, 0.25])
+    return figure
+
+
+def learning(records: Sequence[Record], column: str = "valid_batch_accuracy") -> go.Figure:
+    """A column of the learning curves: ours as lines with points, the official log dotted, to a little past our last.
+
+    Columns: train_, valid_ or valid_batch_ (batch norm statistics of the batch) and accuracy, bpc or perplexity.
+    """
+    unit, scale = _LEARNING_UNITS[column.rpartition("_")[2]]
+    figure = blank("training step", unit, f"{_LEARNING_TITLES[column.rpartition('_')[0]]}, {unit}")
+    end = max((int(r.curve["step"].max()) for r in records if len(r.curve)), default=1)
+    palette = list(COLOURS.values())
+    names = list(dict.fromkeys(r.experiment for r in records))
+    seen: set[str] = set()
+    for record in records:
+        colour = palette[names.index(record.experiment) % len(palette)]
+        curve = record.curve
+        if not len(curve) or column not in curve:
+            continue
+        figure.add_scatter(
+            x=curve["step"],
+            y=scale * curve[column],
+            name=f"{record.experiment}, ours",
+            legendgroup=record.experiment,
+            showlegend=record.experiment not in seen,
+            mode="lines+markers",
+            line={"color": colour},
+            hovertemplate=f"{record.experiment}, seed {record.seed}: %{{y:.4g}}<extra></extra>",
+        )
+        if record.experiment in paper.EXPERIMENTS and record.experiment not in seen and not record.smoke:
+            official = learning_curves.official_curve(record.experiment)
+            if column in official:
+                near = official[official["step"] <= max(end * 1.6, 6 * record.config.train.evaluate_every)]
+                figure.add_scatter(
+                    x=near["step"],
+                    y=scale * near[column],
+                    name=f"{record.experiment}, official log",
+                    mode="lines+markers",
+                    marker={"symbol": "diamond-open", "size": 9},
+                    line={"color": colour, **PAPER},
+                    hovertemplate="official log: %{y:.4g}<extra></extra>",
+                )
+        seen.add(record.experiment)
+    if unit == "perplexity":
+        figure.update_yaxes(type="log")
+    return figure
+
+
+def nearness(table: pd.DataFrame) -> go.Figure:
+    """How near our curves are to the published ones: `nearness` as points, a row a curve that we have begun.
+
+    Beside them what two official runs of one configuration differ by, and two seeds of ours, and the most that counts
+    as on course with an official log: one point, or twice what its twins differ by.
+    """
+    figure = blank("mean distance to the published curve, points (bits, perplexities, squared errors: %)", "")
+    begun = table[table["seeds"] > 0]
+    names = [
+        f"{name}, {curve}<br>{seeds} seed{'s' * (seeds > 1)}, to step {until:,.0f}"
+        for name, curve, seeds, until in zip(
+            begun["experiment"], begun["curve"], begun["seeds"].astype(int), begun["until"], strict=True
+        )
+    ]
+    logged = [paper.experiment(name).curve is not None for name in begun["experiment"]]
+    twins = begun["twins"].astype(float).fillna(0.0)
+    limits = [max(1.0, 2 * apart) if has else None for apart, has in zip(twins, logged, strict=True)]
+    marks = (
+        ("ours", begun["difference"], {"color": COLOURS["IndRNN"], "symbol": "circle", "size": 12}),
+        ("two official runs", begun["twins"], {"color": COLOURS["LSTM"], "symbol": "diamond-open", "size": 12}),
+        ("two seeds of ours", begun["ours apart"], {"color": COLOURS["IndRNN"], "symbol": "circle-open", "size": 12}),
+        ("on course up to here", limits, {"color": INK, "symbol": "line-ns-open", "size": 22}),
+    )
+    for name, values, marker in marks:
+        hover = f"{name}: %{{x:.2f}}<extra></extra>"
+        figure.add_scatter(x=values, y=names, name=name, mode="markers", marker=marker, hovertemplate=hover)
+    figure.update_xaxes(rangemode="tozero")
+    figure.update_yaxes(autorange="reversed")
+    above = {"y": 1.0, "yanchor": "bottom"}  # a share of the height would drift away as rows are added
+    figure.update_layout(height=170 + 46 * len(begun), hovermode="closest", margin={"l": 330}, legend=above)
+    return figure
+
+
+def passes(records: Sequence[Record], column: str = "valid_bpc", beside: Sequence[str] = ()) -> go.Figure:
+    """Tables 3 and 4: a column of the learning curves over passes through the training text, on a logarithmic axis;
+    ours as lines with points, the official logs of the experiments `beside` dotted."""
+    unit = _LEARNING_UNITS[column.rpartition("_")[2]][0]
+    figure = blank("passes through the training text", unit, f"{_LEARNING_TITLES[column.rpartition('_')[0]]}, {unit}")
+    names = list(dict.fromkeys([r.experiment for r in records] + list(beside)))
+    colours = {name: list(COLOURS.values())[i % len(COLOURS)] for i, name in enumerate(names)}
+    for record in records:
+        curve, task = record.curve, record.config.task
+        if isinstance(task, Treebank) and len(curve):
+            figure.add_scatter(
+                x=curve["step"] / treebank.batches_per_epoch(task, record.config.train.batch),
+                y=curve[column],
+                name=f"{record.experiment}, seed {record.seed}",
+                mode="lines+markers",
+                marker={"size": 4},
+                line={"color": colours[record.experiment]},
+                hovertemplate=f"{record.experiment}: %{{y:.4g}}<extra></extra>",
+            )
+    for name in beside:
+        official = learning_curves.official_curve(name)
+        figure.add_scatter(
+            x=official["step"] / paper.experiment(name).config.train.evaluate_every,
+            y=official[column],
+            name=f"{name}, official log",
+            line={"color": colours[name], **PAPER},
+            hovertemplate=f"{name}, official log: %{{y:.4g}}<extra></extra>",
+        )
+    figure.update_xaxes(type="log")
+    if unit == "perplexity":
+        figure.update_yaxes(type="log")
+    return figure
+
+
+def height(scores: Mapping[str, float]) -> float:
+    """The one number of some scores that a curve shows: accuracy in per cent, bits a token, the mean squared error."""
+    return 100 * scores["accuracy"] if "accuracy" in scores else scores.get("bpc", scores.get("mse", float("nan")))
+
+
+_LEARNING_TITLES = {
+    "train": "Training (with dropout, mean of the steps between evaluations)",
+    "valid": "Validation",
+    "valid_batch": "Validation (batch norm statistics of the batch)",
+}
+_LEARNING_UNITS = {
+    "accuracy": ("accuracy, %", 100),
+    "mse": ("mean squared error", 1),
+    "loss": ("cross-entropy, nats", 1),
+    "bpc": ("bits a character", 1),
+    "perplexity": ("perplexity", 1),
+}
+
+
+def _net(record: Record) -> str:
+    kinds = {"plain": "IndRNN", "lstm": "LSTM", "irnn": "IRNN", "rnn_tanh": "RNN-tanh"}
+    return kinds.get(record.config.model.kind, record.config.model.kind)
+
+
+def curves_of(records: Sequence[Record]) -> go.Figure:
+    """Validation curves of any records, a line each; the official log's and the paper's dotted, once an experiment."""
+    scores = [r.evaluations[0]["valid"] for r in records if r.evaluations]
+    percent = bool(scores) and "accuracy" in scores[0]
+    figure = blank("training step", "validation accuracy, %" if percent else "validation score")
+    palette, seen = list(COLOURS.values()), list(dict.fromkeys(r.experiment for r in records))
+    for record in records:
+        rows = [row for row in record.evaluations if None not in row["valid"].values()]
+        colour = palette[seen.index(record.experiment) % len(palette)]
+        name = f"{record.experiment}, seed {record.seed}{' (smoke)' if record.smoke else ''}"
+        changed = ", ".join(f"{path.partition('.')[2]}={value}" for path, value in record.changes.items())
+        figure.add_scatter(
+            x=[row["step"] for row in rows],
+            y=[height(row["valid"]) for row in rows],
+            name=f"{name} {changed}".strip(),
+            mode="lines+markers",
+            line={"color": colour},
+        )
+    end = max((r.step for r in records), default=1)
+    for experiment in seen:
+        look: dict[str, Any] = {"color": palette[seen.index(experiment) % len(palette)], **PAPER}
+        for source, x, y in _published(experiment):
+            near = x <= max(end * 1.6, 12_000)
+            figure.add_scatter(x=x[near], y=y[near], name=f"{experiment}, {source}", mode="lines", line=look)
+    return figure
+
+
+def _published(experiment: str) -> list[tuple[str, pd.Series[Any], pd.Series[Any]]]:
+    """The published curves of an experiment: (source, steps, height as `height` has it)."""
+    if experiment not in paper.EXPERIMENTS:
+        return []
+    official = learning_curves.official_curve(experiment)
+    found = (
+        [("official log", official["step"], 100 * official["valid_accuracy"])] if "valid_accuracy" in official else []
+    )
+    if experiment.startswith("adding_"):
+        table = learning_curves.published_curve(experiment)
+        found.append(("paper", table["step"], table["mse"]))
+    return [(source, x, y) for source, x, y in found if len(x)]
+
+
+def official(experiments: Sequence[str], column: str = "valid_accuracy") -> go.Figure:
+    """The official logs of experiments alone, each to its end, on a logarithmic axis of steps."""
+    unit, scale = _LEARNING_UNITS[column.rpartition("_")[2]]
+    figure = blank("training step", unit, f"Official logs: {_LEARNING_TITLES[column.rpartition('_')[0]].lower()}")
+    logs = {name: learning_curves.official_curve(name) for name in experiments if paper.experiment(name).curve}
+    nets = list(dict.fromkeys(name.rpartition("_")[2] for name in logs))
+    splits = list(dict.fromkeys(name.rpartition("_")[0] for name in logs))
+    for name, log in logs.items():
+        split, _, net = name.rpartition("_")
+        dash = ("solid", "dot", "dash", "dashdot")[splits.index(split) % 4]
+        figure.add_scatter(
+            x=log["step"],
+            y=scale * log[column],
+            name=name,
+            line={"color": list(COLOURS.values())[nets.index(net) % len(COLOURS)], "dash": dash, "width": 1.6},
+            hovertemplate=f"{name}: %{{y:.4g}}<extra></extra>",
+        )
+    figure.update_xaxes(type="log", dtick=1)
+    figure.update_layout(height=520)
+    return figure
+
+
+def accuracy_by_length(lengths: pd.DataFrame, title: str = "") -> go.Figure:
+    """Accuracy by length of the sequence, with the 95 % interval over examples; the table is `analysis.by_length`'s."""
+    from ..claims import over_examples
+
+    figure = blank("steps of the sequence", "test accuracy, %", title)
+    some = lengths[lengths["sequences"] > 0]
+    share = some["right"] / some["sequences"]
+    ends = [over_examples(p, int(n)) for p, n in zip(share, some["sequences"], strict=True)]
+    figure.add_bar(
+        x=[f"{a:,} to {b:,}<br>n = {n}" for a, b, n in zip(some["over"], some["to"], some["sequences"], strict=True)],
+        y=100 * share,
+        marker={"color": COLOURS["IndRNN"]},
+        error_y={
+            "array": [100 * (high - p) for (_, high), p in zip(ends, share, strict=True)],
+            "arrayminus": [100 * (p - low) for (low, _), p in zip(ends, share, strict=True)],
+            "color": INK,
+        },
+        showlegend=False,
+        hovertemplate="%{y:.1f} %<extra></extra>",
+    )
+    line = {"color": INK, "dash": "dash", "width": 1}
+    figure.add_hline(y=10, line=line, annotation_text="chance", annotation_position="right")
+    figure.update_yaxes(range=[0, 100])
+    figure.update_layout(hovermode="closest", margin={"r": 70})
+    return figure

@@ -1,0 +1,134 @@
+"""What nets and layers cost, beside the published bars and torch.nn's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import plotly.graph_objects as go
+
+from ...errors import ParameterError, choices
+from .style import COLOURS, INK, blank
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_BARS = {"LSTM": "LSTM", "SRU": "second", "IndRNN, 1 layer": "IndRNN", "IndRNN, 2 layers": "IRNN"}  # net -> colour
+
+
+def timing(times: pd.DataFrame, published: pd.DataFrame | None = None, column: str = "ms") -> go.Figure:
+    """Fig. 2: bars of `ms` or of `faster` (than the LSTM of the same run), ours full, the published ones hatched."""
+    units = {"ms": "milliseconds a training batch", "faster": "times faster than the LSTM of the same run"}
+    figure = blank("sequence length T, steps", units[column], "")
+    for source, table in (("here", times), ("paper, P100", published)):
+        for net, bars in () if table is None else table.groupby("net", sort=False):
+            name = str(net)
+            colour = COLOURS[next(c for start, c in _BARS.items() if name.startswith(start))]
+            figure.add_bar(
+                x=[f"T = {T}" for T in bars["T"]],
+                y=bars[column],
+                name=f"{name}, {source}",
+                marker={"color": colour, "line": {"color": colour, "width": 1}},
+                marker_pattern={"shape": "/" if source != "here" else "", "fillmode": "overlay", "solidity": 0.25},
+                opacity=1.0 if source == "here" else 0.55,
+                hovertemplate=f"{name}, {source}: %{{y:.3g}}<extra></extra>",
+            )
+    figure.update_layout(barmode="group", bargap=0.25, height=470)
+    return figure
+
+
+Rows = Sequence[Mapping[str, Any]]  # of `workbench bench`
+_LOOKS = {  # who is timed -> colour, name
+    "auto": ("IndRNN", "IndRNN"),
+    "torch": ("second", "IndRNN in pure torch"),
+    "loop": ("RNN-tanh", "IndRNN as a Python loop"),
+    "scan": ("IRNN", "IndRNN by the scan over time"),
+    "triton": ("IRNN", "IndRNN in Triton"),
+    "auto, graph": ("IRNN", "IndRNN as a CUDA graph"),
+    "nn.LSTM": ("LSTM", "nn.LSTM"),
+    "nn.LSTM, graph": ("LSTM", "nn.LSTM as a CUDA graph"),
+    "nn.GRU": ("LSTM", "nn.GRU"),
+    "nn.RNN": ("LSTM", "nn.RNN"),
+}
+_SYMBOLS = {"nn.GRU": "triangle-up-open", "nn.RNN": "square-open", "auto": "circle", "nn.LSTM": "diamond"}
+_AXES = {
+    "T": "steps T (B = 1, N = 16)",
+    "B": "sequences B (T = 100, N = 128)",
+    "N": "neurons and inputs N (T = 100, B = 32)",
+    "depth": "layers (T = 100, B = 32, N = 128)",
+    "threads": "threads (T = 784, B = 32, N = 128)",
+}
+
+
+def layers(rows: Rows, threads: int | None = None, which: str = "both") -> go.Figure:
+    """How many times faster than torch.nn.LSTM in the same run, a group a shape, a mark an engine or rival.
+
+    `threads`: of the CPU, the first of the record unless given. `which`: `both` (forward and backward) or `forward`.
+    """
+    shown = [row for row in _layers(rows, which) if "lstm" in row]
+    threads = shown[0]["threads"] if shown and threads is None else threads
+    shown = [row for row in shown if row["threads"] == threads]
+    figure = blank("T, sequences, inputs, neurons", "times faster than nn.LSTM")
+    for what in dict.fromkeys(row["what"] for row in shown):
+        own = [row for row in shown if row["what"] == what]
+        colour, name = _LOOKS.get(what, ("second", what))
+        figure.add_scatter(
+            x=["{T:,}, {B}, {inputs}, {N}".format(**row) for row in own],
+            y=[row["lstm"] for row in own],
+            customdata=[[row["ms"], 100 * row["floor"]] for row in own],
+            name=name,
+            mode="markers",
+            marker={"color": COLOURS[colour], "size": 11, "symbol": _SYMBOLS.get(what, "circle-open")},
+            hovertemplate=f"{name}: %{{y:.3g}} times, %{{customdata[0]:.3g}} ms, %{{customdata[1]:.0f}} % of the floor"
+            "<extra></extra>",
+        )
+    figure.update_yaxes(type="log", dtick="D2")
+    figure.update_xaxes(tickangle=-40)
+    figure.update_layout(height=560, legend={"y": -0.42})
+    return figure
+
+
+def floors(rows: Rows) -> go.Figure:
+    """Our share of the floor, the time that no implementation in full precision avoids, forward with backward."""
+    figure = blank("T, sequences, inputs, neurons", "share of the floor, %")
+    shown = [row for row in _layers(rows, "both") if row["what"] == "auto"]
+    for index, threads in enumerate(sorted({row["threads"] for row in shown})):
+        own = [row for row in shown if row["threads"] == threads]
+        figure.add_bar(
+            x=["{T:,}, {B}, {inputs}, {N}".format(**row) for row in own],
+            y=[100 * row["floor"] for row in own],
+            name=f"{threads} thread{'s' if threads > 1 else ''}",
+            marker={"color": COLOURS[("IndRNN", "second")[index % 2]]},
+            hovertemplate="%{y:.0f} %<extra></extra>",
+        )
+    figure.add_hline(y=100, line={"color": INK, "dash": "dash", "width": 1})
+    figure.update_xaxes(tickangle=-40)
+    figure.update_layout(height=500, barmode="group", legend={"y": -0.42})
+    return figure
+
+
+def scaling(rows: Rows, axis: str = "T") -> go.Figure:
+    """Milliseconds, forward and backward, along one axis of the benchmark, on logarithmic axes."""
+    if axis not in _AXES:
+        raise ParameterError(f"axis: {axis!r} is unknown; choose one of {choices(_AXES)}")
+    figure = blank(_AXES[axis], "milliseconds, forward and backward")
+    shown = [row for row in rows if row["table"] == "scaling" and row["axis"] == axis and row["what"] != "cpu"]
+    for what in dict.fromkeys(row["what"] for row in shown):
+        own = [row for row in shown if row["what"] == what]
+        colour, name = _LOOKS.get(what, ("second", what))
+        figure.add_scatter(
+            x=[row["value"] for row in own],
+            y=[row["ms"] for row in own],
+            name=name,
+            mode="lines+markers",
+            line={"color": COLOURS[colour]},
+            hovertemplate=f"{name}: %{{y:.3g}} ms<extra></extra>",
+        )
+    values = sorted({row["value"] for row in shown})
+    figure.update_xaxes(type="log", tickvals=values, ticktext=[f"{value:,}" for value in values])
+    figure.update_yaxes(type="log", exponentformat="power", dtick=1)
+    return figure
+
+
+def _layers(rows: Rows, which: str) -> Rows:
+    return [row for row in rows if row["table"] == "layer" and row["which"] == which]

@@ -1,0 +1,124 @@
+"""The arms of a study: their curves over training, and their scores with intervals; one look an arm in both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import plotly.graph_objects as go
+
+from .style import COLOURS, blank
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DASHES = ("solid", "dash", "dot")
+MARKS = ("circle", "diamond", "square")
+GAP = 0.12  # between panels, of the figure's width
+
+
+def looks(names: Sequence[str]) -> dict[str, tuple[str, str, str]]:
+    """Name -> colour, dash, mark: five colours in turn, then the same with dashes."""
+    palette = list(COLOURS.values())
+    return {
+        name: (palette[i % len(palette)], DASHES[i // len(palette) % 3], MARKS[i // len(palette) % 3])
+        for i, name in enumerate(dict.fromkeys(names))
+    }
+
+
+def arm_curves(curves: pd.DataFrame, unit: str, title: str = "", *, log: bool = False) -> go.Figure:
+    """Arms over training steps: the mean over seeds a line, each seed a thin one, a cross where a seed diverged.
+
+    `curves`: columns arm, seed, diverged, step, and last the value (`Arms.curves`). The mean goes as far as all seeds.
+    """
+    return arm_panels([curves], [unit], title, log=[unit] if log else [])
+
+
+def arm_panels(
+    curves: Sequence[pd.DataFrame], units: Sequence[str], title: str = "", *, log: Sequence[str] = ()
+) -> go.Figure:
+    """`arm_curves` side by side, a panel a frame; `units` are their labels, those in `log` have logarithmic axes."""
+    figure = blank("training step", units[0], title)
+    style = {name: getattr(figure.layout, f"{name}axis").to_plotly_json() for name in "xy"}
+    width = (1 - GAP * (len(curves) - 1)) / len(curves)
+    for index, (frame, unit) in enumerate(zip(curves, units, strict=True)):
+        tag, left = str(index + 1) if index else "", index * (width + GAP)
+        scale = _decades(frame.iloc[:, -1]) if unit in log else {}
+        words = {"text": unit}
+        figure.layout[f"xaxis{tag}"] = {**style["x"], "domain": [left, left + width], "anchor": f"y{tag}"}
+        figure.layout[f"yaxis{tag}"] = {**style["y"], "anchor": f"x{tag}", "title": words, **scale}
+        for trace in _traces(frame):
+            trace.update(xaxis=f"x{tag}", yaxis=f"y{tag}")
+            if index:
+                trace.showlegend = False
+            figure.add_trace(trace)
+    letters = sum(len(trace.name) + 8 for trace in figure.data if trace.showlegend is not False)
+    room = 24 * (letters // 105)  # of further lines of the legend
+    legend = {"yref": "container", "y": 0.01, "yanchor": "bottom"}
+    return figure.update_layout(legend=legend, margin_b=95 + room, height=430 + room)
+
+
+def _decades(values: pd.Series[Any]) -> dict[str, Any]:
+    """A logarithmic axis: a mark a decade, or at 1, 2 and 5 where there are few."""
+    import numpy as np
+
+    seen = values[values > 0].dropna()
+    wide = len(seen) > 0 and np.log10(seen.max() / seen.min()) > 2
+    return {"type": "log", "dtick": 1 if wide else "D2", "tickformat": ".3~g"}
+
+
+def _traces(curves: pd.DataFrame) -> Iterator[go.Scatter]:
+    column = curves.columns[-1]
+    for name, (colour, dash, _) in looks(list(curves["arm"])).items():
+        mine = curves[curves["arm"] == name]
+        table = mine.pivot(index="step", columns="seed", values=column).astype(float)
+        line = {"color": colour, "dash": dash}
+        for seed in table:
+            thin = {"line": {**line, "width": 0.8}, "opacity": 0.55, "showlegend": False, "hoverinfo": "skip"}
+            yield go.Scatter(x=table.index, y=table[seed], mode="lines", legendgroup=name, **thin)
+        hover = f"{name}: %{{y:.4g}}<extra></extra>"
+        means = table.mean(axis=1, skipna=False)
+        thick = {"line": {**line, "width": 2.5}, "mode": "lines", "hovertemplate": hover}
+        yield go.Scatter(x=table.index, y=means, name=name, legendgroup=name, **thick)
+        lost = mine[mine["diverged"]].dropna(subset=[column]).groupby("seed").last()
+        if len(lost):
+            cross = {"symbol": "x", "color": colour, "size": 9}
+            where = {"x": lost["step"], "y": lost[column], "mode": "markers", "marker": cross, "hoverinfo": "skip"}
+            yield go.Scatter(**where, name=f"{name}: diverged", legendgroup=name)
+
+
+def arm_scores(scores: pd.DataFrame, table: pd.DataFrame, title: str = "") -> go.Figure:
+    """Arms one below the other: every seed a small mark, the mean with its 95 % interval beside.
+
+    `scores` and `table`: `Arms.scores` and `Arms.table` of one measure. What diverged is written at the arm.
+    """
+    measure = scores.columns[-1]
+    figure = blank(measure, "", title)
+    several = table["group"].nunique() > 1
+    look = looks(list(table["arm"]))
+    for row in table.to_dict("records"):
+        lost = [f"{row['diverged']} of {row['seeds']} diverged"] if row["diverged"] else []
+        lacking = row["seeds"] - row["with a value"]
+        lost += [f"{lacking} of {row['seeds']} without a value"] if lacking else []
+        label = ", ".join([row["group"]] * several + [row["arm"]]) + "".join(f"<br>({text})" for text in lost)
+        mine = scores[(scores["group"] == row["group"]) & (scores["arm"] == row["arm"])]
+        colour, _, mark = look[row["arm"]]
+        dots = {"symbol": f"{mark}-open", "color": colour, "size": 7}
+        hover = "seed %{customdata}: %{x:.5g}<extra></extra>"
+        known = mine.dropna(subset=[measure])
+        figure.add_scatter(x=known[measure], y=[label] * len(known), customdata=known["seed"], mode="markers",
+                           marker=dots, opacity=0.75, hovertemplate=hover)  # fmt: skip
+        if row["low"] is not None and row["low"] == row["low"]:
+            bar = {"type": "data", "symmetric": False, "color": colour, "thickness": 2.5, "width": 6}
+            ends = {"array": [row["high"] - row[measure]], "arrayminus": [row[measure] - row["low"]]}
+            hover = f"mean {row[measure]:.4g} [{row['low']:.4g}, {row['high']:.4g}]<extra></extra>"
+            point = {"symbol": mark, "color": colour, "size": 11}
+            figure.add_scatter(x=[row[measure]], y=[label], mode="markers", marker=point, error_x=bar | ends,
+                               hovertemplate=hover)  # fmt: skip
+        else:
+            figure.add_scatter(x=[row[measure]], y=[label], mode="markers", marker=dots, hoverinfo="skip")
+    figure.update_yaxes(autorange="reversed", type="category")
+    figure.update_layout(
+        showlegend=False, hovermode="closest", height=130 + 48 * len(table), margin={"l": 210, "b": 70}
+    )
+    return figure

@@ -1,0 +1,220 @@
+"""Learning curves beside the published ones, at equal steps: how a small budget verifies a big claim."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import paper, places
+from ..runs.record import Record
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COMPARED = {
+    "train_accuracy": "train accuracy, %",
+    "valid_accuracy": "validation accuracy, %",
+    "valid_batch_accuracy": "validation accuracy, batch statistics, %",
+    "train_bpc": "train, bits a character",
+    "valid_bpc": "validation, bits a character",
+    "train_perplexity": "train perplexity",
+    "valid_perplexity": "validation perplexity",
+    "valid_mse": "validation MSE",
+}
+TWINS = (
+    "permmnist_plain12_h128_drop0.1_bs32_pThre100_run9652",
+    "permmnist_plain12_h128_drop0.1_bs32_pThre100_run9704",
+)
+
+
+def official_curve(experiment: str) -> pd.DataFrame:
+    """The official learning curve of an experiment: step, train_..., valid_..., valid_batch_... (statistics of the
+    batch), of its metric: accuracy (as a share), bpc or perplexity. Empty where there is no log.
+
+    The logs of the treebank count epochs, their steps being of random length; an epoch is `evaluate_every` steps here.
+    """
+    import pandas as pd
+
+    known = paper.experiment(experiment)
+    if known.curve is None:
+        return pd.DataFrame(columns=["step", "train_accuracy", "valid_accuracy", "valid_batch_accuracy"])
+    log = _log(known.curve)
+    log["step"] = log["step"].fillna(log["eval"] * known.config.train.evaluate_every).astype(int)
+    return log.pivot_table(index="step", columns="column", values="value").reset_index()
+
+
+def _log(stem: str) -> pd.DataFrame:
+    """Training and validation rows of an official log, with the name of our column beside each."""
+    import pandas as pd
+
+    log = pd.read_csv(places.paper() / "curves" / f"{stem}.csv")
+    log = log[log["split"] != "test"].copy()
+    metric = log["metric"].str.removesuffix("_batchstat_bn")
+    batch = log["metric"].str.endswith("_batchstat_bn").map({True: "batch_", False: ""})
+    log["column"] = log["split"].replace("val", "valid") + "_" + batch + metric
+    return log
+
+
+def published_curve(experiment: str) -> pd.DataFrame:
+    """The paper's curve of an adding experiment, digitised from Fig. 4: step, mse; empty for a net that it lacks."""
+    import pandas as pd
+
+    net, _, length = paper.experiment(experiment).id.removeprefix("adding_").rpartition("_T")
+    label = {"indrnn": "IndRNN", "lstm": "LSTM", "irnn": "IRNN", "rnn_tanh": "RNN-tanh"}.get(net)
+    points = pd.read_csv(places.paper() / "tables" / "fig4_adding_digitised.csv")
+    shown = points["model"].str.startswith(label) if label else False
+    chosen = points[(points["T"] == int(length)) & shown]
+    return chosen.rename(columns={"mse_mid": "mse"})[["step", "mse"]].reset_index(drop=True)
+
+
+def theirs(experiment: str) -> pd.DataFrame:
+    """The curve that ours are compared with: the official log's, or the paper's Fig. 4 (step, valid_mse); or empty."""
+    known = paper.experiment(experiment)
+    if known.curve is None and known.config.task.name == "adding":
+        return published_curve(experiment).rename(columns={"mse": "valid_mse"})
+    return official_curve(experiment)
+
+
+def parity(record: Record) -> pd.DataFrame:
+    """Ours minus theirs at every step that both have: step, train_accuracy, valid_accuracy, ..."""
+    official = theirs(record.experiment)
+    both = record.curve.merge(official, on="step", suffixes=("", "_official")) if len(record.curve) else official[:0]
+    out = both[["step"]].copy()
+    for column in official.columns.drop("step"):
+        if f"{column}_official" in both:
+            out[column] = both[column] - both[f"{column}_official"]
+    return out
+
+
+def parity_table(measured: Sequence[Record]) -> pd.DataFrame:
+    """Ours, the official log and the difference at every step that both have: each seed, then their mean.
+
+    Accuracies in per cent and points, bits a character and perplexities as they are.
+    """
+    import pandas as pd
+
+    rows = []
+    for record in measured:
+        if not _has_curve(record):
+            continue
+        log = official_curve(record.experiment)
+        both = record.curve.merge(log, on="step", suffixes=(" ours", " official"))
+        for column, label in ((name, COMPARED[name]) for name in _compared(log)):
+            if f"{column} official" not in both:
+                continue
+            scale = 100 if column.endswith("accuracy") else 1
+            for _, row in both.iterrows():
+                ours, official = scale * row[f"{column} ours"], scale * row[f"{column} official"]
+                rows.append((record.experiment, label, int(row["step"]), str(record.seed), ours, official))
+    columns = ["experiment", "curve", "step", "seed", "ours", "official log"]
+    table, by = pd.DataFrame(rows, columns=columns), ["experiment", "curve", "step"]
+    means = table.groupby(by).agg({"seed": "size", "ours": "mean", "official log": "mean"}).reset_index()
+    means = means[means["seed"].astype(int) > 1].assign(seed="mean")
+    table = pd.concat([table, means]).sort_values([*by, "seed"], ignore_index=True)[columns]
+    table["difference"] = table["ours"] - table["official log"]
+    return table.round(2)
+
+
+def nearness(measured: Sequence[Record]) -> pd.DataFrame:
+    """How near our curves are to every published one, a row a curve; records of no such curve are left out.
+
+    `seeds` of ours, `until` the last step that both have, `points` compared; `difference`: the mean of |ours - theirs|
+    over steps and seeds; beside it what chance alone is worth over the same steps: `twins`, the same between two
+    official runs of one configuration, and `ours apart`, between any two seeds of ours, each where there are two.
+    Accuracies in points, bits a character and perplexities in per cent of the official value, squared errors of the
+    adding problem in per cent of its target's variance.
+    """
+    import pandas as pd
+
+    rows = []
+    for known in paper.EXPERIMENTS.values():
+        if not len(published := theirs(known.id)):
+            continue
+        runs = [(record, parity(record)) for record in measured if record.experiment == known.id and _has_curve(record)]
+        runs = [(record, apart) for record, apart in runs if len(apart)]
+        until = max((int(apart["step"].max()) for _, apart in runs), default=None)
+        for column in _compared(published):
+            far = [_distance(apart.set_index("step")[column], published) for _, apart in runs if column in apart]
+            twins = twin_spread(known.id, until, column) if until and far else None
+            among = _among([record for record, apart in runs if column in apart], column, published)
+            rows.append(
+                {
+                    "experiment": known.id,
+                    "curve": COMPARED[column].removesuffix(", %"),
+                    "seeds": len(far),
+                    "until": until if far else None,
+                    "points": sum(len(apart) for _, apart in runs) if far else 0,
+                    "difference": 100 * float(np.mean(far)) if far else None,
+                    "twins": None if twins is None else 100 * twins,
+                    "ours apart": None if among is None else 100 * among,
+                    "unit": "points" if column.endswith("accuracy") else "%",
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def parity_of(measured: Sequence[Record]) -> float | None:
+    """The mean distance to their curve, over the columns compared, steps and seeds; None where there is none.
+
+    In accuracy as a share; for bits a character and perplexity relative to the official value.
+    """
+    values = []
+    for record in measured:
+        if _has_curve(record) and len(difference := parity(record).set_index("step")):
+            published = theirs(record.experiment)
+            values += [_distance(difference[c], published) for c in _compared(published) if c in difference]
+    return float(np.mean(values)) if values else None
+
+
+def _compared(published: Container[Any]) -> list[str]:
+    """Those of a published curve's columns that are compared.
+
+    Validation accuracy with stored statistics scatters down to chance, theirs and ours, so it counts only where the log
+    has no accuracy with the statistics of the batch.
+    """
+    left_out = {"valid_accuracy"} if "valid_batch_accuracy" in published else set()
+    return [column for column in COMPARED if column in published and column not in left_out]
+
+
+def _distance(difference: pd.Series[float], published: pd.DataFrame) -> float:
+    """The mean of |difference| (indexed by step): accuracy as a share, MSE of the adding problem as a share of its
+    target's variance, 1/6; the rest relative to the published value."""
+    column = str(difference.name)
+    scale: Any = 1.0
+    if column.endswith("mse"):
+        scale = 1 / 6
+    elif not column.endswith("accuracy"):
+        scale = published.set_index("step")[column].loc[difference.index].to_numpy()
+    return float(np.nanmean(difference.abs().to_numpy() / scale))
+
+
+def _among(measured: Sequence[Record], column: str, published: pd.DataFrame) -> float | None:
+    """`_distance` between our own seeds: the mean over pairs, at the steps that they and the published curve have."""
+    ours = [r.curve.set_index("step")[column] for r in measured]
+    pairs = ((one - other).dropna() for one, other in combinations(ours, 2))
+    common = [pair[pair.index.isin(published["step"])] for pair in pairs]
+    far = [_distance(pair.rename(column), published) for pair in common if len(pair)]
+    return float(np.mean(far)) if far else None
+
+
+def twin_spread(experiment: str, until: int, column: str | None = None) -> float | None:
+    """How far two official runs of one configuration lie apart up to a step, as in `parity_of`; None without twins.
+
+    Over all columns that are compared, or in one of them.
+
+    Only permuted MNIST has twins: logs 9652 and 9704 (12 layers) differ in permutation, split and shuffling alone.
+    """
+    if paper.experiment(experiment).id.partition("_")[0] != "permmnist":
+        return None
+    first, second = (_log(stem).set_index(["step", "column"])["value"] for stem in TWINS)
+    apart = (first - second).dropna().abs().reset_index()
+    wanted = _compared(set(apart["column"])) if column is None else [column]
+    near = apart[(apart["step"] <= until) & apart["column"].isin(wanted)]
+    return float(near.groupby("column")["value"].mean().mean()) if len(near) else None
+
+
+def _has_curve(record: Record) -> bool:
+    return record.experiment in paper.EXPERIMENTS and len(record.curve) > 0 and len(theirs(record.experiment)) > 0

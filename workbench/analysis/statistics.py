@@ -1,0 +1,158 @@
+"""Intervals and tests over seeds: Student's t, Wilson, Clopper-Pearson, an exact rank test, paired differences.
+
+Plain numbers in, plain numbers out. Which of them decides what is said in claims.py; intervals are two-sided, 95 %.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import ParameterError, quoted
+
+LEVEL = 0.05  # of every test; intervals hold 1 - LEVEL
+Arrival = tuple[
+    float | None, float
+]  # the step at which a seed was there, None: not by the second number, its last step
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean of n values with its 95 % interval; none for fewer than two values."""
+
+    mean: float
+    n: int
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A mean difference, with its 95 % interval, the p of no difference, and that p by Holm within its study."""
+
+    interval: Interval
+    p: float | None
+    holm: float | None = None
+
+
+def mean(values: Sequence[float]) -> Interval:
+    """Student's interval of a mean: mean +- t(0.975, n - 1) s / sqrt(n)."""
+    from scipy import stats
+
+    data = _numbers(values)
+    n, middle = len(data), float(data.mean())
+    if n < 2:
+        return Interval(middle, n)
+    half = float(stats.t.ppf(1 - LEVEL / 2, n - 1)) * float(data.std(ddof=1)) / math.sqrt(n)
+    return Interval(middle, n, middle - half, middle + half)
+
+
+def ratio(ratios: Sequence[float]) -> Interval:
+    """The geometric mean of ratios with the t interval of their logarithms; one ratio a process start."""
+    data = _numbers(ratios)
+    if (data <= 0).any():
+        raise ParameterError(f"ratios: {quoted(list(ratios))} received; numbers above 0 are needed")
+    logs = mean(list(np.log(data)))
+    ends = [None if end is None else math.exp(end) for end in (logs.low, logs.high)]
+    return Interval(math.exp(logs.mean), logs.n, *ends)
+
+
+def wilson(share: float, n: int) -> tuple[float, float]:
+    """The interval of a share of n test examples (Wilson 1927); a mean share over seeds need not be a whole count."""
+    from scipy import stats
+
+    if not 0 <= share <= 1 or n < 1:
+        raise ParameterError(f"share, n: {quoted((share, n))} received; a share from 0 to 1 of 1 or more is needed")
+    z = float(stats.norm.ppf(1 - LEVEL / 2))
+    middle, half = share + z * z / (2 * n), z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return max(0.0, (middle - half) / (1 + z * z / n)), min(1.0, (middle + half) / (1 + z * z / n))
+
+
+def clopper_pearson(count: int, n: int) -> tuple[float, float]:
+    """The exact interval of a share, `count` of n (Clopper, Pearson 1934): 3 of 3 gives 0.29 to 1."""
+    from scipy import stats
+
+    if not 0 <= count <= n or n < 1:
+        raise ParameterError(f"count, n: {quoted((count, n))} received; 0 to n, of 1 or more, is needed")
+    found = stats.binomtest(count, n).proportion_ci(1 - LEVEL, method="exact")
+    return float(found.low), float(found.high)
+
+
+def ranks(first: Sequence[Arrival], second: Sequence[Arrival]) -> tuple[float, float, float]:
+    """The share of pairs in which the first comes before the second, and the exact one-sided p of before and of after.
+
+    Mann, Whitney 1947, over all ways to deal the values to the two groups, so that ties are exact too; a tie counts
+    half. A seed that is not there by step k comes after every step up to k; whether before or after a later one is
+    not known, and counts half (Gehan 1965).
+    """
+    from scipy import stats
+
+    everyone = [*first, *second]
+    if min(len(first), len(second)) < 2:
+        raise ParameterError(f"first, second: {len(first)} and {len(second)} values received; two in each are needed")
+    # A seed's score: how many of all others it comes before, less those that it comes after, halved.
+    score = np.array([sum(_before(a, b) - _before(b, a) for b in everyone) / 2 for a in everyone])
+    observed, rest = score[: len(first)], score[len(first) :]
+    p = {
+        side: float(
+            stats.permutation_test(
+                (observed, rest),
+                lambda x, y, axis=-1: x.sum(axis=axis),
+                vectorized=True,
+                alternative=side,
+                n_resamples=np.inf,
+            ).pvalue
+        )
+        for side in ("greater", "less")
+    }
+    pairs = [(1 + _before(a, b) - _before(b, a)) / 2 for a in first for b in second]
+    return sum(pairs) / len(pairs), p["greater"], p["less"]
+
+
+def paired(first: Sequence[float], second: Sequence[float]) -> Difference:
+    """The differences first - second, seed by seed: mean, t interval and p. Equal differences leave no doubt."""
+    from scipy import stats
+
+    if len(first) != len(second):
+        raise ParameterError(
+            f"first, second: {len(first)} and {len(second)} values received; the same seeds are needed"
+        )
+    data = _numbers(np.subtract(first, second).tolist())
+    found = mean(list(data))
+    if found.n < 2:
+        return Difference(found, None)
+    error = float(data.std(ddof=1)) / math.sqrt(found.n)
+    p = float(2 * stats.t.sf(abs(found.mean) / error, found.n - 1)) if error else float(found.mean == 0)
+    return Difference(found, p)
+
+
+def study(pairs: Sequence[tuple[Sequence[float], Sequence[float]]]) -> list[Difference]:
+    """The paired differences of one study, their p corrected together (Holm 1979)."""
+    found = [paired(*pair) for pair in pairs]
+    known = [i for i, difference in enumerate(found) if difference.p is not None]
+    adjusted = dict(zip(known, holm([found[i].p or 0.0 for i in known]), strict=True))
+    return [Difference(each.interval, each.p, adjusted.get(i)) for i, each in enumerate(found)]
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Holm's adjusted p values: of m, the k-th smallest times m - k + 1, never less than a smaller one's, at most 1."""
+    adjusted, least = [0.0] * len(p), 0.0
+    for rank, index in enumerate(sorted(range(len(p)), key=p.__getitem__)):
+        least = max(least, min(1.0, (len(p) - rank) * p[index]))
+        adjusted[index] = least
+    return adjusted
+
+
+def _before(a: Arrival, b: Arrival) -> bool:
+    """Whether a is known to come before b."""
+    return a[0] is not None and bool(a[0] < b[0] if b[0] is not None else a[0] <= b[1])
+
+
+def _numbers(values: Sequence[float]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    data = np.asarray(values, dtype=np.float64)
+    if data.ndim != 1 or not len(data) or not np.isfinite(data).all():
+        raise ParameterError(f"values: {quoted(list(values))} received; one finite number or more is needed")
+    return data

@@ -1,0 +1,257 @@
+"""What the arms of a study come to: scores over seeds with intervals, and differences from a reference, seed by seed.
+
+Intervals are Student's t at 95 %, over seeds. Two arms under one seed share data order and, where their shapes agree,
+first values, so they are compared in pairs. A difference is claimed where p < 0.05 after Holm's correction (1979) over
+the comparisons of one call, and its interval then excludes 0. Arms of which a seed has no value are not compared: those
+that failed may not be left out.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import ParameterError, choices, quoted
+from ..runs import variants
+from ..runs.record import Record
+from ..runs.variants import Arm
+from . import claims
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LEVEL = 0.05
+_REDUCED = re.compile(r"(last|highest|lowest|first step) (\w+)(?: ([<>]) (-?\d*\.?\d+(?:e[+-]?\d+)?))?")
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean over seeds with its 95 % interval, and the p of mean 0; None where there are fewer than two values."""
+
+    mean: float
+    n: int
+    low: float | None
+    high: float | None
+    p: float | None
+
+
+def interval(values: Sequence[float]) -> Interval:
+    """Student's t: mean +- t(0.975, n - 1) s / sqrt(n). Values that are all equal leave no doubt: p is 0, or 1 at 0."""
+    from scipy import stats
+
+    data = np.asarray(values, dtype=float)
+    n, mean = len(data), float(data.mean())
+    if n < 2:
+        return Interval(mean, n, None, None, None)
+    error = float(data.std(ddof=1)) / math.sqrt(n)
+    half = float(stats.t.ppf(1 - LEVEL / 2, n - 1)) * error
+    p = float(2 * stats.t.sf(abs(mean) / error, n - 1)) if error else float(mean == 0)
+    return Interval(mean, n, mean - half, mean + half, p)
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Holm's adjusted p values: of m, the k-th smallest times m - k + 1, never less than a smaller one's, at most 1."""
+    adjusted, least = [0.0] * len(p), 0.0
+    for rank, index in enumerate(sorted(range(len(p)), key=p.__getitem__)):
+        least = max(least, min(1.0, (len(p) - rank) * p[index]))
+        adjusted[index] = least
+    return adjusted
+
+
+def curve(record: Record) -> pd.DataFrame:
+    """A record's curve with accuracies in per cent, and `u_max`, the largest |u| of all layers."""
+    frame = record.curve
+    for column in map(str, frame):
+        if column.endswith("_accuracy"):
+            frame[column] = 100 * frame[column].astype(float)
+    largest = [max((float(u.abs().max()) for u in layers.values()), default=math.nan)
+               for layers in record.recurrent_weights().values()]  # fmt: skip
+    return frame.assign(u_max=largest) if len(frame) else frame
+
+
+def value(record: Record, measure: str) -> float | None:
+    """One number of a record, None where it has none.
+
+    `measure`: a metric of the paper's tables (`test accuracy %`, `test MSE`, ...), of the weights that validation
+    chose, or the same on validation (`valid accuracy %`); or of the curve `last COLUMN`, `highest COLUMN`, `lowest
+    COLUMN`, `first step COLUMN < number` (or >); `log10` in front takes the logarithm. Columns are those of `curve`.
+    """
+    if measure.startswith("log10 "):
+        plain = value(record, measure.removeprefix("log10 "))
+        return math.log10(plain) if plain is not None and plain > 0 else None
+    if measure in claims.METRICS or measure == "steps to MSE < 0.01":
+        return claims.measure(record, measure)
+    on_test = measure.replace("valid ", "test ", 1)
+    if on_test in claims.METRICS and on_test != measure:
+        scores = record.budgets[-1].get("valid", {}) if record.budgets else {}
+        known = {name: number for name, number in scores.items() if number is not None}
+        return float(claims.METRICS[on_test](known)) if known else None
+    found = _REDUCED.fullmatch(measure)
+    if found is None or (found[1] == "first step") != (found[3] is not None):
+        forms = "last, highest or lowest COLUMN, first step COLUMN < number"
+        raise ParameterError(
+            f"measure: {quoted(measure)} is unknown; choose {forms}, or one of {choices(claims.METRICS)}"
+        )
+    frame = curve(record)
+    if found[2] not in frame:
+        if len(frame):
+            raise ParameterError(
+                f"measure: {quoted(found[2])} is no column of the curve; choose one of {choices(frame)}"
+            )
+        return None
+    rows = frame[["step", found[2]]].dropna()
+    if found[1] == "first step":
+        limit = float(found[4])
+        rows = rows[rows[found[2]] < limit if found[3] == "<" else rows[found[2]] > limit]
+        return float(rows["step"].min()) if len(rows) else None
+    if not len(rows):
+        return None
+    seen = rows[found[2]]
+    return float({"last": seen.iloc[-1], "highest": seen.max(), "lowest": seen.min()}[found[1]])
+
+
+class Arms:
+    """A study's arms and their records: `wb.Arms(study.values)` trains what is not recorded; `arms["64 steps"]` is a
+    group of them, `arms["64 steps", "784 steps"]` are two. `runs`: arm -> its records, one a seed."""
+
+    def __init__(self, values: Mapping[str, Any], runs: Mapping[Arm, Sequence[Record]] | None = None):
+        if runs is None:
+            trials = variants.runs(values)
+            runs = {each: [trial.train(values["device"]) for trial in mine] for each, mine in trials.items()}
+        self.values, self.runs = values, runs
+
+    def __getitem__(self, groups: str | tuple[str, ...]) -> Arms:
+        wanted = (groups,) if isinstance(groups, str) else groups
+        known = {each.group for each in self.runs}
+        if strangers := [group for group in wanted if group not in known]:
+            raise ParameterError(f"group: {quoted(strangers[0])} is unknown; choose one of {choices(known)}")
+        return Arms(self.values, {each: records for each, records in self.runs.items() if each.group in wanted})
+
+    def scores(self, measure: str) -> pd.DataFrame:
+        """A row a run: group, arm, seed, status, the step it came to, and its value."""
+        import pandas as pd
+
+        rows = [
+            {"group": each.group, "arm": each.name, "seed": r.seed, "status": r.status}
+            | {"step": r.budgets[-1]["step"] if r.budgets else r.step, measure: value(r, measure)}
+            for each, records in self.runs.items()
+            for r in records
+        ]
+        return pd.DataFrame(rows).astype({measure: float})
+
+    def weights(self) -> pd.DataFrame:
+        """A row a run: group, arm, seed, and the beginning of the hash of its last weights: are two trained alike?"""
+        import pandas as pd
+
+        return pd.DataFrame(
+            {"group": each.group, "arm": each.name, "seed": r.seed, "weights": r.budgets[-1]["weights_sha256"][:12]}
+            for each, records in self.runs.items()
+            for r in records
+            if r.budgets
+        )
+
+    def table(self, measure: str) -> pd.DataFrame:
+        """A row an arm: seeds, how many of them diverged and how many have a value, its mean and 95 % interval."""
+        import pandas as pd
+
+        rows = []
+        for (group, name), runs in self.scores(measure).groupby(["group", "arm"], sort=False):
+            known = runs[measure].dropna()
+            found = interval(list(known)) if len(known) else Interval(math.nan, 0, None, None, None)
+            counts = {
+                "seeds": len(runs),
+                "diverged": int((runs["status"] == "diverged").sum()),
+                "with a value": found.n,
+            }
+            rows.append(
+                {"group": group, "arm": name, **counts, measure: found.mean, "low": found.low, "high": found.high}
+            )
+        return pd.DataFrame(rows)
+
+    def against(self, reference: str, measure: str) -> pd.DataFrame:
+        """A row a comparison with the arm `reference` of the same group: mean difference, its interval, p, Holm's p.
+
+        `note` says why two arms are not compared. Groups without that arm are left out.
+        """
+        import pandas as pd
+
+        scores, rows = self.scores(measure), []
+        for group, runs in scores.groupby("group", sort=False):
+            if reference not in set(runs["arm"]):
+                continue
+            table = runs.pivot(index="seed", columns="arm", values=measure)
+            for name in runs["arm"].unique():
+                if name == reference:
+                    continue
+                lacking = [f"{n}: {int(table[n].isna().sum())} of {len(table)} seeds without a value"
+                           for n in (name, reference) if table[n].isna().any()]  # fmt: skip
+                note = "; ".join(lacking) or ("one seed only" if len(table) < 2 else "")
+                row = {"group": group, "arm": name, "reference": reference, "pairs": len(table), "note": note}
+                if not note:
+                    found = interval(list(table[name] - table[reference]))
+                    row |= {"difference": found.mean, "low": found.low, "high": found.high, "p": found.p}
+                rows.append(row)
+        if not rows:
+            raise ParameterError(f"reference: no arm {quoted(reference)}; choose one of {choices(set(scores['arm']))}")
+        columns = ["group", "arm", "reference", "pairs", "difference", "low", "high", "p", "holm", "note"]
+        frame = pd.DataFrame(rows, columns=columns)
+        compared = frame["note"] == ""
+        frame.loc[compared, "holm"] = holm(list(frame.loc[compared, "p"]))
+        return frame
+
+    def findings(self, reference: str, measure: str) -> Findings:
+        """Each comparison of `against` as a sentence that says no more than its interval does."""
+        return Findings(self.against(reference, measure), self.table(measure), measure)
+
+    def curves(self, column: str) -> pd.DataFrame:
+        """A row an evaluation of each run: group, arm, seed, whether it diverged, step, and a column of `curve`."""
+        import pandas as pd
+
+        frames = [
+            curve(r)[["step", column]].assign(
+                group=each.group, arm=each.name, seed=r.seed, diverged=r.status == "diverged"
+            )
+            for each, records in self.runs.items()
+            for r in records
+            if r.evaluations
+        ]
+        return pd.concat(frames, ignore_index=True)[["group", "arm", "seed", "diverged", "step", column]]
+
+
+class Findings:
+    """Sentences, one a comparison; a notebook shows them as a list."""
+
+    def __init__(self, against: pd.DataFrame, table: pd.DataFrame, measure: str):
+        self.measure, self.diverged = measure, table.set_index(["group", "arm"])["diverged"]
+        self.rows: list[dict[str, Any]] = against.to_dict("records")  # type: ignore[assignment]  # columns are texts
+        self.several = len({row["group"] for row in self.rows}) > 1
+
+    @property
+    def lines(self) -> list[str]:
+        return [self._sentence(row) for row in self.rows]
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+    def _repr_markdown_(self) -> str:
+        compared = sum(not row["note"] for row in self.rows)
+        of = f"{self.measure[0].upper()}{self.measure[1:]} against *{self.rows[0]['reference']}*"
+        how = f"mean difference, paired by seed, [95 % interval], p after Holm; comparisons: {compared}"
+        return "\n".join([f"{of}: {how}.", "", *(f"- {line}" for line in self.lines)])
+
+    def _sentence(self, row: Mapping[str, Any]) -> str:
+        name = f"{row['group']}, {row['arm']}" if self.several else row["arm"]
+        lost = int(self.diverged[row["group"], row["arm"]])
+        end = f"; {lost} of {row['pairs']} seeds diverged" if lost else ""
+        if row["note"]:
+            return f"**{name}**: not compared ({row['note']}){end}."
+        shown = row["holm"] < LEVEL
+        verdict = ("higher" if row["difference"] > 0 else "lower") if shown else "no difference shown"
+        p = "p < 0.001" if row["holm"] < 0.001 else f"p = {row['holm']:.2g}"
+        numbers = f"{row['difference']:+.3g} [{row['low']:+.3g}, {row['high']:+.3g}], {p}"
+        return f"**{name}**: {verdict}, {numbers}{end}."

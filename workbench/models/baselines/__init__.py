@@ -1,0 +1,1 @@
+"""Nets that IndRNNs are compared with."""

@@ -1,0 +1,81 @@
+"""The Linear Recurrent Unit of Orvieto, Smith, Gu, Fernando, Gulcehre, Pascanu and De (2023), arXiv:2303.06349.
+
+    h_t = lambda * h_{t-1} + gamma * B x_t        complex, a number a neuron: lambda = exp(-exp(nu) + i exp(theta))
+    y_t = Re(C h_t) + D * x_t                     their sections 3.2 to 3.4, pseudocode in their appendix A
+
+Like an IndRNN's, its neurons remember themselves alone; unlike them they are linear and turn. In a frame that turns
+with the neuron nothing is left of the turning: with phi = exp(theta), g_t = exp(-i phi t) h_t obeys
+
+    g_t = |lambda| * g_{t-1} + exp(-i phi t) gamma * B x_t
+
+which is the recurrence of two linear IndRNN neurons, real and imaginary part, with one u = |lambda|. `recur` runs them.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn.functional import gelu, glu, linear
+
+from ...recurrence import recur
+from ..layer import Linear
+
+RADII = (0.9, 0.999)  # |lambda| starts in this ring, evenly by area; with their default, [0, 1], most forget at once
+PHASE = 2 * math.pi  # and its angle below this
+SMALLEST = 1e-6  # of a draw whose logarithm is taken
+
+
+class LRU(nn.Module):
+    """A block, called like torch.nn.GRU: x (T, B, M), h0 (1, B, 2 N) or None -> x + GLU(gelu(LRU(norm(x)))) (T, B, N),
+    h_T (1, B, 2 N), real and imaginary parts in turns.
+
+    Norm, recurrence, GLU, skip, as their Fig. 1. Where M is not N, an FC comes first. As many neurons as features.
+    """
+
+    def __init__(self, inputs: int, hidden: int, generator: Generator | None = None):
+        super().__init__()
+        N = self.hidden = hidden
+        self.enter = None if inputs == N else Linear(inputs, N, init="glorot", generator=generator)
+        self.norm = nn.LayerNorm(N)
+        self.nu, self.theta, self.gamma = (nn.Parameter(torch.empty(N)) for _ in range(3))  # logarithms, all three
+        self.into = nn.Parameter(torch.empty(2 * N, N))  # B
+        self.out = nn.Parameter(torch.empty(N, 2 * N))  # C, of the conjugate: the real part is a plain product
+        self.skip = nn.Parameter(torch.empty(N))  # D
+        self.glu = Linear(N, 2 * N, init="glorot", generator=generator)
+        with torch.no_grad():
+            low, high = (r * r for r in RADII)
+            self.nu.uniform_(low, high, generator=generator).log_().mul_(-0.5)  # -log |lambda|
+            self.gamma.copy_(self.nu).mul_(-2).expm1_().neg_().log_().mul_(0.5)  # sqrt(1 - |lambda|^2), section 3.4
+            self.nu.log_()
+            self.theta.uniform_(SMALLEST, PHASE, generator=generator).log_()
+            self.into.normal_(0, math.sqrt(0.5 / N), generator=generator)
+            self.out.normal_(0, math.sqrt(1 / N), generator=generator)
+            self.skip.normal_(0, 1, generator=generator)
+
+    def forward(self, x: Tensor, h0: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        x = x if self.enter is None else self.enter(x)
+        y, last = self.recurrence(self.norm(x), h0)
+        out: Tensor = x + glu(self.glu(gelu(y)), -1)
+        return out, last
+
+    def recurrence(self, x: Tensor, h0: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The unit alone: x (T, B, N), h0 (1, B, 2 N) or None -> y (T, B, N), h_T (1, B, 2 N)."""
+        radius, gamma = (-self.nu.exp()).exp(), self.gamma.exp()
+        steps = torch.arange(1, len(x) + 1, device=x.device, dtype=torch.float64)
+        angles = steps[:, None, None] * self.theta.double().exp()
+        turn = torch.polar(torch.ones_like(angles), angles).to(x.dtype.to_complex())  # (T, 1, N)
+        b = linear(x, self.into * gamma.repeat_interleave(2)[:, None])
+        before = None if h0 is None else h0[0]
+        g = recur(_times(b, turn.conj()), radius.repeat_interleave(2), before, activation="identity")
+        h = _times(g, turn)
+        return linear(h, self.out) + self.skip * x, h[-1:].clone()
+
+    def extra_repr(self) -> str:
+        return f"{self.hidden}"
+
+
+def _times(x: Tensor, turn: Tensor) -> Tensor:
+    """x (T, B, 2 N), real and imaginary parts in turns, times complex numbers (T, 1, N)."""
+    return torch.view_as_real(torch.view_as_complex(x.unflatten(-1, (-1, 2))) * turn).flatten(-2)

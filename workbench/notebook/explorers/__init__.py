@@ -1,0 +1,31 @@
+"""What moves in a notebook: explorers and live curves, wired to pictures and probes, no mathematics of their own."""
+
+from __future__ import annotations
+
+from ..live_training import LiveTraining as LiveTraining
+from .architecture import Architecture
+from .architecture import explore_architecture as explore_architecture
+from .base import Lesson as Lesson
+from .bounds import Bounds
+from .bounds import explore_bounds as explore_bounds
+from .depth import Depth
+from .depth import explore_depth as explore_depth
+from .length import Length
+from .length import explore_length as explore_length
+from .neurons import Neurons
+from .neurons import explore_neurons as explore_neurons
+from .widget import Explorer as Explorer
+
+LESSONS: dict[str, type[Lesson]] = {lesson.name: lesson for lesson in (Bounds, Depth, Length, Neurons, Architecture)}
+
+__all__ = [
+    "LESSONS",
+    "Explorer",
+    "Lesson",
+    "LiveTraining",
+    "explore_architecture",
+    "explore_bounds",
+    "explore_depth",
+    "explore_length",
+    "explore_neurons",
+]

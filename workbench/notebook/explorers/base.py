@@ -1,0 +1,183 @@
+"""What an explorer teaches, apart from any screen: controls, and a view as a function of their values.
+
+A `Lesson` can be asked for a view without a browser or a kernel: the tests do, and so does the static page.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...analysis.figures.picture import Picture
+from ...errors import ParameterError, quoted
+
+
+@dataclass(frozen=True)
+class Slider:
+    """A number between the first and the last of its `stops`; one in between may be typed."""
+
+    name: str
+    label: str
+    stops: Sequence[float]
+    start: float
+    unit: str = ""
+    help: str = ""
+
+    def check(self, value: object) -> float:
+        """The value if it fits, whole where all stops are; else a ParameterError."""
+        low, high = self.stops[0], self.stops[-1]
+        number = value
+        if isinstance(value, str):
+            try:
+                number = float(value.replace(",", ""))
+            except ValueError:
+                raise ParameterError(f"{self.name}: {quoted(value)} is not a number") from None
+        if isinstance(number, bool) or not isinstance(number, int | float) or not low <= number <= high:
+            raise ParameterError(f"{self.name}: {quoted(value)} received; {low:g} to {high:g} is allowed")
+        if not all(isinstance(stop, int) for stop in self.stops):
+            return float(number)
+        if number != int(number):
+            raise ParameterError(f"{self.name}: {quoted(value)} received; a whole number is needed")
+        return int(number)
+
+    def positions(self) -> list[Any]:
+        """The values that a page without a kernel offers."""
+        return list(self.stops)
+
+    def spec(self) -> dict[str, Any]:
+        """What the screen needs to draw it."""
+        stops = [float(f"{stop:.10g}") if isinstance(stop, float) else stop for stop in self.stops]
+        return {"kind": "slider", "stops": stops, "unit": self.unit, **_named(self)}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of some options: value -> what the reader sees."""
+
+    name: str
+    label: str
+    options: Mapping[str, str]
+    start: str
+    help: str = ""
+
+    def check(self, value: object) -> str:
+        if not isinstance(value, str) or value not in self.options:
+            raise ParameterError(f"{self.name}: {quoted(value)} received; choose one of {', '.join(self.options)}")
+        return value
+
+    def positions(self) -> list[Any]:
+        """The values that a page without a kernel offers."""
+        return list(self.options)
+
+    def spec(self) -> dict[str, Any]:
+        """What the screen needs to draw it."""
+        return {"kind": "choice", "options": list(self.options.items()), **_named(self)}
+
+
+@dataclass(frozen=True)
+class Switch:
+    """On or off."""
+
+    name: str
+    label: str
+    start: bool = False
+    help: str = ""
+
+    def check(self, value: object) -> bool:
+        if not isinstance(value, bool):
+            raise ParameterError(f"{self.name}: {quoted(value)} received; true or false is needed")
+        return value
+
+    def positions(self) -> list[Any]:
+        """The values that a page without a kernel offers."""
+        return [False, True]
+
+    def spec(self) -> dict[str, Any]:
+        """What the screen needs to draw it."""
+        return {"kind": "switch", **_named(self)}
+
+
+Control = Slider | Choice | Switch
+Tell = Callable[[float | None, str], None]  # the share done (None: unknown), and a sentence
+
+
+@dataclass(frozen=True)
+class Job:
+    """Long work that a lesson offers: what its button says, and what to call, off the main thread.
+
+    `run(tell, stop)` reports through `tell` and returns, or raises errors.Stopped, soon after `stop` is set.
+    """
+
+    label: str
+    run: Callable[[Tell, threading.Event], None]
+
+
+@dataclass(frozen=True)
+class Sight:
+    """A figure, and the same in words for those who cannot see it. `wide` takes the whole row."""
+
+    picture: Picture
+    alt: str
+    wide: bool = False
+
+
+@dataclass(frozen=True)
+class View:
+    """What is seen at some values: figures by name, a sentence on what they say now, work that is offered."""
+
+    sights: Mapping[str, Sight]
+    said: str
+    job: Job | None = None
+    sets: Mapping[str, Any] = field(default_factory=dict)  # values that follow from the others
+
+
+class Lesson:
+    """One thing to understand. `view(**values)` is what is seen; `controls(values)` what can be turned there."""
+
+    name = ""  # the public function is explore_NAME, the notebook too
+    title = ""
+    look = ""  # what to look for
+    sweep: tuple[str, ...] = ()  # the controls whose frames a static page holds
+    view: Callable[..., View]
+
+    def controls(self, values: Mapping[str, Any]) -> list[Control]:
+        """The controls, always the same names; what one allows may depend on the values of those before it."""
+        raise NotImplementedError
+
+    def clicked(self, figure: str, point: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+        """Which values change where a point of a figure is clicked: x, y, name of the trace, customdata."""
+        return {}
+
+    def settle(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """A value for every control: the given one where it fits, else the one that it starts with."""
+        values: dict[str, Any] = {}
+        for name in [control.name for control in self.controls({})]:
+            control = self._control(name, values)
+            try:
+                values[name] = control.check(given.get(name, control.start))
+            except ParameterError:
+                values[name] = control.start
+        return values
+
+    def check(self, given: Mapping[str, Any], values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+        """Given values beside those that hold -> (those accepted, a complaint for each of the others)."""
+        names = [control.name for control in self.controls({})]
+        accepted: dict[str, Any] = {}
+        complaints = {n: f"{n}: no such control; choose one of {', '.join(names)}" for n in given if n not in names}
+        for name in names:
+            if name in given:
+                try:
+                    accepted[name] = self._control(name, {**values, **accepted}).check(given[name])
+                except ParameterError as error:
+                    complaints[name] = str(error)
+        return accepted, complaints
+
+    def _control(self, name: str, values: Mapping[str, Any]) -> Control:
+        """A control where those before it have these values: what it allows may depend on them."""
+        return next(control for control in self.controls(values) if control.name == name)
+
+
+def _named(control: Control) -> dict[str, Any]:
+    return {"name": control.name, "label": control.label, "help": control.help}

@@ -1,0 +1,136 @@
+"""Recurrent-weight bounds: Table 1 alive (Li et al. 2019, sections 3.1, 3.2; Fig. 5)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from ...analysis import interventions
+from ...analysis.figures import height
+from ...config import Budget
+from ...errors import Stopped
+from ...models.bounds import bound, half_life
+from ...tasks import spec
+from . import figures
+from .base import Choice, Control, Job, Lesson, Sight, Slider, Switch, Tell, View
+from .trained_nets import Kept, experiments, kept
+from .widget import Explorer
+
+LENGTHS = (10, 20, 50, 64, 100, 200, 500, 784, 1000, 2000, 5000, 10_000)
+GAMMAS = (1.0, 1.2, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 20.0, 50.0, 100.0)
+EPSILONS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
+CUTS = tuple(round(0.02 * i, 2) for i in range(61))  # of |u|, up to 1.2
+CURVE = CUTS[::4]
+COUNT = 100  # test examples that a cut net answers
+
+
+class Bounds(Lesson):
+    """Which |u| keeps a gradient alive over T steps and below an explosion, and where training puts u."""
+
+    name = "bounds"
+    title = "Recurrent weights and their bounds"
+    look = (
+        "how the range between vanishing and exploding closes around 1 as sequences grow, where training puts the "
+        "neurons, and how far their memory can be cut before the net forgets its task."
+    )
+    sweep = ("steps", "gamma")
+
+    def __init__(self, budget: Budget = "quick", device: str = "auto"):
+        self.budget, self.device = budget, device
+        self.nets = experiments("plain")
+        self.measured: set[Kept] = set()
+
+    def controls(self, values: Mapping[str, Any]) -> list[Control]:
+        return [
+            Slider("steps", "Sequence length T", LENGTHS, 784, "steps"),
+            Slider("gamma", "Largest gradient, gamma", GAMMAS, 5.0, help="at most so many times what came in"),
+            Slider("epsilon", "Smallest gradient, epsilon", EPSILONS, 0.1, help="at least this share must arrive"),
+            Choice("record", "Net", self.nets, next(iter(self.nets))),
+            Slider("moment", "Moment of training", range(0, 101, 5), 100, "%", "0 is the start, 100 as far as it went"),
+            Switch("clamp", "Trained with the clamp", True, "off: the same net, u left free"),
+            Switch("memory", "Show half-lives instead of u"),
+            Slider("cut", "Cut every |u| to at most", CUTS, 1.2, "", "nothing is trained again"),
+        ]
+
+    def kept(self, record: str, clamp: bool) -> Kept:
+        return kept(record, self.budget, None if clamp else {"model.gamma": None})
+
+    def view(
+        self,
+        steps: int,
+        gamma: float,
+        epsilon: float,
+        record: str,
+        moment: int,
+        clamp: bool,
+        memory: bool,
+        cut: float,
+    ) -> View:
+        net = self.kept(record, clamp)
+        step, weights = list(net.weights.items())[round(moment / 100 * (len(net.weights) - 1))]
+        low, high = epsilon ** (1 / steps), bound(steps, gamma)
+        us = (low**2, low, 1.0, high, high**2)
+        every = [abs(v) for u in weights.values() for v in u.tolist()]
+        over, under = sum(u > high for u in every), sum(u < low for u in every)
+        sights = {
+            "funnel": Sight(
+                figures.funnel(steps, gamma, epsilon, LENGTHS),
+                f"The range of |u| closes around 1 as sequences grow. At {steps} steps: {low:.5f} to {high:.5f}.",
+            ),
+            "gradient": Sight(
+                figures.survival(interventions.through_time(us, steps), us, gamma, epsilon),
+                f"Gradient against steps back, logarithmic: between {epsilon:g} and {gamma:g} after {steps} steps for "
+                "weights in the range, far beyond on both sides for weights outside it.",
+            ),
+            "weights": Sight(
+                figures.neurons_by_layer(weights, low, high, cut if cut < CUTS[-1] else None, memory),
+                f"The recurrent weights of {net.origin} after step {step:,}, layer by layer: {over} of {len(every)} "
+                f"neurons above {high:.4f}, {under} below {low:.4f}.",
+            ),
+        }
+        measured = not net.slow or net in self.measured
+        if measured:
+            unit = "test accuracy, %" if spec(net.config.task).target == "class" else "mean squared error"
+            ours, here = [score(net, c) for c in CURVE], score(net, cut)
+            sights["tightening"] = Sight(
+                figures.tightening(CURVE, ours, unit, cut, here),
+                f"{unit} of the net as every |u| is cut to less: {here:.3g} at {cut:g}, {ours[-1]:.3g} uncut.",
+            )
+        at = "at its start" if step == 0 else f"after step {step:,}"
+        said = (
+            f"Over T = {steps:,} steps |u| must lie between {low:.5f} and {high:.5f}, a range {high - low:.2g} wide; "
+            f"at its lower end a memory halves in {half_life(low):,.0f} steps. "
+            f"Of the {len(every)} neurons of {net.origin}, here {at}, {over} would explode over so many steps and "
+            f"{under} forget."
+        )
+        if measured:
+            said += f" With every |u| cut to {cut:g}, it reaches {here:.3g} ({unit}, {COUNT} test examples)."
+        return View(sights, said, net.job(self.device) if net.step == 0 or measured else self.measure(net))
+
+    def measure(self, net: Kept) -> Job:
+        """Cut a net that is too slow for the main thread."""
+
+        def run(tell: Tell, stop: threading.Event) -> None:
+            tell(None, f"running {net.experiment} ...")
+            for index, cut in enumerate(CUTS):
+                if stop.is_set():
+                    raise Stopped("stopped; what was scored is kept")
+                score(net, cut)
+                tell(index / len(CUTS), f"cut to {cut:g}")
+            self.measured.add(net)
+
+        return Job("Cut its memory and score it", run)
+
+
+@lru_cache(maxsize=256)
+def score(net: Kept, cut: float) -> float:
+    """What a net reaches on its first test examples with every |u| cut."""
+    target = spec(net.config.task).target
+    return height(interventions.tightened(net.net, net.batch(COUNT), target, cut))
+
+
+def explore_bounds(*, budget: Budget = "quick", device: str = "auto", **values: Any) -> Explorer:
+    """Open the explorer of recurrent-weight bounds, its controls at the given values (`steps=100, gamma=2.0`)."""
+    return Explorer(Bounds(budget, device), **values)

@@ -1,0 +1,173 @@
+"""Sequence length: the adding problem and digits, 10 to 5,000 steps, trained live (Li et al. 2019, section 5.1)."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import pandas as pd
+from torch import Tensor
+
+from ... import places
+from ...analysis import memory as analysis
+from ...analysis.figures import height
+from ...config import Adding, Budget, Config, Model, Pixels, Train
+from . import figures
+from .base import Choice, Control, Job, Lesson, Sight, Slider, Switch, Tell, View
+from .trained_nets import Kept, evaluations, kept
+from .widget import Explorer
+
+LENGTHS = {
+    "adding": (10, 20, 50, 100, 200, 500, 1000, 2000, 5000),
+    "digits": (64, 128, 256, 512, 1024, 2048, 4992),
+}
+GOALS = (20, 50, 100, 200, 300, 400, 600, 800, 1000, 1500, 2000)
+END = 20_000  # no run here goes further
+HIDDEN, BATCH = 32, 8
+RNN_LIMIT = 1000  # steps that an LSTM or IRNN is run through at once here
+
+
+def config(task: str, steps: int, kind: str) -> Config:
+    """A small net that learns in seconds: two IndRNN layers of 32 neurons, or one of 32 LSTM or IRNN units."""
+    fields: dict[str, Any] = {"kind": kind, "hidden": HIDDEN}
+    if kind == "plain":
+        gamma, norm = (2.0, "none") if task == "adding" else (5.0, "after")
+        fields |= {"depth": 2, "gamma": gamma, "norm": norm, "last_near_one": True}
+    which = (
+        Adding(name="adding", length=steps)
+        if task == "adding"
+        else Pixels(name="pixels", source="digits", repeats=max(1, round(steps / 64)))
+    )
+    lr = 1e-4 if kind == "irnn" else 2e-3
+    train = Train(batch=32, lr=lr, steps=END, evaluate_every=20 if steps <= 200 else 25)
+    return Config(task=which, model=Model.model_validate(fields), train=train)
+
+
+class Length(Lesson):
+    """How long a sequence may be: who learns, what a step costs, what is still remembered."""
+
+    name = "length"
+    title = "Sequence length: who still learns?"
+    look = (
+        "IndRNN's error leaves the dashed line of guessing within seconds, and later the longer the sequence is; how "
+        "long LSTM and IRNN stay on it; and how a step's cost grows with T."
+    )
+    sweep = ("steps", "task")
+
+    def __init__(self, budget: Budget = "quick", device: str = "auto"):
+        self.budget, self.device = budget, device
+        self.remembered: dict[str, Tensor] = {}
+        self.training = False
+
+    def controls(self, values: Mapping[str, Any]) -> list[Control]:
+        task = values.get("task", "adding")
+        lengths = LENGTHS.get(task, LENGTHS["adding"])
+        start = 20 if self.budget == "smoke" else 400
+        return [
+            Choice("task", "Task", {"adding": "adding problem", "digits": "digits, read again and again"}, "adding"),
+            Slider("steps", "Sequence length T", lengths, 50 if task == "adding" else 64, "steps"),
+            Slider("goal", "Train to step", GOALS, start, "", "a longer run goes on from a shorter one"),
+            Switch("lstm", "LSTM beside it", True),
+            Switch("irnn", "IRNN beside it"),
+        ]
+
+    def nets(self, task: str, steps: int, goal: int, lstm: bool, irnn: bool) -> dict[str, Kept]:
+        kinds = ["plain", *(["lstm"] if lstm else []), *(["irnn"] if irnn else [])]
+        return {kind: kept(config(task, steps, kind), until=goal) for kind in kinds}
+
+    def view(self, task: str, steps: int, goal: int, lstm: bool, irnn: bool) -> View:
+        nets = self.nets(task, steps, goal, lstm, irnn)
+        curves, words = {}, []
+        for kind, net in nets.items():
+            rows = evaluations(net.config, net.seed)
+            points = [(row["step"], height(row["valid"])) for row in rows]
+            curves[kind] = [(0, None), *points] if points else []
+            words.append(f"{figures.NAMES[kind]} {self.progress(points, goal, task, net.published)}")
+        if not self.training:
+            self.remembered = {k: memory(net)[0] for k, net in nets.items() if k == "plain" or steps <= RNN_LIMIT}
+        times = {kind: 1000 * memory(net.fresh)[1] for kind, net in nets.items() if kind in self.remembered}
+        said = f"T = {steps:,}: {'; '.join(words)}."
+        unit = "mean squared error" if task == "adding" else "validation accuracy, %"
+        todo = [net for net in nets.values() if evaluated(net) < goal]
+        sights = {
+            "learning": Sight(figures.learning(curves, unit, goal), f"{unit} over training steps. {said}", wide=True),
+            "cost": Sight(
+                figures.step_costs(published_costs(), times, steps),
+                "Milliseconds of a forward and backward pass against sequence length, both logarithmic; here: "
+                + ", ".join(f"{figures.NAMES[k]} {ms:.3g} ms" for k, ms in times.items()),
+            ),
+            "memory": Sight(
+                figures.remembered(self.remembered),
+                "How strongly the answer depends on the input k steps before the end, relative to the last step: "
+                + ", ".join(
+                    f"{figures.NAMES[k]} {float(g[-1]):.2g} at the first step" for k, g in self.remembered.items()
+                ),
+            ),
+        }
+        return View(sights, said, self.job(todo))
+
+    def progress(self, points: list[tuple[int, float]], goal: int, task: str, published: bool) -> str:
+        """How far a net has come, in words."""
+        if not points:
+            return "is not trained yet"
+        step, last = points[-1]
+        reached = f"reached {last:.3g}" if task == "adding" else f"reached {last:.1f} % right"
+        if published:
+            return f"{reached} at step {step:,} (published record)"
+        return f"{reached} at step {step:,}" + (f" of {goal:,} (stopped there)" if step < goal - 25 else "")
+
+    def job(self, nets: list[Kept]) -> Job | None:
+        """Train those that are not at the goal, one after another."""
+        if not nets:
+            return None
+
+        def run(tell: Tell, stop: threading.Event) -> None:
+            self.training = True
+            try:
+                for net in nets:
+                    net.train(tell, stop, self.device, figures.NAMES[net.config.model.kind])
+            finally:
+                self.training = False
+
+        begun = any(evaluated(net) for net in nets)
+        return Job("Resume training" if begun else "Train live", run)
+
+
+def evaluated(net: Kept) -> int:
+    """The last step of the goal's reach that is recorded here; what is published is to look at, and trained anew."""
+    rows = [] if net.published else evaluations(net.config, net.seed)
+    every = net.config.train.evaluate_every
+    last: int = rows[-1]["step"] if rows else 0
+    return last if last + every <= net.goal else net.goal
+
+
+@lru_cache(maxsize=64)
+def memory(net: Kept) -> tuple[Tensor, float]:
+    """How strongly the answer depends on each earlier step, and the seconds that finding out took."""
+    x = net.batch(BATCH).x
+    began = time.perf_counter()
+    found = analysis.gradient_through_time(net.net, x)
+    seconds = time.perf_counter() - began
+    if seconds < 0.1:  # the first pass warms up
+        began = time.perf_counter()
+        analysis.gradient_through_time(net.net, x)
+        seconds = min(seconds, time.perf_counter() - began)
+    return found, seconds
+
+
+@lru_cache(maxsize=1)
+def published_costs() -> dict[str, list[tuple[int, float]]]:
+    """Milliseconds against T as measured once on two cores, kind -> (T, ms); empty where the file is not."""
+    path = places.published() / "explorers" / "step_cost.csv"
+    if not path.exists():
+        return {}
+    table = pd.read_csv(path)
+    return {str(kind): list(zip(rows["T"], rows["ms"], strict=True)) for kind, rows in table.groupby("kind")}
+
+
+def explore_length(*, budget: Budget = "quick", device: str = "auto", **values: Any) -> Explorer:
+    """Open the explorer of sequence length, its controls at the given values (`task="digits", steps=512`)."""
+    return Explorer(Length(budget, device), **values)

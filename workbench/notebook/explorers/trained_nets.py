@@ -1,0 +1,246 @@
+"""The trained nets at hand: from a record, or the net as it starts where there is none yet, with an offer to train."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ... import paper, places
+from ...config import Budget, Config, Task, Treebank, run_id
+from ...errors import MissingData, WorkbenchError
+from ...models.build import build, recurrent_weights
+from ...runs import run as study
+from ...runs.folder import Run
+from ...runs.record import Record, folders
+from ...seeds import generator
+from ...tasks import Batch, data_hashes, download, load, spec
+from ...tasks.treebank import TreebankTask
+from ...training import CLEAN_BATCHES, evaluate
+from .base import Job, Tell
+
+SLOW = 128  # steps; nets over longer sequences are run off the main thread
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An experiment's net at a seed: trained if there is a record of it, else as it starts. Equal where the net is."""
+
+    experiment: str
+    config: Config
+    seed: int
+    step: int
+    path: Path | None  # of its record
+    goal: int = field(compare=False)  # the step that training here goes to
+    budget: Budget = field(default="quick", compare=False)
+    changes: Mapping[str, Any] | None = field(default=None, compare=False)
+
+    @cached_property
+    def record(self) -> Record | None:
+        return None if self.path is None else Record(Run(self.path))
+
+    @property
+    def net(self) -> nn.Module:
+        """With its best weights, in evaluation mode; kept in memory for the next look."""
+        return _net(self)
+
+    @property
+    def fresh(self) -> Kept:
+        """The same net as it starts."""
+        return replace(self, step=0, path=None)
+
+    @property
+    def slow(self) -> bool:
+        """Whether to run it takes longer than a reader waits."""
+        return spec(self.config.task).steps > SLOW
+
+    @property
+    def weights(self) -> dict[int, dict[str, Tensor]]:
+        """step -> layer -> u (N,): at the start, then at each evaluation."""
+        return _weights(self)
+
+    @property
+    def origin(self) -> str:
+        """Whose weights they are, for a sentence."""
+        if self.record is None:
+            return f"{self.experiment} as it starts (nothing is recorded yet)"
+        whose = "published record" if self.record.published else "your record"
+        return f"{self.experiment}, {whose} of step {self.step:,}"
+
+    def batch(self, count: int) -> Batch:
+        """The first test examples."""
+        return _batch(self.config.task, self.seed, count)
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """What each token of a text stands for; () where the task is not text."""
+        return _symbols(self.config.task, self.seed)
+
+    @property
+    def order(self) -> Tensor:
+        """Which pixel of the image each step reads, (T,)."""
+        return _order(self.config.task, self.seed)
+
+    def job(self, device: str = "auto") -> Job | None:
+        """An offer to train it as far as the budget goes; none where it is there, or its data are missing."""
+        if self.step >= self.goal:
+            return None
+        try:
+            data_hashes(self.config.task)
+            load(self.config.task, self.seed, self.config.train.batch)
+        except MissingData:
+            return None
+        verb = "Go on training" if self.own is not None else "Train it"
+
+        def run(tell: Tell, stop: threading.Event) -> None:
+            self.train(tell, stop, device)
+
+        return Job(f"{verb} ({self.goal:,} steps)", run)
+
+    def train(self, tell: Tell, stop: threading.Event, device: str = "auto", name: str = "") -> None:
+        """Train it in this thread, recorded like any run: progress through `tell`, Stopped soon after `stop` is set."""
+        tell(None, f"{name} training ...".strip())
+
+        def watch(row: dict[str, Any]) -> None:
+            tell(row["step"] / self.goal, f"{name} step {row['step']:,} of {self.goal:,}".strip())
+
+        what: str | Config = self.config if self.experiment == "custom" else self.experiment
+        budget, changes = (self.budget, self.changes) if isinstance(what, str) else ("quick", None)
+        ways = {"changes": changes, "until": self.goal, "device": device, "progress": False}
+        study.run(what, budget, self.seed, watch=watch, stop=stop, **ways)  # type: ignore[arg-type]
+
+    @property
+    def published(self) -> bool:
+        """Whether its weights come with the project."""
+        return self.record is not None and self.record.published
+
+    @property
+    def own(self) -> Record | None:
+        """The record in this user's store."""
+        return None if self.published else self.record
+
+
+def kept(
+    experiment: str | Config,
+    budget: Budget = "quick",
+    changes: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    until: int | None = None,
+) -> Kept:
+    """The net of an experiment, or of a config of one's own, from the furthest record, one's own or published."""
+    name, config, last = study.resolve(experiment, budget if isinstance(experiment, str) else "quick", changes)
+    record, goal = find(config, seed), until or last or config.train.steps or 0
+    step, path = (0, None) if record is None else (_shown(record) or 0, record.run.path)
+    return Kept(name.removesuffix("*"), config, seed, step, path, goal, budget, changes)
+
+
+def find(config: Config, seed: int) -> Record | None:
+    """The furthest record of a config and seed that has something to show."""
+    steps = {record: _shown(record) for record in _there(config, seed)}
+    return max((r for r in steps if steps[r] is not None), key=lambda record: steps[record] or 0, default=None)
+
+
+def evaluations(config: Config, seed: int) -> list[dict[str, Any]]:
+    """The rows of the furthest record's curve, of a run under way too; none where there is no record."""
+    curves = []
+    for record in _there(config, seed):
+        with contextlib.suppress(WorkbenchError):
+            curves.append(record.evaluations)
+    return max(curves, key=len, default=[])
+
+
+def _there(config: Config, seed: int) -> list[Record]:
+    try:
+        name = run_id(config, seed, data_hashes(config.task))
+    except WorkbenchError:
+        return []
+    found = [Record(Run(folder / name)) for folder in folders() if (folder / name / "spec.json").exists()]
+    shipped = places.published() / "explorers" / "runs" / name  # to look at until there is one's own
+    return found or ([Record(Run(shipped))] if (shipped / "spec.json").exists() else [])
+
+
+def _shown(record: Record) -> int | None:
+    """The step of the weights that a record has to show; None without an evaluation or a checkpoint."""
+    folder = record.run.path
+    try:
+        changed = (folder / "events.jsonl").stat().st_mtime_ns, folder.stat().st_mtime_ns
+        return _step(folder, changed) if record.run.checkpoints() else None
+    except (OSError, WorkbenchError):
+        return None
+
+
+@lru_cache(maxsize=1024)
+def _step(folder: Path, changed: tuple[int, int]) -> int | None:
+    """Read once for every state of the record's files: an explorer asks at each move."""
+    record = Record(Run(folder))
+    return record.step if record.evaluations else None
+
+
+def experiments(*kinds: str, steps: int = 1000) -> dict[str, str]:
+    """Name -> title of experiments with these kinds of net whose records have weights, those always at hand first."""
+    first = ["seqdigits_plain6", "adding_indrnn_T100", "seqmnist_plain6"]
+    names = [*first, *(name for name in paper.EXPERIMENTS if name not in first)]
+    shown = {}
+    for name in names:
+        known = paper.EXPERIMENTS[name]
+        task = known.config.task
+        fits = known.config.model.kind in kinds and task.name in ("pixels", "adding") and task.length <= steps
+        if fits and (name == first[0] or find(known.config, 0) is not None):
+            shown[name] = known.title
+    return shown
+
+
+@lru_cache(maxsize=40)
+def _net(kept: Kept) -> nn.Module:
+    """Record.net without an optimiser, whose import alone costs seconds."""
+    net = build(kept.config.model, spec(kept.config.task), generator(kept.seed, "init"))
+    state = kept.record.run.load_checkpoint() if kept.record else None
+    if state is not None:
+        trained = state["trainer"]
+        net.load_state_dict((trained["best"] or trained)["net"])
+        task = load(kept.config.task, kept.seed, kept.config.train.batch)
+        evaluate.reestimate_(net, (task.clean(index) for index in range(CLEAN_BATCHES)))
+    return net.eval()
+
+
+@lru_cache(maxsize=16)
+def _weights(kept: Kept) -> dict[int, dict[str, Tensor]]:
+    start = build(kept.config.model, spec(kept.config.task), generator(kept.seed, "init"))
+    return {0: recurrent_weights(start), **(kept.record.recurrent_weights() if kept.record else {})}
+
+
+@lru_cache(maxsize=8)
+def _batch(task: Task, seed: int, count: int) -> Batch:
+    known = load(task, seed, 1)
+    if not isinstance(known, TreebankTask):
+        return next(iter(known.examples("test", count)))
+    text, T = known.text.tokens["test"], known.spec.steps  # the first lines, each read from its beginning
+    ends = (text[: len(text) - T] == known.end).nonzero()[:count, 0]
+    at = ends + torch.arange(T)[:, None]
+    return Batch(text[at], text[at + 1])
+
+
+@lru_cache(maxsize=4)
+def _symbols(task: Task, seed: int) -> tuple[str, ...]:
+    return load(task, seed, 1).text.vocabulary if isinstance(task, Treebank) else ()  # type: ignore[attr-defined]
+
+
+def at_hand(data: str) -> bool:
+    """Whether a data set is on this machine."""
+    try:
+        return bool(download.locate(data, fetch=False))
+    except WorkbenchError:
+        return False
+
+
+@lru_cache(maxsize=4)
+def _order(task: Task, seed: int) -> Tensor:
+    chance = load(task, seed, 1).chance()
+    return torch.tensor(chance.get("permutation", range(spec(task).steps)))

@@ -1,0 +1,267 @@
+"""A lesson on the screen: one widget that holds the values, draws the view and runs what takes long in a thread.
+
+The browser draws controls and figures of its own (panel.js), plain HTML that a keyboard and a screen reader know, and
+sends the next change only after the last is drawn, so that a slider never queues. The plotting library is sent once a
+page and is no part of the widget's state, which stays at kilobytes (a FigureWidget stores five megabytes each).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import html
+import os
+import shlex
+import threading
+import time
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+import traitlets
+from plotly.offline import get_plotlyjs
+
+from ...errors import ParameterError, Stopped, WorkbenchError, choices, quoted
+from ...runs.run import pinned_threads
+from .base import Job, Lesson, View
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+HERE = Path(__file__).parent
+REDRAW = 0.25  # seconds between two pictures of work under way
+IDLE: dict[str, Any] = {"state": "idle", "label": "", "share": None, "said": ""}
+
+
+class Explorer(anywidget.AnyWidget):
+    """A lesson with its values: `set(gamma=2.0)` turns a control, `figures` is what is seen, `reset()` starts anew."""
+
+    _esm = HERE / "panel.js"
+    _css = HERE / "panel.css"
+    title = traitlets.Unicode().tag(sync=True)
+    look = traitlets.Unicode().tag(sync=True)
+    controls: Any = traitlets.List().tag(sync=True)
+    values = traitlets.Dict().tag(sync=True)
+    sights: Any = traitlets.List().tag(sync=True)
+    said = traitlets.Unicode().tag(sync=True)
+    complaints = traitlets.Dict().tag(sync=True)
+    work = traitlets.Dict(IDLE).tag(sync=True)
+    answered = traitlets.Dict().tag(sync=True)  # the last message of a page that was dealt with
+
+    def __init__(self, lesson: Lesson, **values: Any):
+        accepted, complaints = lesson.check(values, lesson.settle(values))
+        if complaints:
+            raise ParameterError(next(iter(complaints.values())))
+        self.lesson, self.started = lesson, lesson.settle(accepted)
+        self.drawing = threading.RLock()
+        self.worker: threading.Thread | None = None
+        self.busy = False  # whether long work is under way
+        self.stopping = threading.Event()
+        self.shown: View | None = None
+        super().__init__(title=lesson.title, look=lesson.look, values=self.started)
+        self.on_msg(self._received)
+        self.redraw()
+
+    # --- what a program or a test does ---
+
+    @property
+    def figures(self) -> dict[str, go.Figure]:
+        """The figures by name, as they are now."""
+        assert self.shown is not None
+        return {name: sight.picture.figure() for name, sight in self.shown.sights.items()}
+
+    def set(self, **values: Any) -> None:
+        """Turn controls; ParameterError, and nothing changed, where a value does not fit."""
+        accepted, complaints = self.lesson.check(values, self.values)
+        if complaints:
+            raise ParameterError(next(iter(complaints.values())))
+        self._turn(accepted)
+
+    def reset(self) -> None:
+        """All controls as they were at first."""
+        self._turn(self.started)
+
+    def start(self) -> None:
+        """Begin the long work that is offered now, if any, in a thread."""
+        job = self.shown.job if self.shown else None
+        if job is None or self.busy:
+            return
+        self.stopping.clear()
+        self.busy = True
+        self.work = {"state": "running", "label": "Stop", "share": None, "said": "starting ..."}
+        self.worker = threading.Thread(target=self._labour, args=(job,), daemon=True)
+        self.worker.start()
+
+    def stop(self) -> None:
+        """Ask the work under way to stop; what it recorded stays."""
+        if self.busy:
+            self.work = {**self.work, "state": "stopping", "said": "stopping ..."}
+            self.stopping.set()
+
+    def wait(self, seconds: float | None = None) -> None:
+        """Until the work under way has ended."""
+        if self.worker is not None:
+            self.worker.join(seconds)
+
+    def code(self) -> str:
+        """The call that opens this explorer at these values."""
+        return code(self.lesson, self.values)
+
+    def parameters(self) -> str:
+        """The command that executes this explorer's notebook at these values."""
+        return parameters(self.lesson, self.values)
+
+    def snapshot(self) -> None:
+        """Show the figures as they are now as ordinary outputs, which stay in the notebook and need no kernel.
+
+        Not in an app (Voila), where nothing stays and plotly's renderer fails: there it says so.
+        """
+        from IPython.display import HTML, display
+
+        in_app = os.environ.get("SERVER_SOFTWARE", "").startswith("voila")
+        shown = [HTML("<p>In a notebook, not in this app.</p>")] if in_app else self.figures.values()
+        for figure in shown:
+            display(figure)
+
+    # --- what the browser asks for ---
+
+    def _received(self, _: Any, message: Mapping[str, Any], buffers: Any = None) -> None:
+        """One message of a page: {"do": ..., "page", "turn"}; each is answered, whatever becomes of it.
+
+        The answer is part of the state, whose changes arrive in order; a message of its own could overtake the view.
+        """
+        try:
+            _check_message(message)
+            match message["do"]:
+                case "set":
+                    accepted, complaints = self.lesson.check(message["values"], self.values)
+                    self._turn(accepted, complaints)
+                case "click":
+                    self._turn(self.lesson.clicked(message["figure"], message["point"], self.values))
+                case "reset":
+                    self.reset()
+                case "start":
+                    self.start()
+                case "stop":
+                    self.stop()
+                case "code" | "parameters" as kind:
+                    self.send({"what": "text", "page": message["page"], "text": getattr(self, kind)()})
+                case "html":
+                    from ..site.pages import page
+
+                    file = {"what": "file", "page": message["page"], "file": f"explore_{self.lesson.name}.html"}
+                    self.send(file, [page(self.lesson, self.values)])
+                case "plotly":
+                    self.send({"what": "plotly"}, [plotly_library()])
+                    return
+        except WorkbenchError as error:
+            self.complaints = {"": str(error)}
+        finally:
+            named = message if isinstance(message, Mapping) else {}
+            self.answered = {"page": named.get("page"), "turn": named.get("turn")}
+
+    def _turn(self, values: Mapping[str, Any], keep: Mapping[str, str] | None = None) -> None:
+        with self.drawing:
+            self.values = self.lesson.settle({**self.values, **values})
+            self.complaints = dict(keep or {})
+            self.redraw()
+
+    def redraw(self) -> None:
+        """Draw the view of the values that hold."""
+        with self.drawing, pinned_threads(1), self.hold_sync():
+            view = self.lesson.view(**self.values)
+            if view.sets:
+                self.values = self.lesson.settle({**self.values, **view.sets})
+            self.shown = view
+            self.controls = [control.spec() for control in self.lesson.controls(self.values)]
+            self.sights = sights(view)
+            self.said = view.said
+            if not self.busy:
+                self.work = {**self.work, "state": "idle", "label": view.job.label if view.job else ""}
+
+    def _labour(self, job: Job) -> None:
+        """The thread's part: the job, its progress in words, and at the end what became of it."""
+        drawn = 0.0
+
+        def tell(share: float | None, said: str) -> None:
+            nonlocal drawn
+            if time.monotonic() - drawn < REDRAW:
+                return
+            if not self.stopping.is_set():
+                self.work = {"state": "running", "label": "Stop", "share": share, "said": said}
+            self.redraw()
+            drawn = time.monotonic()
+
+        try:
+            job.run(tell, self.stopping)
+            said = "done"
+        except Stopped:
+            said = "stopped; what was recorded is kept, and it goes on from there"
+        except WorkbenchError as error:
+            said = f"failed: {error}"
+        except Exception as error:
+            said = f"failed: {type(error).__name__}: {error}"
+        self.busy = False
+        self.work = {"state": "idle", "label": "", "share": None, "said": said}
+        with contextlib.suppress(WorkbenchError):
+            self.redraw()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        """The widget; where none can be shown (a printed page, a code host), a line that says how to see it."""
+        bundle = super()._repr_mimebundle_(**kwargs)
+        data = bundle[0] if isinstance(bundle, tuple) else bundle
+        if data is not None:
+            data["text/plain"] = f"{self.title}: {self.said}"
+            data["text/html"] = f"<p><b>{html.escape(self.title)}</b> {html.escape(self.said)} Needs a kernel.</p>"
+        return bundle
+
+
+NEEDS: dict[str, dict[str, type]] = {  # what each message of a page must hold
+    "set": {"values": Mapping},
+    "click": {"figure": str, "point": Mapping},
+    "code": {"page": str},
+    "parameters": {"page": str},
+    "html": {"page": str},
+    "plotly": {},
+    "reset": {},
+    "start": {},
+    "stop": {},
+}
+
+
+def _check_message(message: Any) -> None:
+    """ParameterError for what no page of ours sends."""
+    do = message.get("do") if isinstance(message, Mapping) else message
+    if not isinstance(do, str) or do not in NEEDS:
+        raise ParameterError(f"do: {quoted(do)} received; choose one of {choices(NEEDS)}")
+    for name, kind in NEEDS[do].items():
+        if not isinstance(message.get(name), kind):
+            raise ParameterError(f"{do}: {name} {quoted(message.get(name))} received; {kind.__name__} is needed")
+
+
+def sights(view: View) -> list[dict[str, Any]]:
+    """The figures of a view as the browser takes them."""
+    return [
+        {"name": name, "figure": sight.picture.json(), "alt": sight.alt, "wide": sight.wide}
+        for name, sight in view.sights.items()
+    ]
+
+
+def code(lesson: Lesson, values: Mapping[str, Any]) -> str:
+    """`wb.explore_NAME(...)`: what opens an explorer at these values."""
+    return f"wb.explore_{lesson.name}({', '.join(f'{name}={value!r}' for name, value in values.items())})"
+
+
+def parameters(lesson: Lesson, values: Mapping[str, Any]) -> str:
+    """`papermill NOTEBOOK OUTPUT -p ...`: what executes an explorer's notebook at these values."""
+    book = f"explore_{lesson.name}"
+    given = " ".join(f"-p {name} {shlex.quote(str(value))}" for name, value in values.items())
+    return f"papermill {book}.ipynb {book}_out.ipynb {given}"
+
+
+@lru_cache(maxsize=1)
+def plotly_library() -> bytes:
+    """The plotting library, compressed: 1.5 MB."""
+    return gzip.compress(get_plotlyjs().encode(), 6)

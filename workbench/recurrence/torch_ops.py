@@ -1,0 +1,136 @@
+"""The recurrence as one operator, `torch.ops.indrnn.recur`, for whoever sees operations of torch alone.
+
+torch.compile would unroll the loop over time, 73 seconds for 200 steps. To it, to torch.export, make_fx, fake tensors
+and wrappers of tensors this operator is one opaque step, and whichever engine `auto` means runs inside.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import register_flop_formula
+
+from ..errors import ParameterError
+from . import autograd, engine_loop, engine_torch, sharding, torch_script
+from .activation import SLOPE
+from .autograd import Engine, folded, gradients
+from .engines import choose
+from .observers import dispatched, functionalized, plain, traced, transformed
+
+exporting: ContextVar[bool] = ContextVar("exporting", default=False)  # are translations to ONNX at hand?
+
+
+def run(a: Tensor, u: Tensor, h0: Tensor, activation: str, backend: str) -> Tensor:
+    """The states, in the way that suits who looks on: the operator, unless a transform wants something else."""
+    if torch.compiler.is_compiling():
+        if backend == "loop" and not torch.compiler.is_exporting():
+            return engine_loop.recur(a, u, h0, activation)
+        return recur(a, u, h0, activation, backend)  # type: ignore[no-any-return]
+    refuse_export()
+    engine = choose(a, activation, backend)
+    if traced():
+        return torch_script.compiled()(a, u, h0, activation, SLOPE)  # type: ignore[no-any-return]
+    if functionalized() or (backend == "loop" and not (dispatched() and plain(a, u, h0))):
+        return engine_loop.recur(a, u, h0, activation)
+    if transformed():
+        return autograd.recur(a, u, h0, activation, engine, False)
+    sharding.spread(a, u, h0)
+    return recur(a, u, h0, activation, backend)  # type: ignore[no-any-return]
+
+
+def refuse_export() -> None:
+    """A ParameterError where torch.onnx.export runs without our translations."""
+    if torch.onnx.is_in_onnx_export() and not exporting.get():
+        raise ParameterError("ONNX: torch.onnx.export alone cannot; use workbench.recurrence.onnx.export")
+
+
+@torch.library.custom_op("indrnn::recur", mutates_args=())
+def recur(a: Tensor, u: Tensor, h0: Tensor, activation: str, backend: str) -> Tensor:
+    """a (T, B, N), u (N,), h0 (B, N) -> h (T, B, N)."""
+    return _engine(backend, activation, a, u, h0).forward(a, u, h0, activation, False)
+
+
+@torch.library.custom_op("indrnn::recur_backward", mutates_args=())
+def recur_backward(
+    g: Tensor, h: Tensor, u: Tensor, h0: Tensor, activation: str, backend: str
+) -> tuple[Tensor, Tensor, Tensor]:
+    """From the gradient g of h (T, B, N): those of a (T, B, N), u (N,) and h0 (B, N)."""
+    g, h = g.contiguous(), h.contiguous()
+    return _engine(backend, activation, g, h, u, h0).backward(g, h, u, h0, activation)
+
+
+def _engine(backend: str, activation: str, *tensors: Tensor) -> Engine:
+    """The engine that is named; made of torch's operations where the values are not to be had otherwise."""
+    engine: Any = choose(tensors[0], activation, backend)
+    return engine if plain(*tensors) else engine_torch
+
+
+@recur.register_fake
+def _(a: Tensor, u: Tensor, h0: Tensor, activation: str, backend: str) -> Tensor:
+    refuse_export()
+    return torch.empty_like(a, memory_format=torch.contiguous_format)
+
+
+@recur_backward.register_fake
+def _(g: Tensor, h: Tensor, u: Tensor, h0: Tensor, activation: str, backend: str) -> tuple[Tensor, Tensor, Tensor]:
+    d, grad_u, grad_h0 = (torch.empty_like(v, memory_format=torch.contiguous_format) for v in (h, u, h0))
+    return d, grad_u, grad_h0
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    _, u, h0, ctx.activation, ctx.backend = inputs
+    ctx.save_for_backward(output, u, h0)
+
+
+def _gradients(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+    h, u, h0 = ctx.saved_tensors
+    if torch.is_grad_enabled() and not torch.compiler.is_compiling():  # it shall be differentiated again
+        return *gradients(g, h, u, h0, ctx.activation), None, None
+    return *recur_backward(g, h, u, h0, ctx.activation, ctx.backend), None, None
+
+
+recur.register_autograd(_gradients, setup_context=_keep)
+
+
+@recur.register_vmap
+def _(info: Any, in_dims: tuple[int | None, ...], a: Tensor, u: Tensor, h0: Tensor, *rest: Any) -> tuple[Tensor, int]:
+    a, u, h0 = folded(info.batch_size, in_dims, a, u, h0)
+    h: Tensor = recur(a.flatten(-2), u.flatten(), h0.flatten(-2), *rest)
+    return h.view(a.shape), 2
+
+
+@recur_backward.register_vmap
+def _(
+    info: Any, in_dims: tuple[int | None, ...], g: Tensor, h: Tensor, u: Tensor, h0: Tensor, *rest: Any
+) -> tuple[tuple[Tensor, Tensor, Tensor], tuple[int, int, int]]:
+    g, h, u, h0 = folded(info.batch_size, in_dims, g, h, u, h0)
+    d, grad_u, grad_h0 = recur_backward(g.flatten(-2), h.flatten(-2), u.flatten(), h0.flatten(-2), *rest)
+    return (d.view(h.shape), grad_u.view(u.shape), grad_h0.view(h0.shape)), (2, 0, 1)
+
+
+@register_flop_formula(torch.ops.indrnn.recur)
+def _(a: tuple[int, ...], *_: Any, **__: Any) -> int:
+    """A product and a sum a step."""
+    return 2 * prod(a)
+
+
+@register_flop_formula(torch.ops.indrnn.recur_backward)
+def _(g: tuple[int, ...], *_: Any, **__: Any) -> int:
+    """Twice as many: one for the gradient of the state, one for that of u."""
+    return 4 * prod(g)
+
+
+def unrolled() -> dict[Any, Any]:
+    """Our operators written in torch's own, step by step, for `ExportedProgram.run_decompositions`.
+
+    A program exported by torch.export names `indrnn::recur`, so whoever loads it imports `workbench.recurrence` first.
+    After `program.run_decompositions(unrolled())` it needs nothing but torch; it is as long as the sequence.
+    """
+    return {
+        torch.ops.indrnn.recur.default: lambda a, u, h0, activation, _: engine_loop.recur(a, u, h0, activation),
+        torch.ops.indrnn.recur_backward.default: lambda *v: gradients(*v[:-1]),
+    }

@@ -1,0 +1,114 @@
+"""What a campaign on a borrowed machine brings home: records and checkpoints in at most 8 files of at most 15 MB.
+
+    campaign.json        every file of every run with its SHA-256, and the parts with theirs
+    campaign.tar.1 ...   one tar, cut into parts
+
+`pack` leaves out what does not fit, the least worth first, and says so; `unpack` verifies before anything is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..config import canonical_json
+from ..errors import StoreError
+from ..files import make_folder, publish, unusable
+from . import folder as store
+
+NAME = "campaign.json"
+PART, PARTS = 15_000_000, 7  # bytes, files beside campaign.json
+FILES = 50_000
+OVERHEAD = 2_048  # bytes of a tar member around its content, at most
+
+
+def pack(runs: Sequence[store.Run], folder: Path, say: Callable[[str], None] = print) -> list[Path]:
+    """Write the runs, the most worth first, as a bundle; returns its files.
+
+    Records come before checkpoints; of a run that is not at its end the newest checkpoint, else none is needed.
+    """
+    chosen = _choose(runs, say)
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for path in chosen:
+            content = path.read_bytes()
+            member = tarfile.TarInfo(f"runs/{path.parent.name}/{path.name}")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    whole = buffer.getvalue()
+    pieces = [whole[at : at + PART] for at in range(0, len(whole), PART)]
+    make_folder(folder)
+    for old in [folder / NAME, *folder.glob("campaign.tar.*")]:
+        old.unlink(missing_ok=True)
+    paths = [folder / f"campaign.tar.{n}" for n in range(1, len(pieces) + 1)]
+    for path, piece in zip(paths, pieces, strict=True):
+        publish(path, piece, replace=True)
+    listed = {
+        "parts": {path.name: _sha256(piece) for path, piece in zip(paths, pieces, strict=True)},
+        "runs": sorted({path.parent.name for path in chosen}),
+    }
+    publish(folder / NAME, canonical_json(listed).encode() + b"\n", replace=True)
+    return [folder / NAME, *paths]
+
+
+def unpack(bundle: Path, folder: Path) -> Path:
+    """Verify a bundle and lay its runs into an empty folder; returns that folder. StoreError for anything amiss."""
+    root = bundle if bundle.is_dir() else bundle.parent
+    try:
+        content: Any = json.loads((root / NAME).read_text(encoding="utf-8"))
+        parts = dict(content["parts"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"{root / NAME}: not a bundle: {type(error).__name__}: {error}") from None
+    if len(parts) > PARTS or any("/" in name or not name.startswith("campaign.tar.") for name in parts):
+        raise StoreError(f"{root / NAME}: not a bundle: at most {PARTS} parts campaign.tar.N belong to one")
+    whole = b"".join(_part(root / name, parts[name]) for name in sorted(parts, key=lambda n: n.rpartition(".")[2]))
+    try:
+        with tarfile.open(fileobj=io.BytesIO(whole), mode="r:") as tar:  # compressed, it could be a bomb
+            members = tar.getmembers()
+            if len(members) > FILES:
+                raise StoreError(f"{root}: the bundle holds {len(members):,} files, more than {FILES:,}")
+            if sum(member.size for member in members) > PART * PARTS:
+                raise StoreError(f"{root}: the bundle holds more than {PART * PARTS:,} bytes")
+            tar.extractall(folder, filter="data")
+    except tarfile.TarError as error:
+        raise StoreError(f"{root}: not a bundle: {error}") from None
+    except OSError as error:
+        raise unusable(folder, error, len(whole)) from None
+    return folder
+
+
+def _choose(runs: Sequence[store.Run], say: Callable[[str], None]) -> list[Path]:
+    """The files that fit: every run's record, then checkpoints."""
+    room, chosen = PART * PARTS, []
+    kept = [run for run in runs if (run.path / "spec.json").exists()]
+    records = [[p for p in sorted(r.path.iterdir()) if store.travels(p.name) and p.suffix != ".pt"] for r in kept]
+    newest = [run.checkpoints()[:1] if run.result() is None else [] for run in kept]
+    for group in [*records, *newest]:
+        size = sum(path.stat().st_size + OVERHEAD for path in group)
+        if size > room:
+            say(f"{group[0].parent.name}/{group[0].name}: left out of the bundle, {size:,} bytes do not fit")
+            continue
+        room -= size
+        chosen += group
+    return chosen
+
+
+def _part(path: Path, sha256: str) -> bytes:
+    try:
+        if path.stat().st_size > PART:
+            raise StoreError(f"{path}: larger than the {PART:,} bytes a part may have")
+        piece = path.read_bytes()
+    except OSError as error:
+        raise unusable(path, error) from None
+    if _sha256(piece) != sha256:
+        raise StoreError(f"{path}: altered: its bytes do not give the hash in {NAME}")
+    return piece
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,353 @@
+"""The records: one folder a run, written atomically, verified on reading, listed as a DataFrame.
+
+    spec.json            what is computed, pinned settings; published once, before the first step
+    chance.json          what the seed decided and a reader may want to see: the split, the permutation
+    events.jsonl         the curve so far, a line an evaluation, a line for each budget reached; each line has a check
+    ck-<step>-<sha>.pt   the newest two checkpoints, named by the hash of their bytes
+    result.json          only when the schedule is at its end (or the run diverged); holds a check of its own payload
+    troubles.jsonl       a line each time its process died or failed; local, never published
+    lease                the process that trains it now
+
+Status is derived from these files, never stored. Nothing outside the folder is written; nothing here unpickles code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..config import SCHEMA, Config, canonical_json, parse_json
+from ..errors import ParameterError, StoreError, quoted
+from ..files import make_folder, publish, unusable
+from . import checkpoint
+from . import events as rows
+from .checkpoint import Damaged
+
+Event = dict[str, Any]
+
+
+class _Spec(BaseModel):
+    """The types in a spec.json; what its config means is `config_of`'s business."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+    schema_: Annotated[int, Field(ge=1, alias="schema")]
+    id: str
+    experiment: str = "custom"
+    smoke: bool = False
+    config: dict[str, Any]
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
+    data: dict[str, str]
+    threads: Annotated[int, Field(ge=1, le=1024)] = 1
+    numerics: Annotated[int, Field(ge=1, lt=2**31)] = 1  # version 0.1 did not say
+    claims: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")] | None = None  # the table of claims as it was then
+    check: str | None = None  # the first records had none
+
+
+class Run:
+    """One run's folder: read what is there, add to it. Holding the lease is the caller's business (`lock`)."""
+
+    def __init__(self, path: Path):
+        if os.path.islink(path):
+            raise StoreError(f"{path}: a link; the folder of a run is never one")
+        self.path = path
+
+    # --- reading ---
+
+    def spec(self) -> dict[str, Any]:
+        """What is computed; StoreError where it cannot be read or its id does not match the folder's name."""
+        path = self.path / "spec.json"
+        spec = _read_json(path)
+        if not isinstance(spec, dict) or type(spec.get("schema")) is not int:
+            raise StoreError(f"{path}: not a spec of a run")
+        if spec["schema"] > SCHEMA:
+            raise StoreError(f"{path}: schema {spec['schema']} is newer than this version's {SCHEMA}; update")
+        try:
+            _Spec(**spec)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            raise StoreError(f"{path}: not a spec of a run: {first['loc'][0]}: {first['msg']}") from None
+        if spec["id"] != self.path.name:
+            raise StoreError(f"{path}: id {spec['id']!r} does not match its folder")
+        check = spec.pop("check", None)
+        if check is not None and not _matches(check, spec):
+            raise StoreError(f"{path}: altered: its check does not match its content")
+        return spec
+
+    def chance(self) -> dict[str, Any]:
+        """What the seed decided, verified; {} where it decided nothing that a reader may want to see."""
+        path = self.path / "chance.json"
+        if not path.exists():
+            return {}
+        chance = _read_json(path)
+        check = chance.pop("check", None) if isinstance(chance, dict) else ""
+        if check is not None and not _matches(check, chance):
+            raise StoreError(f"{path}: altered: its check does not match its content")
+        return dict(chance)
+
+    def events(self) -> list[Event]:
+        """The lines of events.jsonl in the order of their steps; damage is an error.
+
+        A last line cut short by a crash is left out; of two the same by two processes that trained at once, one.
+        """
+        found: dict[tuple[str, int], Event] = {}
+        for event in self._lines("events.jsonl"):
+            found.setdefault((event["event"], event["step"]), event)
+        return sorted(found.values(), key=lambda e: int(e["step"]))
+
+    def troubles(self) -> list[Event]:
+        """How the run's process died or failed: {"kind": died | lost | failed, "step", "said"}; [] if unreadable."""
+        try:
+            return [t for t in self._lines("troubles.jsonl") if rows.misshapen("trouble", t) is None]
+        except StoreError:
+            return []
+
+    def result(self) -> dict[str, Any] | None:
+        """The result if the run is at its end, verified; None if there is none."""
+        path = self.path / "result.json"
+        if not path.exists():
+            return None
+        result = _read_json(path)
+        try:
+            whole = result.pop("check") == _check(result)
+        except (ValueError, AttributeError, KeyError, TypeError):
+            whole = False
+        if not whole:
+            raise StoreError(f"{path}: altered or not a result: its check does not match its content")
+        if reason := rows.misshapen("result", result):
+            raise StoreError(f"{path}: not a result: {reason}")
+        return dict(result)
+
+    def checkpoints(self) -> list[Path]:
+        """The checkpoints' files, the newest first."""
+        return sorted(self.path.glob("ck-*-*.pt"), key=_step_of, reverse=True)
+
+    def load_checkpoint(self) -> dict[str, Any] | None:
+        """The newest checkpoint whose hash is right and whose numbers are finite; bad ones are set aside as *.bad."""
+        for path in self.checkpoints():
+            try:
+                return self.read_checkpoint(path)
+            except Damaged as damage:
+                print(f"{damage}; set aside", file=sys.stderr)
+            try:
+                path.rename(path.with_suffix(".pt.bad"))
+            except OSError as error:
+                raise unusable(path, error) from None
+        return None
+
+    def read_checkpoint(self, path: Path) -> dict[str, Any]:
+        """One checkpoint, verified; Damaged where it is not whole, StoreError where it is another's or unreadable."""
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise unusable(path, error) from None
+        state = checkpoint.unpack(content, path)
+        if state["id"] != self.path.name:
+            difference = _difference(state.get("config"), self.spec()["config"])
+            raise StoreError(f"{path}: a checkpoint of run {state['id']}, not of {self.path.name}{difference}")
+        return state
+
+    @property
+    def saved_step(self) -> int:
+        """The step of the newest checkpoint, 0 if there is none."""
+        return max((_step_of(path) for path in self.checkpoints()), default=0)
+
+    # --- writing ---
+
+    def create(self, spec: dict[str, Any], chance: dict[str, Any]) -> None:
+        """Make the folder, publish the spec and what the seed decided (split, permutation); keep what is there."""
+        make_folder(self.path)
+        contents = {
+            "chance.json": canonical_json(_checked(chance)).encode() + b"\n" if chance else b"",
+            "spec.json": json.dumps(_checked(spec), indent=1, sort_keys=True).encode() + b"\n",
+        }
+        for name, content in contents.items():
+            if content and not (self.path / name).exists():
+                with contextlib.suppress(FileExistsError):  # another process was faster, with the same content
+                    publish(self.path / name, content)
+
+    def append(self, event: Event, name: str = "events.jsonl") -> None:
+        """Add a line to a file of events, durable when this returns; where the disk refuses, none of it."""
+        line = canonical_json({**event, "check": _check(event)[:16]}) + "\n"
+        path = self.path / name
+        before = None
+        try:
+            with path.open("ab", buffering=0) as file:
+                before = file.tell()
+                written = file.write(line.encode())
+                if written != len(line.encode()):
+                    raise OSError(errno.ENOSPC, "No space left on device")
+                os.fsync(file.fileno())
+        except OSError as error:
+            if before is not None:
+                with contextlib.suppress(OSError):
+                    os.truncate(path, before)
+            raise unusable(path, error, len(line)) from None
+
+    def save_checkpoint(self, step: int, trainer: dict[str, Any], cost: dict[str, float]) -> None:
+        """Publish the state at a step together with how far events.jsonl had come; keep the newest two."""
+        events = self._events_bytes()
+        state = {
+            "id": self.path.name,
+            "config": self.spec()["config"],
+            "trainer": trainer,
+            "cost": cost,
+            "events": {"bytes": len(events), "sha256": hashlib.sha256(events).hexdigest()},
+        }
+        content, digest = checkpoint.pack(state)
+        path = self.path / f"ck-{step}-{digest}.pt"
+        publish(path, content, replace=True)
+        for older in [p for p in self.checkpoints() if p != path][1:]:
+            older.unlink(missing_ok=True)
+
+    def rewind_events(self, checkpoint: dict[str, Any] | None) -> None:
+        """Cut events.jsonl back to a checkpoint: what came after it will come again, the same."""
+        events = self._events_bytes()
+        keep = self.check_events(checkpoint) if checkpoint else 0
+        if len(events) != keep:
+            publish(self.path / "events.jsonl", events[:keep], replace=True)
+
+    def check_events(self, checkpoint: dict[str, Any]) -> int:
+        """How many bytes of events.jsonl a checkpoint knows; StoreError where they are not what they were."""
+        keep, sha256 = checkpoint["events"]["bytes"], checkpoint["events"]["sha256"]
+        if hashlib.sha256(self._events_bytes()[:keep]).hexdigest() != sha256:
+            raise StoreError(f"{self.path / 'events.jsonl'}: altered since its checkpoint; `run --fresh` starts anew")
+        return int(keep)
+
+    def finish(self, result: dict[str, Any]) -> None:
+        """Publish the result; the first one wins, and a second must agree with it outside provenance and cost."""
+        content = _checked(result)
+        try:
+            publish(self.path / "result.json", json.dumps(content, indent=1, sort_keys=True).encode() + b"\n")
+        except FileExistsError:
+            first = self.result()
+            if first is not None and pure(first) != pure(result):
+                raise StoreError(f"{self.path / 'result.json'}: another process recorded a different result") from None
+
+    def set_aside(self) -> Path:
+        """Rename the folder, so that another can take its place; nothing is deleted. -> its new name"""
+        n = 1
+        while (aside := self.path.with_name(f"{self.path.name}.replaced-{n}")).exists():
+            n += 1
+        if self.path.exists():
+            try:
+                self.path.rename(aside)
+            except OSError as error:
+                raise unusable(self.path, error) from None
+        return aside
+
+    def _lines(self, name: str) -> list[Event]:
+        """Every whole line; a last one cut short by a crash is left out, other damage is an error."""
+        events = []
+        for number, line in enumerate(self._events_bytes(name).splitlines(keepends=True), 1):
+            if not line.endswith(b"\n"):
+                break
+            try:
+                event = parse_json(line.decode(), "event")
+                whole = event.pop("check") == _check(event)[:16] and isinstance(event["event"], str)
+            except (ValueError, AttributeError, KeyError, TypeError):
+                whole = False
+            if not whole:
+                raise StoreError(f"{self.path / name}, line {number}: altered: its check does not match")
+            if reason := rows.misshapen("", event):
+                raise StoreError(f"{self.path / name}, line {number}: not an event: {reason}")
+            events.append(event)
+        return events
+
+    def _events_bytes(self, name: str = "events.jsonl") -> bytes:
+        path = self.path / name
+        try:
+            return path.read_bytes() if path.exists() else b""
+        except OSError as error:
+            raise unusable(path, error) from None
+
+
+def find(root: Path) -> Iterator[Run]:
+    """Every run below a folder of runs: folders with a name of 16 hex digits; links are not followed."""
+    try:
+        entries = sorted(os.scandir(root), key=lambda e: e.name)
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{root}: cannot be read: {error}") from None
+    for entry in entries:
+        name = entry.name
+        if entry.is_dir(follow_symlinks=False) and len(name) == 16 and set(name) <= set("0123456789abcdef"):
+            yield Run(Path(entry.path))
+
+
+def travels(name: str) -> bool:
+    """Whether a file of a run's folder belongs to the record, and not to this machine's work on it."""
+    return name in ("spec.json", "chance.json", "events.jsonl", "result.json") or (
+        name.startswith("ck-") and name.endswith(".pt")
+    )
+
+
+def open_run(root: Path, run_id: str) -> Run:
+    """The run of an id; a ParameterError for anything that is not an id (so no path can be smuggled in)."""
+    if not isinstance(run_id, str) or len(run_id) != 16 or not set(run_id) <= set("0123456789abcdef"):
+        raise ParameterError(f"run: {quoted(run_id)} is not an id; 16 hex digits are needed")
+    return Run(root / run_id)
+
+
+def config_of(run: Run) -> Config:
+    """The config of a run, validated again; StoreError where this version knows no such config."""
+    try:
+        return Config.parse(run.spec()["config"])
+    except ParameterError as error:
+        raise StoreError(f"{run.path / 'spec.json'}: {error}") from None
+
+
+def pure(result: dict[str, Any]) -> dict[str, Any]:
+    """A result without the parts that are about where and at what cost it was computed."""
+    return {k: v for k, v in result.items() if k not in ("provenance", "cost")}
+
+
+def _check(payload: object) -> str:
+    return hashlib.sha256(canonical_json(payload).encode()).hexdigest()
+
+
+def _matches(check: object, payload: object) -> bool:
+    try:
+        return check == _check(payload)
+    except ValueError:  # 1e400 was read as a number that JSON does not have
+        return False
+
+
+def _checked(payload: dict[str, Any]) -> dict[str, Any]:
+    return {**payload, "check": _check(payload)}
+
+
+def _difference(theirs: Any, ours: dict[str, Any]) -> str:
+    """` (model.hidden 8, here 16)`: the fields in which two configs differ, at most three; empty if not known."""
+    if not isinstance(theirs, dict):
+        return ""
+    paths = [(s, f) for s in ours for f in ours[s] if theirs.get(s, {}).get(f) != ours[s][f]]
+    shown = ", ".join(f"{s}.{f} {theirs.get(s, {}).get(f)}, here {ours[s][f]}" for s, f in paths[:3])
+    return f" ({shown})" if shown else ""
+
+
+def _step_of(path: Path) -> int:
+    step = path.stem.split("-")[1]
+    return int(step) if step.isdigit() else -1
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise StoreError(f"{path}: missing") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise StoreError(f"{path}: cannot be read: {error}") from None
+    try:
+        return parse_json(text, str(path))
+    except ParameterError as error:
+        raise StoreError(str(error)) from None

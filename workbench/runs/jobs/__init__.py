@@ -1,0 +1,1 @@
+"""Many runs and notebooks as jobs: planned, given to workers, here or on a cluster."""

@@ -1,0 +1,238 @@
+"""A notebook of the study: its typed parameters, checked before anything runs, and the records that it shows.
+
+Papermill only warns about an unknown parameter, checks no type and runs a parameter's name as code: the checks here
+come first, on the command line, and again inside the kernel, where every notebook opens with `wb.Study(globals())`.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ... import paper, places
+from ...config import BUDGETS, parse_value
+from ...errors import ParameterError, choices, quoted
+from ...files import make_folder
+from .. import variants
+from ..planned_run import Trial
+from ..record import Record
+from ..run import check_device, substitute
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
+TYPES: dict[str, type] = {"int": int, "float": float, "str": str, "bool": bool, "list": list}
+MOST_SEEDS = 1000
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One annotated line of the parameters cell: `seeds: int = 3  # help`."""
+
+    name: str
+    type: type
+    default: Any
+
+    def check(self, value: Any) -> Any:
+        """The value if it fits, else a ParameterError with name, value and what is allowed."""
+        if self.type is float and isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**1023:
+            value = float(value)
+        matches: bool = type(value) is self.type  # bool is no int here
+        if not matches:
+            wanted = self.type.__name__
+            raise ParameterError(f"{self.name}: {quoted(value)} received; a value of type {wanted} is needed")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ParameterError(f"{self.name}: {value!r} received; a finite number is needed")
+        if self.name in ("experiments", "baselines"):
+            for name in value:
+                paper.experiment(name)
+        elif self.name == "sweeps":
+            variants.read(value)
+        elif self.name == "budget" and value not in BUDGETS:
+            raise ParameterError(f"budget: {value!r} is unknown; choose one of {choices(BUDGETS)}")
+        elif self.name == "device":
+            check_device(value)
+        elif self.name == "seeds" and not 1 <= value <= MOST_SEEDS:
+            raise ParameterError(f"seeds: {quoted(value)} is not a number of seeds; 1 to {MOST_SEEDS} is allowed")
+        return value
+
+
+def find(name: str) -> Path:
+    """The notebook of a name (`fig4_adding`), or of an exhibit (`timing`); ParameterError offers those there are."""
+    if name in tuple(paper.EXHIBITS):
+        name = paper.EXHIBITS[name].notebook
+    known = {path.stem: path for path in sorted(places.notebooks().glob("*.ipynb"))}
+    if name not in tuple(known):
+        close = difflib.get_close_matches(str(name), [*known, *paper.EXPERIMENTS], 3)
+        hint = (
+            f"did you mean {' or '.join(close)}?" if close else f"choose a notebook ({choices(known)}) or an experiment"
+        )
+        raise ParameterError(f"{quoted(name)}: no notebook or experiment of that name; {hint}")
+    return known[name]
+
+
+def parameters(path: Path) -> dict[str, Parameter]:
+    """The parameters of a notebook, from its one cell tagged `parameters`."""
+    try:
+        book = json.loads(path.read_text(encoding="utf-8"))
+        kernel = book.get("metadata", {}).get("kernelspec", {})
+        language = str(kernel.get("language", "python"))
+        tagged = ["".join(c["source"]) for c in book["cells"] if "parameters" in c.get("metadata", {}).get("tags", [])]
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+        raise ParameterError(f"{path}: not a notebook: {type(error).__name__}: {error}") from None
+    if language.lower() != "python":  # whatever its name, this Python runs it
+        raise ParameterError(f"{path}: kernel: {quoted(kernel.get('name'))} runs {quoted(language)}; choose python3")
+    if len(tagged) != 1:
+        raise ParameterError(f"{path}: {len(tagged)} cells are tagged `parameters`; exactly one is needed")
+    found = {}
+    try:
+        for line in ast.parse(tagged[0]).body:
+            if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and line.value is not None:
+                kind = ast.unparse(line.annotation).split("[")[0]
+                found[line.target.id] = Parameter(line.target.id, TYPES[kind], ast.literal_eval(line.value))
+    except (SyntaxError, ValueError, KeyError, RecursionError) as error:
+        needed = f"lines `name: type = value` are needed, the type one of {choices(TYPES)}"
+        raise ParameterError(f"{path}: its parameters cannot be read ({error}); {needed}") from None
+    return found
+
+
+def check(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
+    """All parameters of a notebook with the given ones in place, each checked."""
+    known = parameters(path)
+    for name in given:
+        if name not in known:
+            close = difflib.get_close_matches(str(name), known, 1)
+            hint = f"did you mean {close[0]}?" if close else f"choose one of {choices(known)}"
+            raise ParameterError(f"{name}: {path.stem} has no such parameter; {hint}")
+    if given.get("notebook", path.stem) != path.stem:
+        raise ParameterError(f"notebook: {quoted(given['notebook'])} received; the name of this one is {path.stem!r}")
+    return {name: p.check(given.get(name, p.default)) for name, p in known.items()}
+
+
+def at_hand(values: Mapping[str, Any], say: Callable[[str], None] = print) -> dict[str, Any]:
+    """The parameters with every experiment whose data cannot be had replaced by its substitute; `say` is told."""
+    lists = {n: substitute(values[n], say) for n in ("experiments", "baselines") if n in values}
+    if "sweeps" in values:
+        lists["sweeps"] = variants.at_hand(values["sweeps"], say)
+    return {**values, **lists}
+
+
+def planned(values: Mapping[str, Any]) -> list[Trial]:
+    """The runs a notebook shows under its parameters, each once.
+
+    By convention `experiments` run with `seeds` seeds and `baselines` with one; the arms of `sweeps` see `arm.runs`.
+    """
+    budget, runs = values.get("budget", "quick"), []
+    for name in values.get("experiments", []):
+        runs += [Trial(name, budget, seed) for seed in range(values["seeds"])]
+    runs += [Trial(name, budget, 0) for name in values.get("baselines", [])]
+    if "sweeps" in values:
+        runs += [trial for of_a_seed in zip(*variants.runs(values).values(), strict=True) for trial in of_a_seed]
+    return list(dict.fromkeys(runs))
+
+
+class Study:
+    """What a notebook works with: `wb.Study(globals())` right after its parameters cell.
+
+    Checks the parameters, then trains what is not recorded yet. `records` are the runs shown, `experiments` first.
+    """
+
+    def __init__(self, scope: Mapping[str, Any]):
+        name = _notebook_name(scope)
+        self.path = find(name)
+        known = parameters(self.path)
+        given = {n: scope[n] for n in known if n in scope}
+        if "study" not in scope:  # first run in this kernel: only parameters can have been set so far
+            plain = (bool, int, float, str, list, dict)
+            strangers = [
+                n for n, v in scope.items() if not n.startswith("_") and type(v) in plain and n not in _IPYTHON
+            ]
+            given |= {n: scope[n] for n in strangers}
+        self.name = name
+        self.values = at_hand(check(self.path, given))
+        self.budget: str = self.values.get("budget", "quick")
+        self._records: list[Record] | None = None
+
+    @property
+    def records(self) -> list[Record]:
+        """The runs of this notebook; the first look trains those that are not recorded."""
+        if self._records is None:
+            device = self.values.get("device", "auto")
+            self._records = [trial.train(device) for trial in planned(self.values)]
+        return self._records
+
+    def live(self) -> None:
+        """Train what is not recorded with its curves drawn as they go; nothing to show if all is recorded already."""
+        runs = planned(self.values)
+        if all(run.recorded() for run in runs):
+            print(f"all {len(runs)} runs are recorded already; they are shown below")
+            return
+        from ...notebook.explorers import LiveTraining
+
+        self._records = LiveTraining(runs, self.values.get("device", "auto")).train()
+
+    def runs(self) -> pd.DataFrame:
+        """A row a run: how far it came, its scores, its cost."""
+        import pandas as pd
+
+        scores = [f"{part}_{name}" for part in ("test", "valid") for name in "mse accuracy bpc perplexity".split()]
+        wanted = ["experiment", "seed", "status", "step", *scores, "wall_s", "device"]
+        shown = pd.DataFrame([record.summary for record in self.records])
+        return shown[[column for column in wanted if column in shown]]
+
+    def parity(self) -> pd.DataFrame:
+        """Ours beside the official log at equal steps; empty where there is no log, or at the smoke budget."""
+        from ...analysis.learning_curves import parity_table
+
+        return parity_table([] if self.budget == "smoke" else self.records)
+
+    @property
+    def experiments(self) -> list[str]:
+        """The names of the experiments shown as they are, each once."""
+        return list(dict.fromkeys(trial.experiment for trial in planned(self.values) if not trial.changes))
+
+    def table(self) -> pd.DataFrame:
+        """Ours beside the paper's; at the smoke budget, whose nets are too small to compare, only what was run."""
+        from ...analysis.claims import results_table
+        from ...analysis.tables import readable
+
+        if self.budget != "smoke":
+            return readable(results_table(self.experiments, own=True))
+        return self.runs()
+
+    def save(self, figure: go.Figure, name: str) -> go.Figure:
+        """Write a figure to results/figures/NAME_BUDGET.html, and give it back to be shown."""
+        folder = make_folder(places.results() / "figures")
+        figure.write_html(folder / f"{name}_{self.budget}.html", include_plotlyjs="directory")
+        return figure
+
+
+_IPYTHON = ("In", "Out")
+
+
+def _notebook_name(scope: Mapping[str, Any]) -> str:
+    """Every notebook names itself in its parameters cell: `notebook: str = "fig4_adding"`."""
+    name = scope.get("notebook")
+    if not isinstance(name, str):
+        raise ParameterError("notebook: the parameters cell must name the notebook; run that cell first")
+    return name
+
+
+def given(pairs: list[str]) -> dict[str, Any]:
+    """`name=value` pairs of a command line; names must be identifiers (papermill would run them as code)."""
+    values: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not all(part.isidentifier() for part in name.split(".")):
+            raise ParameterError(f"{pair!r}: name=value is needed, the name an identifier")
+        if name in values:
+            raise ParameterError(f"{name}: given twice")
+        values[name] = parse_value(text)
+    return values

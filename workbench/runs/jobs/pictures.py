@@ -1,0 +1,99 @@
+"""A picture beside each plotly figure of an executed notebook, for readers that draw none: GitHub, nbconvert.
+
+Kaleido draws them in a Chromium of this machine, all in one process, after the notebooks were executed.
+"""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...files import publish
+
+PLOTLY, PNG = "application/vnd.plotly.v1+json", "image/png"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+WIDTH, HEIGHT, SCALES = (
+    900,
+    500,
+    (1.0, 0.75, 0.5),
+)  # of a figure that names no size; the first scale that is small enough
+START, EACH = 60.0, 30.0  # seconds to wait for a browser, and for the figures of one notebook
+MOST = 100_000  # bytes of a picture as it stands in a notebook
+
+
+def missing() -> str | None:
+    """Why no pictures can be drawn here, or None."""
+    if importlib.util.find_spec("kaleido") is None:
+        return "kaleido is not installed; `pip install kaleido` adds it"
+    if not os.environ.get("BROWSER_PATH") and not any(map(shutil.which, BROWSERS)):
+        return "no Chromium found; install one (apt-get install chromium)"
+    return None
+
+
+def draw(paths: Sequence[Path]) -> str:
+    """Add pictures in a process of its own, so that a browser that fails or hangs harms nothing; a line on it."""
+    none = "no pictures beside the figures: "
+    if (reason := missing()) is not None:
+        return none + reason
+    code = (
+        f"import sys; from pathlib import Path; from {__name__} import add; print(add(list(map(Path, sys.argv[1:]))))"
+    )
+    command = [sys.executable, "-c", code, *map(str, paths)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=START + EACH * len(paths))
+    except subprocess.TimeoutExpired:
+        return f"{none}the browser does not answer"
+    if done.returncode != 0:
+        return none + (done.stderr.strip().splitlines() or ["the browser cannot be used"])[-1][:300]
+    return f"{done.stdout.split()[-1]} pictures beside the figures"
+
+
+def add(paths: Sequence[Path]) -> int:
+    """Put a PNG beside each figure of these notebooks that has none; how many were drawn."""
+    import kaleido
+
+    books = {path: json.loads(path.read_text(encoding="utf-8")) for path in paths}
+    bare = {path: list(_without(book)) for path, book in books.items()}
+    if not any(bare.values()):
+        return 0
+    kaleido.start_sync_server(n=1)
+    try:
+        for path, bundles in bare.items():
+            for bundle in bundles:
+                bundle[PNG] = _drawn(kaleido, bundle[PLOTLY])
+            if bundles:
+                text = json.dumps(books[path], indent=1, ensure_ascii=False) + "\n"
+                publish(path, text.encode(), replace=True)
+    finally:
+        kaleido.stop_sync_server()
+    return sum(map(len, bare.values()))
+
+
+def _without(book: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The data of each output that has a figure and no picture."""
+    for cell in book["cells"]:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            if PLOTLY in data and PNG not in data:
+                yield data
+
+
+def _drawn(kaleido: Any, figure: dict[str, Any]) -> str:
+    """A figure as a PNG in base64, on a scale on which it is small enough, or the smallest."""
+    layout = figure.get("layout", {})
+    size = {"width": layout.get("width") or WIDTH, "height": layout.get("height") or HEIGHT}
+    shown = {"data": figure["data"], "layout": layout}
+    for scale in SCALES:
+        drawn: bytes = kaleido.calc_fig_sync(shown, opts={"format": "png", "scale": scale, **size})
+        text = base64.b64encode(drawn).decode()
+        if len(text) < MOST:
+            break
+    return text

@@ -1,0 +1,309 @@
+"""Many runs and notebooks: plan, train what is missing, execute the notebooks, write the tables.
+
+Interrupted work resumes; what did not change is not executed again. `worker` has a run's process, `dask_cluster`
+those who do the work: this machine, or others.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ... import paper, places
+from ...config import canonical_json
+from ...errors import ParameterError, RunError, Stopped, WorkbenchError
+from ...files import check_place, publish
+from .. import bundle, import_runs, lock
+from .. import sweep as sweeps
+from ..planned_run import Trial
+from ..record import Record, overview
+from ..run import check_count, check_device, check_time_limit
+from . import dask_cluster, notebook_parameters, papermill, pictures, worker
+from .worker import Campaign, Files, Job, Outcome
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DEFAULT_STUDY = ("00_tour", "fig4_adding", "table2_pixels")
+LEAVING = 20.0  # seconds of a time limit kept for the last checkpoints and the bundle; a tenth of a shorter one
+
+Book = tuple[Path, dict[str, Any], list[Trial]]  # a notebook, its checked parameters, the runs it shows
+
+
+@dataclass(frozen=True)
+class Means:
+    """With what a batch is done: `workers` at a time here, or a `scheduler`'s address, or `slurm`; for how long, and
+    into which folder (`out`) a bundle goes that `workbench import` takes over elsewhere."""
+
+    workers: int | None = None
+    device: str = "auto"
+    scheduler: str | None = None
+    slurm: bool = False
+    time_limit: float | None = None
+    out: Path | None = None
+
+    def check(self) -> None:
+        """ParameterError for what cannot be meant."""
+        check_time_limit(self.time_limit)
+        if self.workers is not None:
+            check_count("workers", self.workers)
+        if self.scheduler is not None:
+            dask_cluster.check_address(self.scheduler)
+            if self.slurm:
+                raise ParameterError("scheduler: given beside slurm; choose one of them")
+        if self.out is not None:
+            check_place("out", self.out)
+
+
+def reproduce(
+    targets: Sequence[str] = DEFAULT_STUDY,
+    budget: str = "quick",
+    *,
+    seeds: int | None = None,
+    values: Mapping[str, Any] | None = None,
+    workers: int | None = None,
+    device: str = "auto",
+    scheduler: str | None = None,
+    slurm: bool = False,
+    time_limit: float | None = None,
+    out: Path | None = None,
+    say: Callable[[str], None] = print,
+) -> None:
+    """Notebooks and experiments at a budget: their runs first, several at once, then the notebooks, then the tables.
+
+    Raises RunError if anything failed (the rest is done all the same) and Stopped on Ctrl-C, SIGTERM or time limit.
+    """
+    means = Means(workers, device, scheduler, slurm, time_limit, out)
+    means.check()
+    books, runs = plan(targets, budget, seeds, values or {}, device, say)
+    carry_out(runs, [(path, book, notebook_parameters.planned(book)) for path, book in books], means, say)
+
+
+def sweep(
+    experiment: str, grid: Sequence[str], budget: str, seeds: int, means: Means, say: Callable[[str], None] = print
+) -> pd.DataFrame:
+    """A grid over a config's fields, as `sweep.parse` reads it, and the notebook that shows it; the table of results.
+
+    Raises what `reproduce` raises.
+    """
+    means.check()
+    notebook_parameters.Parameter("budget", str, "").check(budget)
+    notebook_parameters.Parameter("seeds", int, 1).check(seeds)
+    notebook_parameters.Parameter("device", str, "").check(means.device)
+    chosen = sweeps.parse(grid, experiment)
+    trials = sweeps.trials(experiment, chosen, budget, seeds)  # type: ignore[arg-type]
+    path = notebook_parameters.find("sweep")
+    given = {"experiment": experiment, "grid": list(grid), "budget": budget, "seeds": seeds, "device": means.device}
+    carry_out(trials, [(path, notebook_parameters.check(path, given), trials)], means, say)
+    return sweeps.results(experiment, chosen, budget, seeds)  # type: ignore[arg-type]
+
+
+def plan(
+    targets: Sequence[str],
+    budget: str,
+    seeds: int | None,
+    values: Mapping[str, Any],
+    device: str,
+    say: Callable[[str], None] = print,
+) -> tuple[list[tuple[Path, dict[str, Any]]], list[Trial]]:
+    """The notebooks with their checked parameters, and the runs of all targets, each once."""
+    books: list[tuple[Path, dict[str, Any]]] = []
+    runs: list[Trial] = []
+    notebook_parameters.Parameter("budget", str, "").check(budget)
+    notebook_parameters.Parameter("device", str, "").check(device)
+    if seeds is not None:
+        notebook_parameters.Parameter("seeds", int, 1).check(seeds)
+    for target in [targets] if isinstance(targets, str) else targets:
+        if target in tuple(paper.EXPERIMENTS):
+            if values:
+                raise ParameterError(
+                    f"{next(iter(values))}: {target} is an experiment and takes no -p; use `run --set`"
+                )
+            count = paper.experiment(target).seeds if seeds is None else seeds
+            runs += [Trial(target, budget, seed) for seed in range(count)]  # type: ignore[arg-type]  # checked above
+            continue
+        path = notebook_parameters.find(target)
+        known = notebook_parameters.parameters(path)
+        given = {"budget": budget, "device": device, **({"seeds": seeds} if seeds is not None else {})}
+        given = {name: value for name, value in given.items() if name in known} | dict(values)
+        book = notebook_parameters.at_hand(notebook_parameters.check(path, given), say)
+        books.append((path, book))
+        runs += notebook_parameters.planned(book)
+    return books, list(dict.fromkeys(runs))
+
+
+def carry_out(trials: Sequence[Trial], books: Sequence[Book], means: Means, say: Callable[[str], None]) -> None:
+    """Train every trial that is not recorded, then execute every notebook that is not up to date, then the tables.
+
+    With a time limit the most worth comes first, else the longest. See `reproduce` for what is raised.
+    """
+    deadline = _Deadline(means.time_limit)
+    rows = {row["id"]: row for row in overview(own=True)}
+    todo = list({trial.run.path: trial for trial in trials if not _is_recorded(trial, rows)}.values())
+    say(f"{len(trials)} runs, {len(trials) - len(todo)} of them recorded; {len(books)} notebooks")
+    batch = _Batch(means, deadline, say)
+    try:
+        with _stop_requests(deadline):
+            batch.train(sorted(todo, key=lambda t: t.worth if means.time_limit else (-t.cost,)))
+            batch.execute(books)
+    finally:
+        if means.out is not None:
+            files = bundle.pack([t.run for t in sorted(trials, key=lambda t: t.worth)], means.out, say)
+            say(f"{len(files)} files in {means.out}; `workbench import {means.out}` takes them over elsewhere")
+    if todo or batch.executed or not (places.results() / "tables").is_dir():
+        from ...analysis.tables import write_tables
+
+        say(f"tables in {write_tables()}")
+    if batch.failed:
+        raise RunError(f"{len(batch.failed)} of {len(todo) + batch.executed} failed: {', '.join(batch.failed)}")
+
+
+@dataclass
+class _Deadline:
+    """When to stop: on request, or so early before the time limit that checkpoints and bundle come before it."""
+
+    limit: float | None
+    began: float = field(default_factory=time.monotonic)
+    asked: bool = False
+
+    def __call__(self) -> bool:
+        if self.limit is None or self.asked:
+            return self.asked
+        return time.monotonic() - self.began > self.limit - min(LEAVING, self.limit / 10)
+
+
+class _Batch:
+    """Jobs given to a crew; what failed."""
+
+    def __init__(self, means: Means, deadline: _Deadline, say: Callable[[str], None]):
+        self.means, self.deadline, self.say = means, deadline, say
+        self.campaign = Campaign.of(places.results())
+        self.failed: list[str] = []
+        self.executed = 0
+
+    def train(self, trials: Sequence[Trial]) -> None:
+        """Every run, by whoever was asked for; a quarantined one is left alone."""
+        chosen = []
+        for trial in trials:
+            if lock.quarantined(trial.run):
+                self._fail(trial.label, "quarantined: its process died twice without progress; `run` tries it alone")
+            else:
+                chosen.append(trial)
+        means = self.means
+        with (
+            dask_cluster.crew(means.workers, means.scheduler, means.slurm)
+            if chosen
+            else contextlib.nullcontext() as crew
+        ):
+            if crew is None:
+                return
+            self.say(f"{len(chosen)} runs to train, {crew.width} at a time")
+            gpu = means.device == "cuda" or (not crew.remote and check_device(means.device) == "cuda")
+            jobs = []
+            for trial in chosen:
+                run = trial.run
+                job = Job(trial.label, (*trial.arguments, "--device", means.device), run.path.name, gpu)
+                jobs.append((job, worker.contents(run) if crew.remote else None))
+            self._do(crew, jobs)
+
+    def execute(self, books: Sequence[Book]) -> None:
+        """Every notebook that is not up to date; always here, for they are views of this store."""
+        stale = [book for book in books if not _unchanged(*book)]
+        for path, *_ in (book for book in books if book not in stale):
+            self.say(f"{path.stem}: unchanged")
+        self.executed = len(stale)
+        if stale:
+            with dask_cluster.crew(self.means.workers) as crew:
+                self._do(crew, [(_notebook_job(path, book), None) for path, book, _ in stale])
+        done = [given for given in stale if given[0].stem not in self.failed]
+        if done:
+            self.say(pictures.draw([output_of(path, book) for path, book, _ in done]))
+        for path, book, trials in done:
+            _write_manifest(path, book, trials)
+
+    def _do(self, crew: dask_cluster.Crew, jobs: Sequence[tuple[Job, Files | None]]) -> None:
+        """All jobs to their end; a failed one is noted and the rest goes on. Raises Stopped where asked to stop."""
+        if not self.deadline():
+            crew.run(jobs, self.campaign, self._done, self.deadline, self.say)
+        if self.deadline():
+            raise Stopped("stopped; what was finished is recorded, the same command continues")
+
+    def _done(self, outcome: Outcome) -> None:
+        job = outcome.job
+        try:
+            if outcome.files and job.run:
+                import_runs.take(job.run, outcome.files)
+        except WorkbenchError as error:
+            self._fail(job.label, f"came back damaged: {error}")
+            return
+        if outcome.code == 0:
+            self.say(f"{job.label}: done in {outcome.seconds:.0f} s")
+        elif outcome.code == 5 and not self.deadline():
+            self._fail(job.label, f"stopped after {outcome.seconds:.0f} s by someone else")
+        elif outcome.code != 5:
+            self._fail(job.label, f"failed after {outcome.seconds:.0f} s with exit code {outcome.code}: {outcome.said}")
+
+    def _fail(self, label: str, why: str) -> None:
+        self.failed.append(label)
+        self.say(f"{label}: {why}")
+
+
+def output_of(path: Path, book: Mapping[str, Any]) -> Path:
+    """Where an executed notebook goes: results/notebooks/NAME_BUDGET.ipynb."""
+    return places.results() / "notebooks" / f"{path.stem}_{book.get('budget', 'quick')}.ipynb"
+
+
+def _is_recorded(trial: Trial, rows: Mapping[str, Mapping[str, Any]]) -> bool:
+    row = rows.get(trial.run.path.name)
+    return row is not None and trial.recorded(row)
+
+
+def _notebook_job(path: Path, book: Mapping[str, Any]) -> Job:
+    return Job(path.stem, ("notebook", str(path), json.dumps(dict(book)), str(output_of(path, book))))
+
+
+def _fingerprint(path: Path, book: Mapping[str, Any], trials: Sequence[Trial]) -> str:
+    """A hash of all that an executed notebook depends on."""
+    runs = [trial.run for trial in trials]
+    return papermill.fingerprint(path, book, [Record(run) for run in runs if (run.path / "spec.json").exists()])
+
+
+def _manifest(path: Path, book: Mapping[str, Any]) -> Path:
+    return output_of(path, book).with_suffix(".json")
+
+
+def _unchanged(path: Path, book: dict[str, Any], trials: Sequence[Trial]) -> bool:
+    """Whether the executed notebook is there and nothing that it depends on has changed since."""
+    try:
+        manifest = json.loads(_manifest(path, book).read_text())
+    except (OSError, ValueError):
+        return False
+    if not output_of(path, book).exists() or not isinstance(manifest, dict):
+        return False
+    return bool(manifest.get("fingerprint") == _fingerprint(path, book, trials))
+
+
+def _write_manifest(path: Path, book: dict[str, Any], trials: Sequence[Trial]) -> None:
+    content = {"parameters": book, "fingerprint": _fingerprint(path, book, trials)}
+    publish(_manifest(path, book), canonical_json(content).encode() + b"\n", replace=True)
+
+
+@contextlib.contextmanager
+def _stop_requests(deadline: _Deadline) -> Iterator[None]:
+    """SIGINT and SIGTERM ask the batch to stop while inside."""
+
+    def ask(*_: object) -> None:
+        deadline.asked = True
+
+    before = {kind: signal.signal(kind, ask) for kind in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)

@@ -1,0 +1,277 @@
+"""A run or a notebook as a child process: in a session of its own, on a leash, tried again when it dies.
+
+The leash is the child's standard input. When the parent lets go of it, on purpose or by dying, the child stops at its
+next step, keeps a checkpoint and leaves: nothing of a batch outlives it. A child that dies takes nobody with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...errors import WorkbenchError
+from ...files import make_folder, publish
+from .. import instructions, lock
+from ..folder import Run, travels
+
+GRACE = 10.0  # seconds from letting go of the leash to SIGTERM, and from there to SIGKILL
+ENTRY = "import sys; from workbench.runs.jobs.worker import body; sys.exit(body(sys.argv[1:]))"
+
+Files = dict[str, bytes]  # the files of a run's folder
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one child does: the arguments of `body`; the id of the run it trains; whether it needs a GPU to itself."""
+
+    label: str
+    arguments: tuple[str, ...]
+    run: str | None = None
+    gpu: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How it ended: an exit code of ours or of the system, seconds, the last line said; `files`: see `perform`."""
+
+    job: Job
+    code: int
+    seconds: float
+    said: str = ""
+    files: Files | None = None
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """What all jobs of one batch share: its name, the caller's results folder and what marks that folder."""
+
+    name: str
+    results: str
+    mark: str
+
+    @classmethod
+    def of(cls, results: Path) -> Campaign:
+        """A new campaign that keeps its records in this folder, which is marked once, for good."""
+        path = make_folder(results) / ".mark"
+        with contextlib.suppress(FileExistsError):
+            publish(path, secrets.token_hex(8).encode())
+        return cls(secrets.token_hex(4), str(results), path.read_text())
+
+    def is_here(self) -> bool:
+        """Whether this machine sees the caller's results folder."""
+        try:
+            return (Path(self.results) / ".mark").read_text() == self.mark
+        except (OSError, ValueError):
+            return False
+
+
+class Family:
+    """The children of this process."""
+
+    def __init__(self) -> None:
+        self.alive: set[subprocess.Popen[str]] = set()
+        self.stopped: set[str] = set()
+        self.gpus: queue.SimpleQueue[str] | None = None
+
+    def stop(self, campaign: str) -> None:
+        """Let go of every child; those who stay are ended as groups."""
+        self.stopped.add(campaign)
+        for child in list(self.alive):
+            _let_go(child)
+        for after, kind in ((GRACE, signal.SIGTERM), (2 * GRACE, signal.SIGKILL)):
+            timer = threading.Timer(after, _end, (list(self.alive), kind))
+            timer.daemon = True
+            timer.start()
+
+
+FAMILY = Family()
+
+
+def stop(campaign: str) -> None:
+    """End all children of a campaign in this process, and start no more."""
+    FAMILY.stop(campaign)
+
+
+def perform(job: Job, campaign: Campaign, files: Files | None = None, say: Callable[[str], None] = print) -> Outcome:
+    """A job to its end, in a child process; tried again when it dies, until it is quarantined.
+
+    Where this machine sees the caller's results, the run is trained there. Else it is trained in a folder of its own,
+    from `files`, and what it left comes back in the outcome.
+    """
+    if campaign.is_here():
+        return _attempts(job, campaign, Path(campaign.results), say)
+    with tempfile.TemporaryDirectory(prefix="workbench-") as folder:
+        run = Path(folder) / "runs" / (job.run or "none")
+        make_folder(run)
+        for name, content in (files or {}).items():
+            (run / name).write_bytes(content)
+        outcome = _attempts(job, campaign, Path(folder), say)
+        return Outcome(job, outcome.code, outcome.seconds, outcome.said, contents(Run(run)))
+
+
+def contents(run: Run) -> Files:
+    """The files of a run's folder that mean something elsewhere; {} if there is none."""
+    if not run.path.is_dir():
+        return {}
+    kept = [path for path in sorted(run.path.iterdir()) if path.is_file() and not path.is_symlink()]
+    return {path.name: path.read_bytes() for path in kept if travels(path.name)}
+
+
+def _attempts(job: Job, campaign: Campaign, results: Path, say: Callable[[str], None]) -> Outcome:
+    run = Run(results / "runs" / job.run) if job.run else None
+    began, deaths, said = time.monotonic(), 0, ""
+    while True:
+        if campaign.name in FAMILY.stopped:
+            return Outcome(job, 5, time.monotonic() - began, said)
+        code, said = _child(job, campaign, results, say)
+        if campaign.name in FAMILY.stopped:
+            return Outcome(job, 0 if code == 0 else 5, time.monotonic() - began, said)
+        if 0 <= code <= 5:
+            return Outcome(job, code, time.monotonic() - began, said)
+        deaths += 1
+        if run is not None:
+            lock.bury(run)
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        if deaths >= lock.DEATHS or (run is not None and lock.quarantined(run)):
+            return Outcome(job, code, time.monotonic() - began, f"quarantined: died of {how}, twice without progress")
+        say(f"{job.label}: died of {how}; tried again")
+
+
+def _child(job: Job, campaign: Campaign, results: Path, say: Callable[[str], None]) -> tuple[int, str]:
+    """One child to its end: its exit code and the last line it said."""
+    environment = {**os.environ, "WORKBENCH_RESULTS": str(results)}
+    instructions.fix(environment)
+    said = ""
+    with _gpu(job, environment), _process([sys.executable, "-c", ENTRY, *job.arguments], environment) as child:
+        if campaign.name in FAMILY.stopped:
+            _let_go(child)
+        for line in child.stderr or ():
+            said = line.rstrip()
+            say(said)
+        code = child.wait()
+    return code, said
+
+
+@contextlib.contextmanager
+def _process(command: list[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
+    child = subprocess.Popen(
+        command, env=dict(environment), text=True, start_new_session=True,
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    FAMILY.alive.add(child)
+    try:
+        yield child
+    finally:
+        FAMILY.alive.discard(child)
+        _end([child], signal.SIGKILL)
+        child.wait()
+        _let_go(child)
+        if child.stderr is not None:
+            child.stderr.close()
+
+
+@contextlib.contextmanager
+def _gpu(job: Job, environment: dict[str, str]) -> Iterator[None]:
+    """One GPU of this machine to itself, for a job that needs one."""
+    if not job.gpu:
+        yield
+        return
+    if FAMILY.gpus is None:
+        FAMILY.gpus = queue.SimpleQueue()
+        for name in gpus():
+            FAMILY.gpus.put(name)
+    mine = FAMILY.gpus.get()
+    environment["CUDA_VISIBLE_DEVICES"] = mine
+    try:
+        yield
+    finally:
+        FAMILY.gpus.put(mine)
+
+
+def gpus() -> list[str]:
+    """The GPUs this process may use, as CUDA_VISIBLE_DEVICES names them."""
+    import torch
+
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    named = [name.strip() for name in visible if name.strip()]
+    return named or [str(index) for index in range(torch.cuda.device_count())]
+
+
+def _let_go(child: subprocess.Popen[str]) -> None:
+    """Close the leash: the child stops at its next step."""
+    with contextlib.suppress(OSError):
+        if child.stdin is not None:
+            child.stdin.close()
+
+
+def _end(children: list[subprocess.Popen[str]], kind: signal.Signals) -> None:
+    """A signal to the whole group of each child that is still there."""
+    for child in children:
+        if child.returncode is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(child.pid, kind)
+
+
+# --- inside the child ---
+
+
+def body(arguments: list[str]) -> int:
+    """The child's own work: `run ...` as on the command line, or `notebook PATH VALUES OUTPUT`. Its exit code."""
+    verb, *rest = arguments
+    if verb == "notebook":
+        _follow(_interrupt_kernels)
+        return _notebook(*rest)
+    _follow(lambda: os.kill(os.getpid(), signal.SIGTERM))
+    from ...__main__ import main
+
+    return main(arguments)
+
+
+def _follow(stop: Callable[[], None]) -> None:
+    """Call `stop` when the parent lets go of this process's standard input."""
+
+    def watch() -> None:
+        with contextlib.suppress(OSError, ValueError):
+            while os.read(0, 4096):
+                pass
+        stop()
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _notebook(path: str, values: str, output: str) -> int:
+    from .papermill import execute
+
+    try:
+        execute(Path(path), json.loads(values), Path(output))
+    except WorkbenchError as error:
+        print(error, file=sys.stderr)
+        return error.code
+    return 0
+
+
+def _interrupt_kernels() -> None:
+    """Interrupt the kernel, so that a run inside it stops with a checkpoint; killed, it would run no `finally`."""
+    import psutil  # comes with ipykernel
+
+    kernels = [c for c in psutil.Process().children(recursive=True) if "ipykernel" in " ".join(c.cmdline())]
+    for kernel in kernels:
+        with contextlib.suppress(psutil.Error):
+            kernel.send_signal(signal.SIGINT)
+    time.sleep(GRACE * 0.6)
+    for kernel in kernels:
+        with contextlib.suppress(psutil.Error):
+            kernel.kill()
+    os._exit(5)

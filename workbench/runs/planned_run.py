@@ -1,0 +1,81 @@
+"""One run of many, by name: what a batch plans, places and looks up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from .. import paper, places
+from ..config import Budget, Config, canonical_json, run_id
+from ..tasks import data_hashes
+from . import run as study
+from .folder import Run
+from .record import Record
+
+
+class Trial(NamedTuple):
+    """An experiment at a budget under a seed, with `changes`: (path, value) of fields that differ from it."""
+
+    experiment: str
+    budget: Budget
+    seed: int
+    changes: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def label(self) -> str:
+        fields = " ".join(f"{path.partition('.')[2]}={value}" for path, value in self.changes)
+        return f"{self.experiment}{' ' * bool(fields)}{fields} seed {self.seed}"
+
+    @property
+    def run(self) -> Run:
+        """Its folder in this user's store, whether it is there or not."""
+        config = self._resolved()[0]
+        return Run(places.runs() / run_id(config, self.seed, data_hashes(config.task)))
+
+    @property
+    def until(self) -> int | None:
+        """The step its budget goes to; None means the end of the schedule."""
+        return self._resolved()[1]
+
+    def recorded(self, row: Mapping[str, Any] | None = None) -> bool:
+        """Whether it was taken as far as its budget goes; `row` of `overview` spares reading the record."""
+        if row is not None:
+            at_end = row["status"] in ("done", "diverged")
+            return at_end or (self.until is not None and (row.get("scored_step") or 0) >= self.until)
+        run = self.run
+        return (run.path / "spec.json").exists() and study.reached(Record(run), self.until)
+
+    def train(self, device: str = "auto", **means: Any) -> Record:
+        """Train it in this process as far as its budget goes, or take what is recorded; `means` are `study.run`'s."""
+        changes = dict(self.changes)
+        return study.run(self.experiment, self.budget, self.seed, device=device, changes=changes, **means)
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The command line that trains it, less the program's name."""
+        written = {path: v if isinstance(v, str) else canonical_json(v) for path, v in self.changes}
+        changes = [part for path, text in written.items() for part in ("--set", f"{path}={text}")]
+        return ("run", self.experiment, "--budget", self.budget, "--seed", str(self.seed), *changes)
+
+    @property
+    def cost(self) -> float:
+        """A guess at how long it takes, from nothing: steps x length x layers."""
+        config = self._resolved()[0]
+        return float((self.until or config.train.steps or 10**6) * config.task.length * config.model.depth)
+
+    def _resolved(self) -> tuple[Config, int | None]:
+        return _resolve(self.experiment, self.budget, self.changes)
+
+    @property
+    def worth(self) -> tuple[int, bool, float]:
+        """The order of a campaign whose time is short: a first seed of everything, the paper's claims, the cheap."""
+        known = paper.EXPERIMENTS[self.experiment]
+        claims = paper.EXPERIMENTS[known.parent or known.id].claims
+        return self.seed, not any(claim.ours for claim in claims), self.cost
+
+
+@lru_cache(maxsize=4096)
+def _resolve(experiment: str, budget: Budget, changes: tuple[tuple[str, Any], ...]) -> tuple[Config, int | None]:
+    """Config and last step; the seeds of a combination share them."""
+    return study.resolve(experiment, budget, dict(changes))[1:]

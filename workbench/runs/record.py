@@ -1,0 +1,315 @@
+"""A run as its reader sees it: curve and summary as pandas, the trained net, where it stands."""
+
+from __future__ import annotations
+
+import base64
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from .. import paper, places
+from ..config import Config, run_id
+from ..errors import StoreError, quoted
+from ..tasks import Batch, data_hashes, load
+from . import events as rows
+from . import folder as store
+from . import lock, row_cache
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Record:
+    """One run on disk. `curve` has a row an evaluation; `summary` the newest scores; `budgets` each budget reached."""
+
+    run: store.Run
+
+    @cached_property
+    def spec(self) -> dict[str, Any]:
+        return self.run.spec()
+
+    @cached_property
+    def config(self) -> Config:
+        return store.config_of(self.run)
+
+    @property
+    def id(self) -> str:
+        return self.run.path.name
+
+    @property
+    def seed(self) -> int:
+        return int(self.spec["seed"])
+
+    @property
+    def experiment(self) -> str:
+        """The name under which it was started; `custom` for a config of one's own."""
+        return str(self.spec.get("experiment", "custom"))
+
+    @property
+    def smoke(self) -> bool:
+        """Whether the config is the experiment's smoke version, a smaller computation."""
+        return bool(self.spec.get("smoke", False))
+
+    @property
+    def numerics(self) -> int:
+        """The numerics under which it was begun (provenance.py); only of one and the same are bits comparable."""
+        return int(self.spec.get("numerics", 1))
+
+    @property
+    def claims(self) -> str | None:
+        """The hash of the table of claims as it stood when it was begun; None of a record that does not say."""
+        told = self.spec.get("claims")
+        return None if told is None else str(told)
+
+    @property
+    def losses(self) -> list[float | None]:
+        """The losses of the first steps, exact; none of a record of version 0.1."""
+        return [e["loss"] for e in self.events if e["event"] == "loss"]
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """The fields, by path, in which a run that was started with changes differs from its experiment."""
+        known = paper.EXPERIMENTS.get(self.experiment.removesuffix("*"))
+        if known is None or not self.experiment.endswith("*"):
+            return {}
+        plain = known.at("smoke" if self.smoke else "paper")[0].model_dump()
+        mine = self.config.model_dump()
+        return {f"{s}.{f}": v for s in mine for f, v in mine[s].items() if plain.get(s, {}).get(f) != v}
+
+    @property
+    def published(self) -> bool:
+        """Whether it is one of the project's own published records."""
+        return places.published() in self.run.path.parents
+
+    @cached_property
+    def status(self) -> str:
+        """done, diverged, running, resumable, pending or damaged."""
+        try:
+            _ = self.config, self.events
+        except StoreError:
+            return "damaged"
+        return lock.status(self.run)
+
+    @cached_property
+    def events(self) -> list[dict[str, Any]]:
+        """The run's events, each of the shape of its kind; StoreError where one is not."""
+        found = self.run.events()
+        for event in found:
+            if reason := rows.misshapen(event["event"], event):
+                at = f"{event['event']} of step {event['step']}"
+                raise StoreError(f"{self.run.path / 'events.jsonl'}: {at}: {reason}")
+        return found
+
+    @cached_property
+    def evaluations(self) -> list[dict[str, Any]]:
+        """The curve's rows as recorded."""
+        return [e for e in self.events if e["event"] == "evaluation"]
+
+    @cached_property
+    def budgets(self) -> list[dict[str, Any]]:
+        """What was scored on test each time a budget was reached, the end of the schedule last."""
+        reached = [e for e in self.events if e["event"] == "budget"]
+        result = self.run.result()
+        return [*reached, result] if result is not None else reached
+
+    @property
+    def step(self) -> int:
+        """The last step whose evaluation or budget is recorded."""
+        return max((int(e["step"]) for e in [*self.evaluations, *self.budgets]), default=0)
+
+    @property
+    def reach(self) -> tuple[bool, int]:
+        """How far it is: whether at its end, and the last step that a row or a checkpoint knows."""
+        return self.run.result() is not None, max(self.step, self.run.saved_step)
+
+    def verify(self) -> None:
+        """Read all of it and compare every hash; StoreError for the first thing that is wrong. Changes nothing."""
+        if run_id(self.config, self.seed, self.spec["data"]) != self.id:
+            raise StoreError(f"{self.run.path / 'spec.json'}: its content does not give its id")
+        self.run.chance()
+        result = self.run.result()
+        due = 0 if result is None else result["step"] // self.config.train.evaluate_every
+        if len(self.evaluations) < due:
+            raise StoreError(f"{self.run.path / 'events.jsonl'}: cut short: {len(self.evaluations)} rows of {due}")
+        for path in self.run.checkpoints():
+            self.run.check_events(self.run.read_checkpoint(path))
+
+    @property
+    def curve(self) -> pd.DataFrame:
+        """A row an evaluation: step, lr, train_..., valid_..., valid_batch_... (batch norm statistics of the batch)."""
+        import pandas as pd
+
+        rows = []
+        for event in self.evaluations:
+            row = {"step": event["step"], "lr": event["lr"], "outcome": event["outcome"]}
+            for part in ("train", "valid", "valid_batch"):
+                row |= {f"{part}_{name}": v for name, v in event.get(part, {}).items() if name != "n"}
+            rows.append(row)
+        return pd.DataFrame(rows)
+
+    @property
+    def summary(self) -> pd.Series[Any]:
+        """One row for tables: identity, how far it came, the newest test scores, cost."""
+        import pandas as pd
+
+        row: dict[str, Any] = {
+            "id": self.id,
+            "experiment": self.experiment,
+            "changes": ", ".join(f"{path}={value}" for path, value in self.changes.items()) or None,
+            "seed": self.seed,
+            "smoke": self.smoke,
+            "status": self.status,
+            "step": self.step,
+            "published": self.published,
+        }
+        if self.budgets:
+            newest = self.budgets[-1]
+            row["scored_step"] = newest["step"]
+            row |= {f"test_{k}": v for k, v in newest.get("test", {}).items()}
+            row |= {f"valid_{k}": v for k, v in newest.get("valid", {}).items() if k != "n"}
+            row["weights_sha256"] = newest.get("weights_sha256")
+            row |= newest["cost"]
+            row["device"] = newest["provenance"]["device"]
+        return pd.Series(row)
+
+    def recurrent_weights(self) -> dict[int, dict[str, Tensor]]:
+        """step -> layer -> u (N,), at each evaluation."""
+        return {e["step"]: {name: decode(text) for name, text in e["u"].items()} for e in self.evaluations}
+
+    def net(self) -> nn.Module:
+        """The net with its best-validation weights, in evaluation mode; StoreError if no checkpoint is kept."""
+        from ..training import Trainer
+
+        state = self.run.load_checkpoint()
+        if state is None:
+            raise StoreError(f"run {self.id}: no checkpoint is kept, so there are no weights; run it again")
+        trainer = Trainer(self.config, self.seed)
+        trainer.load(state["trainer"])
+        return trainer.best_net().eval()
+
+    def examples(self, count: int = 64) -> Batch:
+        """The first test examples of the run's task: x (T, count, inputs), y (count,)."""
+        task = load(self.config.task, self.seed, self.config.train.batch)
+        return next(iter(task.examples("test", count)))
+
+    def _repr_html_(self) -> str:
+        frame = self.summary.dropna().astype(str).to_frame(f"{self.experiment}, seed {self.seed}")
+        return str(frame.to_html(escape=True))
+
+
+def encode(u: Tensor) -> str:
+    """A vector as base64 of little-endian float32, exact."""
+    return base64.b64encode(u.detach().cpu().to(torch.float32).numpy().astype("<f4").tobytes()).decode()
+
+
+def decode(text: str) -> Tensor:
+    """The inverse of `encode`; StoreError for a text that it cannot have given."""
+    try:
+        return torch.frombuffer(bytearray(base64.b64decode(text, validate=True)), dtype=torch.float32)
+    except ValueError as error:
+        raise StoreError(f"u: {quoted(text)} is not a vector: {error}") from None
+
+
+def folders() -> list[Path]:
+    """Where records are: this user's runs, then the project's published ones."""
+    return [places.runs(), places.published() / "runs"]
+
+
+def find(name: str, seed: int, *, smoke: bool = False, own: bool = False) -> Record | None:
+    """The furthest record of an experiment and seed, one's `own` only or published too; None if there is none."""
+    config = paper.experiment(name).at("smoke" if smoke else "paper")[0]
+    wanted = run_id(config, seed, data_hashes(config.task))
+    where = folders()[:1] if own else folders()
+    found = [Record(store.Run(folder / wanted)) for folder in where if (folder / wanted / "spec.json").exists()]
+    return max(found, key=lambda r: r.step, default=None)
+
+
+def find_id(run_id: str) -> Record | None:
+    """The furthest record of an id, one's own or published; None if there is none."""
+    found = [Record(run) for folder in folders() if (run := store.open_run(folder, run_id)).path.is_dir()]
+    return max(found, key=lambda r: r.reach, default=None)
+
+
+def records(*, own: bool = False) -> list[Record]:
+    """Every record, one's own first (with `own` no others); of a run that is also published, the further one."""
+    best: dict[str, Record] = {}
+    for folder in folders()[:1] if own else folders():
+        for run in store.find(folder):
+            record = Record(run)
+            try:
+                if record.id not in best or record.step > best[record.id].step:
+                    best[record.id] = record
+            except StoreError:
+                best.setdefault(record.id, record)  # damaged: its own row says so
+    return list(best.values())
+
+
+def overview(*, own: bool = False, watch: lock.Watch | None = None) -> list[dict[str, Any]]:
+    """A row a record, one's own first (with `own` no others): its summary, what is left to do, its last trouble.
+
+    The rows of records that did not change come from a cache; whether a run is being trained is looked up each time,
+    of other machines as far as `watch` can tell. A damaged record is a row whose status and `error` say so.
+    """
+    paths = {f"{'published' if n else 'own'}/{run.path.name}": run.path for n, run in _found()}
+    wanted = {key: sign for key, path in paths.items() if set((sign := _signature(path)).split()[1:]) != {"-"}}
+    made = row_cache.rows(places.runs() / ".index.sqlite", wanted, lambda key: _row(store.Run(paths[key])))
+    best: dict[str, dict[str, Any]] = {}
+    for key, row in made.items():
+        row["published"] = key.startswith("published/")
+        if own and row["published"]:
+            continue
+        if row["id"] not in best or row.get("step", 0) > best[row["id"]].get("step", 0):
+            best[row["id"]] = row
+            if os.path.exists(f"{paths[key]}/lease") and row["status"] != "damaged":
+                row |= _live(store.Run(paths[key]), watch)
+    return list(best.values())
+
+
+def list_records() -> pd.DataFrame:
+    """A row a record; a damaged one is a row whose status says so and whose `error` says what."""
+    import pandas as pd
+
+    return pd.DataFrame(overview())
+
+
+def _found() -> list[tuple[int, store.Run]]:
+    return [(n, run) for n, folder in enumerate(folders()) for run in store.find(folder)]
+
+
+def _signature(path: Path) -> str:
+    """What changes whenever a record does: times and sizes of its files, `-` for one that is not there (yet)."""
+    folder, parts = str(path), []
+    for name in ("", "/spec.json", "/events.jsonl", "/result.json", "/troubles.jsonl"):
+        try:
+            stat = os.stat(folder + name)
+            parts.append(f"{stat.st_mtime_ns}.{stat.st_size}.{stat.st_ino}")
+        except OSError:
+            parts.append("-")
+    return " ".join(parts)
+
+
+def _row(run: store.Run) -> dict[str, Any]:
+    record = Record(run)
+    try:
+        row: dict[str, Any] = {str(k): v for k, v in record.summary.items()}
+        row["steps"] = record.config.train.steps
+    except StoreError as error:
+        return {"id": record.id, "status": "damaged", "error": str(error)}
+    trouble = lock.troubles(run)[-1:] if record.status in ("resumable", "pending", "quarantined", "failed") else []
+    return {**row, "error": trouble[0]["said"] if trouble else None}
+
+
+def _live(run: store.Run, watch: lock.Watch | None) -> dict[str, Any]:
+    """What a lease says of a run: being trained, how far and how fast; or that its process was killed."""
+    holder = lock.holder_of(run.path / "lease", watch)
+    status = lock.status(run, watch)
+    if holder is None:
+        return {"status": status, "error": "its process was killed" if run.result() is None else None}
+    told = {"step": holder.get("step"), "steps": holder.get("target"), "rate": holder.get("rate")}
+    return {"status": status, "error": None, **{k: v for k, v in told.items() if v is not None}}

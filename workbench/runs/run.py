@@ -1,0 +1,252 @@
+"""One run, from an experiment's name to its record: reuse what is recorded, resume what was begun, train the rest."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext
+from typing import Any
+
+import torch
+
+from .. import paper, places, recurrence
+from ..config import BUDGETS, SCHEMA, Budget, Config, run_id
+from ..errors import ParameterError, StoreError, choices, quoted
+from ..models import distributed
+from ..paper import claims
+from ..seeds import check_seed
+from ..tasks import data_hashes, download, spec
+from ..training import Trainer
+from ..training.cuda_graphs import wanted
+from . import memory_check
+from .folder import Run
+from .lock import Lease, check_progress
+from .provenance import NUMERICS
+from .record import Record
+from .train_and_record import Attempt
+
+
+def run(
+    experiment: str | Config,
+    budget: Budget = "quick",
+    seed: int = 0,
+    *,
+    device: str = "auto",
+    backend: str = "auto",
+    graphs: str = "auto",
+    threads: int | None = None,
+    changes: Mapping[str, Any] | None = None,
+    until: int | None = None,
+    fresh: bool = False,
+    time_limit: float | None = None,
+    progress: bool = True,
+    watch: Callable[[dict[str, Any]], None] | None = None,
+    stop: threading.Event | None = None,
+) -> Record:
+    """Train a run as far as its budget goes, or return what is recorded; the record has `curve` and `summary`.
+
+    `experiment`: a name of `workbench list`, or a Config of your own. `changes`: fields by path, such as
+    {"model.depth": 4}. `budget`: smoke (seconds, a smaller computation), quick (minutes, the beginning of the paper's
+    run) or paper; `until`: the step to go to, in place of the budget's. The seed decides everything that is random.
+    `threads` is pinned when a run begins (1 unless given, so that results do not depend on the machine's cores).
+    `graphs`: auto, on or off: whether a training step is recorded as CUDA graphs and replayed (cuda_graphs.py).
+    `fresh` sets an earlier record aside. `time_limit` in seconds. `watch` is given each evaluation's row. Ctrl-C or
+    SIGTERM, or setting `stop` from another thread, stop at the next step and raise Stopped; the same call continues.
+    Where another process trains the same run, this one waits for it, and uses its result.
+    Of the processes that torchrun starts, each takes a part of every batch and, on GPUs, a device; the first one keeps
+    the record, in a folder that all can read.
+    """
+    name, config, last = resolve(experiment, budget, changes)
+    if until is not None and (isinstance(until, bool) or not isinstance(until, int) or until < 1):
+        raise ParameterError(f"until: {until!r} is not a step to go to; a whole number of at least 1 is needed")
+    if until is not None and config.train.schedule == "one_cycle":
+        raise ParameterError(
+            f"until: {until} received; one cycle has a score at its end alone: --time-limit stops it to go on later, "
+            "train.steps makes it shorter"
+        )
+    until = last if until is None else until
+    check_seed(seed)
+    check_time_limit(time_limit)
+    pinned = 1 if threads is None else check_count("threads", threads)
+    if watch is not None and not callable(watch):
+        raise ParameterError(f"watch: {quoted(watch)} received; a function of one row is needed, or None")
+    device = distributed.own_device(check_device(device))
+    if backend != "auto" and (reason := recurrence.unavailable(backend)) is not None:
+        raise ParameterError(f"backend: {backend!r} cannot run here: {reason}")
+    data = data_hashes(config.task)
+    folder = Run(places.runs() / run_id(config, seed, data))
+    together = distributed.join(device)
+    label = f"{name} seed {seed}"
+    with together.company(label):
+        wanted(graphs, config, spec(config.task), torch.device(device), together.count)
+        if not fresh and together.lead(lambda: _answered(folder, config, until)):
+            return Record(folder)
+        if not fresh:
+            together.lead(lambda: check_progress(folder))
+        each = config if device == "cpu" else config.set({"train.batch": -(-config.train.batch // together.count)})
+        memory_check.check(each, device, label)
+        try:  # before the folder: a wrong value leaves no trace
+            trainer = Trainer(config, seed, device=device, backend=backend, ranks=together, graphs=graphs)
+        except (MemoryError, RuntimeError) as error:
+            if memory_check.is_exhaustion(error):
+                raise memory_check.refusal(config, label, "it could not be had") from None
+            raise
+        if fresh:  # only now, when nothing given is wrong
+            together.lead(lambda: _set_aside(folder))
+        made = {
+            "schema": SCHEMA,
+            "id": folder.path.name,
+            "experiment": name,
+            "smoke": budget == "smoke",
+            "config": config.model_dump(),
+            "seed": seed,
+            "data": data,
+            "threads": pinned,
+            "numerics": NUMERICS,
+            "claims": claims.table_hash(claims.present()),
+        }
+        together.lead(lambda: folder.create(made, trainer.task.chance()))
+        pinned, lease = (
+            together.lead(lambda: int(folder.spec()["threads"])),
+            Lease(folder, _giving_up(stop, time_limit)),
+        )
+        with ExitStack() as held:
+
+            def take() -> bool:
+                held.enter_context(lease)
+                return _answered(folder, config, until)  # another process may have gone there since
+
+            if not together.lead(take):
+                with pinned_threads(pinned), _stop_requests(stop) as asked:
+                    Attempt(lease, trainer, pinned, device, label, progress, watch).go(until, time_limit, asked)
+    return Record(folder)
+
+
+def _set_aside(folder: Run) -> None:
+    """Make way for a new start; Busy where somebody trains the run now."""
+    with Lease(folder) if folder.path.exists() else nullcontext():
+        pass
+    folder.set_aside()
+
+
+def _answered(folder: Run, config: Config, until: int | None) -> bool:
+    """Whether the record of a run already answers; StoreError where it does not and cannot be continued."""
+    if not (folder.path / "spec.json").exists():
+        return False
+    record = Record(folder)
+    if record.config != config:
+        raise StoreError(f"{folder.path / 'spec.json'}: another config than its id names; `run --fresh` starts anew")
+    if reached(record, until):
+        return True
+    if record.numerics != NUMERICS:
+        raise StoreError(
+            f"{folder.path / 'spec.json'}: begun under numerics {record.numerics}, and this version computes under "
+            f"{NUMERICS}: the two would not be one run; `run --fresh` starts anew"
+        )
+    return False
+
+
+def resolve(
+    experiment: str | Config, budget: Budget, changes: Mapping[str, Any] | None = None
+) -> tuple[str, Config, int | None]:
+    """The name, config and last step (None: the schedule's end) of a run."""
+    if budget not in BUDGETS:
+        raise ParameterError(f"budget: {budget!r} is unknown; choose one of {choices(BUDGETS)}")
+    if isinstance(experiment, Config):
+        name, config, until = "custom", experiment, None
+        if budget == "smoke":
+            raise ParameterError("budget: smoke is a version of a named experiment; a config of one's own has none")
+    else:
+        known = paper.experiment(experiment)
+        name, (config, until) = known.id, known.at(budget)
+    if changes:
+        changed = config.set(changes)
+        if changed != config:
+            name, config = f"{name}*", changed
+    if until is not None and config.train.steps is not None:
+        until = min(until, config.train.steps)
+    return name, config, until
+
+
+def substitute(experiments: list[str], say: Callable[[str], None] = print) -> list[str]:
+    """The same experiments where their data are at hand or can be fetched; else their substitutes on embedded data.
+
+    `say` is told what was replaced. A data set that is there but altered is an error, not a reason to substitute.
+    """
+    chosen = []
+    for name in experiments:
+        known = paper.experiment(name)
+        while known.data is not None and known.substitute is not None and not download.obtainable(known.data):
+            say(f"{known.id}: {known.data} cannot be had here; {known.substitute} takes its place")
+            known = paper.experiment(known.substitute)
+        chosen.append(known.id)
+    return chosen
+
+
+def reached(record: Record, until: int | None) -> bool:
+    """Whether a record already answers for a budget: at its end, or scored at that step or later."""
+    if record.run.result() is not None:
+        return True
+    return until is not None and any(e["step"] >= until for e in record.budgets)
+
+
+def check_count(name: str, value: object, most: int = 1024) -> int:
+    """A number of threads or workers, or a ParameterError."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise ParameterError(f"{name}: {quoted(value)} is not a number of {name}; 1 to {most} is allowed")
+    return value
+
+
+def check_time_limit(seconds: object) -> None:
+    """None, or seconds above 0; else a ParameterError."""
+    number = isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 < seconds < 1e9
+    if seconds is not None and not number:
+        raise ParameterError(f"time_limit: {quoted(seconds)} is not a time; seconds above 0 are needed, or None")
+
+
+def check_device(name: str) -> str:
+    """`auto` resolved, `cpu` or `cuda`; a ParameterError for any other, and for `cuda` where there is none."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name not in ("cpu", "cuda"):
+        raise ParameterError(f"device: {name!r} is unknown; choose one of auto, cpu, cuda")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ParameterError("device: 'cuda' cannot be used: torch finds no CUDA device here; choose cpu")
+    return name
+
+
+@contextmanager
+def pinned_threads(count: int) -> Iterator[None]:
+    """torch on so many threads while inside, then on as many as before."""
+    check_count("threads", count)
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _giving_up(stop: threading.Event | None, time_limit: float | None) -> Callable[[], bool]:
+    """Whether to wait no longer for another process that trains the run."""
+    deadline = math.inf if time_limit is None else time.monotonic() + time_limit
+    return lambda: (stop is not None and stop.is_set()) or time.monotonic() > deadline
+
+
+@contextmanager
+def _stop_requests(stop: threading.Event | None = None) -> Iterator[threading.Event]:
+    """SIGINT and SIGTERM set a flag while inside (in the main thread); nothing is ever saved in a handler."""
+    stop = stop or threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    kinds = (signal.SIGINT, signal.SIGTERM)
+    before = {kind: signal.signal(kind, lambda *_: stop.set()) for kind in kinds}
+    try:
+        yield stop
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)

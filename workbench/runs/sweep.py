@@ -1,0 +1,114 @@
+"""A grid over the fields of a config: every combination of values, each a run under each seed."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .. import paper
+from ..config import Budget, parse_value
+from ..errors import ParameterError, choices, quoted
+from .planned_run import Trial
+from .record import Record, overview
+from .run import resolve
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST = 100_000  # runs of one sweep
+Grid = Mapping[str, Sequence[Any]] | Sequence[str]  # {"model.depth": [2, 4]}, or ["depth=2,4"] as on the command line
+
+
+def parse(pairs: Sequence[str], experiment: str) -> dict[str, list[Any]]:
+    """`["depth=2,4", "gamma=1,2"]` -> {"model.depth": [2, 4], "model.gamma": [1, 2]}, checked against the config.
+
+    A field is written with its section, or without where only one section has it. `depth: 2, 4` means the same, for
+    papermill allows a parameter's line one `=`. A list is one value: `blocks=[8,6,4],[4,3,2]`.
+    """
+    grid: dict[str, list[Any]] = {}
+    for pair in pairs:
+        name, *rest = (part.strip() for part in re.split("[=:]", str(pair), maxsplit=1))
+        text = rest[0] if rest else ""
+        values = [_value(part.strip()) for part in re.split(r",(?![^\[]*\])", text)]
+        if not name or "" in values:
+            raise ParameterError(f"grid: {quoted(pair)} received; key=a,b,c is needed")
+        path = field_path(name, experiment)
+        if path in grid:
+            raise ParameterError(f"grid: {path} given twice")
+        if len(set(map(repr, values))) < len(values):
+            raise ParameterError(f"grid: {quoted(pair)} has a value twice")
+        grid[path] = values
+    return grid
+
+
+def _value(text: str) -> Any:
+    value = parse_value(text)
+    return tuple(value) if isinstance(value, list) else value  # hashable, as a Trial's changes are
+
+
+def field_path(name: str, experiment: str) -> str:
+    """`depth` -> `model.depth`: the path of a field of an experiment's config; ParameterError where none or several."""
+    tree = paper.experiment(experiment).config.model_dump()
+    known = [f"{section}.{field}" for section in tree for field in tree[section]]
+    found = [path for path in known if name in (path, path.partition(".")[2])]
+    if len(found) != 1:
+        what = f"may be {' or '.join(found)}" if found else f"no such field; choose one of {choices(known)}"
+        raise ParameterError(f"grid: {quoted(name)}: {what}")
+    return found[0]
+
+
+def trials(experiment: str, grid: Mapping[str, Sequence[Any]], budget: Budget, seeds: int) -> list[Trial]:
+    """Every combination under every seed, seed 0 of all first; each config is checked before anything runs."""
+    combinations = [tuple(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+    if len(combinations) * seeds > MOST:
+        raise ParameterError(f"grid: {len(combinations) * seeds:,} runs; at most {MOST:,} are allowed")
+    for changes in combinations:
+        resolve(experiment, budget, dict(changes))
+    return [Trial(experiment, budget, seed, changes) for seed in range(seeds) for changes in combinations]
+
+
+def results(experiment: str, grid: Grid, budget: Budget, seeds: int) -> pd.DataFrame:
+    """A row a run of the grid, as recorded: the fields' values, seed, status, step, scores on test, wall seconds."""
+    import pandas as pd
+
+    grid = grid if isinstance(grid, Mapping) else parse(grid, experiment)
+    recorded = {row["id"]: row for row in overview()}
+    rows = []
+    for trial in trials(experiment, grid, budget, seeds):
+        row = recorded.get(trial.run.path.name, {"status": "not run"})
+        scores = {name: value for name, value in row.items() if name.startswith("test_") and name != "test_n"}
+        kept = {name: row.get(name) for name in ("status", "step", "wall_s")}
+        rows.append({**dict(trial.changes), "seed": trial.seed, **kept, **scores})
+    return pd.DataFrame(rows).dropna(axis="columns", how="all")
+
+
+def run(experiment: str, grid: Grid, budget: Budget, seeds: int, device: str = "auto") -> list[Record]:
+    """Train what is not recorded of a grid, one run after another in this process; the records, in the grid's order."""
+    grid = grid if isinstance(grid, Mapping) else parse(grid, experiment)
+    return [trial.train(device) for trial in trials(experiment, grid, budget, seeds)]
+
+
+def score_of(table: pd.DataFrame) -> str:
+    """The column of `results` that says how good a run is; ParameterError where nothing is scored yet."""
+    for name in ("test_accuracy", "test_mse", "test_perplexity", "test_loss"):
+        if name in table and table[name].notna().any():
+            return name
+    raise ParameterError("sweep: no run of this grid is scored yet; `workbench sweep` trains them")
+
+
+class Sweep:
+    """A grid as a notebook shows it: `wb.Sweep(study.values)` trains what is not recorded; `table` has a row a run."""
+
+    def __init__(self, values: Mapping[str, Any]):
+        self.experiment, self.budget, self.seeds = values["experiment"], values["budget"], values["seeds"]
+        self.grid = parse(values["grid"], self.experiment)
+        self.records = run(self.experiment, self.grid, self.budget, self.seeds, values["device"])
+        self.table = results(self.experiment, self.grid, self.budget, self.seeds)
+        self.fields, self.score = list(self.grid), score_of(self.table)
+
+    def best(self, count: int = 5) -> pd.DataFrame:
+        """The best combinations: mean of the score over seeds, how many seeds, the spread between them."""
+        by = self.table.groupby(self.fields)[self.score].agg(["mean", "min", "max", "count"]).reset_index()
+        return by.sort_values("mean", ascending=not self.score.endswith("accuracy")).head(count).reset_index(drop=True)

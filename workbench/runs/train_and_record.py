@@ -1,0 +1,184 @@
+"""One attempt at a run: the loop between a Trainer (memory) and a Run (disk), under a lease."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ..config import SCHEMA
+from ..errors import Stopped, StoreError, WorkbenchError
+from ..progress import Progress
+from ..training import Diverged, Trainer
+from . import memory_check
+from .arithmetic import arithmetic
+from .lock import Lease, note
+from .provenance import Meter, provenance
+from .record import encode
+
+FIRST_LOSSES = 5  # steps whose losses are recorded: by them a record is told from one of another arithmetic
+FIRST_CHECKPOINT, CHECKPOINT_EVERY, CHECKPOINT_SHARE = 5.0, 15.0, 0.02  # seconds, seconds, share of the time
+
+
+class Attempt:
+    """Takes up the newest good checkpoint; `go` trains on from there, keeping record and checkpoints.
+
+    `label` names it to people, `watch` is given each evaluation's row, `threads` and `device` go into the record. Of
+    several ranks, the leading one holds the lease, reads, writes and speaks; what the disk refuses it, stops all.
+    """
+
+    def __init__(
+        self,
+        lease: Lease,
+        trainer: Trainer,
+        threads: int,
+        device: str,
+        label: str,
+        progress: bool,
+        watch: Callable[[dict[str, Any]], None] | None,
+    ):
+        self.lease, self.run, self.trainer, self.watch = lease, lease.run, trainer, watch
+        self.ranks = trainer.ranks
+        checkpoint = self.ranks.lead(self._begin)
+        self.attempts, self.most = 1, self.ranks.count
+        if checkpoint is not None:
+            self._take_up(checkpoint["trainer"])
+            self.attempts = int(checkpoint["cost"]["attempts"]) + 1
+            self.most = max(self.most, int(checkpoint["cost"].get("ranks", 1)))
+        self.meter = Meter(checkpoint["cost"] if checkpoint and self.ranks.leads else None, device)
+        self.where = {
+            **provenance(threads, device, trainer.backend, self.attempts),
+            "arithmetic": arithmetic(),
+            "ranks": self.most,
+            "graphs": trainer.recorded is not None,
+        }
+        self.progress = Progress(label, trainer.step, shown=progress and self.ranks.leads)
+        self.saved_at = time.monotonic() - CHECKPOINT_EVERY + FIRST_CHECKPOINT
+        self.save_cost = 0.0
+
+    def _begin(self) -> dict[str, Any] | None:
+        checkpoint = self.run.load_checkpoint()
+        self.run.rewind_events(checkpoint)
+        return checkpoint
+
+    def _take_up(self, state: dict[str, Any]) -> None:
+        """Load a state into the trainer; StoreError where it is not of such a run."""
+        try:
+            self.trainer.load(state)
+        except StoreError as error:
+            raise StoreError(f"{self.run.path}: {error}; `run --fresh` starts anew") from None
+
+    def go(self, until: int | None, time_limit: float | None, stop: threading.Event) -> None:
+        """Train to `until` or the schedule's end, then score; Stopped on request or at the time limit.
+
+        A failure is noted beside the run before it is raised, for those who look at it later.
+        """
+        deadline = math.inf if time_limit is None else time.monotonic() + time_limit
+        self.trainer.interrupted = lambda: self.ranks.any(
+            stop.is_set() or self.lease.lost or time.monotonic() > deadline
+        )
+        try:
+            self._train(until)
+        except Diverged:
+            self._finish("diverged")
+        except Stopped:
+            self.progress.close("stopped")
+            at = f"{self.progress.label}: stopped"
+            if self.ranks.any(self.lease.lost):
+                raise Stopped(f"{at} at step {self.trainer.step}: another process took the run over") from None
+            self._save()
+            why = "on request" if self.ranks.any(stop.is_set()) else "at the time limit"
+            raise Stopped(f"{at} {why} at step {self.trainer.step}; the same command continues") from None
+        except Exception as error:
+            if self.ranks.broken(error):  # no failure of this run
+                raise
+            if memory_check.is_exhaustion(error):
+                error = memory_check.refusal(
+                    self.trainer.config, self.progress.label, f"failed at step {self.trainer.step}"
+                )
+            ours = isinstance(error, WorkbenchError)
+            if self.ranks.leads:
+                note(self.run, "failed", str(error) if ours else f"{type(error).__name__}: {error}")
+            if ours:
+                raise error from None
+            raise
+
+    def _train(self, until: int | None) -> None:
+        trainer = self.trainer
+        target = until if until is not None else trainer.config.train.steps
+        if trainer.due:  # stopped during that evaluation
+            self._record_evaluation()
+        while not trainer.ended and (until is None or trainer.step < until):
+            if trainer.interrupted():
+                raise Stopped("between two steps")
+            loss = trainer.advance()
+            if trainer.step <= FIRST_LOSSES:
+                self._append({"event": "loss", **_recordable({"step": trainer.step, "loss": loss})})
+            if trainer.due:
+                self._record_evaluation()
+            self.progress.show(trainer.step, target, loss)
+            self.lease.tell(step=trainer.step, target=target, rate=self.progress.rate(trainer.step))
+            self._save_in_time()
+        if trainer.ended:
+            self._finish("done")
+        else:
+            self._record_budget()
+        self.progress.close("done")
+
+    def _record_evaluation(self) -> None:
+        row = _recordable(self.trainer.evaluation())
+        row["u"] = {name: encode(u) for name, u in row["u"].items()}
+        self._append({"event": "evaluation", **row, "cost": self._cost()})
+        if self.watch is not None and self.ranks.leads:
+            self.watch(row)
+
+    def _record_budget(self) -> None:
+        scores = _recordable(self.trainer.test())
+        event = {"event": "budget", "step": self.trainer.step, **scores}
+        self._append({**event, "provenance": self.where, "cost": self._cost()})
+        self._save()
+
+    def _finish(self, status: str) -> None:
+        """The end: the scores of the best weights; a run that diverged is recorded as such, not dropped."""
+        scores = _recordable(self.trainer.test()) if status == "done" or self.trainer.best is not None else {}
+        result = {"schema": SCHEMA, "id": self.run.path.name, "status": status, "step": self.trainer.step, **scores}
+        self._save()
+        result |= {"provenance": self.where, "cost": self._cost()}
+        self.ranks.lead(lambda: self.run.finish(result))
+
+    def _append(self, event: dict[str, Any]) -> None:
+        self.ranks.lead(lambda: self.run.append(event))
+
+    def _save_in_time(self) -> None:
+        """The first checkpoint within 5 s, then every 15 s, at most 2 % of the time."""
+        due = time.monotonic() - self.saved_at > max(CHECKPOINT_EVERY, self.save_cost / CHECKPOINT_SHARE)
+        if self.ranks.any(due and self.ranks.leads):
+            self._save()
+
+    def _save(self) -> None:
+        before = time.monotonic()
+        state, cost = self.trainer.state(), self._cost()
+        self.ranks.lead(lambda: self.run.save_checkpoint(self.trainer.step, state, cost))
+        self.saved_at = time.monotonic()
+        self.save_cost = self.saved_at - before
+
+    def _cost(self) -> dict[str, float]:
+        """CPU seconds and energy are those of all ranks."""
+        cost = {**self.meter.read(), "attempts": self.attempts}
+        if self.most > 1:
+            cost["ranks"] = self.most
+        spent = [kind for kind in ("cpu_s", "energy_j") if kind in cost]
+        return cost | dict(zip(spent, self.ranks.total(*(cost[kind] for kind in spent)), strict=True))
+
+
+def _recordable(row: dict[str, Any]) -> dict[str, Any]:
+    """A row whose scores JSON can hold: one that is not finite (a net on its way to divergence) becomes None."""
+
+    def shown(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: shown(v) for name, v in value.items()}
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    return {name: shown(value) for name, value in row.items()}

@@ -1,0 +1,141 @@
+"""Scores: each example counted once, sums and counts divided once.
+
+`score` measures a net on batches; `reestimate_` gives batch norm clean statistics first, where the protocol asks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import DataError
+from ..models.layer import BatchNorm
+from ..tasks import Batch
+
+Scores = dict[str, float]
+State = list[Tensor] | None  # what a language net carries from one chunk to the next
+
+
+def answer(net: nn.Module, batch: Batch, target: str, state: State = None) -> tuple[Tensor, State]:
+    """What a net says to a batch: (outputs, the state to carry on, None where nothing is carried).
+
+    Outputs are (B, outputs), the samplings of one example averaged; for tokens (T, B, vocabulary).
+    """
+    device = next(net.parameters()).device
+    x = batch.x.to(device)
+    if target == "token":
+        logits, state = net(x, state if batch.start else None, batch.start)
+        return logits, state
+    output: Tensor = net(x) if batch.lengths is None else net(x, batch.lengths.to(device))
+    if batch.samplings > 1:
+        output = output.unflatten(0, (-1, batch.samplings)).mean(1)
+    return output, None
+
+
+def loss_of(output: Tensor, y: Tensor, target: str) -> Tensor:
+    """The mean loss of a batch: cross-entropy in nats for classes and tokens, squared error for reals."""
+    if target == "real":
+        return nn.functional.mse_loss(output.squeeze(-1), y)
+    return nn.functional.cross_entropy(output.flatten(0, -2), y.flatten(), ignore_index=-1)
+
+
+def counted(y: Tensor, target: str) -> int:
+    """How many answers a batch's targets ask for: examples, or tokens."""
+    return int((y >= 0).sum()) if target == "token" else len(y)
+
+
+def means(loss: float, right: float, n: int, target: str) -> Scores:
+    """Sums over n answers as scores: "mse"; "loss" and "accuracy"; or "loss", "bpc" (bits a token) and "perplexity"."""
+    if target == "real":
+        return {"mse": loss / n, "n": n}
+    if target == "class":
+        return {"loss": loss / n, "accuracy": right / n, "n": n}
+    nats = loss / n
+    perplexity = math.exp(nats) if nats < 700 else math.inf
+    return {"loss": nats, "bpc": nats / math.log(2), "perplexity": perplexity, "n": n}
+
+
+def selection(scores: Scores, target: str) -> float:
+    """The number that choices are made by, lower is better: error rate, squared error, or nats a token."""
+    if target == "class":
+        return 1 - scores["accuracy"]
+    return scores["mse" if target == "real" else "loss"]
+
+
+@torch.no_grad()
+def score(net: nn.Module, batches: Iterable[Batch], target: str, *, batch_statistics: bool = False) -> Scores:
+    """What a net scores, in evaluation mode, see `means`. A language net carries its state from batch to batch.
+
+    The scores of a subset of the split stand beside those of the whole, its name behind theirs: "accuracy_long".
+    `batch_statistics`: batch norm uses the statistics of the batch at hand and its stored ones do not change.
+    """
+    device = next(net.parameters()).device
+    zero, state = torch.zeros((), dtype=torch.float64, device=device), None
+    sums: dict[str, tuple[Tensor, Tensor, int]] = {"": (zero, zero, 0)}  # loss, right, n of the whole and of subsets
+    with _evaluating(net, batch_statistics):
+        for batch in batches:
+            output, state = answer(net, batch, target, state)
+            y = batch.y.to(device)
+            k = counted(y, target)
+            if k == 0:
+                continue
+            lost = loss_of(output, y, target).double() * k
+            hits = (output.argmax(-1) == y).sum() if target == "class" else zero
+            for name in {"", batch.subset}:
+                loss, right, n = sums.get(name, (zero, zero, 0))
+                sums[name] = loss + lost, right + hits, n + k
+    if sums[""][2] == 0:
+        raise DataError("score: no examples; the split is empty")
+    scores = {name: means(loss.item(), right.item(), n, target) for name, (loss, right, n) in sums.items()}
+    return {f"{key}_{name}" if name else key: v for name, part in scores.items() for key, v in part.items()}
+
+
+def wrapped(batches: Iterable[Batch], size: int) -> Iterator[Batch]:
+    """Batches of `size`, the last one filled up with the first examples, which then count twice (official code)."""
+    first: Batch | None = None
+    for batch in batches:
+        first = first or batch
+        again = torch.arange(size - len(batch.y)) % len(first.y)
+        yield Batch(torch.cat([batch.x, first.x[:, again]], 1), torch.cat([batch.y, first.y[again]]))
+
+
+@torch.no_grad()
+def reestimate_(net: nn.Module, batches: Iterable[Batch], *, momentum: float | None = None) -> None:
+    """Replace batch norm's stored statistics by those of clean batches, without dropout.
+
+    `momentum` None averages all batches equally; 0.1 is the published protocol, which lets validation images in.
+    """
+    norms = [m for m in net.modules() if isinstance(m, BatchNorm)]
+    if not norms:
+        return
+    kept = [m.momentum for m in norms]
+    with _evaluating(net, batch_statistics=True):
+        for norm in norms:
+            norm.momentum = momentum
+            if momentum is None:
+                norm.reset_running_stats()
+        for batch in batches:
+            answer(net, batch, "class")
+    for norm, before in zip(norms, kept, strict=True):
+        norm.momentum = before
+
+
+@contextmanager
+def _evaluating(net: nn.Module, batch_statistics: bool) -> Iterator[None]:
+    """Evaluation mode; with `batch_statistics` batch norm trains at momentum 0. Restores what it found."""
+    norms = [m for m in net.modules() if isinstance(m, BatchNorm)]
+    was_training, momenta = net.training, [m.momentum for m in norms]
+    net.eval()
+    try:
+        for norm in norms if batch_statistics else ():
+            norm.train()
+            norm.momentum = 0.0
+        yield
+    finally:
+        net.train(was_training)
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum

@@ -1,0 +1,73 @@
+"""The gradient of the loss, layer by layer and step by step: how much of it arrives where.
+
+Everything here asks the net itself and leaves it as it was.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..models.baselines.lru import LRU
+from ..models.baselines.mingru import MinGRU
+from ..models.baselines.sru import SRU
+from ..models.layer import BatchNorm, Recurrent
+from ..tasks import Batch
+from . import evaluate
+
+
+def recurrent(net: nn.Module) -> list[nn.Module]:
+    """The recurrent layers of a net, in the order of use."""
+    return [module for module in net.modules() if isinstance(module, Recurrent | nn.RNNBase | SRU | LRU | MinGRU)]
+
+
+def gradient_map(net: nn.Module, batch: Batch, target: str) -> tuple[Tensor, float]:
+    """How strongly the loss depends on each recurrent layer's output at each step: ||d loss / d h_(l, t)||.
+
+    -> (layers, T), the norm over batch and neurons, and the seconds that forward and backward pass took. Batch norm
+    takes the statistics of the batch, as in training; nothing is drawn and nothing of the net changes.
+    """
+    with batch_statistics(net), outputs_of(net) as outputs:
+        began = time.perf_counter()
+        loss = evaluate.loss_of(evaluate.answer(net, batch, target)[0], batch.y, target)
+        gradients = torch.autograd.grad(loss, [*outputs, *(p for p in net.parameters() if p.requires_grad)])
+        seconds = time.perf_counter() - began
+    return torch.stack([g.flatten(1).norm(dim=1) for g in gradients[: len(outputs)]]), seconds
+
+
+@contextmanager
+def outputs_of(net: nn.Module) -> Iterator[list[Tensor]]:
+    """Inside, each recurrent layer puts its output (T, B, N) into the list that this gives."""
+    outputs: list[Tensor] = []
+
+    def keep(module: nn.Module, inputs: Any, output: Any) -> None:
+        outputs.append(output[0] if isinstance(output, tuple) else output)
+
+    hooks = [layer.register_forward_hook(keep) for layer in recurrent(net)]
+    try:
+        yield outputs
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+@contextmanager
+def batch_statistics(net: nn.Module) -> Iterator[None]:
+    """Inside, evaluation mode, but batch norm takes the statistics of the batch and keeps those it has."""
+    norms = [m for m in net.modules() if isinstance(m, BatchNorm)]
+    was_training, kept = net.training, [(norm.momentum, norm.num_batches_tracked) for norm in norms]
+    net.eval()
+    for norm in norms:
+        norm.train()
+        norm.momentum, norm.num_batches_tracked = 0.0, None
+    try:
+        yield
+    finally:
+        net.train(was_training)
+        for norm, (momentum, seen) in zip(norms, kept, strict=True):
+            norm.momentum, norm.num_batches_tracked = momentum, seen

@@ -1,0 +1,435 @@
+"""One training loop for every task: the paper's optimiser and schedules, stoppable and resumable at any step.
+
+`Trainer` holds the whole state of a run in memory and knows nothing of disks; `runs` keeps it in a record. Nothing
+random is part of that state (seeds.py), so `state()` and `load()` continue bit by bit.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import math
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .. import recurrence, tasks
+from ..config import Config, Train
+from ..errors import DataError, ParameterError, RunError, Stopped, StoreError
+from ..models.build import build, clamp_, misfit, recurrent_weights, set_backend, set_generator, set_ranks
+from ..models.distributed import ALONE, Ranks
+from ..models.layer import BatchNorm, Recurrent
+from ..runs.checkpoint import moments_misfit
+from ..seeds import check_seed, generator
+from ..tasks.contract import Batch, Split
+from . import evaluate
+from . import gradients as gradient
+from .cuda_graphs import Recording, Steps, wanted
+from .schedule import Schedule
+
+EVALUATION_BATCH = 250  # divides MNIST's 10,000 and the adding problem's 1,000 and 2,000
+CLEAN_BATCHES = 50  # for clean batch norm statistics; 94 in the official code, on validation images
+GIVE_UP = 3  # non-finite steps in a row
+
+
+class Diverged(RunError):
+    """Loss or gradient was not finite three steps in a row."""
+
+
+class Interrupted(Stopped):
+    """Asked to stop in the middle of an evaluation, which will be done again."""
+
+
+class Tried(NamedTuple):
+    """What a step found before it is applied: `told` (3,) in float64, the loss, the right answers (0 unless of
+    classes) and the norm of all gradients, read at once; batch norm's statistics before it; the state to carry on."""
+
+    told: Tensor
+    gradients: list[Tensor]
+    before: list[Tensor]
+    state: evaluate.State
+
+
+class Trainer:
+    """A run in memory: `advance()` trains one step, `evaluation()` scores, `state()` and `load()` save and resume.
+
+    Of several `ranks`, each holds the whole run and trains on its part of each batch; all do each of these together.
+    `graphs`: whether a step is recorded once and replayed, see cuda_graphs.py; auto, on or off.
+    """
+
+    _norm_sum: float  # of the gradients since the last row of the curve, the largest norm, the steps not applied
+    _norm_max: float
+    _skipped: int
+    _lr: float | None = None  # the rate that the optimizer has
+
+    def __init__(
+        self,
+        config: Config,
+        seed: int,
+        *,
+        device: str = "cpu",
+        backend: str = "auto",
+        ranks: Ranks = ALONE,
+        graphs: str = "auto",
+    ):
+        self.config, self.seed, self.device, self.ranks = config, check_seed(seed), torch.device(device), ranks
+        ranks.check(config.train.batch)
+        self.task = tasks.load(config.task, seed, config.train.batch)
+        self.net = build(config.model, self.task.spec, generator(seed, "init")).to(self.device)
+        self.backend = recurrence.chosen(backend, self.device)
+        set_backend(self.net, backend)
+        self.chance = torch.Generator(self.device)
+        set_generator(self.net, self.chance)
+        set_ranks(self.net, ranks)
+        self.parallel = ranks.parallel(self.net)
+        self.graphs = graphs
+        recorded = wanted(graphs, config, self.task.spec, self.device, ranks.count)
+        _set_precision(config.train.precision, self.device)
+        self.optimizer = optimizer(self.net, config.train, self.device if recorded else None)
+        self.schedule = Schedule(config.train)
+        self.weights = [p for p in self.net.parameters() if p.requires_grad]
+        self.statistics = list(self.net.buffers())
+        self.step, self.evaluated, self.bad_steps = 0, 0, 0
+        self.carried: evaluate.State = None  # what a language net remembers of the chunk before
+        self.interrupted: Callable[[], bool] = lambda: False  # asked between the batches of an evaluation
+        self.best: dict[str, Any] | None = None
+        self.recorded: Steps[Tried] | None = None
+        if recorded:
+            self.recorded = Steps(self.net, self.optimizer, self.chance, self._learn, self._apply)
+        self._set_lr()
+        self._clear_sums()
+
+    # --- training ---
+
+    def advance(self) -> float:
+        """One step on the batch that the seed gives this step; returns its loss.
+
+        Order, as in the official code: clamp u, forward, backward, clamp the gradient's elements, Adam; where
+        `clip_norm` is set, the gradient is scaled before its elements are clamped. A step whose loss or gradient is not
+        finite is not applied; three in a row raise Diverged.
+        """
+        batch = self.task.batch(self.step)
+        self._check_finite(batch.x)
+        recording = self._recording(batch)
+        self.chance.manual_seed(generator(self.seed, "dropout", self.step).initial_seed())
+        if not self.net.training:
+            self.net.train()
+        tried = self._learn(batch) if recording is None else recording.learn(batch)
+        *own, norm = tried.told.tolist()
+        value, right = self.ranks.total(*own)
+        if math.isfinite(value) and math.isfinite(norm):
+            if recording is None:
+                self._apply(tried)
+            else:
+                recording.apply()
+            self.carried = tried.state and [h.detach() for h in tried.state]
+            self.bad_steps = 0
+            self._add(value, right, evaluate.counted(batch.y, self.task.spec.target))
+            if self.config.train.watch_gradient:
+                self._norm_sum += norm
+                self._norm_max = max(self._norm_max, norm)
+        else:
+            for b, kept in zip(self.statistics, tried.before, strict=True):
+                b.copy_(kept)  # a forward pass that overflowed would poison batch norm for good
+            self.bad_steps += 1
+            self._skipped += 1
+            if self.bad_steps == GIVE_UP:
+                raise Diverged(f"diverged at step {self.step}: loss {value}, {GIVE_UP} non-finite steps in a row")
+        self.step += 1
+        self.schedule.step(self.step)
+        self._set_lr()
+        return value
+
+    def _learn(self, batch: Batch) -> Tried:
+        """Clamp u, forward, backward; reads nothing of the device, so that it can be recorded.
+
+        The loss is a mean over the whole batch: of each process's part as much as it has of the answers, and as often
+        as there are processes, since the gradients are averaged over them.
+        """
+        target, ranks = self.task.spec.target, self.ranks
+        clamp_(self.net)
+        before = [b.clone() for b in self.statistics]
+        with ranks.part(batch) as part:
+            y = part.y.to(self.device)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.train.precision == "bf16"):
+                output, state = evaluate.answer(self.parallel, part, target, self.carried)
+            loss = evaluate.loss_of(output.float() if output.dtype == torch.bfloat16 else output, y, target)
+            self.optimizer.zero_grad(set_to_none=True)
+            if ranks.count > 1:
+                weight = evaluate.counted(part.y, target) / evaluate.counted(batch.y, target)
+                loss = loss * weight if weight else output.sum() * 0.0  # the mean of none is not a number
+            (loss if ranks.count == 1 else loss * ranks.count).backward()
+        right = (output.detach().argmax(-1) == y).sum() if target == "class" else loss.new_zeros(())
+        gradients = [p.grad for p in self.weights if p.grad is not None]
+        norm = torch.stack(torch._foreach_norm(gradients)).double().norm()
+        told = torch.stack((loss.detach().double(), right.double(), norm))
+        return Tried(told, gradients, before, state)
+
+    def _apply(self, tried: Tried) -> None:
+        """Scale the gradient down to `clip_norm`, clamp its elements, step."""
+        if self.config.train.clip_norm is not None:
+            share = (self.config.train.clip_norm / tried.told[2]).clamp(max=1)
+            torch._foreach_mul_(tried.gradients, share.to(tried.gradients[0].dtype))
+        if self.config.train.clip is not None:
+            torch._foreach_clamp_min_(tried.gradients, -self.config.train.clip)
+            torch._foreach_clamp_max_(tried.gradients, self.config.train.clip)
+        self.optimizer.step()
+        if self.config.train.clamp == "after":
+            clamp_(self.net)
+
+    def _recording(self, batch: Batch) -> Recording[Tried] | None:
+        """The recording that replays a step on such a batch, if there is one; where none can be made, none is tried
+        again."""
+        if self.recorded is None:
+            return None
+        try:
+            return self.recorded.of(batch)
+        except RuntimeError as error:
+            why = str(error).partition("\n")[0]
+            if self.graphs == "on":
+                raise RunError(f"graphs: 'on' received, but this step cannot be recorded: {why}") from None
+            warnings.warn(f"a training step could not be recorded, so graphs are off: {why}", stacklevel=2)
+            self.recorded, self.chance = None, torch.Generator(self.device)  # the old one may think it is recorded
+            set_generator(self.net, self.chance)
+            return None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the schedule is at its end."""
+        steps = self.config.train.steps
+        return self.schedule.ended or (steps is not None and self.step >= steps)
+
+    @property
+    def due(self) -> bool:
+        """Whether an evaluation follows this step and is not done yet."""
+        return self.step % self.config.train.evaluate_every == 0 and self.step > self.evaluated
+
+    def evaluation(self) -> dict[str, Any]:
+        """Score the validation split, apply the patience rule, return a row of the curve.
+
+        `train`: mean over the steps since the last row, with dropout. `valid`: stored batch norm statistics, the ones
+        that choose; `valid_batch`: those of the batch at hand, at the training batch size, as the official log has. In
+        one cycle, whose high rates leave the stored ones behind, `valid` has those of the protocol of its scores.
+        """
+        lr, spec, train = self.schedule.lr, self.task.spec, self._mean()
+        cycle = self.config.train.schedule == "one_cycle"
+        valid = evaluate.score(self.best_net() if cycle else self.net, self._examples("valid"), spec.target)
+        row: dict[str, Any] = {"step": self.step, "lr": lr, "train": train, "valid": valid}
+        if (
+            not cycle and self._has_norm and spec.target != "token"
+        ):  # its statistics are those of a step, over ten texts only
+            batches = self._examples("valid", self.config.train.batch)
+            row["valid_batch"] = evaluate.score(self.net, batches, spec.target, batch_statistics=True)
+        chosen_by = self.ranks.lead(lambda: evaluate.selection(valid, spec.target))  # one machine's roundings decide
+        outcome = self.schedule.evaluation(chosen_by, self.step)
+        if outcome == "best":
+            self.best = self._snapshot()
+        elif outcome == "restore" and self.best is not None:
+            self.net.load_state_dict(self.best["net"])
+            self._load_optimizer(copy.deepcopy(self.best["optimizer"]))
+        self.evaluated = self.step
+        row["outcome"] = outcome
+        row["u"] = {name: u.cpu() for name, u in recurrent_weights(self.net).items()}
+        if self.config.train.watch_layers:
+            row["layers"] = self.by_layer()
+        self._set_lr()
+        self._clear_sums()
+        return row
+
+    def by_layer(self) -> list[float]:
+        """The gradient that arrives at each recurrent layer, the lowest first, of the first validation batch."""
+        batch = next(iter(self._examples("valid", self.config.train.batch)))
+        there = batch._replace(y=batch.y.to(self.device))
+        found: list[float] = gradient.gradient_map(self.net, there, self.task.spec.target)[0].norm(dim=1).tolist()
+        return found
+
+    # --- scores of the best weights ---
+
+    def test(self) -> dict[str, Any]:
+        """Score the best-validation weights, or a cycle's last, on the test split, with the config's protocol.
+
+        -> {"test": scores, "valid": scores, "best_step", "weights_sha256"}; without "test" where the config closes it.
+        The weights in training do not change.
+        """
+        net, train, target = self.best_net(), self.config.train, self.task.spec.target
+
+        def scored(split: Split) -> evaluate.Scores:
+            batches = self._examples(split)
+            if split == "test" and train.wrap_test:
+                batches = evaluate.wrapped(self._examples(split, train.batch), train.batch)
+            return evaluate.score(net, batches, target, batch_statistics=train.bn_statistics == "test")
+
+        return {
+            **({"test": scored("test")} if train.score_test else {}),
+            "valid": scored("valid"),
+            "best_step": self.schedule.best_step if self.best is not None else self.step,
+            "weights_sha256": weights_sha256(self.net),
+        }
+
+    def best_net(self) -> nn.Module:
+        """A copy of the net with the best-validation weights (the present ones if nothing was evaluated yet)."""
+        set_generator(self.net, None)  # a generator cannot be copied
+        net = copy.deepcopy(self.net)
+        set_generator(self.net, self.chance)
+        if self.best is not None:
+            net.load_state_dict(self.best["net"])
+        protocol = self.config.train.bn_statistics
+        if protocol == "clean":
+            evaluate.reestimate_(net, self._watched(self.task.clean(i) for i in range(CLEAN_BATCHES)))
+        elif protocol == "validation":
+            evaluate.reestimate_(net, self._examples("valid", self.config.train.batch), momentum=0.1)
+        return net
+
+    # --- state ---
+
+    def state(self) -> dict[str, Any]:
+        """All that training needs to go on bit by bit: tensors, numbers and lists only."""
+        return {
+            **self._snapshot(),
+            "schedule": self.schedule.state(),
+            "step": self.step,
+            "evaluated": self.evaluated,
+            "bad_steps": self.bad_steps,
+            "carried": self.carried and [self._joined(h).cpu().clone() for h in self.carried],
+            "sums": (self._loss_sum, self._right, self._seen, self._steps),
+            "norms": (self._norm_sum, self._norm_max, self._skipped),
+            "best": self.best,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Continue from a `state()` of the same config and seed; StoreError where it cannot be one."""
+        try:
+            for part in (state, *([state["best"]] if state["best"] else [])):
+                reason = misfit(self.net, part["net"], slack=10 * self.config.train.lr)
+                if reason := reason or moments_misfit(self.optimizer, part["optimizer"]):
+                    raise StoreError(f"checkpoint of step {state['step']}: {reason}")
+            self.net.load_state_dict(state["net"])
+            self._load_optimizer(state["optimizer"])
+            self.schedule.load(state["schedule"])
+            self.step, self.evaluated, self.best = state["step"], state["evaluated"], state["best"]
+            self.bad_steps = state["bad_steps"]
+            carried = state.get("carried")
+            self.carried = carried and [self.ranks.own(h).to(self.device) for h in carried]
+            self._loss_sum, self._right, self._seen, self._steps = state["sums"]
+            self._norm_sum, self._norm_max, self._skipped = state.get("norms", (0.0, 0.0, 0))
+        except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise StoreError(f"checkpoint: not the state of such a run: {type(error).__name__}: {error}") from None
+        self._set_lr()
+
+    def _snapshot(self) -> dict[str, Any]:
+        optimizer = copy.deepcopy(self.optimizer.state_dict())
+        for group in optimizer["param_groups"]:  # as where nothing is recorded: another device may take it up
+            group |= {"lr": float(group["lr"]), "capturable": False}
+        return {
+            "net": {k: v.detach().cpu().clone() for k, v in self.net.state_dict().items()},
+            "optimizer": optimizer,
+        }
+
+    def _load_optimizer(self, state: dict[str, Any]) -> None:
+        self._lr = None
+        kept = [{k: v for k, v in group.items() if k != "params"} for group in self.optimizer.param_groups]
+        self.optimizer.load_state_dict(state)
+        for group, own in zip(self.optimizer.param_groups, kept, strict=True):
+            group |= own
+        if self.recorded is not None:
+            self.recorded.forget()
+
+    # --- small parts ---
+
+    def _examples(self, split: Split, size: int = EVALUATION_BATCH) -> Iterator[Batch]:
+        return self._watched(self.task.examples(split, size))
+
+    def _watched(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """The batches, unless somebody asks to stop: evaluations can take a minute, leaving must not."""
+        for batch in batches:
+            if self.interrupted():
+                raise Interrupted("stopped during an evaluation")
+            yield batch
+
+    @property
+    def _has_norm(self) -> bool:
+        return any(isinstance(m, BatchNorm) for m in self.net.modules())
+
+    def _joined(self, state: Tensor) -> Tensor:
+        return self.ranks.joined(state, self.config.train.batch)
+
+    def _set_lr(self) -> None:
+        """Give the optimizer the schedule's rate, where it is another than before."""
+        if self._lr == self.schedule.lr:
+            return
+        self._lr = self.schedule.lr
+        for group in self.optimizer.param_groups:
+            lr = torch.tensor(self.schedule.lr * group["factor"], dtype=torch.float32)
+            if isinstance(group["lr"], Tensor):
+                group["lr"].copy_(lr)  # a recording reads it there
+            else:
+                group["lr"] = lr.item()  # the same number
+
+    def _check_finite(self, x: Tensor) -> None:
+        if not bool(torch.isfinite(x).all()):
+            step, row, feature = (int(i) for i in (~torch.isfinite(x)).nonzero()[0])
+            raise DataError(f"batch {self.step}, row {row}, step {step}, feature {feature}: a non-finite input")
+
+    def _add(self, loss: float, right: float, n: int) -> None:
+        self._loss_sum += loss * n
+        self._seen += n
+        self._steps += 1
+        self._right += int(right)
+
+    def _mean(self) -> dict[str, float]:
+        row = evaluate.means(self._loss_sum, self._right, max(self._seen, 1), self.task.spec.target)
+        if self.config.train.watch_gradient:
+            mean = self._norm_sum / self._steps if self._steps else math.nan
+            row |= {"gradient": mean, "gradient_max": self._norm_max, "skipped": self._skipped}
+        return row | {"n": self._seen}
+
+    def _clear_sums(self) -> None:
+        self._loss_sum, self._right, self._seen, self._steps = 0.0, 0, 0, 0
+        self._norm_sum, self._norm_max, self._skipped = 0.0, 0.0, 0
+
+
+def optimizer(net: nn.Module, train: Train, recorded_on: torch.device | None = None) -> torch.optim.Optimizer:
+    """Adam or AdamW, with weight decay on matrices (and, if asked, batch norm's gains), never on u or a bias.
+
+    A group's `factor` times the schedule's rate is its rate. Where steps are recorded on a device, it lies there.
+    """
+    decayed: list[Tensor] = []
+    of_u: list[Tensor] = []
+    for module in net.modules():
+        if isinstance(module, nn.Linear | nn.Embedding) or (isinstance(module, BatchNorm) and train.decay_gains):
+            decayed.append(module.weight)
+        elif isinstance(module, nn.RNNBase):
+            decayed += [p for name, p in module.named_parameters() if name.startswith("weight")]
+        elif isinstance(module, Recurrent) and train.u_lr != 1:
+            of_u.append(module.u)
+    chosen = {id(p) for p in (*decayed, *of_u)}
+    rest = [p for p in net.parameters() if id(p) not in chosen and p.requires_grad]
+    groups: list[dict[str, Any]] = [
+        {"params": decayed, "weight_decay": train.weight_decay, "factor": 1.0},
+        {"params": rest, "weight_decay": 0.0, "factor": 1.0},
+    ]
+    if of_u:
+        groups.append({"params": of_u, "weight_decay": 0.0, "factor": train.u_lr})
+    for group in groups:
+        group["lr"] = train.lr if recorded_on is None else torch.tensor(train.lr, device=recorded_on)
+    kind = torch.optim.Adam if train.optimizer == "adam" else torch.optim.AdamW
+    return kind(groups, betas=(0.9, 0.999), eps=1e-8, fused=True, capturable=recorded_on is not None)
+
+
+def _set_precision(precision: str, device: torch.device) -> None:
+    """Matrix products on a CUDA device in so many bits, torch's own and cuDNN's alike; a ParameterError elsewhere."""
+    if device.type == "cuda":
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    elif precision != "fp32":
+        raise ParameterError(f"train.precision: {precision!r} received; device {device.type!r} has fp32 alone")
+
+
+def weights_sha256(net: nn.Module) -> str:
+    """A hash over the names and bytes of all parameters and statistics."""
+    digest = hashlib.sha256()
+    for name, value in sorted(net.state_dict().items()):
+        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
