@@ -19,7 +19,18 @@ import typer
 
 from . import __version__, places
 from .analysis import listing
-from .errors import DataError, ParameterError, StoreError, WorkbenchError, printable, quoted
+from .errors import (
+    DONE,
+    FAILED,
+    STOPPED,
+    WRONG_PARAMETER,
+    DataError,
+    ParameterError,
+    StoreError,
+    WorkbenchError,
+    printable,
+    quoted,
+)
 from .runs import instructions
 
 app = typer.Typer(
@@ -124,10 +135,7 @@ def run(
     else:
         for key, value in summary.items():
             print(printable(f"{key:16} {value}"))
-    if record.status == "diverged":
-        raise WorkbenchError(
-            f"{record.experiment} seed {record.seed}: diverged at step {summary['step']}; recorded as such"
-        )
+    record.check()
 
 
 @app.command()
@@ -413,13 +421,13 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.flush()  # what it cannot take shows here, and not while Python ends
     except (typer.Abort, KeyboardInterrupt):
         print("workbench: stopped", file=sys.stderr)
-        return 5
+        return STOPPED
     except CommandLineError as error:
         message: str = error.format_message()  # type: ignore[attr-defined]
         print(f"workbench: {ParameterError(message)}", file=sys.stderr)
-        return 2
+        return WRONG_PARAMETER
     except WorkbenchError as error:
-        if not _launched() or os.environ.get("LOCAL_RANK") == "0" or error.code == 1:  # else all say the same
+        if not _launched() or os.environ.get("LOCAL_RANK") == "0" or error.code == FAILED:  # else all say the same
             print(f"workbench: {error}", file=sys.stderr)
         return error.code
     except ModuleNotFoundError as error:
@@ -429,20 +437,20 @@ def main(arguments: list[str] | None = None) -> int:
         package = {"sklearn": "scikit-learn"}.get(package, package)
         said = f"{package} is not installed; `{sys.executable} -m pip install {package}` adds it, `make setup` all"
         print(f"workbench: {said}", file=sys.stderr)
-        return 1
+        return FAILED
     except BrokenPipeError:
         sys.stderr.close()  # the reader went away, as `| head` does
-        return 0
+        return DONE
     except OSError as error:
         if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO):
             raise
         print(f"workbench: the output cannot be written: {error.strerror}", file=sys.stderr)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python would complain while it ends
-        return 1
+        return FAILED
     if code == INTERRUPTED:
         print("workbench: stopped", file=sys.stderr)
-        return 5
-    return code if isinstance(code, int) else 0
+        return STOPPED
+    return code if isinstance(code, int) else DONE
 
 
 if __name__ == "__main__":

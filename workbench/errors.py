@@ -5,6 +5,8 @@ Every message is one line that names the argument, the value received and the va
 
 from __future__ import annotations
 
+DONE, FAILED, WRONG_PARAMETER, WRONG_DATA, NO_STORE, STOPPED = range(6)  # with what a command or a worker ends
+
 
 class WorkbenchError(Exception):
     """The root of our errors; a command that meets one ends with `code`.
@@ -12,7 +14,7 @@ class WorkbenchError(Exception):
     The message is one line of printable characters, whatever names and values it quotes.
     """
 
-    code = 1
+    code = FAILED
 
     def __init__(self, message: object = ""):
         super().__init__(printable(str(message)))
@@ -21,13 +23,13 @@ class WorkbenchError(Exception):
 class RunError(WorkbenchError):
     """The work itself failed: a run diverged, a notebook raised."""
 
-    code = 1
+    code = FAILED
 
 
 class ParameterError(WorkbenchError, ValueError):
     """A parameter has a wrong value; nothing was started."""
 
-    code = 2
+    code = WRONG_PARAMETER
 
 
 class KindError(ParameterError, TypeError):
@@ -45,7 +47,7 @@ class FixedError(ParameterError, AttributeError):
 class DataError(WorkbenchError):
     """A data set is missing, altered or malformed."""
 
-    code = 3
+    code = WRONG_DATA
 
 
 class MissingData(DataError):
@@ -55,13 +57,13 @@ class MissingData(DataError):
 class StoreError(WorkbenchError):
     """The store of records cannot be used: unreadable, read-only, altered, held by another process."""
 
-    code = 4
+    code = NO_STORE
 
 
 class Stopped(WorkbenchError):
     """Stopped on request; the same command continues."""
 
-    code = 5
+    code = STOPPED
 
 
 def printable(text: str) -> str:

@@ -105,7 +105,7 @@ def test_4_a_signal_stops_with_a_checkpoint(fault, forks, quiet, tmp_path, kind)
 
 TRAP = (  # the children's entry, with a death in the second seed's first training step
     "import os, sys; from workbench.training import trainer as train; from workbench.runs.jobs.worker import body; "
-    "doomed = '--seed 1' in ' '.join(sys.argv); "
+    "doomed = ':1}' in ' '.join(sys.argv); "  # a planned run, as JSON, ends with its seed
     "train.Trainer.advance = (lambda self: os.kill(os.getpid(), 9)) if doomed else train.Trainer.advance; "
     "sys.exit(body(sys.argv[1:]))"
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -52,11 +53,15 @@ class Trial(NamedTuple):
         return study.run(self.experiment, self.budget, self.seed, device=device, changes=changes, **means)
 
     @property
-    def arguments(self) -> tuple[str, ...]:
-        """The command line that trains it, less the program's name."""
-        written = {path: v if isinstance(v, str) else canonical_json(v) for path, v in self.changes}
-        changes = [part for path, text in written.items() for part in ("--set", f"{path}={text}")]
-        return ("run", self.experiment, "--budget", self.budget, "--seed", str(self.seed), *changes)
+    def written(self) -> str:
+        """All of it as JSON, for the worker that trains it."""
+        return canonical_json(self._asdict())
+
+    @classmethod
+    def read(cls, text: str) -> Trial:
+        """A planned run from its JSON."""
+        fields = json.loads(text)
+        return cls(**{**fields, "changes": tuple((path, value) for path, value in fields["changes"])})
 
     @property
     def cost(self) -> float:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from .. import paper, places
 from ..config import Config, run_id
-from ..errors import StoreError, quoted
+from ..errors import RunError, StoreError, quoted
 from ..tasks import Batch, data_hashes, load
 from . import events as rows
 from . import folder as store
@@ -81,6 +81,11 @@ class Record:
         plain = known.at("smoke" if self.smoke else "paper")[0].model_dump()
         mine = self.config.model_dump()
         return {f"{s}.{f}": v for s in mine for f, v in mine[s].items() if plain.get(s, {}).get(f) != v}
+
+    def check(self) -> None:
+        """Raise RunError where the run diverged: it is recorded so, and no score answers for it."""
+        if self.status == "diverged":
+            raise RunError(f"{self.experiment} seed {self.seed}: diverged at step {self.step}; recorded as such")
 
     @property
     def published(self) -> bool:

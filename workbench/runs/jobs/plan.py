@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ... import paper, places
 from ...config import canonical_json
-from ...errors import ParameterError, RunError, Stopped, WorkbenchError
+from ...errors import DONE, STOPPED, ParameterError, RunError, Stopped, WorkbenchError
 from ...files import check_place, publish
 from .. import bundle, import_runs, lock
 from .. import sweep as sweeps
@@ -208,7 +208,7 @@ class _Batch:
             jobs = []
             for trial in chosen:
                 run = trial.run
-                job = Job(trial.label, (*trial.arguments, "--device", means.device), run.path.name, gpu)
+                job = Job(trial.label, ("run", trial.written, means.device), run.path.name, gpu)
                 jobs.append((job, worker.contents(run) if crew.remote else None))
             self._do(crew, jobs)
 
@@ -242,11 +242,11 @@ class _Batch:
         except WorkbenchError as error:
             self._fail(job.label, f"came back damaged: {error}")
             return
-        if outcome.code == 0:
+        if outcome.code == DONE:
             self.say(f"{job.label}: done in {outcome.seconds:.0f} s")
-        elif outcome.code == 5 and not self.deadline():
+        elif outcome.code == STOPPED and not self.deadline():
             self._fail(job.label, f"stopped after {outcome.seconds:.0f} s by someone else")
-        elif outcome.code != 5:
+        elif outcome.code != STOPPED:
             self._fail(job.label, f"failed after {outcome.seconds:.0f} s with exit code {outcome.code}: {outcome.said}")
 
     def _fail(self, label: str, why: str) -> None:

@@ -21,7 +21,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...errors import WorkbenchError
+from ... import places
+from ...errors import DONE, STOPPED, WorkbenchError
 from ...files import make_folder, publish
 from .. import instructions, lock
 from ..folder import Run, travels
@@ -134,11 +135,11 @@ def _attempts(job: Job, campaign: Campaign, results: Path, say: Callable[[str], 
     began, deaths, said = time.monotonic(), 0, ""
     while True:
         if campaign.name in FAMILY.stopped:
-            return Outcome(job, 5, time.monotonic() - began, said)
+            return Outcome(job, STOPPED, time.monotonic() - began, said)
         code, said = _child(job, campaign, results, say)
         if campaign.name in FAMILY.stopped:
-            return Outcome(job, 0 if code == 0 else 5, time.monotonic() - began, said)
-        if 0 <= code <= 5:
+            return Outcome(job, DONE if code == DONE else STOPPED, time.monotonic() - began, said)
+        if DONE <= code <= STOPPED:
             return Outcome(job, code, time.monotonic() - began, said)
         deaths += 1
         if run is not None:
@@ -228,15 +229,23 @@ def _end(children: list[subprocess.Popen[str]], kind: signal.Signals) -> None:
 
 
 def body(arguments: list[str]) -> int:
-    """The child's own work: `run ...` as on the command line, or `notebook PATH VALUES OUTPUT`. Its exit code."""
+    """The child's own work, `run PLANNED DEVICE` (JSON) or `notebook PATH VALUES OUTPUT`; its exit code."""
+    places.make_absolute()
     verb, *rest = arguments
-    if verb == "notebook":
-        _follow(_interrupt_kernels)
-        return _notebook(*rest)
-    _follow(lambda: os.kill(os.getpid(), signal.SIGTERM))
-    from ...__main__ import main
-
-    return main(arguments)
+    try:
+        if verb == "notebook":
+            _follow(_interrupt_kernels)
+            _notebook(*rest)
+        else:
+            _follow(lambda: os.kill(os.getpid(), signal.SIGTERM))
+            _run(*rest)
+    except WorkbenchError as error:
+        print(error, file=sys.stderr)
+        return error.code
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return STOPPED
+    return DONE
 
 
 def _follow(stop: Callable[[], None]) -> None:
@@ -251,15 +260,16 @@ def _follow(stop: Callable[[], None]) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _notebook(path: str, values: str, output: str) -> int:
+def _run(planned: str, device: str) -> None:
+    from ..planned_run import Trial
+
+    Trial.read(planned).train(device).check()
+
+
+def _notebook(path: str, values: str, output: str) -> None:
     from .papermill import execute
 
-    try:
-        execute(Path(path), json.loads(values), Path(output))
-    except WorkbenchError as error:
-        print(error, file=sys.stderr)
-        return error.code
-    return 0
+    execute(Path(path), json.loads(values), Path(output))
 
 
 def _interrupt_kernels() -> None:
@@ -274,4 +284,4 @@ def _interrupt_kernels() -> None:
     for kernel in kernels:
         with contextlib.suppress(psutil.Error):
             kernel.kill()
-    os._exit(5)
+    os._exit(STOPPED)
