@@ -11,6 +11,7 @@ import nbformat
 import pytest
 
 from workbench import doctor, paper, places
+from workbench.analysis.tables import write_tables
 from workbench.errors import ParameterError, RunError
 from workbench.runs.jobs import notebook_parameters, papermill, plan
 from workbench.runs.jobs.kernel import OwnKernels
@@ -94,13 +95,13 @@ def test_a_wrong_parameter_is_refused_inside_the_notebook(store, tmp_path):
 
 def test_an_unchanged_notebook_is_not_executed_again(store, capsys):
     """reproduce twice: the second time everything is reused and no child is started."""
-    said = []
-    plan.reproduce(["table2_pixels"], "smoke", values={"experiments": ["seqdigits_lstm"]}, say=said.append)
+    said, values = [], {"experiments": ["seqdigits_lstm"]}
+    plan.reproduce(["table2_pixels"], "smoke", values=values, report=write_tables, say=said.append)
     output = store / "notebooks" / "table2_pixels_smoke.ipynb"
     before = output.stat().st_mtime_ns
     assert any("done in" in line for line in said)
     said.clear()
-    plan.reproduce(["table2_pixels"], "smoke", values={"experiments": ["seqdigits_lstm"]}, say=said.append)
+    plan.reproduce(["table2_pixels"], "smoke", values=values, report=write_tables, say=said.append)
     assert output.stat().st_mtime_ns == before
     assert said[0].startswith("1 runs, 1 of them recorded")
     assert "table2_pixels: unchanged" in said

@@ -157,7 +157,7 @@ def reproduce(
 ) -> None:
     """Train what the notebooks show, execute them through papermill, write the tables. Resumes; repeats nothing."""
     from .analysis.claims import results_table
-    from .analysis.tables import render
+    from .analysis.tables import render, write_tables
     from .runs.jobs import notebook_parameters, plan
 
     chosen = targets or list(plan.DEFAULT_STUDY)
@@ -172,6 +172,7 @@ def reproduce(
         slurm=slurm,
         time_limit=_seconds(time_limit),
         out=out,
+        report=write_tables,
         say=_say,
     )
     if budget == "smoke":
@@ -198,11 +199,11 @@ def sweep(
     as_json: Json = False,
 ) -> None:
     """A grid over fields of a config: every combination under every seed, then a notebook of pictures."""
+    from .analysis.tables import write_tables
     from .runs.jobs import plan
 
-    table = plan.sweep(
-        experiment, grid, budget, seeds, plan.Means(workers, device, scheduler, slurm, _seconds(time_limit), out), _say
-    )
+    means = plan.Means(workers, device, scheduler, slurm, _seconds(time_limit), out, write_tables)
+    table = plan.sweep(experiment, grid, budget, seeds, means, _say)
     print(table.to_json(orient="records") if as_json else table.to_string(index=False))
 
 

@@ -39,7 +39,8 @@ Book = tuple[Path, dict[str, Any], list[Trial]]  # a notebook, its checked param
 @dataclass(frozen=True)
 class Means:
     """With what a batch is done: `workers` at a time here, or a `scheduler`'s address, or `slurm`; for how long, and
-    into which folder (`out`) a bundle goes that `workbench import` takes over elsewhere."""
+    into which folder (`out`) a bundle goes that `workbench import` takes over elsewhere; `report` writes the tables
+    of what is recorded then, and says where."""
 
     workers: int | None = None
     device: str = "auto"
@@ -47,6 +48,7 @@ class Means:
     slurm: bool = False
     time_limit: float | None = None
     out: Path | None = None
+    report: Callable[[], Path] | None = None
 
     def check(self) -> None:
         """ParameterError for what cannot be meant."""
@@ -73,13 +75,14 @@ def reproduce(
     slurm: bool = False,
     time_limit: float | None = None,
     out: Path | None = None,
+    report: Callable[[], Path] | None = None,
     say: Callable[[str], None] = print,
 ) -> None:
-    """Notebooks and experiments at a budget: their runs first, several at once, then the notebooks, then the tables.
+    """Notebooks and experiments at a budget: their runs first, several at once, then the notebooks, then the `report`.
 
     Raises RunError if anything failed (the rest is done all the same) and Stopped on Ctrl-C, SIGTERM or time limit.
     """
-    means = Means(workers, device, scheduler, slurm, time_limit, out)
+    means = Means(workers, device, scheduler, slurm, time_limit, out, report)
     means.check()
     books, runs = plan(targets, budget, seeds, values or {}, device, say)
     carry_out(runs, [(path, book, notebook_parameters.planned(book)) for path, book in books], means, say)
@@ -156,10 +159,8 @@ def carry_out(trials: Sequence[Trial], books: Sequence[Book], means: Means, say:
         if means.out is not None:
             files = bundle.pack([t.run for t in sorted(trials, key=lambda t: t.worth)], means.out, say)
             say(f"{len(files)} files in {means.out}; `workbench import {means.out}` takes them over elsewhere")
-    if todo or batch.executed or not (places.results() / "tables").is_dir():
-        from ...analysis.tables import write_tables
-
-        say(f"tables in {write_tables()}")
+    if means.report is not None and (todo or batch.executed or not (places.results() / "tables").is_dir()):
+        say(f"tables in {means.report()}")
     if batch.failed:
         raise RunError(f"{len(batch.failed)} of {len(todo) + batch.executed} failed: {', '.join(batch.failed)}")
 
