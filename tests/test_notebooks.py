@@ -13,6 +13,7 @@ import pytest
 from workbench import doctor, paper, places
 from workbench.analysis.tables import write_tables
 from workbench.errors import ParameterError, RunError
+from workbench.notebook.study import Study
 from workbench.runs.jobs import notebook_parameters, papermill, plan
 from workbench.runs.jobs.kernel import OwnKernels
 
@@ -185,7 +186,7 @@ def test_what_is_recorded_is_not_trained_again_live(store, capsys):
         "baselines": [],
         "seeds": 1,
     }
-    study = notebook_parameters.Study(scope)
+    study = Study(scope)
     (record,) = study.records
     study.live()
     assert "all 1 runs are recorded already; they are shown below" in capsys.readouterr().out

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from .notebook.explorers import explore_length as explore_length
     from .notebook.explorers import explore_neurons as explore_neurons
     from .notebook.run_board import Board as Board
+    from .notebook.study import Study as Study
     from .recurrence import available as available
     from .recurrence import recur as recur
-    from .runs.jobs.notebook_parameters import Study as Study
     from .runs.record import Record as Record
     from .runs.record import list_records as list_records
     from .runs.run import run as run
@@ -48,7 +48,7 @@ _HOME = {
     "ConvIndRNN": "models",
     "IndRNN": "models",
     "Record": "runs.record",
-    "Study": "runs.jobs.notebook_parameters",
+    "Study": "notebook.study",
     "Sweep": "runs.sweep",
     "WorkbenchError": "errors",
     "available": "recurrence",

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from workbench.notebook.study import Study
 from workbench.runs.jobs import notebook_parameters, papermill
 
 from .case import NAN, PARAMETER, Link, refused, reproduce
@@ -49,10 +50,10 @@ CASES = [
         ("a parameter too large for a float", check(width=10**400), ("width: 1000", "type float"), {"files": BOOK}),
         ("a parameter True for a number", check(width=True), ("width: True", "type float"), {"files": BOOK}),
         ("a parameter None", check(count=None), ("count: None", "type int"), {"files": BOOK}),
-        ("a study that does not name itself", lambda _: notebook_parameters.Study({}), ("notebook: ", "run that cell first")),
-        ("a study of an unknown notebook", lambda _: notebook_parameters.Study({"notebook": "../x"}), ("'../x'", "fig4_adding")),
-        ("a study with a misspelt parameter", lambda _: notebook_parameters.Study({"notebook": "fig4_adding", "seed": 3}), ("seed: ", "did you mean seeds?")),
-        ("a study with text for a number", lambda _: notebook_parameters.Study({"notebook": "fig4_adding", "seeds": "3"}), ("seeds: '3'", "type int")),
+        ("a study that does not name itself", lambda _: Study({}), ("notebook: ", "run that cell first")),
+        ("a study of an unknown notebook", lambda _: Study({"notebook": "../x"}), ("'../x'", "fig4_adding")),
+        ("a study with a misspelt parameter", lambda _: Study({"notebook": "fig4_adding", "seed": 3}), ("seed: ", "did you mean seeds?")),
+        ("a study with text for a number", lambda _: Study({"notebook": "fig4_adding", "seeds": "3"}), ("seeds: '3'", "type int")),
         ("many notebooks: seeds 0", reproduce("fig4_adding", values={"seeds": 0}), ("seeds: 0", "1 to 1000")),
         ("many notebooks: an unknown experiment", reproduce("fig4_adding", values={"experiments": ["nope"]}), ("experiment: 'nope'", "choose one of")),
         ("many notebooks: experiments in a list too many", reproduce("fig4_adding", values={"experiments": [["a"]]}), ("experiment: ['a']",)),

@@ -8,7 +8,7 @@ import pytest
 from workbench.analysis.figures import height
 from workbench.errors import Stopped
 from workbench.notebook import live_training
-from workbench.notebook.explorers import LiveTraining
+from workbench.notebook.live_training import LiveTraining
 from workbench.runs.planned_run import Trial
 
 SMALL = (("model.depth", 1), ("model.hidden", 4), ("task.limit", 64), ("train.evaluate_every", 2), ("train.steps", 6))

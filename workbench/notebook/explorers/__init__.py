@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ..live_training import LiveTraining as LiveTraining
 from .architecture import Architecture
 from .architecture import explore_architecture as explore_architecture
 from .base import Lesson as Lesson
@@ -22,7 +21,6 @@ __all__ = [
     "LESSONS",
     "Explorer",
     "Lesson",
-    "LiveTraining",
     "explore_architecture",
     "explore_bounds",
     "explore_depth",

@@ -1,4 +1,4 @@
-"""A notebook of the study: its typed parameters, checked before anything runs, and the records that it shows.
+"""A notebook's typed parameters, checked before anything runs, and the runs that it shows under them.
 
 Papermill only warns about an unknown parameter, checks no type and runs a parameter's name as code: the checks here
 come first, on the command line, and again inside the kernel, where every notebook opens with `wb.Study(globals())`.
@@ -13,20 +13,14 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ... import paper, places
 from ...config import BUDGETS, parse_value
 from ...errors import ParameterError, choices, quoted
-from ...files import make_folder
 from .. import variants
 from ..planned_run import Trial
-from ..record import Record
 from ..run import check_device, substitute
-
-if TYPE_CHECKING:
-    import pandas as pd
-    import plotly.graph_objects as go
 
 TYPES: dict[str, type] = {"int": int, "float": float, "str": str, "bool": bool, "list": list}
 MOST_SEEDS = 1000
@@ -136,93 +130,6 @@ def planned(values: Mapping[str, Any]) -> list[Trial]:
     if "sweeps" in values:
         runs += [trial for of_a_seed in zip(*variants.runs(values).values(), strict=True) for trial in of_a_seed]
     return list(dict.fromkeys(runs))
-
-
-class Study:
-    """What a notebook works with: `wb.Study(globals())` right after its parameters cell.
-
-    Checks the parameters, then trains what is not recorded yet. `records` are the runs shown, `experiments` first.
-    """
-
-    def __init__(self, scope: Mapping[str, Any]):
-        name = _notebook_name(scope)
-        self.path = find(name)
-        known = parameters(self.path)
-        given = {n: scope[n] for n in known if n in scope}
-        if "study" not in scope:  # first run in this kernel: only parameters can have been set so far
-            plain = (bool, int, float, str, list, dict)
-            strangers = [
-                n for n, v in scope.items() if not n.startswith("_") and type(v) in plain and n not in _IPYTHON
-            ]
-            given |= {n: scope[n] for n in strangers}
-        self.name = name
-        self.values = at_hand(check(self.path, given))
-        self.budget: str = self.values.get("budget", "quick")
-        self._records: list[Record] | None = None
-
-    @property
-    def records(self) -> list[Record]:
-        """The runs of this notebook; the first look trains those that are not recorded."""
-        if self._records is None:
-            device = self.values.get("device", "auto")
-            self._records = [trial.train(device) for trial in planned(self.values)]
-        return self._records
-
-    def live(self) -> None:
-        """Train what is not recorded with its curves drawn as they go; nothing to show if all is recorded already."""
-        runs = planned(self.values)
-        if all(run.recorded() for run in runs):
-            print(f"all {len(runs)} runs are recorded already; they are shown below")
-            return
-        from ...notebook.explorers import LiveTraining
-
-        self._records = LiveTraining(runs, self.values.get("device", "auto")).train()
-
-    def runs(self) -> pd.DataFrame:
-        """A row a run: how far it came, its scores, its cost."""
-        import pandas as pd
-
-        scores = [f"{part}_{name}" for part in ("test", "valid") for name in "mse accuracy bpc perplexity".split()]
-        wanted = ["experiment", "seed", "status", "step", *scores, "wall_s", "device"]
-        shown = pd.DataFrame([record.summary for record in self.records])
-        return shown[[column for column in wanted if column in shown]]
-
-    def parity(self) -> pd.DataFrame:
-        """Ours beside the official log at equal steps; empty where there is no log, or at the smoke budget."""
-        from ...analysis.learning_curves import parity_table
-
-        return parity_table([] if self.budget == "smoke" else self.records)
-
-    @property
-    def experiments(self) -> list[str]:
-        """The names of the experiments shown as they are, each once."""
-        return list(dict.fromkeys(trial.experiment for trial in planned(self.values) if not trial.changes))
-
-    def table(self) -> pd.DataFrame:
-        """Ours beside the paper's; at the smoke budget, whose nets are too small to compare, only what was run."""
-        from ...analysis.claims import results_table
-        from ...analysis.tables import readable
-
-        if self.budget != "smoke":
-            return readable(results_table(self.experiments, own=True))
-        return self.runs()
-
-    def save(self, figure: go.Figure, name: str) -> go.Figure:
-        """Write a figure to results/figures/NAME_BUDGET.html, and give it back to be shown."""
-        folder = make_folder(places.results() / "figures")
-        figure.write_html(folder / f"{name}_{self.budget}.html", include_plotlyjs="directory")
-        return figure
-
-
-_IPYTHON = ("In", "Out")
-
-
-def _notebook_name(scope: Mapping[str, Any]) -> str:
-    """Every notebook names itself in its parameters cell: `notebook: str = "fig4_adding"`."""
-    name = scope.get("notebook")
-    if not isinstance(name, str):
-        raise ParameterError("notebook: the parameters cell must name the notebook; run that cell first")
-    return name
 
 
 def given(pairs: list[str]) -> dict[str, Any]:
