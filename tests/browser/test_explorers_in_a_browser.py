@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from workbench.notebook.explorers import LESSONS
-from workbench.notebook.site import pages
+from workbench.notebook.site import static_page
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # playwright's own warnings
 AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
@@ -177,7 +177,7 @@ def test_a_page_without_a_kernel_draws_its_frames(browser, page, tmp_path):
     lesson = LESSONS["architecture"]("smoke")
     lesson.sweep = ("depth",)
     path = tmp_path / "page.html"
-    path.write_bytes(pages.page(lesson, {}))
+    path.write_bytes(static_page.page(lesson, {}))
     asked = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto(path.as_uri())

@@ -7,7 +7,7 @@ from workbench.analysis.figures import picture
 from workbench.models import diagram
 from workbench.models.build import count_of
 from workbench.notebook.explorers import LESSONS, figures
-from workbench.notebook.site import pages
+from workbench.notebook.site import pages, static_page
 from workbench.tasks import spec
 
 
@@ -45,11 +45,11 @@ def test_a_picture_is_what_plotly_draws():
 def test_a_page_holds_every_frame_once_and_needs_no_network(store):
     lesson = LESSONS["bounds"]("smoke")
     lesson.sweep = ("memory", "clamp")
-    text = pages.page(lesson, {"steps": 64}).decode()
+    text = static_page.page(lesson, {"steps": 64}).decode()
     assert "src=" not in text.partition("<script")[0]
     assert text.count("<html") == 1
     assert len(text) < 3_000_000
-    assert pages.page(lesson, {"steps": 64}).decode() == text, "equal pages for equal lessons"
+    assert static_page.page(lesson, {"steps": 64}).decode() == text, "equal pages for equal lessons"
 
 
 def test_a_sum_is_an_arc_with_a_plus_and_a_dense_block_a_bracket_with_its_words():

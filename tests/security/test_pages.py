@@ -12,7 +12,7 @@ from workbench import places
 from workbench.analysis import figures, tables
 from workbench.analysis.figures.picture import Picture
 from workbench.notebook.explorers.base import Choice, Lesson, Sight, View
-from workbench.notebook.site import pages
+from workbench.notebook.site import static_page
 from workbench.runs import lock
 
 LINK = '<a href="javascript:window.ran=5">a name</a>'
@@ -70,7 +70,7 @@ class Raw(Picture):
 
 
 def test_an_exported_explorer_shows_names_as_text(ran):
-    content = pages.page(Named(), {})
+    content = static_page.page(Named(), {})
     assert ran(content, FIGURE) is None
     outside = re.sub(r"<script type=\"module\">.*?</script>", "", content.decode(), flags=re.DOTALL)
     assert "<img" not in outside

@@ -11,8 +11,7 @@ from workbench.config import run_id
 from workbench.errors import MissingData, ParameterError
 from workbench.notebook.explorers import LESSONS, Explorer, depth, length, neurons, trained_nets
 from workbench.notebook.explorers import figures as views
-from workbench.notebook.explorers.base import Choice, Lesson, Slider, Switch
-from workbench.notebook.explorers.widget import sights
+from workbench.notebook.explorers.base import Choice, Lesson, Slider, Switch, sights
 from workbench.runs import folder as disk_store
 from workbench.runs.jobs import notebook_parameters
 from workbench.runs.record import Record

@@ -10,7 +10,7 @@ import workbench as wb
 from workbench.errors import ParameterError
 from workbench.notebook.explorers import LESSONS, Explorer, bounds, neurons, trained_nets
 from workbench.notebook.explorers.base import Job, View
-from workbench.notebook.site import pages
+from workbench.notebook.site import static_page
 
 
 def test_a_page_is_given_the_code_the_file_and_the_library_that_it_asks_for(opened):
@@ -23,7 +23,7 @@ def test_a_page_is_given_the_code_the_file_and_the_library_that_it_asks_for(open
     code, command, (about, file), (_, library) = sent
     assert [one["text"] for (one,) in (code, command)] == [explorer.code(), explorer.parameters()]
     assert about == {"what": "file", "page": "p", "file": "explore_bounds.html"}
-    assert file == pages.page(explorer.lesson, explorer.values)
+    assert file == static_page.page(explorer.lesson, explorer.values)
     assert b"plotly.js" in gzip.decompress(library)[:2000]
 
 

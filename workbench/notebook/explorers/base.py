@@ -1,17 +1,23 @@
-"""What an explorer teaches, apart from any screen: controls, and a view as a function of their values.
+"""An explorer apart from any screen: its controls, its view as a function of their values, and both as a page takes them.
 
 A `Lesson` can be asked for a view without a browser or a kernel: the tests do, and so does the static page.
 """
 
 from __future__ import annotations
 
+import gzip
+import shlex
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from ...analysis.figures.picture import Picture
 from ...errors import ParameterError, quoted
+
+HERE = Path(__file__).parent  # where panel.js and panel.css lie
 
 
 @dataclass(frozen=True)
@@ -181,3 +187,31 @@ class Lesson:
 
 def _named(control: Control) -> dict[str, Any]:
     return {"name": control.name, "label": control.label, "help": control.help}
+
+
+def sights(view: View) -> list[dict[str, Any]]:
+    """The figures of a view as the browser takes them."""
+    return [
+        {"name": name, "figure": sight.picture.json(), "alt": sight.alt, "wide": sight.wide}
+        for name, sight in view.sights.items()
+    ]
+
+
+def code(lesson: Lesson, values: Mapping[str, Any]) -> str:
+    """`wb.explore_NAME(...)`: what opens an explorer at these values."""
+    return f"wb.explore_{lesson.name}({', '.join(f'{name}={value!r}' for name, value in values.items())})"
+
+
+def parameters(lesson: Lesson, values: Mapping[str, Any]) -> str:
+    """`papermill NOTEBOOK OUTPUT -p ...`: what executes an explorer's notebook at these values."""
+    book = f"explore_{lesson.name}"
+    given = " ".join(f"-p {name} {shlex.quote(str(value))}" for name, value in values.items())
+    return f"papermill {book}.ipynb {book}_out.ipynb {given}"
+
+
+@lru_cache(maxsize=1)
+def plotly_library() -> bytes:
+    """The plotting library, compressed: 1.5 MB."""
+    from plotly.offline import get_plotlyjs
+
+    return gzip.compress(get_plotlyjs().encode(), 6)

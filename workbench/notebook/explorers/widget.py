@@ -8,29 +8,23 @@ page and is no part of the widget's state, which stays at kilobytes (a FigureWid
 from __future__ import annotations
 
 import contextlib
-import gzip
 import html
 import os
-import shlex
 import threading
 import time
 from collections.abc import Mapping
-from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anywidget
 import traitlets
-from plotly.offline import get_plotlyjs
 
 from ...errors import ParameterError, Stopped, WorkbenchError, choices, quoted
 from ...runs.run import pinned_threads
-from .base import Job, Lesson, View
+from .base import HERE, Job, Lesson, View, code, parameters, plotly_library, sights
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-HERE = Path(__file__).parent
 REDRAW = 0.25  # seconds between two pictures of work under way
 IDLE: dict[str, Any] = {"state": "idle", "label": "", "share": None, "said": ""}
 
@@ -149,7 +143,7 @@ class Explorer(anywidget.AnyWidget):
                 case "code" | "parameters" as kind:
                     self.send({"what": "text", "page": message["page"], "text": getattr(self, kind)()})
                 case "html":
-                    from ..site.pages import page
+                    from ..site.static_page import page
 
                     file = {"what": "file", "page": message["page"], "file": f"explore_{self.lesson.name}.html"}
                     self.send(file, [page(self.lesson, self.values)])
@@ -239,29 +233,3 @@ def _check_message(message: Any) -> None:
     for name, kind in NEEDS[do].items():
         if not isinstance(message.get(name), kind):
             raise ParameterError(f"{do}: {name} {quoted(message.get(name))} received; {kind.__name__} is needed")
-
-
-def sights(view: View) -> list[dict[str, Any]]:
-    """The figures of a view as the browser takes them."""
-    return [
-        {"name": name, "figure": sight.picture.json(), "alt": sight.alt, "wide": sight.wide}
-        for name, sight in view.sights.items()
-    ]
-
-
-def code(lesson: Lesson, values: Mapping[str, Any]) -> str:
-    """`wb.explore_NAME(...)`: what opens an explorer at these values."""
-    return f"wb.explore_{lesson.name}({', '.join(f'{name}={value!r}' for name, value in values.items())})"
-
-
-def parameters(lesson: Lesson, values: Mapping[str, Any]) -> str:
-    """`papermill NOTEBOOK OUTPUT -p ...`: what executes an explorer's notebook at these values."""
-    book = f"explore_{lesson.name}"
-    given = " ".join(f"-p {name} {shlex.quote(str(value))}" for name, value in values.items())
-    return f"papermill {book}.ipynb {book}_out.ipynb {given}"
-
-
-@lru_cache(maxsize=1)
-def plotly_library() -> bytes:
-    """The plotting library, compressed: 1.5 MB."""
-    return gzip.compress(get_plotlyjs().encode(), 6)

@@ -1,82 +1,14 @@
-"""Explorers as static pages, for those without a kernel: the frames of their sliders are drawn beforehand.
-
-A page is one file that needs no network. It draws with the same panel.js as the notebook, from a model of frames.
-"""
+"""All explorers as static pages in a folder."""
 
 from __future__ import annotations
 
-import base64
-import gzip
-import html
-import itertools
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from ...errors import ParameterError, choices, quoted
 from ...files import check_place, make_folder, publish
-from ...runs.run import pinned_threads
 from ..explorers import LESSONS
-from ..explorers.base import Lesson
-from ..explorers.widget import HERE, code, parameters, plotly_library, sights
-
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>{title}</title>
-<style>
-:root {{ color-scheme: light dark; }}
-body {{ margin: 0 auto; max-width: 1400px; padding: 14px; background: Canvas; color: CanvasText; }}
-{style}
-</style>
-</head>
-<body>
-<main id="explorer"></main>
-<script type="module">
-{panel}
-{still}
-show("{frames}", "{library}", document.getElementById("explorer"));
-</script>
-</body>
-</html>
-"""
-
-
-def page(lesson: Lesson, values: Mapping[str, Any]) -> bytes:
-    """A lesson as one HTML file: `sweep` may be turned, everything else stands at the given values."""
-    start = lesson.settle(values)
-    turned = [control for control in lesson.controls(start) if control.name in lesson.sweep]
-    names = [control.name for control in turned]
-    places = itertools.product(*(control.positions() for control in turned))
-    figures: dict[str, int] = {}
-    frames = []
-    with pinned_threads(1):
-        for place in places:
-            at = lesson.settle({**start, **dict(zip(names, place, strict=True))})
-            view = lesson.view(**at)
-            drawn = [{**s, "figure": figures.setdefault(s["figure"], len(figures))} for s in sights(view)]
-            words = {"said": view.said, "code": code(lesson, at), "parameters": parameters(lesson, at)}
-            frames.append({"values": at, "sights": drawn, **words})
-    held = {
-        "title": lesson.title,
-        "look": lesson.look,
-        "controls": [control.spec() for control in turned],
-        "figures": list(figures),
-        "frames": frames,
-        "start": start,
-    }
-    text = PAGE.format(
-        title=html.escape(lesson.title),
-        style=(HERE / "panel.css").read_text(encoding="utf-8"),
-        panel=(HERE / "panel.js").read_text(encoding="utf-8").replace("export default { render };", ""),
-        still=Path(__file__).with_name("static_page.js").read_text(encoding="utf-8"),
-        frames=_packed(json.dumps(held, separators=(",", ":")).encode()),
-        library=base64.b64encode(plotly_library()).decode(),
-    )
-    return text.encode()
+from .static_page import page
 
 
 def pages(folder: Path, names: Sequence[str] | None = None) -> Iterator[Path]:
@@ -90,7 +22,3 @@ def pages(folder: Path, names: Sequence[str] | None = None) -> Iterator[Path]:
         path = folder / f"explore_{name}.html"
         publish(path, page(LESSONS[name](), {}), replace=True)
         yield path
-
-
-def _packed(content: bytes) -> str:
-    return base64.b64encode(gzip.compress(content, 6, mtime=0)).decode()
