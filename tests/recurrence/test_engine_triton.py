@@ -101,7 +101,7 @@ def test_a_tensor_on_the_cpu_is_refused(monkeypatch):
     ("shape", "activation", "engine"),
     [
         ((784, 32, 128), "relu", engine_triton),
-        ((100_000, 1, 128), "relu", engine_scan),
+        ((100_000, 1, 128), "relu", engine_triton.IN_CHUNKS),
         ((100_000, 1, 128), "tanh", engine_triton),
         ((100_000, 32, 128), "relu", engine_triton),
     ],

@@ -27,7 +27,6 @@ import math
 import torch
 from torch import Tensor
 
-from . import engine_triton
 from .activation import ACTIVATIONS
 from .autograd import Gradients
 
@@ -57,17 +56,13 @@ def is_long_and_thin(a: Tensor) -> bool:
 
 
 def forward(a: Tensor, u: Tensor, h0: Tensor, activation: str, over: bool) -> Tensor:
-    """a (T, B, N), u (N,), h0 (B, N) -> h (T, B, N), not over a; on a CUDA device in kernels, if triton is there."""
-    if engine_triton.takes(a):
-        return engine_triton.IN_CHUNKS.forward(a, u, h0, activation, False)
+    """a (T, B, N), u (N,), h0 (B, N) -> h (T, B, N), not over a."""
     wide = torch.promote_types(a.dtype, torch.float32)  # half precision runs in float32
     return states(a.to(wide), u.to(wide), h0.to(wide), activation).to(a.dtype)
 
 
 def backward(g: Tensor, h: Tensor, u: Tensor, h0: Tensor, activation: str) -> Gradients:
     """From the gradients g of h (T, B, N), those of a (T, B, N), u (N,) and h0 (B, N)."""
-    if engine_triton.takes(h):
-        return engine_triton.IN_CHUNKS.backward(g, h, u, h0, activation)
     wide = torch.promote_types(h.dtype, torch.float32)
     d, grad_u, grad_h0 = gradients(g.to(wide), h.to(wide), u.to(wide), h0.to(wide), activation)
     return d.to(g.dtype), grad_u.to(u.dtype), grad_h0.to(h0.dtype)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..errors import ParameterError, choices
 from . import engine_loop, engine_scan, engine_torch, engine_triton
+from .autograd import Engine
 from .cpu import engine as cpu
 
 ENGINES: dict[str, ModuleType] = {
@@ -42,12 +43,20 @@ def available() -> list[str]:
 
 def chosen(backend: str, device: torch.device, dtype: torch.dtype = torch.float32) -> str:
     """The name of the engine that `auto` (or a name) means on a device, for a record of what computed it."""
-    engine = choose(torch.empty(2, 1, 1, device=device, dtype=dtype), "relu", backend)
+    engine = _named(torch.empty(2, 1, 1, device=device, dtype=dtype), "relu", backend)
     return next(name for name, module in ENGINES.items() if module is engine)
 
 
-def choose(a: Tensor, activation: str, backend: str) -> ModuleType:
-    """The engine for pre-activations a (T, B, N); a ParameterError where the one that is named cannot do it."""
+def choose(a: Tensor, activation: str, backend: str) -> Engine:
+    """The engine for pre-activations a (T, B, N); a ParameterError where the one that is named cannot do it.
+
+    Where Triton takes the tensor, `scan` runs in its kernels, in chunks.
+    """
+    chosen = _named(a, activation, backend)
+    return engine_triton.IN_CHUNKS if chosen is engine_scan and engine_triton.takes(a) else chosen
+
+
+def _named(a: Tensor, activation: str, backend: str) -> ModuleType:
     if backend == "auto":
         if a.device.type == "cpu" and cpu.ready(a.dtype, activation):
             return cpu

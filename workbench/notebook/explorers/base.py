@@ -1,4 +1,4 @@
-"""An explorer apart from any screen: its controls, its view as a function of their values, and both as a page takes them.
+"""An explorer apart from any screen: its controls, its view as a function of their values, and what a page takes.
 
 A `Lesson` can be asked for a view without a browser or a kernel: the tests do, and so does the static page.
 """
