@@ -126,23 +126,6 @@ def unpack(content: bytes, path: Path) -> dict[str, Any]:
     return state
 
 
-def moments_misfit(optimizer: torch.optim.Optimizer, stored: Mapping[str, Any]) -> str | None:
-    """Why an optimizer's stored state cannot belong to these parameters: a count, a shape; None if it can."""
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    counts = [len(group["params"]) for group in stored["param_groups"]]
-    if counts != [len(group["params"]) for group in optimizer.param_groups]:
-        return f"the optimizer holds {counts} parameters"
-    for index, moments in stored["state"].items():
-        if not 0 <= index < len(parameters) or moments.keys() != {"step", "exp_avg", "exp_avg_sq"}:
-            return f"parameter {index} with {', '.join(moments)} is none of Adam's here"
-        for name, value in moments.items():
-            wanted = torch.Size() if name == "step" else parameters[index].shape
-            if value.shape != wanted or not value.is_floating_point():
-                found = f"{value.dtype} of shape {tuple(value.shape)}"
-                return f"{name} of parameter {index} is {found}, a number of shape {tuple(wanted)} is needed"
-    return None
-
-
 def _tensors(value: Any) -> Iterator[Tensor]:
     if isinstance(value, Tensor):
         yield value

@@ -10,7 +10,7 @@ import copy
 import hashlib
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -22,7 +22,6 @@ from ..errors import DataError, ParameterError, RunError, Stopped, StoreError
 from ..models.build import build, clamp_, misfit, recurrent_weights, set_backend, set_generator, set_ranks
 from ..models.distributed import ALONE, Ranks
 from ..models.layer import BatchNorm, Recurrent
-from ..runs.checkpoint import moments_misfit
 from ..seeds import check_seed, generator
 from ..tasks.contract import Batch, Split
 from . import evaluate
@@ -417,6 +416,23 @@ def optimizer(net: nn.Module, train: Train, recorded_on: torch.device | None = N
         group["lr"] = train.lr if recorded_on is None else torch.tensor(train.lr, device=recorded_on)
     kind = torch.optim.Adam if train.optimizer == "adam" else torch.optim.AdamW
     return kind(groups, betas=(0.9, 0.999), eps=1e-8, fused=True, capturable=recorded_on is not None)
+
+
+def moments_misfit(optimizer: torch.optim.Optimizer, stored: Mapping[str, Any]) -> str | None:
+    """Why an optimizer's stored state cannot belong to these parameters: a count, a shape; None if it can."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    counts = [len(group["params"]) for group in stored["param_groups"]]
+    if counts != [len(group["params"]) for group in optimizer.param_groups]:
+        return f"the optimizer holds {counts} parameters"
+    for index, moments in stored["state"].items():
+        if not 0 <= index < len(parameters) or moments.keys() != {"step", "exp_avg", "exp_avg_sq"}:
+            return f"parameter {index} with {', '.join(moments)} is none of Adam's here"
+        for name, value in moments.items():
+            wanted = torch.Size() if name == "step" else parameters[index].shape
+            if value.shape != wanted or not value.is_floating_point():
+                found = f"{value.dtype} of shape {tuple(value.shape)}"
+                return f"{name} of parameter {index} is {found}, a number of shape {tuple(wanted)} is needed"
+    return None
 
 
 def _set_precision(precision: str, device: torch.device) -> None:
