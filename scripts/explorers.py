@@ -19,7 +19,7 @@ from functools import partial
 
 import torch
 
-from workbench import places
+from workbench import files
 from workbench.analysis import memory
 from workbench.files import make_folder
 from workbench.notebook.explorers import depth, length
@@ -51,7 +51,7 @@ def costs() -> None:
                     seconds[kind].append(time.process_time() - began)
         rows += [(kind, T, f"{1000 * statistics.median(seconds[kind]):.3g}") for kind in KINDS]
         print(*rows[-3:], flush=True)
-    folder = make_folder(places.published() / "explorers")
+    folder = make_folder(files.published() / "explorers")
     with (folder / "step_cost.csv").open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("kind", "T", "ms"))
@@ -70,7 +70,7 @@ def nets() -> None:
 def publish(net: Kept) -> str:
     """A run's spec, curve, result and best weights; u at each evaluation only where an explorer shows it. -> its id"""
     assert net.record is not None
-    source, target = net.record.run, places.published() / "explorers" / "runs" / net.record.id
+    source, target = net.record.run, files.published() / "explorers" / "runs" / net.record.id
     shutil.rmtree(target, ignore_errors=True)
     make_folder(target)
     for name in ("spec.json", "chance.json", "result.json"):

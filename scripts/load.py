@@ -25,7 +25,7 @@ from typing import Any
 import torch
 
 import workbench as wb
-from workbench import files, paper, places
+from workbench import files, paper
 from workbench.analysis import figures
 from workbench.runs.jobs import worker
 from workbench.runs.planned_run import Trial
@@ -240,7 +240,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="another folder than results/")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    out = options.out or places.project() / "results"
+    out = options.out or files.project() / "results"
     out.mkdir(parents=True, exist_ok=True)
     small = 10 if options.small else 1
     rows: list[Row] = []

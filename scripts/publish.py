@@ -14,7 +14,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from workbench import places
+from workbench import files
 from workbench.errors import RunError
 from workbench.runs.folder import Run, find
 from workbench.runs.jobs import notebook_parameters
@@ -46,8 +46,8 @@ def of_study(name: str, folder: Path) -> None:
         if record.run.result() is None:
             raise RunError(f"{trial.label}: not at its end; `workbench reproduce {name}` trains it")
         publish(record, folder)
-    book = places.results() / "notebooks" / f"{name}_quick.ipynb"
-    shutil.copyfile(book, places.published() / "notebooks" / book.name)
+    book = files.results() / "notebooks" / f"{name}_quick.ipynb"
+    shutil.copyfile(book, files.published() / "notebooks" / book.name)
     size = sum(path.stat().st_size for trial in trials for path in (folder / trial.run.path.name).iterdir())
     print(f"{name}: {len(trials)} runs, {size:,} bytes")
 
@@ -55,7 +55,7 @@ def of_study(name: str, folder: Path) -> None:
 def of_paper(folder: Path) -> int:
     """Publish what this store has of the paper's experiments, and its notebooks; how often it is behind."""
     complaints = 0
-    for run in find(places.runs()):
+    for run in find(files.runs()):
         record = Record(run)
         record.verify()
         if record.smoke and not record.experiment.startswith("seqdigits"):
@@ -69,16 +69,16 @@ def of_paper(folder: Path) -> int:
             continue
         publish(record, folder)
         print(f"{record.experiment} seed {record.seed}: step {record.step:,}")
-    books = places.published() / "notebooks"
+    books = files.published() / "notebooks"
     books.mkdir(parents=True, exist_ok=True)
-    for path in sorted((places.results() / "notebooks").glob("*_quick.ipynb")):
+    for path in sorted((files.results() / "notebooks").glob("*_quick.ipynb")):
         shutil.copyfile(path, books / path.name)
         print(path.name)
     return complaints
 
 
 def main() -> None:
-    folder = places.published() / "runs"
+    folder = files.published() / "runs"
     for name in sys.argv[1:]:
         of_study(name, folder)
     if not sys.argv[1:] and of_paper(folder):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from workbench import places
+from workbench import files
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 # Without these a Chromium on a machine without network or display waits for what never comes.
@@ -36,7 +36,7 @@ def rng() -> torch.Generator:
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A results folder of the test's own, and no published records beside it."""
-    monkeypatch.setattr(places, "published", lambda: tmp_path / "published")
+    monkeypatch.setattr(files, "published", lambda: tmp_path / "published")
     monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path / "results"))
     return tmp_path / "results"
 

@@ -16,7 +16,7 @@ from bad_inputs.case import ADDING, TINY, Case, Link
 from bad_inputs.required import REQUIRED
 
 import workbench as wb
-from workbench import places
+from workbench import files
 from workbench.__main__ import main
 from workbench.config import run_id
 from workbench.errors import DataError, ParameterError, RunError, StoreError
@@ -171,7 +171,7 @@ def test_every_item_that_must_be_refused_has_its_cases(section):
     ],
 )
 def test_a_script_refuses_before_it_measures(arguments, says, tmp_path, monkeypatch, capsys):
-    script = places.project() / "scripts" / "crossovers.py"
+    script = files.project() / "scripts" / "crossovers.py"
     monkeypatch.setattr(sys, "argv", [str(script), *(argument.format(here=tmp_path) for argument in arguments)])
     with pytest.raises(SystemExit) as ended:
         runpy.run_path(str(script), run_name="__main__")

@@ -83,8 +83,8 @@ def test_a_copy_installed_from_the_wheel_lists_and_verifies(wheel, tmp_path):
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    code = "import workbench; from workbench import places; from workbench.runs import record"
-    code += "; print(workbench.__file__, places.published())"
+    code = "import workbench; from workbench import files; from workbench.runs import record"
+    code += "; print(workbench.__file__, files.published())"
     code += "; print(*(r.id for r in record.records() if r.verify() is None))"
     where, verified = said("-c", code).splitlines()
     assert all(Path(path).is_relative_to(tmp_path / "env") for path in where.split())

@@ -13,7 +13,7 @@ import coverage
 import pytest
 
 import workbench
-from workbench import places
+from workbench import files
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted(Path(workbench.__file__).parent.rglob("*.py"))
@@ -48,7 +48,7 @@ def test_what_is_left_out_belongs_to_the_line_that_opens_it(excluded, tmp_path):
     }
 
 
-CHILD = "import os, signal, workbench.places as places; places.{call}(); {end}"
+CHILD = "import os, signal, workbench.files as files; files.{call}(); {end}"
 ENDS = {"published": "os._exit(5)", "notebooks": "os.kill(os.getpid(), signal.SIGTERM)", "paper": "pass"}
 
 
@@ -60,10 +60,10 @@ def test_a_child_counts_wherever_it_runs_and_however_it_ends(call, tmp_path):
     run = [sys.executable, "-m", "coverage", "run", f"--rcfile={ROOT / 'pyproject.toml'}", "parent.py"]
     environment = os.environ | {"COVERAGE_FILE": str(tmp_path / ".coverage"), "PYTHONPATH": str(SOURCES[0].parents[1])}
     subprocess.run(run, cwd=tmp_path, env=environment, check=True, stderr=subprocess.DEVNULL)
-    lines, first = inspect.getsourcelines(getattr(places, call))
+    lines, first = inspect.getsourcelines(getattr(files, call))
     seen = set()
     for path in tmp_path.glob(".coverage.*"):
         data = coverage.CoverageData(str(path))
         data.read()
-        seen |= set(data.lines(places.__file__) or ())
+        seen |= set(data.lines(files.__file__) or ())
     assert first + len(lines) - 1 in seen

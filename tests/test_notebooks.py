@@ -10,14 +10,14 @@ import sys
 import nbformat
 import pytest
 
-from workbench import doctor, paper, places
+from workbench import doctor, files, paper
 from workbench.analysis.tables import write_tables
 from workbench.errors import ParameterError, RunError
 from workbench.notebook.study import Study
 from workbench.runs.jobs import notebook_parameters, papermill, plan
 from workbench.runs.jobs.kernel import OwnKernels
 
-BOOKS = sorted(places.notebooks().glob("*.ipynb"))
+BOOKS = sorted(files.notebooks().glob("*.ipynb"))
 NAMES = [path.stem for path in BOOKS]
 
 

@@ -4,10 +4,10 @@ import csv
 
 import pytest
 
-from workbench import paper, places, tasks
+from workbench import files, paper, tasks
 from workbench.config import Config
 
-TABLES = places.paper() / "tables"
+TABLES = files.paper() / "tables"
 
 
 def rows(name):
@@ -70,7 +70,7 @@ def test_every_experiment_is_whole(name):
     assert smoke.train.steps <= 200
     assert known.quick % known.config.train.evaluate_every == 0
     if known.curve:
-        assert (places.paper() / "curves" / f"{known.curve}.csv").is_file()
+        assert (files.paper() / "curves" / f"{known.curve}.csv").is_file()
     if known.substitute:
         assert known.substitute in paper.EXPERIMENTS
 

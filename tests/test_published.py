@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from workbench import paper, places
+from workbench import files, paper
 from workbench.runs.folder import find
 from workbench.runs.jobs import notebook_parameters
 from workbench.runs.record import Record
 
 ROOT = Path(__file__).parent.parent
-RUNS = list(find(places.published() / "runs"))
+RUNS = list(find(files.published() / "runs"))
 
 
 @cache
 def studied():
     """The ids of all runs that a notebook of sweeps shows."""
-    books = [notebook_parameters.check(path, {}) for path in places.notebooks().glob("study_*.ipynb")]
+    books = [notebook_parameters.check(path, {}) for path in files.notebooks().glob("study_*.ipynb")]
     return {trial.run.path.name for values in books for trial in notebook_parameters.planned(values)}
 
 
@@ -61,11 +61,11 @@ def test_the_table_of_the_readme_is_the_records():
 def test_executed_notebooks_hold_no_error_and_no_word_of_the_machine():
     import json
 
-    books = sorted((places.published() / "notebooks").glob("*.ipynb"))
+    books = sorted((files.published() / "notebooks").glob("*.ipynb"))
     names = "00_tour fig2_timing fig4_adding parity study_scan table2_pixels".split()
     names += [
         path.stem
-        for path in places.notebooks().glob("study_*.ipynb")
+        for path in files.notebooks().glob("study_*.ipynb")
         if "sweeps" in notebook_parameters.parameters(path)
     ]
     assert {book.stem for book in books} == {f"{name}_quick" for name in names}

@@ -17,7 +17,7 @@ from typing import Annotated
 
 import typer
 
-from . import __version__, places
+from . import __version__, files
 from .analysis import listing
 from .errors import (
     DONE,
@@ -334,7 +334,7 @@ def lab(
         raise ParameterError(f"port: {port} is not a port; 1 to 65535 is allowed")
     from .runs.jobs.kernel import OwnKernels
 
-    folder = places.notebooks()
+    folder = files.notebooks()
     command = [sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1", f"--port={port}", f"--ServerApp.root_dir={folder}"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
@@ -354,7 +354,7 @@ def export(
     """Write the explorers as static pages: one file each, their sliders' frames drawn beforehand, no kernel needed."""
     from .notebook.site.pages import pages
 
-    for path in pages(out or places.results() / "pages", names):
+    for path in pages(out or files.results() / "pages", names):
         print(path)
 
 
@@ -416,7 +416,7 @@ INTERRUPTED = 130  # what newer releases make of a KeyboardInterrupt
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command line; returns its exit code. Errors are one plain line on stderr."""
-    places.make_absolute()
+    files.make_absolute()
     try:
         code = app(arguments, standalone_mode=False)
         sys.stdout.flush()  # what it cannot take shows here, and not while Python ends

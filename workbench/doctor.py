@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from . import __version__, places
+from . import __version__, files
 from .errors import DataError, MissingData, ParameterError, StoreError, WorkbenchError
 
 Row = dict[str, str]
@@ -148,7 +148,7 @@ def _store() -> Iterator[Row]:
 
     row, elsewhere = partial(_row, "results"), "WORKBENCH_RESULTS=FOLDER names another"
     try:
-        folder = make_folder(places.results())
+        folder = make_folder(files.results())
         publish(folder / ".doctor", b"written by workbench doctor\n", replace=True)
         (folder / ".doctor").unlink()
         free = shutil.disk_usage(folder).free / 1e9
@@ -197,7 +197,7 @@ def _leases() -> Iterator[Row]:
 
     row = partial(_row, "leases")
     try:
-        leases = [path for run in find(places.runs()) if (path := run.path / "lease").exists()]
+        leases = [path for run in find(files.runs()) if (path := run.path / "lease").exists()]
     except WorkbenchError:
         return  # `results` says why
     stale = [path.parent.name for path in leases if holder_of(path) is None]

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import workbench as wb
-from workbench import paper, places
+from workbench import files, paper
 from workbench.analysis import claims, figures, learning_curves, tables
 from workbench.analysis.claims import Estimate, estimate, verdict
 from workbench.paper import Claim
@@ -197,12 +197,12 @@ def test_the_published_curves_are_found_for_every_adding_run():
 
 def test_ones_own_records_can_be_shown_alone(store, tmp_path, monkeypatch):
     """After `reproduce` a reader wants to see what was computed here, not what is published."""
-    from workbench import places
+    from workbench import files
 
     wb.run("seqdigits_lstm", "quick", until=100, progress=False)
     (tmp_path / "published").mkdir()
     (store / "runs").rename(tmp_path / "published" / "runs")
-    monkeypatch.setattr(places, "published", lambda: tmp_path / "published")
+    monkeypatch.setattr(files, "published", lambda: tmp_path / "published")
     wb.run("seqdigits_lstm", "quick", 1, until=100, progress=False)
     assert wb.results_table(["seqdigits_lstm"]).iloc[0]["n"] == 2
     assert wb.results_table(["seqdigits_lstm"], own=True).iloc[0]["n"] == 1
@@ -315,7 +315,7 @@ def test_cells_that_a_spreadsheet_would_run_are_quoted():
 def test_every_printed_number_of_others_has_one_row(store):
     table = wb.results_table()
     quoted_rows = table[table["source"].str.endswith(", quoted from others")]
-    with (places.paper() / "tables" / "table2_mnist.csv").open(encoding="utf-8") as stream:
+    with (files.paper() / "tables" / "table2_mnist.csv").open(encoding="utf-8") as stream:
         printed = [r for r in csv.DictReader(stream) if r["ours"] == "False" and r["source"] == "paper v2 Table 2"]
     found = quoted_rows[quoted_rows["table"] == "Table 2"]
     assert sorted(found["paper"]) == sorted(float(r["value"]) for r in printed)

@@ -6,13 +6,13 @@ import runpy
 import numpy as np
 import pytest
 
-from workbench import places
+from workbench import files
 from workbench.analysis import verdicts
 from workbench.analysis.verdicts import Seed, Terms, Verdict
 from workbench.errors import ParameterError
 from workbench.paper import claims
 
-SIMULATION = runpy.run_path(str(places.project() / "scripts" / "simulate_verdicts.py"))
+SIMULATION = runpy.run_path(str(files.project() / "scripts" / "simulate_verdicts.py"))
 GOOD, BAD = [0.95, 1.0, 1.05], [1.45, 1.5, 1.55]  # a claim of 1.0 with a margin of 0.2
 SPREAD = [0.9, 1.1, 1.2]  # whose interval holds 1.2
 
@@ -419,7 +419,7 @@ def test_the_simulation_tells_orders_as_the_exact_test_does():
 
 
 def test_the_published_simulation_is_that_of_200_000_draws():
-    path = places.project() / "results" / "verdict_simulation.csv"
+    path = files.project() / "results" / "verdict_simulation.csv"
     rows = list(SIMULATION["csv"].DictReader(path.read_text(encoding="utf-8").splitlines()))
     assert {row["draws"] for row in rows} == {"200000"}
     found = {(row["question"], row["truth"], row["seeds"]): float(row["per_cent"]) for row in rows}

@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 import torch
 
-from workbench import places
+from workbench import files
 from workbench.errors import StoreError
 from workbench.runs import import_runs
 
@@ -101,7 +101,7 @@ def read_only(_: Path) -> object:
 
 def bundle(here: Path) -> object:
     """The prepared store, imported into another: whatever is wrong with it must be found before anything is copied."""
-    with patch.object(places, "runs", lambda: here / "other" / "runs"):
+    with patch.object(files, "runs", lambda: here / "other" / "runs"):
         return import_runs.adopt(here / "results")
 
 

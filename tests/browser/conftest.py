@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench import places
+from workbench import files
 
 
 class Lab:
@@ -25,7 +25,7 @@ class Lab:
         self.url = f"http://127.0.0.1:{self.port}"
         work = root / "work"
         work.mkdir()
-        for path in places.notebooks().glob("*.ipynb"):  # a copy: the browser saves
+        for path in files.notebooks().glob("*.ipynb"):  # a copy: the browser saves
             source = path.read_text().replace('budget: str = \\"quick\\"', f'budget: str = \\"{budget}\\"')
             (work / path.name).write_text(source)
         settings = root / "config" / "settings" / "@jupyterlab" / "apputils-extension"

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 import workbench as wb
-from workbench import places
+from workbench import files
 from workbench.errors import WorkbenchError
 from workbench.runs import lock, memory_check, train_and_record
 from workbench.runs.folder import open_run
@@ -84,7 +84,7 @@ def read(results: Path, reads: int) -> None:
     while done < reads:
         for row in overview(own=True):
             assert row["status"] != "damaged", row
-            record = wb.Record(open_run(places.runs(), row["id"]))
+            record = wb.Record(open_run(files.runs(), row["id"]))
             record.run.spec()
             assert [e["step"] for e in record.run.events()] == sorted(e["step"] for e in record.run.events())
             result = record.run.result()

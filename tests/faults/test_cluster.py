@@ -15,7 +15,7 @@ import psutil
 import pytest
 from faults import bodies
 
-from workbench import places
+from workbench import files as places
 from workbench.errors import RunError, Stopped
 from workbench.runs import folder as records
 from workbench.runs.folder import pure

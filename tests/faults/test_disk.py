@@ -13,7 +13,7 @@ import pytest
 from faults import bodies
 
 import workbench as wb
-from workbench import places
+from workbench import files
 from workbench.errors import StoreError, WorkbenchError
 from workbench.runs import folder as records
 from workbench.runs.folder import Run, pure
@@ -32,7 +32,7 @@ def test_6_a_full_disk_says_so_and_the_run_goes_on_when_there_is_room(fault, sma
         (small_disk / "ballast").write_bytes(b"x" * max(free - room, 0))
         with pytest.raises(StoreError, match=r"no space: needs \d+ bytes, has \d+|No space left on device"):
             bodies.train()
-        for run in records.find(places.runs()):
+        for run in records.find(files.runs()):
             assert Record(run).status != "damaged" or not (run.path / "spec.json").exists()
         (small_disk / "ballast").unlink()
         assert pure(bodies.train().run.result()) == quiet[0]
@@ -67,7 +67,7 @@ def test_7_an_error_at_any_write_leaves_the_old_or_the_new(fault, tmp_path, monk
             Refusing(patch, k)
             with contextlib.suppress(StoreError):  # a heartbeat or a second write may do without
                 bodies.tiny()
-        for run in records.find(places.runs()):
+        for run in records.find(files.runs()):
             if (run.path / "spec.json").exists():
                 Record(run).verify()
         assert pure(bodies.tiny().run.result()) == whole

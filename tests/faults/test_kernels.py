@@ -16,7 +16,7 @@ import pytest
 from faults import bodies
 
 import workbench as wb
-from workbench import places
+from workbench import files
 from workbench.errors import RunError, StoreError
 from workbench.runs import folder as records
 from workbench.runs import lock, status
@@ -90,7 +90,7 @@ class Kernel:
 @pytest.fixture
 def kernel(store, monkeypatch):
     monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(places.project() / "tests"), str(places.project())]))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(files.project() / "tests"), str(files.project())]))
     one = Kernel()
     yield one
     one.close()
@@ -175,7 +175,7 @@ def test_6_a_full_disk_keeps_the_earlier_notebook(fault, small_disk, tmp_path, m
 
 def test_6_a_full_disk_under_the_index_costs_only_time(fault, small_disk, monkeypatch):
     monkeypatch.setenv("WORKBENCH_RESULTS", str(small_disk / "results"))
-    monkeypatch.setattr(places, "published", lambda: small_disk / "published")
+    monkeypatch.setattr(files, "published", lambda: small_disk / "published")
     for _ in fault(6, "disk full, in the index", 1, 1):
         for seed in range(3):
             bodies.tiny(seed)

@@ -5,13 +5,13 @@ import math
 
 import pytest
 
-from workbench import places
+from workbench import files
 from workbench.errors import ParameterError
 from workbench.models import bound, half_life, near_one
 
 
 def published():
-    with (places.paper() / "tables" / "table1_recurrent_weight_ranges.csv").open() as file:
+    with (files.paper() / "tables" / "table1_recurrent_weight_ranges.csv").open() as file:
         for row in csv.DictReader(file):
             if "T=" in row["setting"] and "MAG=" in row["setting"]:
                 steps = int(row["setting"].split("T=")[1].split(",")[0])

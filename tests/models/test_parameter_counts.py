@@ -5,12 +5,12 @@ import csv
 import pytest
 import torch
 
-from workbench import paper, places, tasks
+from workbench import files, paper, tasks
 from workbench.config import Model
 from workbench.models.build import build, count, count_of
 from workbench.tasks import Spec
 
-with (places.paper() / "tables" / "parameter_counts.csv").open() as table:
+with (files.paper() / "tables" / "parameter_counts.csv").open() as table:
     PUBLISHED = {(row["experiment"], row["model"]): int(row["parameters"]) for row in csv.DictReader(table)}
 
 ADDING, PIXELS, NTU = Spec(2, 1, 100, "real"), Spec(1, 10, 784, "class"), Spec(150, 60, 20, "class")

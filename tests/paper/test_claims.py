@@ -7,11 +7,11 @@ from itertools import pairwise
 
 import pytest
 
-from workbench import paper, places
+from workbench import files, paper
 from workbench.errors import DataError, ParameterError
 from workbench.paper import claims
 
-TABLE = places.paper() / "claims.csv"
+TABLE = files.paper() / "claims.csv"
 BY_ID = {each.id: each for each in claims.claims()}
 
 

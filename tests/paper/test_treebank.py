@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from workbench import paper, places, tasks
+from workbench import files, paper, tasks
 from workbench.analysis import figures
 from workbench.config import Config
 from workbench.models.build import count_of
@@ -39,7 +39,7 @@ SMALL = [name for name in CELLS if name.endswith("_small")]
 
 
 def rows(stem):
-    with (places.paper() / "tables" / f"{stem}.csv").open() as file:
+    with (files.paper() / "tables" / f"{stem}.csv").open() as file:
         return list(csv.DictReader(file))
 
 

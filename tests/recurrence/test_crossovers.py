@@ -7,11 +7,11 @@ import json
 import pytest
 import torch
 
-from workbench import places
+from workbench import files
 from workbench.recurrence import engine_scan
 from workbench.recurrence.cpu import engine as cpu
 
-MEASURED = json.loads((places.published() / "bench" / "crossovers.json").read_text())
+MEASURED = json.loads((files.published() / "bench" / "crossovers.json").read_text())
 CONSTANTS = {
     "scan.STEPS": engine_scan.STEPS["cpu"],
     "scan.CHAINS": engine_scan.CHAINS,

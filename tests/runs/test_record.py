@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 import workbench as wb
-from workbench import places
+from workbench import files
 from workbench.errors import StoreError
 from workbench.runs import record as reading
 from workbench.runs.folder import _check
@@ -23,7 +23,7 @@ def begun(store):
 
 def publish(record):
     """Publish a record as it is now."""
-    return shutil.copytree(record.run.path, places.published() / "runs" / record.id)
+    return shutil.copytree(record.run.path, files.published() / "runs" / record.id)
 
 
 def test_one_finds_the_furthest_record_by_its_id_and_in_every_list(begun):
@@ -32,7 +32,7 @@ def test_one_finds_the_furthest_record_by_its_id_and_in_every_list(begun):
     assert not find_id(begun.id).published
     further = wb.run(NAME, "smoke", changes=CHANGES, progress=False)
     assert [r.step for r in records()] == [60]
-    shutil.rmtree(places.published() / "runs")
+    shutil.rmtree(files.published() / "runs")
     publish(further)
     shutil.rmtree(further.run.path)
     wb.run(NAME, "smoke", changes=CHANGES, until=20, progress=False)

@@ -23,7 +23,7 @@ HOSTILE = "</script><script>window.ran=1</script><img src=x onerror='window.ran=
 START = """
 import sys
 from pathlib import Path
-from workbench import places
+from workbench import files as places
 from workbench.__main__ import main
 places.notebooks = lambda: Path(sys.argv[1])
 sys.exit(main(["lab", "--no-browser", "--port", sys.argv[2]]))

@@ -7,10 +7,10 @@ from functools import cache
 
 import pytest
 
-from workbench import places
+from workbench import files
 from workbench.tasks import download
 
-ROOT = places.project()
+ROOT = files.project()
 READS = {"load", "loads", "Unpickler"}
 UNPICKLERS = {"pickle", "_pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve", "jsonpickle"}
 RUNS = {"eval", "exec", "compile", "__import__"}

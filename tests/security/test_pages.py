@@ -8,7 +8,7 @@ from bad_inputs.case import ADDING, TINY
 from security.conftest import HOSTILE
 
 import workbench as wb
-from workbench import places
+from workbench import files
 from workbench.analysis import figures, tables
 from workbench.analysis.figures.picture import Picture
 from workbench.notebook.explorers.base import Choice, Lesson, Sight, View
@@ -103,7 +103,7 @@ def test_the_looking_finds_what_runs(ran):
 
 def test_published_pages_hold_no_other_scripts():
     """The committed pages and notebooks: every output of HTML is one of ours or pandas'."""
-    for path in (places.published() / "notebooks").glob("*.ipynb"):
+    for path in (files.published() / "notebooks").glob("*.ipynb"):
         for cell in json.loads(path.read_text())["cells"]:
             for output in cell.get("outputs", []):
                 page = "".join(output.get("data", {}).get("text/html", ""))

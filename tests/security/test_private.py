@@ -9,7 +9,7 @@ import socket
 from bad_inputs.case import ADDING, TINY
 
 import workbench as wb
-from workbench import places
+from workbench import files as places
 from workbench.analysis.benchmark import record as bench
 from workbench.runs import bundle, lock
 

@@ -3,7 +3,7 @@
 import ast
 import re
 
-from workbench import places
+from workbench import files as places
 
 ROOT = places.project()
 PAGE = (ROOT / "SECURITY.md").read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import paper, places
+from .. import files, paper
 from ..runs.record import Record
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def _log(stem: str) -> pd.DataFrame:
     """Training and validation rows of an official log, with the name of our column beside each."""
     import pandas as pd
 
-    log = pd.read_csv(places.paper() / "curves" / f"{stem}.csv")
+    log = pd.read_csv(files.paper() / "curves" / f"{stem}.csv")
     log = log[log["split"] != "test"].copy()
     metric = log["metric"].str.removesuffix("_batchstat_bn")
     batch = log["metric"].str.endswith("_batchstat_bn").map({True: "batch_", False: ""})
@@ -64,7 +64,7 @@ def published_curve(experiment: str) -> pd.DataFrame:
 
     net, _, length = paper.experiment(experiment).id.removeprefix("adding_").rpartition("_T")
     label = {"indrnn": "IndRNN", "lstm": "LSTM", "irnn": "IRNN", "rnn_tanh": "RNN-tanh"}.get(net)
-    points = pd.read_csv(places.paper() / "tables" / "fig4_adding_digitised.csv")
+    points = pd.read_csv(files.paper() / "tables" / "fig4_adding_digitised.csv")
     shown = points["model"].str.startswith(label) if label else False
     chosen = points[(points["T"] == int(length)) & shown]
     return chosen.rename(columns={"mse_mid": "mse"})[["step", "mse"]].reset_index(drop=True)

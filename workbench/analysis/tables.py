@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import paper, places
+from .. import files, paper
 from ..config import canonical_json
 from ..errors import ParameterError, choices
 from ..files import make_folder, publish
@@ -23,7 +23,7 @@ FORMATS = ("csv", "html", "json", "latex", "markdown", "text")
 
 def write_tables(folder: Path | None = None) -> Path:
     """Write the table as CSV, LaTeX, HTML and JSON into results/tables/ (or another folder); returns the folder."""
-    folder = make_folder(folder or places.results() / "tables")
+    folder = make_folder(folder or files.results() / "tables")
     table = results_table()
     for format_, text in ((f, render(table, f)) for f in ("csv", "latex", "html", "json")):
         ending = "tex" if format_ == "latex" else format_

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .. import places
+from .. import files
 from ..errors import ParameterError
 from ..files import make_folder
 from ..runs.jobs.notebook_parameters import at_hand, check, find, parameters, planned
@@ -87,7 +87,7 @@ class Study:
 
     def save(self, figure: go.Figure, name: str) -> go.Figure:
         """Write a figure to results/figures/NAME_BUDGET.html, and give it back to be shown."""
-        folder = make_folder(places.results() / "figures")
+        folder = make_folder(files.results() / "figures")
         figure.write_html(folder / f"{name}_{self.budget}.html", include_plotlyjs="directory")
         return figure
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from .. import paper, places
+from .. import files, paper
 from ..config import canonical_json
 from ..config.frozen import Frozen
 from ..errors import DataError, ParameterError, choices, quoted
@@ -153,7 +153,7 @@ def _typed(cells: Mapping[str, str]) -> dict[str, Any]:
 @cache
 def claims() -> tuple[Claim, ...]:
     """Every claim, from results/paper/claims.csv."""
-    return read(places.paper() / "claims.csv")
+    return read(files.paper() / "claims.csv")
 
 
 def claim(name: str) -> Claim:
@@ -189,7 +189,7 @@ def history(path: Path | None = None) -> dict[str, dict[str, str]]:
     The file holds, for each table, what differs from the one before it; a row taken out has no hash. Since a table's
     hash follows from its rows, no change can be left out of it.
     """
-    path = path or places.paper() / "claims_history.csv"
+    path = path or files.paper() / "claims_history.csv"
     tables: dict[str, dict[str, str]] = {}
     rows: dict[str, str] = {}
     table = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 
-from .. import places
+from .. import files
 from .experiment import Claim
 
 
@@ -77,5 +77,5 @@ EXHIBITS = {
 
 def published(table: str) -> list[dict[str, str]]:
     """The rows of a file in results/paper/tables."""
-    with (places.paper() / "tables" / f"{table}.csv").open(encoding="utf-8") as stream:
+    with (files.paper() / "tables" / f"{table}.csv").open(encoding="utf-8") as stream:
         return list(csv.DictReader(stream))

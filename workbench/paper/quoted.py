@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 
-from .. import places
+from .. import files
 
 TABLES = {
     "table2_mnist": "Table 2",
@@ -30,7 +30,7 @@ def quoted() -> list[Quoted]:
     """The rows of Tables 2 to 5 that are not IndRNN's, in their order, read from results/paper/tables."""
     found = []
     for stem, table in TABLES.items():
-        with (places.paper() / "tables" / f"{stem}.csv").open(encoding="utf-8") as stream:
+        with (files.paper() / "tables" / f"{stem}.csv").open(encoding="utf-8") as stream:
             for row in csv.DictReader(stream):
                 if row["ours"] == "False" and row["source"].startswith("paper v2"):
                     metric = METRICS.get(row["metric"], row["metric"])

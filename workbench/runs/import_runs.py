@@ -10,9 +10,9 @@ from pathlib import Path
 
 import torch
 
-from .. import places, recurrence
+from .. import recurrence
 from ..errors import StoreError, WorkbenchError
-from ..files import make_folder, unusable
+from ..files import make_folder, runs, unusable
 from . import bundle
 from .folder import Run, find, open_run, pure, travels
 from .lock import Lease
@@ -40,7 +40,7 @@ def adopt(folder: Path) -> tuple[int, int]:
             if path.is_symlink() or not path.is_file():
                 raise StoreError(f"{path}: not a plain file; the folder of a run holds nothing else")
         theirs.verify()
-    taken = sum(_take(theirs, Run(places.runs() / theirs.id)) for theirs in found)
+    taken = sum(_take(theirs, Run(runs() / theirs.id)) for theirs in found)
     return taken, len(found) - taken
 
 

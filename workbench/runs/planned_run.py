@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from .. import paper, places
+from .. import files, paper
 from ..config import Budget, Config, canonical_json, run_id
 from ..tasks import data_hashes
 from . import run as study
@@ -32,7 +32,7 @@ class Trial(NamedTuple):
     def run(self) -> Run:
         """Its folder in this user's store, whether it is there or not."""
         config = self._resolved()[0]
-        return Run(places.runs() / run_id(config, self.seed, data_hashes(config.task)))
+        return Run(files.runs() / run_id(config, self.seed, data_hashes(config.task)))
 
     @property
     def until(self) -> int | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from .. import paper, places
+from .. import files, paper
 from ..config import Config, run_id
 from ..errors import RunError, StoreError, quoted
 from ..tasks import Batch, data_hashes, load
@@ -90,7 +90,7 @@ class Record:
     @property
     def published(self) -> bool:
         """Whether it is one of the project's own published records."""
-        return places.published() in self.run.path.parents
+        return files.published() in self.run.path.parents
 
     @cached_property
     def status(self) -> str:
@@ -223,7 +223,7 @@ def decode(text: str) -> Tensor:
 
 def folders() -> list[Path]:
     """Where records are: this user's runs, then the project's published ones."""
-    return [places.runs(), places.published() / "runs"]
+    return [files.runs(), files.published() / "runs"]
 
 
 def find(name: str, seed: int, *, smoke: bool = False, own: bool = False) -> Record | None:
@@ -263,7 +263,7 @@ def overview(*, own: bool = False, watch: lock.Watch | None = None) -> list[dict
     """
     paths = {f"{'published' if n else 'own'}/{run.path.name}": run.path for n, run in _found()}
     wanted = {key: sign for key, path in paths.items() if set((sign := _signature(path)).split()[1:]) != {"-"}}
-    made = row_cache.rows(places.runs() / ".index.sqlite", wanted, lambda key: _row(store.Run(paths[key])))
+    made = row_cache.rows(files.runs() / ".index.sqlite", wanted, lambda key: _row(store.Run(paths[key])))
     best: dict[str, dict[str, Any]] = {}
     for key, row in made.items():
         row["published"] = key.startswith("published/")

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from .. import paper, places, recurrence
+from .. import files, paper, recurrence
 from ..config import BUDGETS, SCHEMA, Budget, Config, run_id
 from ..errors import ParameterError, StoreError, choices, quoted
 from ..models import distributed
@@ -77,7 +77,7 @@ def run(
     if backend != "auto" and (reason := recurrence.unavailable(backend)) is not None:
         raise ParameterError(f"backend: {backend!r} cannot run here: {reason}")
     data = data_hashes(config.task)
-    folder = Run(places.runs() / run_id(config, seed, data))
+    folder = Run(files.runs() / run_id(config, seed, data))
     together = distributed.join(device)
     label = f"{name} seed {seed}"
     with together.company(label):

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .. import places
+from .. import files as places
 from ..errors import DataError, MissingData, ParameterError, choices
 from ..files import unusable
 from ..progress import Transfer, notices

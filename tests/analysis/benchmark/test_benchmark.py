@@ -8,7 +8,7 @@ from importlib import import_module
 import pytest
 import torch
 
-from workbench import places, recurrence
+from workbench import files, recurrence
 from workbench.analysis import benchmark, figures
 from workbench.analysis.benchmark import axes, series, timing
 from workbench.errors import DataError, ParameterError
@@ -231,7 +231,7 @@ def test_figures_show_every_layer_and_length(rows):
 
 
 def test_the_summary_is_a_row_a_shape_with_ratios_and_shares_of_the_published_rows():
-    rows = benchmark.record.read(places.published() / "bench" / "cpu.json")["rows"]
+    rows = benchmark.record.read(files.published() / "bench" / "cpu.json")["rows"]
     table = benchmark.summary(rows)
     layers = [r for r in rows if r["table"] == "layer" and r["which"] == "both"]
     assert len(table) == len({r["shape"] for r in layers})

@@ -6,7 +6,7 @@ import threading
 import pytest
 import torch
 
-from workbench import places
+from workbench import files
 from workbench.config import run_id
 from workbench.errors import MissingData, ParameterError
 from workbench.notebook.explorers import LESSONS, Explorer, depth, length, neurons, trained_nets
@@ -251,7 +251,7 @@ def test_before_anything_is_trained_the_published_nets_are_seen(tmp_path, monkey
 
 
 def test_the_published_nets_of_the_explorers_are_small_and_whole():
-    folder = places.published() / "explorers" / "runs"
+    folder = files.published() / "explorers" / "runs"
     found = [Record(run) for run in disk_store.find(folder)]
     assert len(found) >= 20
     for record in found:

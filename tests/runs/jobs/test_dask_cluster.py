@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 import workbench as wb
-from workbench import places
+from workbench import files as places
 from workbench.errors import ParameterError
 from workbench.runs.jobs import dask_cluster, worker
 

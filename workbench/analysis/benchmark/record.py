@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ... import places
+from ... import files
 from ...errors import DataError
 from ...files import make_folder, publish
 from ...runs.provenance import provenance
@@ -44,7 +44,7 @@ def read(path: Path) -> dict[str, Any]:
 
 def newest(kind: str = "cpu") -> dict[str, Any] | None:
     """The record `KIND.json` in one's own results/bench, else the published one; None if there is neither."""
-    for folder in (places.results(), places.published()):
+    for folder in (files.results(), files.published()):
         path = folder / "bench" / f"{kind}.json"
         if path.is_file():
             return read(path)
@@ -55,7 +55,7 @@ def crossovers(kind: str) -> pd.DataFrame:
     """The published measurements of `scripts/crossovers.py`: long, wide, normed or tiny; `where`: on what."""
     import pandas as pd
 
-    measured = json.loads((places.published() / "bench" / "crossovers.json").read_text())
+    measured = json.loads((files.published() / "bench" / "crossovers.json").read_text())
     return pd.concat([pd.DataFrame(run["measured"][kind]).assign(where=name) for name, run in measured.items()])
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 from torch import Tensor
 
-from ... import places
+from ... import files
 from ...analysis import memory as analysis
 from ...analysis.figures import height
 from ...config import Adding, Budget, Config, Model, Pixels, Train
@@ -161,7 +161,7 @@ def memory(net: Kept) -> tuple[Tensor, float]:
 @lru_cache(maxsize=1)
 def published_costs() -> dict[str, list[tuple[int, float]]]:
     """Milliseconds against T as measured once on two cores, kind -> (T, ms); empty where the file is not."""
-    path = places.published() / "explorers" / "step_cost.csv"
+    path = files.published() / "explorers" / "step_cost.csv"
     if not path.exists():
         return {}
     table = pd.read_csv(path)

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ... import paper, places
+from ... import files, paper
 from ...config import Budget, Config, Task, Treebank, run_id
 from ...errors import MissingData, WorkbenchError
 from ...models.build import build, recurrent_weights
@@ -162,7 +162,7 @@ def _there(config: Config, seed: int) -> list[Record]:
     except WorkbenchError:
         return []
     found = [Record(Run(folder / name)) for folder in folders() if (folder / name / "spec.json").exists()]
-    shipped = places.published() / "explorers" / "runs" / name  # to look at until there is one's own
+    shipped = files.published() / "explorers" / "runs" / name  # to look at until there is one's own
     return found or ([Record(Run(shipped))] if (shipped / "spec.json").exists() else [])
 
 

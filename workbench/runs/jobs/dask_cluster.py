@@ -17,8 +17,8 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from ... import places
 from ...errors import ParameterError, RunError
+from ...files import results
 from . import worker as children
 from .worker import Campaign, Files, Job, Outcome
 
@@ -226,7 +226,7 @@ def _slurm(nodes: int) -> Any:
         from distributed import Security
     except ImportError:
         raise ParameterError("slurm: dask-jobqueue is not installed; `pip install indrnn-workbench[slurm]`") from None
-    folder = places.results() / ".cluster"
+    folder = results() / ".cluster"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     cluster = SLURMCluster(
         processes=1, protocol="tls://", security=Security.temporary(), shared_temp_directory=str(folder),

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ... import paper, places
+from ... import files, paper
 from ...config import BUDGETS, parse_value
 from ...errors import ParameterError, choices, quoted
 from .. import variants
@@ -62,7 +62,7 @@ def find(name: str) -> Path:
     """The notebook of a name (`fig4_adding`), or of an exhibit (`timing`); ParameterError offers those there are."""
     if name in tuple(paper.EXHIBITS):
         name = paper.EXHIBITS[name].notebook
-    known = {path.stem: path for path in sorted(places.notebooks().glob("*.ipynb"))}
+    known = {path.stem: path for path in sorted(files.notebooks().glob("*.ipynb"))}
     if name not in tuple(known):
         close = difflib.get_close_matches(str(name), [*known, *paper.EXPERIMENTS], 3)
         hint = (

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ... import paper, places
+from ... import paper
 from ...config import canonical_json
 from ...errors import DONE, STOPPED, ParameterError, RunError, Stopped, WorkbenchError
-from ...files import check_place, publish
+from ...files import check_place, publish, results
 from .. import bundle, import_runs, lock
 from .. import sweep as sweeps
 from ..planned_run import Trial
@@ -159,7 +159,7 @@ def carry_out(trials: Sequence[Trial], books: Sequence[Book], means: Means, say:
         if means.out is not None:
             files = bundle.pack([t.run for t in sorted(trials, key=lambda t: t.worth)], means.out, say)
             say(f"{len(files)} files in {means.out}; `workbench import {means.out}` takes them over elsewhere")
-    if means.report is not None and (todo or batch.executed or not (places.results() / "tables").is_dir()):
+    if means.report is not None and (todo or batch.executed or not (results() / "tables").is_dir()):
         say(f"tables in {means.report()}")
     if batch.failed:
         raise RunError(f"{len(batch.failed)} of {len(todo) + batch.executed} failed: {', '.join(batch.failed)}")
@@ -184,7 +184,7 @@ class _Batch:
 
     def __init__(self, means: Means, deadline: _Deadline, say: Callable[[str], None]):
         self.means, self.deadline, self.say = means, deadline, say
-        self.campaign = Campaign.of(places.results())
+        self.campaign = Campaign.of(results())
         self.failed: list[str] = []
         self.executed = 0
 
@@ -257,7 +257,7 @@ class _Batch:
 
 def output_of(path: Path, book: Mapping[str, Any]) -> Path:
     """Where an executed notebook goes: results/notebooks/NAME_BUDGET.ipynb."""
-    return places.results() / "notebooks" / f"{path.stem}_{book.get('budget', 'quick')}.ipynb"
+    return results() / "notebooks" / f"{path.stem}_{book.get('budget', 'quick')}.ipynb"
 
 
 def _is_recorded(trial: Trial, rows: Mapping[str, Mapping[str, Any]]) -> bool:

@@ -21,9 +21,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ... import places
 from ...errors import DONE, STOPPED, WorkbenchError
-from ...files import make_folder, publish
+from ...files import make_absolute, make_folder, publish
 from .. import instructions, lock
 from ..folder import Run, travels
 
@@ -230,7 +229,7 @@ def _end(children: list[subprocess.Popen[str]], kind: signal.Signals) -> None:
 
 def body(arguments: list[str]) -> int:
     """The child's own work, `run PLANNED DEVICE` (JSON) or `notebook PATH VALUES OUTPUT`; its exit code."""
-    places.make_absolute()
+    make_absolute()
     verb, *rest = arguments
     try:
         if verb == "notebook":

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench import places
+from workbench import files
 from workbench.errors import StoreError
 
 
@@ -13,7 +13,7 @@ from workbench.errors import StoreError
 def installed(tmp_path, monkeypatch):
     """A copy installed from a wheel, which carries notebooks and results of its own; the user's home is elsewhere."""
     monkeypatch.delenv("WORKBENCH_RESULTS", raising=False)
-    monkeypatch.setattr(places, "_PACKAGE", tmp_path / "site" / "workbench")
+    monkeypatch.setattr(files, "_PACKAGE", tmp_path / "site" / "workbench")
     (tmp_path / "site" / "workbench" / "_project").mkdir(parents=True)
     for name in ("HOME", "XDG_DATA_HOME", "LOCALAPPDATA"):
         monkeypatch.delenv(name, raising=False)
@@ -23,36 +23,36 @@ def installed(tmp_path, monkeypatch):
 
 def test_a_checkout_holds_its_own_results(monkeypatch, tmp_path):
     monkeypatch.delenv("WORKBENCH_RESULTS", raising=False)
-    monkeypatch.setattr(places, "_PACKAGE", tmp_path / "workbench")
-    assert places.project() == tmp_path
-    assert places.runs() == tmp_path / "results" / "runs"
-    assert places.notebooks() == tmp_path / "notebooks"
+    monkeypatch.setattr(files, "_PACKAGE", tmp_path / "workbench")
+    assert files.project() == tmp_path
+    assert files.runs() == tmp_path / "results" / "runs"
+    assert files.notebooks() == tmp_path / "notebooks"
 
 
 def test_an_installed_copy_reads_what_it_carries_and_writes_into_the_users_folder(installed, monkeypatch):
     carried = installed / "site" / "workbench" / "_project"
-    assert places.published() == carried / "results" / "published"
-    assert places.paper() == carried / "results" / "paper"
+    assert files.published() == carried / "results" / "published"
+    assert files.paper() == carried / "results" / "paper"
     user = {"linux": Path(".local", "share"), "darwin": Path("Library", "Application Support")}
     for system, folder in user.items():
         monkeypatch.setattr(sys, "platform", system)
-        assert places.results() == installed / "home" / folder / "indrnn-workbench" / "results"
+        assert files.results() == installed / "home" / folder / "indrnn-workbench" / "results"
     monkeypatch.setattr(sys, "platform", "win32")
-    assert places.results() == installed / "home" / "AppData" / "Local" / "indrnn-workbench" / "results"
+    assert files.results() == installed / "home" / "AppData" / "Local" / "indrnn-workbench" / "results"
     monkeypatch.setenv("LOCALAPPDATA", str(installed / "local"))
-    assert places.results() == installed / "local" / "indrnn-workbench" / "results"
+    assert files.results() == installed / "local" / "indrnn-workbench" / "results"
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setenv("XDG_DATA_HOME", str(installed / "data"))
-    assert places.results() == installed / "data" / "indrnn-workbench" / "results"
+    assert files.results() == installed / "data" / "indrnn-workbench" / "results"
 
 
 def test_what_the_user_names_comes_first_and_stays_when_the_folder_changes(installed, monkeypatch):
     monkeypatch.chdir(installed)
     monkeypatch.setenv("WORKBENCH_RESULTS", "mine")
     monkeypatch.delenv("WORKBENCH_DATA", raising=False)
-    places.make_absolute()
+    files.make_absolute()
     monkeypatch.chdir(installed / "site")
-    assert places.results() == installed / "mine"
+    assert files.results() == installed / "mine"
 
 
 def test_a_name_that_no_folder_can_have_is_refused(installed, monkeypatch):
@@ -61,7 +61,7 @@ def test_a_name_that_no_folder_can_have_is_refused(installed, monkeypatch):
     for wrong in ("", "  ", str(installed / "file"), str(installed / "link")):
         monkeypatch.setenv("WORKBENCH_RESULTS", wrong)
         with pytest.raises(StoreError, match=r"WORKBENCH_RESULTS: .* is not a folder; name one, or unset it"):
-            places.results()
+            files.results()
     monkeypatch.setenv("WORKBENCH_RESULTS", str(installed / "file" / "below"))
     with pytest.raises(StoreError, match=r"WORKBENCH_RESULTS: .* cannot be used: .*Not a directory"):
-        places.results()
+        files.results()
