@@ -174,9 +174,9 @@ class IndRNN(settings.Settings):
 
     def __prepare_scriptable__(self) -> nn.Module:
         """What torch.jit.script reads in place of this layer: it cannot read names made from numbers."""
-        from .scripted import scripted  # imports this module
+        from .scripted import scripted
 
-        return scripted(self)
+        return scripted(self, IndRNN.forward)
 
     def step(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Run the layers over one time step, for sequences that arrive as they are read.

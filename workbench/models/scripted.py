@@ -5,13 +5,18 @@ What is scripted and saved needs nothing but torch where it is loaded.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
 import torch
 from torch import Tensor, nn
 
 from ..errors import ParameterError
 from ..recurrence.activation import SLOPE
 from ..recurrence.torch_script import steps
-from .indrnn import IndRNN
+
+if TYPE_CHECKING:
+    from .indrnn import IndRNN
 
 
 class ScriptedIndRNN(nn.Module):
@@ -82,8 +87,8 @@ class ScriptedRun(nn.Module):
         return h, final
 
 
-def scripted(net: IndRNN) -> ScriptedIndRNN:
-    """What torch.jit.script shall read in place of an IndRNN."""
-    if type(net).forward is not IndRNN.forward:
+def scripted(net: IndRNN, forward: Callable[..., Any]) -> ScriptedIndRNN:
+    """What torch.jit.script shall read in place of an IndRNN, whose `forward` is this one."""
+    if type(net).forward is not forward:
         raise ParameterError(f"net: {type(net).__name__} has a forward of its own; only IndRNN's can be scripted")
     return ScriptedIndRNN(net)
