@@ -1,7 +1,7 @@
 """Copy this store's records and executed notebooks into results/published, to be committed.
 
     python scripts/publish.py                the records of the paper's experiments, and every executed notebook
-    python scripts/publish.py STUDY ...      those of some notebooks alone, the arms of their sweeps among them
+    python scripts/publish.py STUDY ...      those of some notebooks alone, the variants of their sweeps among them
 
 Every record is verified first. A finished run goes without its checkpoint, an unfinished one with its newest if that is
 under 4 MB, so that anyone can continue it. Smoke records stay at home, but for one of each kind of net, which

@@ -9,7 +9,7 @@ from workbench.runs import variants
 from workbench.runs.jobs import notebook_parameters
 
 
-def arms(book):
+def variants_of(book):
     return variants.read(notebook_parameters.check(notebook_parameters.find(book), {})["sweeps"])
 
 
@@ -17,19 +17,19 @@ def config(each) -> Config:
     return paper.experiment(each.experiment).config.set(dict(each.changes("quick")))
 
 
-TODAY, RATES = arms("study_today"), arms("study_rates")
+TODAY, RATES = variants_of("study_today"), variants_of("study_rates")
 GROUPS = sorted({each.group for each in TODAY})
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_the_arms_of_a_task_have_equal_parameters_within_five_per_cent(group):
+def test_the_variants_of_a_task_have_equal_parameters_within_five_per_cent(group):
     counts = {a.name: count_of(c.model, tasks.spec(c.task)) for a in TODAY if a.group == group for c in [config(a)]}
     assert counts.keys() == {"IndRNN", "LSTM", "LRU", "minGRU", "Transformer"}
     assert all(count == pytest.approx(counts["IndRNN"], rel=0.05) for count in counts.values())
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_the_arms_of_a_task_train_equally_long_on_equal_batches(group):
+def test_the_variants_of_a_task_train_equally_long_on_equal_batches(group):
     same = {(c.task, c.train.batch, c.train.steps, c.train.evaluate_every) for a in TODAY if a.group == group
             for c in [config(a)]}  # fmt: skip
     assert len(same) == 1

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .analysis import figures as figures
     from .analysis import memory as analysis
     from .analysis.claims import results_table as results_table
-    from .analysis.variants import Arms as Arms
+    from .analysis.variants import Variants as Variants
     from .config import Config as Config
     from .errors import WorkbenchError as WorkbenchError
     from .models import ConvIndRNN as ConvIndRNN
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from .training import dynamic_evaluation as dynamic
 
 _HOME = {
-    "Arms": "analysis.variants",
+    "Variants": "analysis.variants",
     "Board": "notebook.run_board",
     "Config": "config",
     "ConvIndRNN": "models",
@@ -67,7 +67,6 @@ _HOME = {
 _MODULES = {"analysis": "analysis", "dynamic": "training.dynamic_evaluation", "figures": "analysis.figures"}
 
 __all__ = [
-    "Arms",
     "Board",
     "Config",
     "ConvIndRNN",
@@ -75,6 +74,7 @@ __all__ = [
     "Record",
     "Study",
     "Sweep",
+    "Variants",
     "WorkbenchError",
     "analysis",
     "available",

@@ -7,7 +7,7 @@ import pytest
 
 import workbench as wb
 from workbench.analysis import depth_study, figures
-from workbench.analysis.variants import Arms
+from workbench.analysis.variants import Variants
 from workbench.runs import variants
 from workbench.training import Trainer
 
@@ -18,43 +18,43 @@ LINES = [
 
 
 @pytest.fixture
-def arms(store):
+def studied(store):
     values = {"sweeps": LINES, "seeds": 2, "budget": "smoke", "device": "cpu"}
     runs = {a: [a.trial("smoke", s).train("cpu") for s in range(2)] for a in variants.read(LINES)}
-    return Arms(values, runs)
+    return Variants(values, runs)
 
 
-def test_a_study_knows_sizes_gradients_and_what_arrives(arms):
-    sizes = depth_study.sizes(arms).set_index("arm")
+def test_a_study_knows_sizes_gradients_and_what_arrives(studied):
+    sizes = depth_study.sizes(studied).set_index("variant")
     assert sizes["layers"].to_dict() == {"plain": 2, "LSTM": 2}
     assert sizes.loc["LSTM", "parameters"] == 4 * (8 + 64 + 8) + 4 * (64 + 64 + 8) + 8 * 10 + 10
     assert (sizes["ms a step"] > 0).all()
-    gradients = depth_study.gradients(arms)
-    assert len(gradients) == 2 * 2 * 2 * 2  # arms, seeds, moments, layers
-    record = next(iter(arms.runs.values()))[0]
-    mine = gradients[(gradients["arm"] == "plain") & (gradients["seed"] == 0)]
+    gradients = depth_study.gradients(studied)
+    assert len(gradients) == 2 * 2 * 2 * 2  # variants, seeds, moments, layers
+    record = next(iter(studied.runs.values()))[0]
+    mine = gradients[(gradients["variant"] == "plain") & (gradients["seed"] == 0)]
     ends = mine[mine["moment"] == depth_study.END]["gradient"].tolist()
     assert ends == record.evaluations[-1]["layers"]
     starts = mine[mine["moment"] == depth_study.START]["gradient"].tolist()
     assert starts == Trainer(record.config, 0).by_layer()
     assert starts != ends
     arriving = depth_study.arriving(gradients)
-    powers = [math.log10(r["layers"][0] / r["layers"][-1]) for r in (x.evaluations[-1] for x in _of(arms, "plain"))]
-    row = arriving[(arriving["arm"] == "plain") & (arriving["moment"] == depth_study.END)].iloc[0]
+    powers = [math.log10(r["layers"][0] / r["layers"][-1]) for r in (x.evaluations[-1] for x in _of(studied, "plain"))]
+    row = arriving[(arriving["variant"] == "plain") & (arriving["moment"] == depth_study.END)].iloc[0]
     assert row["mean"] == pytest.approx(sum(powers) / 2)
-    layered = depth_study.layered(arms.table("test accuracy %"), arms)
+    layered = depth_study.layered(studied.table("test accuracy %"), studied)
     assert layered["layers"].tolist() == [2, 2]
     figure = figures.over_depth(layered, "test accuracy %", "test accuracy, %")
     assert [trace.name for trace in figure.data] == ["plain", "LSTM"]
     assert len(figures.over_depth(arriving, "mean", "powers of ten").data) == 4
 
 
-def _of(arms, name):
-    return next(records for each, records in arms.runs.items() if each.name == name)
+def _of(studied, name):
+    return next(records for each, records in studied.runs.items() if each.name == name)
 
 
 def test_a_gradient_that_does_not_arrive_has_no_power():
-    rows = [{"group": "g", "arm": "a", "seed": s, "moment": "m", "layer": i, "gradient": g}
+    rows = [{"group": "g", "variant": "a", "seed": s, "moment": "m", "layer": i, "gradient": g}
             for s, norms in enumerate([(0.0, 1.0), (1e-3, 1.0)]) for i, g in enumerate(norms, 1)]  # fmt: skip
     found = depth_study.arriving(pd.DataFrame(rows)).iloc[0]
     assert (found["seeds"], found["with a value"], found["mean"]) == (2, 1, -3)

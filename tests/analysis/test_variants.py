@@ -1,4 +1,4 @@
-"""Arms of a study: how a notebook writes them, and what they come to over their seeds."""
+"""Variants of a study: how a notebook writes them, and what they come to over their seeds."""
 
 import math
 from types import SimpleNamespace
@@ -10,8 +10,8 @@ from scipy import stats
 
 import workbench as wb
 from workbench.analysis import figures
-from workbench.analysis import variants as arms
-from workbench.analysis.variants import Arms, holm, interval
+from workbench.analysis import variants as studied
+from workbench.analysis.variants import Variants, holm, interval
 from workbench.errors import ParameterError
 from workbench.runs import sweep, variants
 from workbench.runs.jobs import notebook_parameters
@@ -26,7 +26,7 @@ LINES = [
 # --- as a notebook writes them ---
 
 
-def test_a_line_is_as_many_arms_as_its_fields_have_combinations():
+def test_a_line_is_as_many_variants_as_its_fields_have_combinations():
     free, two, five, small, large = variants.read(LINES)
     assert [a.name for a in (free, two, five)] == ["free", "bound, gamma 2", "bound, gamma 5"]
     assert [small.name, large.name] == ["blocks [2,1]", "blocks [8,6,4]"]
@@ -44,7 +44,7 @@ def test_at_the_smoke_budget_settings_yield_to_the_experiments_own_and_varied_fi
     assert large.trial("smoke", 0).run.path != large.trial("quick", 0).run.path
 
 
-def test_the_runs_of_an_arm_are_those_of_the_sweep_command():
+def test_the_runs_of_an_variant_are_those_of_the_sweep_command():
     _, two, *_ = variants.read(LINES)
     written = sweep.parse(["gamma=2", "train.steps=600", "hidden=32"], "seqdigits_plain6")
     (same,) = sweep.trials("seqdigits_plain6", written, "quick", 1)
@@ -63,7 +63,7 @@ def test_the_runs_of_an_arm_are_those_of_the_sweep_command():
         (["a | b | seqdigits_plain6 | depth: 0"], "depth: 0 received"),
         (["a | b | seqdigits_plain6 | depth"], "key=a,b,c is needed"),
         (["a | b | seqdigits_plain6 | blocks: [2,1]"], "blocks has no meaning for kind 'plain'"),
-        (["a | b | seqdigits_plain6", "a | b | seqdigits_lstm"], "group 'a' has an arm 'b' already"),
+        (["a | b | seqdigits_plain6", "a | b | seqdigits_lstm"], "group 'a' has a variant 'b' already"),
         (["a | b | seqdigits_plain6 | dropout: [[1]]"], "dropout"),
     ],
 )
@@ -75,14 +75,14 @@ def test_a_wrong_line_is_one_line_that_names_it(lines, said):
     assert "\n" not in str(caught.value)
 
 
-def test_the_plan_of_a_notebook_has_every_arm_under_every_seed_once():
+def test_the_plan_of_a_notebook_has_every_variant_under_every_seed_once():
     values = {"sweeps": [*LINES, "again | same | seqdigits_plain6 | gamma: null"], "seeds": 2, "budget": "smoke"}
     runs = notebook_parameters.planned(values)
     assert len(runs) == len(set(runs)) == 10  # `again` is `free` where steps and width are smoke's
     assert [run.seed for run in runs] == [0] * 5 + [1] * 5
 
 
-def test_where_data_are_missing_the_substitute_takes_the_arms(monkeypatch):
+def test_where_data_are_missing_the_substitute_takes_the_variants(monkeypatch):
     monkeypatch.setattr("workbench.tasks.download.obtainable", lambda name: False)
     said = []
     lines = variants.at_hand(["a | b | seqmnist_plain6 | gamma: 2, 5"], said.append)
@@ -102,8 +102,8 @@ def test_an_interval_is_students():
 
 
 def test_one_value_has_no_interval_and_equal_ones_leave_no_doubt():
-    assert interval([2.0]) == arms.Interval(2.0, 1, None, None, None)
-    assert interval([2.0, 2.0, 2.0]) == arms.Interval(2.0, 3, 2.0, 2.0, 0.0)
+    assert interval([2.0]) == studied.Interval(2.0, 1, None, None, None)
+    assert interval([2.0, 2.0, 2.0]) == studied.Interval(2.0, 3, 2.0, 2.0, 0.0)
     assert interval([0.0, 0.0]).p == 1.0
 
 
@@ -113,8 +113,8 @@ def test_holm_multiplies_by_what_is_left_and_never_falls():
     assert holm([]) == []
 
 
-def arms_of(table, status="done"):
-    """Arms whose records answer `table`: arm -> a value a seed, None where there is none."""
+def variants_of(table, status="done"):
+    """Variants whose records answer `table`: variant -> a value a seed, None where there is none."""
 
     def record(seed, accuracy):
         scores = {} if accuracy is None else {"test": {"accuracy": accuracy}}
@@ -122,19 +122,19 @@ def arms_of(table, status="done"):
             seed=seed, status="diverged" if accuracy is None else status, step=10, budgets=[{"step": 10, **scores}]
         )
 
-    return Arms({}, {
-        variants.Arm("g", name, "seqdigits_plain6", (), ()): [record(i, v) for i, v in enumerate(values)]
+    return Variants({}, {
+        variants.Variant("g", name, "seqdigits_plain6", (), ()): [record(i, v) for i, v in enumerate(values)]
         for name, values in table.items()
     })  # fmt: skip
 
 
 def test_differences_are_paired_by_seed():
-    """Seeds differ by far more than arms do: only pairs can tell."""
+    """Seeds differ by far more than variants do: only pairs can tell."""
     a = np.array([0.10, 0.30, 0.50, 0.70, 0.90])
     noise = np.array([0.010, 0.012, 0.008, 0.011, 0.009])
-    found = arms_of({"a": a, "b": a + noise, "c": a - 0.1 * noise * [1, -1, 1, -1, 1]})
+    found = variants_of({"a": a, "b": a + noise, "c": a - 0.1 * noise * [1, -1, 1, -1, 1]})
     table = found.against("a", "test accuracy %")
-    assert list(table["arm"]) == ["b", "c"]
+    assert list(table["variant"]) == ["b", "c"]
     b = table.iloc[0]
     twin = stats.ttest_rel(100 * (a + noise), 100 * a)
     assert (b["difference"], b["p"]) == pytest.approx((1.0, twin.pvalue), rel=1e-6)
@@ -146,7 +146,7 @@ def test_differences_are_paired_by_seed():
 
 
 def test_a_run_that_diverged_is_never_left_out():
-    found = arms_of({"a": [0.5, 0.6, 0.7], "b": [0.9, None, 0.9]})
+    found = variants_of({"a": [0.5, 0.6, 0.7], "b": [0.9, None, 0.9]})
     assert dict(found.table("test accuracy %").iloc[1][["seeds", "diverged", "with a value"]]) == {
         "seeds": 3,
         "diverged": 1,
@@ -157,13 +157,13 @@ def test_a_run_that_diverged_is_never_left_out():
     assert math.isnan(row["difference"])
     (said,) = found.findings("a", "test accuracy %").lines
     assert said == "**b**: not compared (b: 1 of 3 seeds without a value); 1 of 3 seeds diverged."
-    figure = figures.arm_scores(found.scores("test accuracy %"), found.table("test accuracy %"))
+    figure = figures.variant_scores(found.scores("test accuracy %"), found.table("test accuracy %"))
     assert "b<br>(1 of 3 diverged)<br>(1 of 3 without a value)" in [t.y[0] for t in figure.data]
 
 
 def test_an_unknown_reference_group_or_measure_offers_those_there_are():
-    found = arms_of({"a": [0.5], "b": [0.6]})
-    with pytest.raises(ParameterError, match="no arm 'c'; choose one of a, b"):
+    found = variants_of({"a": [0.5], "b": [0.6]})
+    with pytest.raises(ParameterError, match="no variant 'c'; choose one of a, b"):
         found.against("c", "test accuracy %")
     with pytest.raises(ParameterError, match="group: 'h' is unknown; choose one of g"):
         found["h"]
@@ -178,26 +178,26 @@ def test_an_unknown_reference_group_or_measure_offers_those_there_are():
 @pytest.fixture
 def trained(store):
     lines = ["d | | seqdigits_plain6 | depth: 1, 2 | watch_gradient: true"]
-    return Arms({"sweeps": lines, "seeds": 2, "budget": "smoke", "device": "cpu"})
+    return Variants({"sweeps": lines, "seeds": 2, "budget": "smoke", "device": "cpu"})
 
 
 def test_measures_of_a_curve(trained):
     one = trained["d"]
     curves = one.curves("valid_accuracy")
-    assert list(curves) == ["group", "arm", "seed", "diverged", "step", "valid_accuracy"]
-    first = curves[(curves["arm"] == "depth 1") & (curves["seed"] == 0)]
+    assert list(curves) == ["group", "variant", "seed", "diverged", "step", "valid_accuracy"]
+    first = curves[(curves["variant"] == "depth 1") & (curves["seed"] == 0)]
     record = next(iter(one.runs.values()))[0]
     assert list(first["valid_accuracy"]) == [100 * e["valid"]["accuracy"] for e in record.evaluations]
-    assert arms.value(record, "valid accuracy %") == 100 * record.budgets[-1]["valid"]["accuracy"]
-    assert arms.value(record, "last valid_accuracy") == first["valid_accuracy"].iloc[-1]
-    assert arms.value(record, "highest valid_loss") == max(e["valid"]["loss"] for e in record.evaluations)
-    assert arms.value(record, "first step valid_accuracy > -1") == first["step"].iloc[0]
-    assert arms.value(record, "first step valid_accuracy > 100") is None
-    assert arms.value(record, "log10 lowest valid_loss") == pytest.approx(
-        math.log10(arms.value(record, "lowest valid_loss"))
+    assert studied.value(record, "valid accuracy %") == 100 * record.budgets[-1]["valid"]["accuracy"]
+    assert studied.value(record, "last valid_accuracy") == first["valid_accuracy"].iloc[-1]
+    assert studied.value(record, "highest valid_loss") == max(e["valid"]["loss"] for e in record.evaluations)
+    assert studied.value(record, "first step valid_accuracy > -1") == first["step"].iloc[0]
+    assert studied.value(record, "first step valid_accuracy > 100") is None
+    assert studied.value(record, "log10 lowest valid_loss") == pytest.approx(
+        math.log10(studied.value(record, "lowest valid_loss"))
     )
     largest = [max(u.abs().max().item() for u in layers.values()) for layers in record.recurrent_weights().values()]
-    assert arms.value(record, "highest u_max") == max(largest)
+    assert studied.value(record, "highest u_max") == max(largest)
     assert (
         one.curves("train_gradient_max")["train_gradient_max"] >= one.curves("train_gradient")["train_gradient"]
     ).all()
@@ -207,43 +207,43 @@ def test_measures_of_a_curve(trained):
 
 def test_a_figure_has_a_mean_a_line_a_seed_and_a_cross_where_one_diverged(trained):
     curves = trained.curves("valid_accuracy")
-    figure = figures.arm_curves(curves, "accuracy, %")
+    figure = figures.variant_curves(curves, "accuracy, %")
     named = {t.name: t for t in figure.data if t.showlegend is not False}
     assert set(named) == {"depth 1", "depth 2"}
     assert len(figure.data) == 6
-    means = curves[curves["arm"] == "depth 1"].groupby("step")["valid_accuracy"].mean()
+    means = curves[curves["variant"] == "depth 1"].groupby("step")["valid_accuracy"].mean()
     assert list(named["depth 1"].y) == pytest.approx(list(means))
-    curves.loc[(curves["arm"] == "depth 2") & (curves["seed"] == 1), "diverged"] = True
-    crossed = figures.arm_curves(curves, "accuracy, %", log=True).data[-1]
+    curves.loc[(curves["variant"] == "depth 2") & (curves["seed"] == 1), "diverged"] = True
+    crossed = figures.variant_curves(curves, "accuracy, %", log=True).data[-1]
     assert (crossed.name, list(crossed.x)) == ("depth 2: diverged", [curves["step"].max()])
     assert figure.data[0].line.color != figure.data[-1].line.color
-    both = figures.arm_panels([curves, curves], ["a", "b"], log=["b"])
+    both = figures.variant_panels([curves, curves], ["a", "b"], log=["b"])
     assert (both.layout.yaxis.type, both.layout.yaxis2.type) == (None, "log")
     assert both.layout.xaxis.domain[1] < both.layout.xaxis2.domain[0]
     assert [t.showlegend for t in both.data if t.xaxis == "x2"] == [False] * (len(both.data) // 2)
 
 
-def test_eleven_arms_have_eleven_looks():
+def test_eleven_variants_have_eleven_looks():
     assert len(set(figures.variants.looks([str(i) for i in range(15)]).values())) == 15
 
 
 def test_the_mean_ends_where_a_seed_does():
     rows = [("a", s, False, step, 1.0 + s) for s, steps in enumerate([(1, 2), (1,)]) for step in steps]
-    curves = pd.DataFrame(rows, columns=["arm", "seed", "diverged", "step", "v"])
-    mean = next(t for t in figures.arm_curves(curves, "v").data if t.name == "a")
+    curves = pd.DataFrame(rows, columns=["variant", "seed", "diverged", "step", "v"])
+    mean = next(t for t in figures.variant_curves(curves, "v").data if t.name == "a")
     assert mean.y[0] == 1.5
     assert math.isnan(mean.y[1])
 
 
-def test_too_many_arms_are_refused_before_any_run(monkeypatch):
+def test_too_many_variants_are_refused_before_any_run(monkeypatch):
     monkeypatch.setattr(sweep, "MOST", 2)
     assert len(variants.read(["a | | seqdigits_plain6 | depth: 1, 2"])) == 2
-    with pytest.raises(ParameterError, match="sweeps: 3 arms; at most 2 are allowed"):
+    with pytest.raises(ParameterError, match="sweeps: 3 variants; at most 2 are allowed"):
         variants.read(["a | | seqdigits_plain6 | depth: 1, 2, 3"])
 
 
 def test_findings_are_read_as_lines_and_shown_as_a_list():
-    found = arms_of({"a": [0.1, 0.2, 0.3], "b": [0.5, 0.6, 0.7]}).findings("a", "test accuracy %")
+    found = variants_of({"a": [0.1, 0.2, 0.3], "b": [0.5, 0.6, 0.7]}).findings("a", "test accuracy %")
     assert str(found).splitlines() == found.lines
     head, _, *lines = found._repr_markdown_().splitlines()
     assert head.startswith("Test accuracy % against *a*: ")
@@ -253,7 +253,7 @@ def test_findings_are_read_as_lines_and_shown_as_a_list():
 
 def test_weights_tell_which_runs_were_trained_alike(trained):
     weights = trained.weights()
-    assert list(weights.columns) == ["group", "arm", "seed", "weights"]
+    assert list(weights.columns) == ["group", "variant", "seed", "weights"]
     hashes = [r.budgets[-1]["weights_sha256"] for records in trained.runs.values() for r in records]
     assert weights["weights"].tolist() == [sha[:12] for sha in hashes]
     assert weights["weights"].nunique() == 4
@@ -262,4 +262,4 @@ def test_weights_tell_which_runs_were_trained_alike(trained):
 def test_a_run_without_a_curve_yet_has_no_value_and_the_measure_is_no_error(store):
     begun = wb.run("seqdigits_plain6", "smoke", until=1, progress=False)
     assert not begun.evaluations
-    assert arms.value(begun, "last valid_accuracy") is None
+    assert studied.value(begun, "last valid_accuracy") is None

@@ -1,4 +1,4 @@
-"""What studies compare: arms in a notebook's parameter `sweeps`, and the fields that their experiments set."""
+"""What studies compare: variants in a notebook's parameter `sweeps`, and the fields that their experiments set."""
 
 # ruff: noqa: E501  (a case is a line)
 from __future__ import annotations
@@ -17,7 +17,7 @@ from workbench.runs import variants
 from .case import ADDING, CONFIG, DIGITS, NAN, PARAMETER, refused, smoke, tiny_run
 
 
-def arms(*lines: object) -> tuple[str, ...]:
+def lines(*lines: object) -> tuple[str, ...]:
     return ("reproduce", "study_bound", "--budget", "smoke", "-p", f"sweeps={json.dumps(list(lines))}")
 
 
@@ -25,10 +25,10 @@ def digits(*options: str, kind: str = "plain6") -> tuple[str, ...]:
     return ("run", f"seqdigits_{kind}", "--budget", "smoke", *options)
 
 
-def one_arm(here: Path) -> wb.Arms:
-    """A study of one arm with one run, which is done."""
+def one_variant(here: Path) -> wb.Variants:
+    """A study of one variant with one run, which is done."""
     (only,) = variants.read([f"a | b | {ADDING} | gamma: 2"])
-    return wb.Arms({}, {only: [tiny_run(here)]})
+    return wb.Variants({}, {only: [tiny_run(here)]})
 
 
 PERMUTED = {"name": "pixels", "permuted": True}
@@ -37,23 +37,23 @@ KINDS = ("kind: 'linear_rnn'", "'plain'", "'lru'", "'mingru'")
 # fmt: off
 CASES = [
     *refused("Parameters", "notebook", PARAMETER,
-        ("an arm of two parts", arms("a | b"), ("sweeps: 'a | b'", "group | name | experiment")),
-        ("an arm that is a number", arms(7), ("sweeps: 7", "group | name | experiment")),
-        ("an arm without a name", arms("a | | seqdigits_plain6 | gamma: 2"), ("sweeps: ", "a name is needed")),
-        ("an arm of a misspelt experiment", arms("a | b | seqdigits_plan6"), ("'seqdigits_plan6'", "did you mean seqdigits_plain6")),
-        ("an arm with a misspelt field", arms("a | b | seqdigits_plain6 | depht: 2"), ("'depht': no such field",)),
-        ("an arm of no layer", arms("a | b | seqdigits_plain6 | depth: 0"), ("depth: 0", "equal to 1")),
-        ("an arm twice", arms("a | b | seqdigits_plain6", "a | b | seqdigits_lstm"), ("group 'a' has an arm 'b' already",)),
-        ("no arms", arms(), ("sweeps: []", "at least one line is needed")),
-        ("arms that are a number", ("reproduce", "study_bound", "-p", "sweeps=3"), ("sweeps: 3", "type list")),
-        ("arms that are one text", ("reproduce", "study_bound", "-p", "sweeps=a | b | seqdigits_plain6"), ("sweeps: ", "type list")),
+        ("a variant of two parts", lines("a | b"), ("sweeps: 'a | b'", "group | name | experiment")),
+        ("a variant that is a number", lines(7), ("sweeps: 7", "group | name | experiment")),
+        ("a variant without a name", lines("a | | seqdigits_plain6 | gamma: 2"), ("sweeps: ", "a name is needed")),
+        ("a variant of a misspelt experiment", lines("a | b | seqdigits_plan6"), ("'seqdigits_plan6'", "did you mean seqdigits_plain6")),
+        ("a variant with a misspelt field", lines("a | b | seqdigits_plain6 | depht: 2"), ("'depht': no such field",)),
+        ("a variant of no layer", lines("a | b | seqdigits_plain6 | depth: 0"), ("depth: 0", "equal to 1")),
+        ("a variant twice", lines("a | b | seqdigits_plain6", "a | b | seqdigits_lstm"), ("group 'a' has a variant 'b' already",)),
+        ("no variants", lines(), ("sweeps: []", "at least one line is needed")),
+        ("variants that are a number", ("reproduce", "study_bound", "-p", "sweeps=3"), ("sweeps: 3", "type list")),
+        ("variants that are one text", ("reproduce", "study_bound", "-p", "sweeps=a | b | seqdigits_plain6"), ("sweeps: ", "type list")),
     ),
     *refused("Parameters", "python", PARAMETER,
-        ("a group of arms that is none", lambda here: one_arm(here)["x"], ("group: 'x'", "choose one of a"), {"run": "done"}),
-        ("a reference that is no arm", lambda here: one_arm(here).against("c", "test MSE"), ("reference: no arm 'c'", "choose one of b"), {"run": "done"}),
-        ("a measure that is none", lambda here: one_arm(here).table("accuracy"), ("measure: 'accuracy'", "last, highest or lowest COLUMN"), {"run": "done"}),
-        ("a measure of no column", lambda here: one_arm(here).table("last accuracy"), ("measure: 'accuracy' is no column", "choose one of"), {"run": "done"}),
-        ("a measure against no number", lambda here: one_arm(here).table("first step valid_mse < ..1"), ("measure: 'first step valid_mse < ..1'", "first step COLUMN < number"), {"run": "done"}),
+        ("a group of variants that is none", lambda here: one_variant(here)["x"], ("group: 'x'", "choose one of a"), {"run": "done"}),
+        ("a reference that is no variant", lambda here: one_variant(here).against("c", "test MSE"), ("reference: no variant 'c'", "choose one of b"), {"run": "done"}),
+        ("a measure that is none", lambda here: one_variant(here).table("accuracy"), ("measure: 'accuracy'", "last, highest or lowest COLUMN"), {"run": "done"}),
+        ("a measure of no column", lambda here: one_variant(here).table("last accuracy"), ("measure: 'accuracy' is no column", "choose one of"), {"run": "done"}),
+        ("a measure against no number", lambda here: one_variant(here).table("first step valid_mse < ..1"), ("measure: 'first step valid_mse < ..1'", "first step COLUMN < number"), {"run": "done"}),
         ("a spread of one row", lambda _: components.components(pd.DataFrame([[1.0, 2.0, 3.0]]), "a", "b"), ("table: shape (1, 3)", "at least 2 rows and 2 columns")),
         ("a spread with a gap", lambda _: components.components(pd.DataFrame([[1.0, 2.0], [NAN, 3.0]]), "a", "b"), ("table: shape (2, 2)", "without gaps")),
     ),

@@ -1,4 +1,4 @@
-"""What depth does to the arms of a study: how large they are, what they cost, how much gradient arrives where."""
+"""What depth does to the variants of a study: how large they are, what they cost, how much gradient arrives where."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from .variants import interval
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .variants import Arms
+    from .variants import Variants
 
 START, END = "first weights", "last evaluation"
 
 
-def sizes(arms: Arms) -> pd.DataFrame:
-    """A row an arm: recurrent layers, parameters, and the processor milliseconds that a step took, evaluations and all,
-    of the seed that took the fewest: other work on the machine only adds to them."""
+def sizes(variants: Variants) -> pd.DataFrame:
+    """A row a variant: recurrent layers, parameters, and the processor milliseconds that a step took, evaluations and
+    all, of the seed that took the fewest: other work on the machine only adds to them."""
     import pandas as pd
 
     rows = []
-    for each, records in arms.runs.items():
+    for each, records in variants.runs.items():
         config = records[0].config
         net = build(config.model, tasks.spec(config.task))
         spent = [1000 * r.budgets[-1]["cost"]["cpu_s"] / r.budgets[-1]["step"] for r in records if r.budgets]
         size = {"layers": len(recurrent(net)), "parameters": count(net), "ms a step": min(spent, default=math.nan)}
-        rows.append({"group": each.group, "arm": each.name, **size})
+        rows.append({"group": each.group, "variant": each.name, **size})
     return pd.DataFrame(rows)
 
 
-def layered(table: pd.DataFrame, arms: Arms) -> pd.DataFrame:
-    """A table of arms (`Arms.table`) with the recurrent layers of each."""
-    return table.merge(sizes(arms)[["group", "arm", "layers"]], on=["group", "arm"])
+def layered(table: pd.DataFrame, variants: Variants) -> pd.DataFrame:
+    """A table of variants (`Variants.table`) with the recurrent layers of each."""
+    return table.merge(sizes(variants)[["group", "variant", "layers"]], on=["group", "variant"])
 
 
-def gradients(arms: Arms) -> pd.DataFrame:
-    """A row a run, moment and layer: group, arm, seed, moment, layer (1 reads the input), gradient.
+def gradients(variants: Variants) -> pd.DataFrame:
+    """A row a run, moment and layer: group, variant, seed, moment, layer (1 reads the input), gradient.
 
     The norm of the loss's gradient by the layer's output, all steps together, of the first validation batch: with the
     first weights, computed here, and as recorded at the last evaluation (`train.watch_layers`).
@@ -50,24 +50,30 @@ def gradients(arms: Arms) -> pd.DataFrame:
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
-    for each, records in arms.runs.items():
+    for each, records in variants.runs.items():
         for record in records:
             for moment, norms in _moments(record):
-                named = {"group": each.group, "arm": each.name, "seed": record.seed, "moment": moment}
+                named = {"group": each.group, "variant": each.name, "seed": record.seed, "moment": moment}
                 rows += [named | {"layer": i, "gradient": norm} for i, norm in enumerate(norms, 1)]
     return pd.DataFrame(rows)
 
 
 def arriving(gradients: pd.DataFrame) -> pd.DataFrame:
-    """A row an arm and moment: layers, and the power of ten, `mean`, `low`, `high` (t, 95 %, over seeds), between the
-    gradient that arrives at the lowest layer and the one at the highest; nothing arriving at all gives none."""
+    """A row a variant and moment: layers, and the power of ten, `mean`, `low`, `high` (t, 95 %, over seeds), between
+    the gradient that arrives at the lowest layer and the one at the highest; nothing arriving at all gives none."""
     import pandas as pd
 
     rows = []
-    for (group, arm, moment), runs in gradients.groupby(["group", "arm", "moment"], sort=False):
+    for (group, variant, moment), runs in gradients.groupby(["group", "variant", "moment"], sort=False):
         powers = [_power(list(run["gradient"])) for _, run in runs.sort_values("layer").groupby("seed")]
         known = [power for power in powers if math.isfinite(power)]
-        row = {"group": group, "arm": arm, "moment": moment, "layers": int(runs["layer"].max()), "seeds": len(powers)}
+        row = {
+            "group": group,
+            "variant": variant,
+            "moment": moment,
+            "layers": int(runs["layer"].max()),
+            "seeds": len(powers),
+        }
         if known:
             found = interval(known)
             row |= {"with a value": found.n, "mean": found.mean, "low": found.low, "high": found.high}

@@ -1,9 +1,10 @@
-"""What the arms of a study come to: scores over seeds with intervals, and differences from a reference, seed by seed.
+"""What the variants of a study come to: scores over seeds with intervals, and differences from a reference, seed by
+seed.
 
-Intervals are Student's t at 95 %, over seeds. Two arms under one seed share data order and, where their shapes agree,
-first values, so they are compared in pairs. A difference is claimed where p < 0.05 after Holm's correction (1979) over
-the comparisons of one call, and its interval then excludes 0. Arms of which a seed has no value are not compared: those
-that failed may not be left out.
+Intervals are Student's t at 95 %, over seeds. Two variants under one seed share data order and, where their shapes
+agree, first values, so they are compared in pairs. A difference is claimed where p < 0.05 after Holm's correction
+(1979) over the comparisons of one call, and its interval then excludes 0. Variants of which a seed has no value are not
+compared: those that failed may not be left out.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 from ..errors import ParameterError, choices, quoted
 from ..runs import variants
 from ..runs.record import Record
-from ..runs.variants import Arm
+from ..runs.variants import Variant
 from . import claims
 
 if TYPE_CHECKING:
@@ -115,29 +116,30 @@ def value(record: Record, measure: str) -> float | None:
     return float({"last": seen.iloc[-1], "highest": seen.max(), "lowest": seen.min()}[found[1]])
 
 
-class Arms:
-    """A study's arms and their records: `wb.Arms(study.values)` trains what is not recorded; `arms["64 steps"]` is a
-    group of them, `arms["64 steps", "784 steps"]` are two. `runs`: arm -> its records, one a seed."""
+class Variants:
+    """A study's variants and their records: `wb.Variants(study.values)` trains what is not recorded; `variants["64
+    steps"]` is a group of them, `variants["64 steps", "784 steps"]` are two. `runs`: variant -> its records, one a
+    seed."""
 
-    def __init__(self, values: Mapping[str, Any], runs: Mapping[Arm, Sequence[Record]] | None = None):
+    def __init__(self, values: Mapping[str, Any], runs: Mapping[Variant, Sequence[Record]] | None = None):
         if runs is None:
             trials = variants.runs(values)
             runs = {each: [trial.train(values["device"]) for trial in mine] for each, mine in trials.items()}
         self.values, self.runs = values, runs
 
-    def __getitem__(self, groups: str | tuple[str, ...]) -> Arms:
+    def __getitem__(self, groups: str | tuple[str, ...]) -> Variants:
         wanted = (groups,) if isinstance(groups, str) else groups
         known = {each.group for each in self.runs}
         if strangers := [group for group in wanted if group not in known]:
             raise ParameterError(f"group: {quoted(strangers[0])} is unknown; choose one of {choices(known)}")
-        return Arms(self.values, {each: records for each, records in self.runs.items() if each.group in wanted})
+        return Variants(self.values, {each: records for each, records in self.runs.items() if each.group in wanted})
 
     def scores(self, measure: str) -> pd.DataFrame:
-        """A row a run: group, arm, seed, status, the step it came to, and its value."""
+        """A row a run: group, variant, seed, status, the step it came to, and its value."""
         import pandas as pd
 
         rows = [
-            {"group": each.group, "arm": each.name, "seed": r.seed, "status": r.status}
+            {"group": each.group, "variant": each.name, "seed": r.seed, "status": r.status}
             | {"step": r.budgets[-1]["step"] if r.budgets else r.step, measure: value(r, measure)}
             for each, records in self.runs.items()
             for r in records
@@ -145,22 +147,23 @@ class Arms:
         return pd.DataFrame(rows).astype({measure: float})
 
     def weights(self) -> pd.DataFrame:
-        """A row a run: group, arm, seed, and the beginning of the hash of its last weights: are two trained alike?"""
+        """A row a run: group, variant, seed, and the beginning of the hash of its last weights: are two trained
+        alike?"""
         import pandas as pd
 
         return pd.DataFrame(
-            {"group": each.group, "arm": each.name, "seed": r.seed, "weights": r.budgets[-1]["weights_sha256"][:12]}
+            {"group": each.group, "variant": each.name, "seed": r.seed, "weights": r.budgets[-1]["weights_sha256"][:12]}
             for each, records in self.runs.items()
             for r in records
             if r.budgets
         )
 
     def table(self, measure: str) -> pd.DataFrame:
-        """A row an arm: seeds, how many of them diverged and how many have a value, its mean and 95 % interval."""
+        """A row a variant: seeds, how many of them diverged and how many have a value, its mean and 95 % interval."""
         import pandas as pd
 
         rows = []
-        for (group, name), runs in self.scores(measure).groupby(["group", "arm"], sort=False):
+        for (group, name), runs in self.scores(measure).groupby(["group", "variant"], sort=False):
             known = runs[measure].dropna()
             found = interval(list(known)) if len(known) else Interval(math.nan, 0, None, None, None)
             counts = {
@@ -169,36 +172,39 @@ class Arms:
                 "with a value": found.n,
             }
             rows.append(
-                {"group": group, "arm": name, **counts, measure: found.mean, "low": found.low, "high": found.high}
+                {"group": group, "variant": name, **counts, measure: found.mean, "low": found.low, "high": found.high}
             )
         return pd.DataFrame(rows)
 
     def against(self, reference: str, measure: str) -> pd.DataFrame:
-        """A row a comparison with the arm `reference` of the same group: mean difference, its interval, p, Holm's p.
+        """A row a comparison with the variant `reference` of the same group: mean difference, its interval, p, Holm's
+        p.
 
-        `note` says why two arms are not compared. Groups without that arm are left out.
+        `note` says why two variants are not compared. Groups without that variant are left out.
         """
         import pandas as pd
 
         scores, rows = self.scores(measure), []
         for group, runs in scores.groupby("group", sort=False):
-            if reference not in set(runs["arm"]):
+            if reference not in set(runs["variant"]):
                 continue
-            table = runs.pivot(index="seed", columns="arm", values=measure)
-            for name in runs["arm"].unique():
+            table = runs.pivot(index="seed", columns="variant", values=measure)
+            for name in runs["variant"].unique():
                 if name == reference:
                     continue
                 lacking = [f"{n}: {int(table[n].isna().sum())} of {len(table)} seeds without a value"
                            for n in (name, reference) if table[n].isna().any()]  # fmt: skip
                 note = "; ".join(lacking) or ("one seed only" if len(table) < 2 else "")
-                row = {"group": group, "arm": name, "reference": reference, "pairs": len(table), "note": note}
+                row = {"group": group, "variant": name, "reference": reference, "pairs": len(table), "note": note}
                 if not note:
                     found = interval(list(table[name] - table[reference]))
                     row |= {"difference": found.mean, "low": found.low, "high": found.high, "p": found.p}
                 rows.append(row)
         if not rows:
-            raise ParameterError(f"reference: no arm {quoted(reference)}; choose one of {choices(set(scores['arm']))}")
-        columns = ["group", "arm", "reference", "pairs", "difference", "low", "high", "p", "holm", "note"]
+            raise ParameterError(
+                f"reference: no variant {quoted(reference)}; choose one of {choices(set(scores['variant']))}"
+            )
+        columns = ["group", "variant", "reference", "pairs", "difference", "low", "high", "p", "holm", "note"]
         frame = pd.DataFrame(rows, columns=columns)
         compared = frame["note"] == ""
         frame.loc[compared, "holm"] = holm(list(frame.loc[compared, "p"]))
@@ -209,25 +215,25 @@ class Arms:
         return Findings(self.against(reference, measure), self.table(measure), measure)
 
     def curves(self, column: str) -> pd.DataFrame:
-        """A row an evaluation of each run: group, arm, seed, whether it diverged, step, and a column of `curve`."""
+        """A row an evaluation of each run: group, variant, seed, whether it diverged, step, and a column of `curve`."""
         import pandas as pd
 
         frames = [
             curve(r)[["step", column]].assign(
-                group=each.group, arm=each.name, seed=r.seed, diverged=r.status == "diverged"
+                group=each.group, variant=each.name, seed=r.seed, diverged=r.status == "diverged"
             )
             for each, records in self.runs.items()
             for r in records
             if r.evaluations
         ]
-        return pd.concat(frames, ignore_index=True)[["group", "arm", "seed", "diverged", "step", column]]
+        return pd.concat(frames, ignore_index=True)[["group", "variant", "seed", "diverged", "step", column]]
 
 
 class Findings:
     """Sentences, one a comparison; a notebook shows them as a list."""
 
     def __init__(self, against: pd.DataFrame, table: pd.DataFrame, measure: str):
-        self.measure, self.diverged = measure, table.set_index(["group", "arm"])["diverged"]
+        self.measure, self.diverged = measure, table.set_index(["group", "variant"])["diverged"]
         self.rows: list[dict[str, Any]] = against.to_dict("records")  # type: ignore[assignment]  # columns are texts
         self.several = len({row["group"] for row in self.rows}) > 1
 
@@ -245,8 +251,8 @@ class Findings:
         return "\n".join([f"{of}: {how}.", "", *(f"- {line}" for line in self.lines)])
 
     def _sentence(self, row: Mapping[str, Any]) -> str:
-        name = f"{row['group']}, {row['arm']}" if self.several else row["arm"]
-        lost = int(self.diverged[row["group"], row["arm"]])
+        name = f"{row['group']}, {row['variant']}" if self.several else row["variant"]
+        lost = int(self.diverged[row["group"], row["variant"]])
         end = f"; {lost} of {row['pairs']} seeds diverged" if lost else ""
         if row["note"]:
             return f"**{name}**: not compared ({row['note']}){end}."

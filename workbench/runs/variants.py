@@ -1,9 +1,11 @@
-"""The arms of a study: ways of doing one thing, each an experiment with some fields changed, as a notebook writes them.
+"""The variants of a study: ways of doing one thing, each an experiment with some fields changed, as a notebook writes
+them.
 
     "64 steps | bound | seqdigits_plain6 | gamma: 2, 5 | train.steps: 600"
 
-is a line of a notebook's parameter `sweeps`: a group of arms that are compared, a name within it, an experiment, and
-fields with their values as `workbench sweep --grid` takes them. It has two arms, `bound, gamma 2` and `bound, gamma 5`.
+is a line of a notebook's parameter `sweeps`: a group of variants that are compared, a name within it, an experiment,
+and fields with their values as `workbench sweep --grid` takes them. It has two variants, `bound, gamma 2` and `bound,
+gamma 5`.
 """
 
 from __future__ import annotations
@@ -24,11 +26,11 @@ Changes = tuple[tuple[str, Any], ...]  # (path, value) of fields that differ fro
 
 
 @dataclass(frozen=True)
-class Arm:
+class Variant:
     """One of them. `settings` are the fields that have one value on its line, `varied` those that have several.
 
-    At the smoke budget a setting yields to what the experiment's own smoke version says of that field, so that an arm
-    of any size is tried in seconds.
+    At the smoke budget a setting yields to what the experiment's own smoke version says of that field, so that a
+    variant of any size is tried in seconds.
     """
 
     group: str
@@ -47,30 +49,30 @@ class Arm:
         return Trial(self.experiment, budget, seed, self.changes(budget))
 
 
-def read(lines: Sequence[str]) -> list[Arm]:
-    """The arms of a parameter `sweeps`, in order, every config checked; a ParameterError names the line.
+def read(lines: Sequence[str]) -> list[Variant]:
+    """The variants of a parameter `sweeps`, in order, every config checked; a ParameterError names the line.
 
-    The name may be empty where a field has several values: these name the arm.
+    The name may be empty where a field has several values: these name the variant.
     """
-    found: dict[tuple[str, str], Arm] = {}
+    found: dict[tuple[str, str], Variant] = {}
     if not lines:
         raise ParameterError(f"sweeps: {quoted(lines)} received; at least one line is needed")
     for line in lines:
         try:
-            arms = _of(line)
-            for arm in arms:
-                resolve(arm.experiment, "paper", dict(arm.changes("paper")))
-                if found.setdefault((arm.group, arm.name), arm) is not arm:
-                    raise ParameterError(f"group {quoted(arm.group)} has an arm {quoted(arm.name)} already")
+            variants = _of(line)
+            for variant in variants:
+                resolve(variant.experiment, "paper", dict(variant.changes("paper")))
+                if found.setdefault((variant.group, variant.name), variant) is not variant:
+                    raise ParameterError(f"group {quoted(variant.group)} has a variant {quoted(variant.name)} already")
         except ParameterError as error:
             raise ParameterError(f"sweeps: {quoted(line)}: {error}") from None
     if len(found) > sweep.MOST:
-        raise ParameterError(f"sweeps: {len(found):,} arms; at most {sweep.MOST:,} are allowed")
+        raise ParameterError(f"sweeps: {len(found):,} variants; at most {sweep.MOST:,} are allowed")
     return list(found.values())
 
 
-def runs(values: Mapping[str, Any]) -> dict[Arm, list[Trial]]:
-    """A notebook's arms, each with a run a seed; two seeds are enough to try everything at the smoke budget."""
+def runs(values: Mapping[str, Any]) -> dict[Variant, list[Trial]]:
+    """A notebook's variants, each with a run a seed; two seeds are enough to try everything at the smoke budget."""
     budget, seeds = values["budget"], values["seeds"]
     count = min(seeds, 2) if budget == "smoke" else seeds
     return {each: [each.trial(budget, seed) for seed in range(count)] for each in read(values["sweeps"])}
@@ -86,7 +88,7 @@ def at_hand(lines: Sequence[str], say: Callable[[str], None] = print) -> list[st
     return out
 
 
-def _of(line: object) -> list[Arm]:
+def _of(line: object) -> list[Variant]:
     parts = [part.strip() for part in line.split("|")] if isinstance(line, str) else []
     if len(parts) < 3 or not parts[0]:
         raise ParameterError("`group | name | experiment | field: value, ...` is needed")
@@ -96,12 +98,12 @@ def _of(line: object) -> list[Arm]:
     several = {path: values for path, values in grid.items() if len(values) > 1}
     if not name and not several:
         raise ParameterError("a name is needed where no field has several values")
-    arms = []
+    variants = []
     for values in itertools.product(*several.values()):
         varied = tuple(zip(several, values, strict=True))
         words = [f"{path.partition('.')[2].replace('_', ' ')} {_shown(value)}" for path, value in varied]
-        arms.append(Arm(group, ", ".join(filter(None, [name, *words])), experiment, settings, varied))
-    return arms
+        variants.append(Variant(group, ", ".join(filter(None, [name, *words])), experiment, settings, varied))
+    return variants
 
 
 def _shown(value: Any) -> str:

@@ -55,7 +55,7 @@ def test_a_gradient_that_has_underflowed_is_not_drawn():
 
 def test_a_net_over_its_depth_is_a_line_in_order_with_its_interval():
     table = pd.DataFrame(
-        {"arm": ["plain"] * 2 + ["dense"], "layers": [8, 2, 4], "score": [90.0, 80, 85],
+        {"variant": ["plain"] * 2 + ["dense"], "layers": [8, 2, 4], "score": [90.0, 80, 85],
          "low": [88.0, 79, 80], "high": [91.0, 83, 90]}
     )  # fmt: skip
     plain, dense = figures.over_depth(table, "score", "%").data
@@ -69,10 +69,10 @@ def test_a_net_over_its_depth_is_a_line_in_order_with_its_interval():
 
 def test_a_difference_stands_beside_zero_with_its_interval_and_one_that_is_none_is_left_out():
     against = pd.DataFrame(
-        {"group": "g", "arm": ["a", "b"], "difference": [-1.0, None], "low": [-3.0, None], "high": [0.5, None],
+        {"group": "g", "variant": ["a", "b"], "difference": [-1.0, None], "low": [-3.0, None], "high": [0.5, None],
          "note": ["", "1 of 5 seeds without a value"]}
     )  # fmt: skip
-    figure = figures.arm_differences(against, "points")
+    figure = figures.variant_differences(against, "points")
     (one,) = figure.data
     assert (one.x[0], one.error_x.arrayminus[0], one.error_x.array[0]) == (-1.0, 2.0, 1.5)
     assert figure.layout.shapes[0].x0 == 0

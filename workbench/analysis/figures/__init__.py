@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .differences import arm_differences as arm_differences
+from .differences import variant_differences as variant_differences
 from .learning import accuracy_by_length as accuracy_by_length
 from .learning import adding as adding
 from .learning import curves_of as curves_of
@@ -25,9 +25,9 @@ from .timings import floors as floors
 from .timings import layers as layers
 from .timings import scaling as scaling
 from .timings import timing as timing
-from .variants import arm_curves as arm_curves
-from .variants import arm_panels as arm_panels
-from .variants import arm_scores as arm_scores
+from .variants import variant_curves as variant_curves
+from .variants import variant_panels as variant_panels
+from .variants import variant_scores as variant_scores
 from .weights import gradients as gradients
 from .weights import impulse as impulse
 from .weights import memory_range as memory_range
@@ -36,3 +36,7 @@ from .weights import recurrent_weights_of as recurrent_weights_of
 from .weights import weight_histograms as weight_histograms
 from .weights import weight_histograms_of as weight_histograms_of
 from .weights import weight_shares as weight_shares
+
+# their former names
+arm_curves, arm_panels, arm_scores = variant_curves, variant_panels, variant_scores
+arm_differences = variant_differences

@@ -1,4 +1,4 @@
-"""Differences between arms and what they are compared with."""
+"""Differences between variants and what they are compared with."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def arm_differences(against: pd.DataFrame, unit: str, title: str = "") -> go.Figure:
-    """Each arm's mean difference from the reference with its 95 % interval (`Arms.against`); 0 is no difference."""
+def variant_differences(against: pd.DataFrame, unit: str, title: str = "") -> go.Figure:
+    """Each variant's mean difference from the reference with its 95 % interval (`Variants.against`); 0 is no
+    difference."""
     figure = blank(unit, "", title)
     several = against["group"].nunique() > 1
-    look = looks(list(against["arm"]))
+    look = looks(list(against["variant"]))
     for row in against[against["note"] == ""].to_dict("records"):
-        colour, _, mark = look[row["arm"]]
+        colour, _, mark = look[row["variant"]]
         ends = {"array": [row["high"] - row["difference"]], "arrayminus": [row["difference"] - row["low"]]}
         figure.add_scatter(
             x=[row["difference"]],
-            y=[", ".join([row["group"]] * several + [row["arm"]])],
+            y=[", ".join([row["group"]] * several + [row["variant"]])],
             mode="markers",
             marker={"symbol": mark, "color": colour, "size": 11},
             error_x={"type": "data", "symmetric": False, "color": colour, "thickness": 2.5, "width": 6, **ends},

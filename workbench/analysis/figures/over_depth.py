@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 def over_depth(table: pd.DataFrame, value: str, unit: str, title: str = "", *, log: bool = False) -> go.Figure:
-    """A line a net over its recurrent layers: columns `arm`, `layers`, `value`, and its interval where `low` and
+    """A line a net over its recurrent layers: columns `variant`, `layers`, `value`, and its interval where `low` and
     `high` stand beside; a `moment`, if there is one, is a dash of its own."""
     figure = blank("recurrent layers", unit, title)
     several = "moment" in table
     moments = list(dict.fromkeys(table["moment"])) if several else [""]
-    for name, (colour, _, mark) in looks(list(table["arm"])).items():
+    for name, (colour, _, mark) in looks(list(table["variant"])).items():
         for moment, dash in zip(moments, ("dot", "solid") if several else ("solid",), strict=False):
-            mine = table[(table["arm"] == name) & ((table["moment"] == moment) if several else True)]
+            mine = table[(table["variant"] == name) & ((table["moment"] == moment) if several else True)]
             mine = mine.dropna(subset=[value]).sort_values("layers")
             label = f"{name}, {moment}" if several else name
             bars = None

@@ -1,4 +1,4 @@
-"""The arms of a study: their curves over training, and their scores with intervals; one look an arm in both."""
+"""The variants of a study: their curves over training, and their scores with intervals; one look a variant in both."""
 
 from __future__ import annotations
 
@@ -26,18 +26,20 @@ def looks(names: Sequence[str]) -> dict[str, tuple[str, str, str]]:
     }
 
 
-def arm_curves(curves: pd.DataFrame, unit: str, title: str = "", *, log: bool = False) -> go.Figure:
-    """Arms over training steps: the mean over seeds a line, each seed a thin one, a cross where a seed diverged.
+def variant_curves(curves: pd.DataFrame, unit: str, title: str = "", *, log: bool = False) -> go.Figure:
+    """Variants over training steps: the mean over seeds a line, each seed a thin one, a cross where a seed diverged.
 
-    `curves`: columns arm, seed, diverged, step, and last the value (`Arms.curves`). The mean goes as far as all seeds.
+    `curves`: columns variant, seed, diverged, step, and last the value (`Variants.curves`). The mean goes as far as all
+    seeds.
     """
-    return arm_panels([curves], [unit], title, log=[unit] if log else [])
+    return variant_panels([curves], [unit], title, log=[unit] if log else [])
 
 
-def arm_panels(
+def variant_panels(
     curves: Sequence[pd.DataFrame], units: Sequence[str], title: str = "", *, log: Sequence[str] = ()
 ) -> go.Figure:
-    """`arm_curves` side by side, a panel a frame; `units` are their labels, those in `log` have logarithmic axes."""
+    """`variant_curves` side by side, a panel a frame; `units` are their labels, those in `log` have logarithmic
+    axes."""
     figure = blank("training step", units[0], title)
     style = {name: getattr(figure.layout, f"{name}axis").to_plotly_json() for name in "xy"}
     width = (1 - GAP * (len(curves) - 1)) / len(curves)
@@ -69,8 +71,8 @@ def _decades(values: pd.Series[Any]) -> dict[str, Any]:
 
 def _traces(curves: pd.DataFrame) -> Iterator[go.Scatter]:
     column = curves.columns[-1]
-    for name, (colour, dash, _) in looks(list(curves["arm"])).items():
-        mine = curves[curves["arm"] == name]
+    for name, (colour, dash, _) in looks(list(curves["variant"])).items():
+        mine = curves[curves["variant"] == name]
         table = mine.pivot(index="step", columns="seed", values=column).astype(float)
         line = {"color": colour, "dash": dash}
         for seed in table:
@@ -87,22 +89,23 @@ def _traces(curves: pd.DataFrame) -> Iterator[go.Scatter]:
             yield go.Scatter(**where, name=f"{name}: diverged", legendgroup=name)
 
 
-def arm_scores(scores: pd.DataFrame, table: pd.DataFrame, title: str = "") -> go.Figure:
-    """Arms one below the other: every seed a small mark, the mean with its 95 % interval beside.
+def variant_scores(scores: pd.DataFrame, table: pd.DataFrame, title: str = "") -> go.Figure:
+    """Variants one below the other: every seed a small mark, the mean with its 95 % interval beside.
 
-    `scores` and `table`: `Arms.scores` and `Arms.table` of one measure. What diverged is written at the arm.
+    `scores` and `table`: `Variants.scores` and `Variants.table` of one measure. What diverged is written at the
+    variant.
     """
     measure = scores.columns[-1]
     figure = blank(measure, "", title)
     several = table["group"].nunique() > 1
-    look = looks(list(table["arm"]))
+    look = looks(list(table["variant"]))
     for row in table.to_dict("records"):
         lost = [f"{row['diverged']} of {row['seeds']} diverged"] if row["diverged"] else []
         lacking = row["seeds"] - row["with a value"]
         lost += [f"{lacking} of {row['seeds']} without a value"] if lacking else []
-        label = ", ".join([row["group"]] * several + [row["arm"]]) + "".join(f"<br>({text})" for text in lost)
-        mine = scores[(scores["group"] == row["group"]) & (scores["arm"] == row["arm"])]
-        colour, _, mark = look[row["arm"]]
+        label = ", ".join([row["group"]] * several + [row["variant"]]) + "".join(f"<br>({text})" for text in lost)
+        mine = scores[(scores["group"] == row["group"]) & (scores["variant"] == row["variant"])]
+        colour, _, mark = look[row["variant"]]
         dots = {"symbol": f"{mark}-open", "color": colour, "size": 7}
         hover = "seed %{customdata}: %{x:.5g}<extra></extra>"
         known = mine.dropna(subset=[measure])

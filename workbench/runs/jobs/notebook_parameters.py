@@ -121,7 +121,8 @@ def at_hand(values: Mapping[str, Any], say: Callable[[str], None] = print) -> di
 def planned(values: Mapping[str, Any]) -> list[Trial]:
     """The runs a notebook shows under its parameters, each once.
 
-    By convention `experiments` run with `seeds` seeds and `baselines` with one; the arms of `sweeps` see `arm.runs`.
+    By convention `experiments` run with `seeds` seeds and `baselines` with one; the variants of `sweeps` see
+    `variant.runs`.
     """
     budget, runs = values.get("budget", "quick"), []
     for name in values.get("experiments", []):
