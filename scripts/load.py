@@ -28,7 +28,7 @@ import workbench as wb
 from workbench import files, paper
 from workbench.analysis import figures
 from workbench.runs.jobs import worker
-from workbench.runs.planned_run import Trial
+from workbench.runs.planned_run import PlannedRun
 from workbench.training import Trainer
 
 NAME = "adding_rnn_tanh_T100"
@@ -43,7 +43,7 @@ import workbench as wb
 from workbench.runs.jobs import plan as batch
 from workbench.runs import record, status as board
 from workbench.runs.provenance import _peak_mb as peak
-from workbench.runs.planned_run import Trial
+from workbench.runs.planned_run import PlannedRun
 torch.set_num_threads(1)
 def seconds(work):
     began = time.process_time()
@@ -56,7 +56,7 @@ took = seconds(lambda: record.overview(own=True))
 print(json.dumps([took, seconds(board.rows), peak(), peak() - before]))
 """
 RESUME = """
-trials = [Trial(%r, "smoke", seed, %r) for seed in range(int(sys.argv[1]))]
+trials = [PlannedRun(%r, "smoke", seed, %r) for seed in range(int(sys.argv[1]))]
 print(json.dumps([seconds(lambda: batch.carry_out(trials, [], batch.Means(), lambda _: None))]))
 """
 MANY = """
@@ -107,15 +107,15 @@ def _cpu() -> float:
     )
 
 
-def multiply(trials: list[Trial]) -> None:
+def multiply(planned_runs: list[PlannedRun]) -> None:
     """Every trial's record, copied from one that was trained, under its own id and seed."""
     files.os.fsync = lambda _: None  # type: ignore[attr-defined]  # copies need not outlive a power cut
     first = wb.run(NAME, "smoke", 0, changes=TINY, progress=False).run
     spec, events, result = first.spec(), first.events(), first.result()
-    for trial in trials:
-        run = trial.run
+    for planned_run in planned_runs:
+        run = planned_run.run
         if run.path != first.path:
-            run.create({**spec, "id": run.path.name, "seed": trial.seed}, {})
+            run.create({**spec, "id": run.path.name, "seed": planned_run.seed}, {})
             for event in events:
                 run.append(event)
             run.finish({**(result or {}), "id": run.path.name})
@@ -127,7 +127,7 @@ def sweeps(counts: list[int]) -> Iterator[Row]:
         results = Path(folder)
         os.environ["WORKBENCH_RESULTS"] = folder
         for before, count in zip([0, *counts], counts, strict=False):
-            multiply([Trial(NAME, "smoke", seed, tuple(TINY.items())) for seed in range(before, count)])
+            multiply([PlannedRun(NAME, "smoke", seed, tuple(TINY.items())) for seed in range(before, count)])
             (results / "runs" / ".index.sqlite").unlink(missing_ok=True)
             yield row("overview, no index", count, child(LOOK, results=results)[0], "s")
             took, board, peak, grown = child(LOOK, results=results)

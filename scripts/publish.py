@@ -39,17 +39,19 @@ def publish(record: Record, folder: Path) -> None:
 
 def of_study(name: str, folder: Path) -> None:
     """Publish what a notebook shows, all of it at its end, in place of what was published of it before."""
-    trials = notebook_parameters.planned(notebook_parameters.check(notebook_parameters.find(name), {}))
-    for trial in trials:
-        record = Record(trial.run)
+    planned_runs = notebook_parameters.planned(notebook_parameters.check(notebook_parameters.find(name), {}))
+    for planned_run in planned_runs:
+        record = Record(planned_run.run)
         record.verify()
         if record.run.result() is None:
-            raise RunError(f"{trial.label}: not at its end; `workbench reproduce {name}` trains it")
+            raise RunError(f"{planned_run.label}: not at its end; `workbench reproduce {name}` trains it")
         publish(record, folder)
     book = files.results() / "notebooks" / f"{name}_quick.ipynb"
     shutil.copyfile(book, files.published() / "notebooks" / book.name)
-    size = sum(path.stat().st_size for trial in trials for path in (folder / trial.run.path.name).iterdir())
-    print(f"{name}: {len(trials)} runs, {size:,} bytes")
+    size = sum(
+        path.stat().st_size for planned_run in planned_runs for path in (folder / planned_run.run.path.name).iterdir()
+    )
+    print(f"{name}: {len(planned_runs)} runs, {size:,} bytes")
 
 
 def of_paper(folder: Path) -> int:

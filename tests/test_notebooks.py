@@ -50,9 +50,9 @@ def test_every_parameter_is_annotated_and_every_run_is_known(path):
     source = "".join(tagged["source"])
     assert len(notebook_parameters.parameters(path)) == len(ast.parse(source).body)
     assert all(line.count("=") <= 1 for line in source.splitlines())  # papermill reads no others
-    for trial in notebook_parameters.planned(notebook_parameters.check(path, {"budget": "smoke"})):
-        assert trial.experiment in paper.EXPERIMENTS
-        assert (trial.budget, trial.seed >= 0) == ("smoke", True)
+    for planned_run in notebook_parameters.planned(notebook_parameters.check(path, {"budget": "smoke"})):
+        assert planned_run.experiment in paper.EXPERIMENTS
+        assert (planned_run.budget, planned_run.seed >= 0) == ("smoke", True)
 
 
 @pytest.mark.notebook

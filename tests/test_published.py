@@ -20,7 +20,7 @@ RUNS = list(find(files.published() / "runs"))
 def studied():
     """The ids of all runs that a notebook of sweeps shows."""
     books = [notebook_parameters.check(path, {}) for path in files.notebooks().glob("study_*.ipynb")]
-    return {trial.run.path.name for values in books for trial in notebook_parameters.planned(values)}
+    return {planned_run.run.path.name for values in books for planned_run in notebook_parameters.planned(values)}
 
 
 @pytest.mark.parametrize("run", RUNS, ids=[run.path.name for run in RUNS])

@@ -179,7 +179,7 @@ def reproduce(
         print("The smoke budget shows that everything runs; its nets are too small to compare with the paper.")
         return
     runs = plan.plan(chosen, budget, seeds, notebook_parameters.given(values or []), device, say=lambda _: None)[1]
-    shown = dict.fromkeys(trial.experiment for trial in runs if not trial.changes)
+    shown = dict.fromkeys(planned_run.experiment for planned_run in runs if not planned_run.changes)
     if shown:  # a notebook that only looks at records trains nothing
         print(render(results_table(list(shown), own=True), "text"), end="")
 

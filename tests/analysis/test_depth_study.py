@@ -20,7 +20,7 @@ LINES = [
 @pytest.fixture
 def studied(store):
     values = {"sweeps": LINES, "seeds": 2, "budget": "smoke", "device": "cpu"}
-    runs = {a: [a.trial("smoke", s).train("cpu") for s in range(2)] for a in variants.read(LINES)}
+    runs = {a: [a.planned_run("smoke", s).train("cpu") for s in range(2)] for a in variants.read(LINES)}
     return Variants(values, runs)
 
 

@@ -31,7 +31,7 @@ def test_a_line_is_as_many_variants_as_its_fields_have_combinations():
     assert [a.name for a in (free, two, five)] == ["free", "bound, gamma 2", "bound, gamma 5"]
     assert [small.name, large.name] == ["blocks [2,1]", "blocks [8,6,4]"]
     assert free.changes("quick") == (("model.gamma", None), ("train.steps", 600), ("model.hidden", 32))
-    assert five.trial("quick", 3).changes == (("train.steps", 600), ("model.hidden", 32), ("model.gamma", 5))
+    assert five.planned_run("quick", 3).changes == (("train.steps", 600), ("model.hidden", 32), ("model.gamma", 5))
     assert large.varied == (("model.blocks", (8, 6, 4)),)
     assert {a.group for a in (free, small)} == {"64 steps"}
 
@@ -41,14 +41,14 @@ def test_at_the_smoke_budget_settings_yield_to_the_experiments_own_and_varied_fi
     assert free.changes("smoke") == (("model.gamma", None),)  # hidden and steps are what smoke makes small
     assert two.changes("smoke") == (("model.gamma", 2),)
     assert large.changes("smoke") == (("model.activation", "tanh"), ("model.blocks", (8, 6, 4)))
-    assert large.trial("smoke", 0).run.path != large.trial("quick", 0).run.path
+    assert large.planned_run("smoke", 0).run.path != large.planned_run("quick", 0).run.path
 
 
 def test_the_runs_of_an_variant_are_those_of_the_sweep_command():
     _, two, *_ = variants.read(LINES)
     written = sweep.parse(["gamma=2", "train.steps=600", "hidden=32"], "seqdigits_plain6")
-    (same,) = sweep.trials("seqdigits_plain6", written, "quick", 1)
-    assert two.trial("quick", 0).run.path == same.run.path
+    (same,) = sweep.planned_runs("seqdigits_plain6", written, "quick", 1)
+    assert two.planned_run("quick", 0).run.path == same.run.path
 
 
 @pytest.mark.parametrize(

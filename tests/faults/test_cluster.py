@@ -21,7 +21,7 @@ from workbench.runs import folder as records
 from workbench.runs.folder import pure
 from workbench.runs.jobs import dask_cluster, plan
 from workbench.runs.jobs.plan import Means
-from workbench.runs.planned_run import Trial
+from workbench.runs.planned_run import PlannedRun
 
 NAME = "adding_rnn_tanh_T100"
 SMALL = tuple(bodies.TINY.items())
@@ -79,9 +79,9 @@ def processes(tmp_path):
         each.close()
 
 
-def trials(count, steps=3000):
+def planned_runs(count, steps=3000):
     return [
-        Trial(NAME, "smoke", seed, (*SMALL[:-2], ("train.steps", steps), ("train.evaluate_every", 500)))
+        PlannedRun(NAME, "smoke", seed, (*SMALL[:-2], ("train.steps", steps), ("train.evaluate_every", 500)))
         for seed in range(count)
     ]
 
@@ -92,8 +92,14 @@ def left_in_peace(chosen, monkeypatch, tmp_path):
 
     kept = os.environ["WORKBENCH_RESULTS"]
     monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path / "peace"))
-    for trial in chosen:
-        study.run(trial.experiment, trial.budget, trial.seed, changes=dict(trial.changes), progress=False)
+    for planned_run in chosen:
+        study.run(
+            planned_run.experiment,
+            planned_run.budget,
+            planned_run.seed,
+            changes=dict(planned_run.changes),
+            progress=False,
+        )
     found = {run.path.name: pure(run.result()) for run in records.find(places.runs())}
     monkeypatch.setenv("WORKBENCH_RESULTS", kept)
     return found
@@ -106,7 +112,7 @@ def test_11_a_sweep_outlives_its_workers(fault, processes, store, monkeypatch, t
     disks = "disks apart" if elsewhere else "one disk"
     kind = fault(11, f"dask worker killed every 20 s in a sweep of 40 runs, {disks}", 40, 5)
     long = kind.tries > 10
-    chosen = trials(kind.tries, steps=10_000 if long else 3000)
+    chosen = planned_runs(kind.tries, steps=10_000 if long else 3000)
     there = processes(elsewhere=elsewhere)
     over = threading.Event()
 
@@ -155,7 +161,7 @@ def test_11_without_its_scheduler_a_batch_ends_and_can_go_on(fault, processes, s
         there, said = processes(workers=1), []
         threading.Thread(target=kill_when_training, args=(store, there.scheduler)).start()
         with pytest.raises(RunError, match="scheduler: it is gone"):
-            plan.carry_out(trials(3, steps=200_000), [], Means(scheduler=there.address), said.append)
+            plan.carry_out(planned_runs(3, steps=200_000), [], Means(scheduler=there.address), said.append)
         there.close()
         bodies.wait_for(lambda: not leases(store), 20)
         assert all(run.result() is None for run in records.find(store / "runs"))
@@ -170,7 +176,7 @@ CALLER = (
 
 @pytest.mark.slow
 def test_11_when_the_caller_is_gone_the_same_command_finishes_its_runs(fault, processes, store, monkeypatch, tmp_path):
-    chosen, there = trials(2), processes(workers=2)
+    chosen, there = planned_runs(2), processes(workers=2)
     quiet = left_in_peace(chosen, monkeypatch, tmp_path)
     for _ in fault(11, "the caller of a dask cluster killed", 30, 1):
         caller = spawned(CALLER, there.address)
@@ -230,7 +236,7 @@ def test_a_time_limit_stops_in_time_with_a_checkpoint_and_a_bundle(store, tmp_pa
     from workbench.runs.import_runs import adopt
 
     began = time.monotonic()
-    chosen = trials(1, steps=200_000)
+    chosen = planned_runs(1, steps=200_000)
     with pytest.raises(Stopped):
         plan.carry_out(chosen, [], Means(workers=1, time_limit=60, out=tmp_path / "bundle"), print)
     assert time.monotonic() - began < 62

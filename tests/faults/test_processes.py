@@ -22,7 +22,7 @@ from workbench.runs import folder as records
 from workbench.runs import lock, memory_check
 from workbench.runs.folder import Run, pure
 from workbench.runs.jobs import plan, worker
-from workbench.runs.planned_run import Trial
+from workbench.runs.planned_run import PlannedRun
 
 
 def saved(results):
@@ -115,7 +115,7 @@ TRAP = (  # the children's entry, with a death in the second seed's first traini
 def test_12_a_run_that_kills_its_process_is_quarantined_and_harms_no_other(fault, store, monkeypatch):
     """The second seed's process dies twice; the other is done, the next batch leaves it be, by hand it goes on."""
     name, entry = "adding_rnn_tanh_T100", worker.ENTRY
-    doomed = Trial(name, "smoke", 1)
+    doomed = PlannedRun(name, "smoke", 1)
     for _ in fault(12, "a run that kills its process", 10, 1):
         said: list[str] = []
         monkeypatch.setattr(worker, "ENTRY", TRAP)
@@ -123,7 +123,7 @@ def test_12_a_run_that_kills_its_process_is_quarantined_and_harms_no_other(fault
             plan.reproduce([name], "smoke", seeds=2, say=said.append)
         assert f"{name} seed 1: died of signal 9; tried again" in said
         assert any("quarantined: died of signal 9, twice without progress" in line for line in said)
-        assert Trial(name, "smoke", 0).recorded()
+        assert PlannedRun(name, "smoke", 0).recorded()
         monkeypatch.setattr(worker, "ENTRY", entry)
         with pytest.raises(RunError, match="1 of 1 failed"):
             plan.reproduce([name], "smoke", seeds=2, say=said.append)

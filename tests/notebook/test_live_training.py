@@ -9,10 +9,10 @@ from workbench.analysis.figures import height
 from workbench.errors import Stopped
 from workbench.notebook import live_training
 from workbench.notebook.live_training import LiveTraining
-from workbench.runs.planned_run import Trial
+from workbench.runs.planned_run import PlannedRun
 
 SMALL = (("model.depth", 1), ("model.hidden", 4), ("task.limit", 64), ("train.evaluate_every", 2), ("train.steps", 6))
-RUNS = [Trial("seqdigits_plain6", "smoke", seed, SMALL) for seed in (0, 1)]
+RUNS = [PlannedRun("seqdigits_plain6", "smoke", seed, SMALL) for seed in (0, 1)]
 
 
 @pytest.fixture
@@ -35,8 +35,8 @@ def test_each_evaluation_is_a_frame_and_each_run_a_curve(frames):
         [[2]], [[2, 4]], [[2, 4, 6]], [[2, 4, 6]],
         *([[2, 4, 6], x] for x in ([2], [2, 4], [2, 4, 6], [2, 4, 6])),
     ]  # fmt: skip
-    for line, record, trial in zip(shown.figure.data, (first, second), RUNS, strict=True):
-        assert line.name == trial.label
+    for line, record, planned_run in zip(shown.figure.data, (first, second), RUNS, strict=True):
+        assert line.name == planned_run.label
         assert list(line.y) == [height(row["valid"]) for row in record.evaluations]
     assert shown.figure.data[0].line.color != shown.figure.data[1].line.color
 

@@ -36,13 +36,13 @@ def test_a_wrong_grid_is_refused(pairs, said):
 
 def test_every_combination_under_every_seed_and_a_wrong_value_before_any_run():
     grid = {"model.depth": [1, 2, 3], "model.gamma": [1.0, 5.0]}
-    found = sweep.trials(NAME, grid, "smoke", 2)
-    assert len(found) == len({trial.run.path.name for trial in found}) == 12
-    assert [trial.seed for trial in found] == [0] * 6 + [1] * 6
+    found = sweep.planned_runs(NAME, grid, "smoke", 2)
+    assert len(found) == len({planned_run.run.path.name for planned_run in found}) == 12
+    assert [planned_run.seed for planned_run in found] == [0] * 6 + [1] * 6
     with pytest.raises(ParameterError, match="depth: 0 received"):
-        sweep.trials(NAME, {"model.depth": [1, 0]}, "smoke", 1)
+        sweep.planned_runs(NAME, {"model.depth": [1, 0]}, "smoke", 1)
     with pytest.raises(ParameterError, match="at most 100,000"):
-        sweep.trials(NAME, {"model.hidden": list(range(1, 1001))}, "smoke", 1000)
+        sweep.planned_runs(NAME, {"model.hidden": list(range(1, 1001))}, "smoke", 1000)
 
 
 def test_a_sweep_is_trained_once_and_shown(store):
@@ -83,17 +83,17 @@ def test_a_batch_sweep_checks_all_it_is_given_and_ends_in_a_row_a_run(store, mon
     """By the command: the runs and the notebook that shows them, whose parameters are those of the sweep."""
     asked = []
 
-    def here(trials, books, means, say):
-        asked.append((trials, books))
-        for trial in trials:
-            trial.train("cpu")
+    def here(planned_runs, books, means, say):
+        asked.append((planned_runs, books))
+        for planned_run in planned_runs:
+            planned_run.train("cpu")
 
     monkeypatch.setattr("workbench.runs.jobs.plan.carry_out", here)
     means = plan.Means(device="cpu")
     table = plan.sweep(NAME, ["depth=1,2"], "smoke", 2, means, print)
     assert sorted(zip(table["model.depth"], table["seed"], strict=True)) == [(1, 0), (1, 1), (2, 0), (2, 1)]
-    ((trials, [(path, values, shown)]),) = asked
-    assert (path.stem, shown, len(trials)) == ("sweep", trials, 4)
+    ((planned_runs, [(path, values, shown)]),) = asked
+    assert (path.stem, shown, len(planned_runs)) == ("sweep", planned_runs, 4)
     named = {"experiment": NAME, "grid": ["depth=1,2"], "budget": "smoke", "seeds": 2, "device": "cpu"}
     assert named.items() <= values.items()
     asked.clear()

@@ -123,8 +123,11 @@ class Variants:
 
     def __init__(self, values: Mapping[str, Any], runs: Mapping[Variant, Sequence[Record]] | None = None):
         if runs is None:
-            trials = variants.runs(values)
-            runs = {each: [trial.train(values["device"]) for trial in mine] for each, mine in trials.items()}
+            planned_runs = variants.runs(values)
+            runs = {
+                each: [planned_run.train(values["device"]) for planned_run in mine]
+                for each, mine in planned_runs.items()
+            }
         self.values, self.runs = values, runs
 
     def __getitem__(self, groups: str | tuple[str, ...]) -> Variants:

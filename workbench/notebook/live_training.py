@@ -8,7 +8,7 @@ from typing import Any
 from IPython.display import display
 
 from ..analysis import figures
-from ..runs.planned_run import Trial
+from ..runs.planned_run import PlannedRun
 from ..runs.record import Record
 
 
@@ -20,7 +20,7 @@ class LiveTraining:
     again, and costs kilobytes, not plotly's five megabytes of state.
     """
 
-    def __init__(self, runs: Sequence[Trial], device: str = "auto"):
+    def __init__(self, runs: Sequence[PlannedRun], device: str = "auto"):
         self.runs, self.device = list(runs), device
         self.figure = figures.blank("training step", "validation accuracy, %")
 
@@ -28,10 +28,10 @@ class LiveTraining:
         """Train or read every run, in order."""
         records = []
         self.shown = display(self.figure, display_id=True)
-        for index, trial in enumerate(self.runs):
+        for index, planned_run in enumerate(self.runs):
             colour = list(figures.COLOURS.values())[index % len(figures.COLOURS)]
-            self.figure.add_scatter(x=[], y=[], name=trial.label, mode="lines+markers", line={"color": colour})
-            records.append(trial.train(self.device, watch=self.draw, progress=False))
+            self.figure.add_scatter(x=[], y=[], name=planned_run.label, mode="lines+markers", line={"color": colour})
+            records.append(planned_run.train(self.device, watch=self.draw, progress=False))
             self._redraw(records[-1].evaluations)
         return records
 

@@ -43,7 +43,7 @@ class Study:
         """The runs of this notebook; the first look trains those that are not recorded."""
         if self._records is None:
             device = self.values.get("device", "auto")
-            self._records = [trial.train(device) for trial in planned(self.values)]
+            self._records = [planned_run.train(device) for planned_run in planned(self.values)]
         return self._records
 
     def live(self) -> None:
@@ -74,7 +74,9 @@ class Study:
     @property
     def experiments(self) -> list[str]:
         """The names of the experiments shown as they are, each once."""
-        return list(dict.fromkeys(trial.experiment for trial in planned(self.values) if not trial.changes))
+        return list(
+            dict.fromkeys(planned_run.experiment for planned_run in planned(self.values) if not planned_run.changes)
+        )
 
     def table(self) -> pd.DataFrame:
         """Ours beside the paper's; at the smoke budget, whose nets are too small to compare, only what was run."""

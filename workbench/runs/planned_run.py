@@ -15,7 +15,7 @@ from .folder import Run
 from .record import Record
 
 
-class Trial(NamedTuple):
+class PlannedRun(NamedTuple):
     """An experiment at a budget under a seed, with `changes`: (path, value) of fields that differ from it."""
 
     experiment: str
@@ -58,7 +58,7 @@ class Trial(NamedTuple):
         return canonical_json(self._asdict())
 
     @classmethod
-    def read(cls, text: str) -> Trial:
+    def read(cls, text: str) -> PlannedRun:
         """A planned run from its JSON."""
         fields = json.loads(text)
         return cls(**{**fields, "changes": tuple((path, value) for path, value in fields["changes"])})

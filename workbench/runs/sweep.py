@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .. import paper
 from ..config import Budget, parse_value
 from ..errors import ParameterError, choices, quoted
-from .planned_run import Trial
+from .planned_run import PlannedRun
 from .record import Record, overview
 from .run import resolve
 
@@ -45,7 +45,7 @@ def parse(pairs: Sequence[str], experiment: str) -> dict[str, list[Any]]:
 
 def _value(text: str) -> Any:
     value = parse_value(text)
-    return tuple(value) if isinstance(value, list) else value  # hashable, as a Trial's changes are
+    return tuple(value) if isinstance(value, list) else value  # hashable, as a PlannedRun's changes are
 
 
 def field_path(name: str, experiment: str) -> str:
@@ -59,14 +59,14 @@ def field_path(name: str, experiment: str) -> str:
     return found[0]
 
 
-def trials(experiment: str, grid: Mapping[str, Sequence[Any]], budget: Budget, seeds: int) -> list[Trial]:
+def planned_runs(experiment: str, grid: Mapping[str, Sequence[Any]], budget: Budget, seeds: int) -> list[PlannedRun]:
     """Every combination under every seed, seed 0 of all first; each config is checked before anything runs."""
     combinations = [tuple(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
     if len(combinations) * seeds > MOST:
         raise ParameterError(f"grid: {len(combinations) * seeds:,} runs; at most {MOST:,} are allowed")
     for changes in combinations:
         resolve(experiment, budget, dict(changes))
-    return [Trial(experiment, budget, seed, changes) for seed in range(seeds) for changes in combinations]
+    return [PlannedRun(experiment, budget, seed, changes) for seed in range(seeds) for changes in combinations]
 
 
 def results(experiment: str, grid: Grid, budget: Budget, seeds: int) -> pd.DataFrame:
@@ -76,18 +76,18 @@ def results(experiment: str, grid: Grid, budget: Budget, seeds: int) -> pd.DataF
     grid = grid if isinstance(grid, Mapping) else parse(grid, experiment)
     recorded = {row["id"]: row for row in overview()}
     rows = []
-    for trial in trials(experiment, grid, budget, seeds):
-        row = recorded.get(trial.run.path.name, {"status": "not run"})
+    for planned_run in planned_runs(experiment, grid, budget, seeds):
+        row = recorded.get(planned_run.run.path.name, {"status": "not run"})
         scores = {name: value for name, value in row.items() if name.startswith("test_") and name != "test_n"}
         kept = {name: row.get(name) for name in ("status", "step", "wall_s")}
-        rows.append({**dict(trial.changes), "seed": trial.seed, **kept, **scores})
+        rows.append({**dict(planned_run.changes), "seed": planned_run.seed, **kept, **scores})
     return pd.DataFrame(rows).dropna(axis="columns", how="all")
 
 
 def run(experiment: str, grid: Grid, budget: Budget, seeds: int, device: str = "auto") -> list[Record]:
     """Train what is not recorded of a grid, one run after another in this process; the records, in the grid's order."""
     grid = grid if isinstance(grid, Mapping) else parse(grid, experiment)
-    return [trial.train(device) for trial in trials(experiment, grid, budget, seeds)]
+    return [planned_run.train(device) for planned_run in planned_runs(experiment, grid, budget, seeds)]
 
 
 def score_of(table: pd.DataFrame) -> str:

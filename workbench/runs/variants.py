@@ -19,7 +19,7 @@ from .. import paper
 from ..config import Budget, canonical_json
 from ..errors import ParameterError, quoted
 from . import sweep
-from .planned_run import Trial
+from .planned_run import PlannedRun
 from .run import resolve, substitute
 
 Changes = tuple[tuple[str, Any], ...]  # (path, value) of fields that differ from an experiment
@@ -44,9 +44,9 @@ class Variant:
         smoke = paper.experiment(self.experiment).smoke if budget == "smoke" else {}
         return (*(pair for pair in self.settings if pair[0] not in smoke), *self.varied)
 
-    def trial(self, budget: Budget, seed: int) -> Trial:
+    def planned_run(self, budget: Budget, seed: int) -> PlannedRun:
         """Its run under a seed."""
-        return Trial(self.experiment, budget, seed, self.changes(budget))
+        return PlannedRun(self.experiment, budget, seed, self.changes(budget))
 
 
 def read(lines: Sequence[str]) -> list[Variant]:
@@ -71,11 +71,11 @@ def read(lines: Sequence[str]) -> list[Variant]:
     return list(found.values())
 
 
-def runs(values: Mapping[str, Any]) -> dict[Variant, list[Trial]]:
+def runs(values: Mapping[str, Any]) -> dict[Variant, list[PlannedRun]]:
     """A notebook's variants, each with a run a seed; two seeds are enough to try everything at the smoke budget."""
     budget, seeds = values["budget"], values["seeds"]
     count = min(seeds, 2) if budget == "smoke" else seeds
-    return {each: [each.trial(budget, seed) for seed in range(count)] for each in read(values["sweeps"])}
+    return {each: [each.planned_run(budget, seed) for seed in range(count)] for each in read(values["sweeps"])}
 
 
 def at_hand(lines: Sequence[str], say: Callable[[str], None] = print) -> list[str]:

@@ -20,7 +20,7 @@ from workbench.runs import lock
 from workbench.runs.folder import Run
 from workbench.runs.jobs import worker as children
 from workbench.runs.jobs.worker import Campaign, Family, Job, perform
-from workbench.runs.planned_run import Trial
+from workbench.runs.planned_run import PlannedRun
 
 
 @pytest.fixture(autouse=True)
@@ -201,8 +201,8 @@ def test_a_childs_child_imports_the_code_that_is_tested(tmp_path):
 def test_a_worker_is_given_a_planned_run_and_loads_no_command_line(campaign, store):
     """Its plan survives the way through JSON, and its exit code is what came of it."""
     changes = (("task.length", 5), ("train.steps", 2), ("train.lr", 1e-3))
-    planned = Trial("adding_indrnn_T100", "smoke", 3, changes)
-    assert Trial.read(planned.written) == planned
+    planned = PlannedRun("adding_indrnn_T100", "smoke", 3, changes)
+    assert PlannedRun.read(planned.written) == planned
     outcome = perform(Job(planned.label, ("run", planned.written, "cpu"), planned.run.path.name), campaign, say=print)
     assert (outcome.code, planned.recorded()) == (0, True)
     wrong = planned._replace(changes=(("train.steps", -1),))

@@ -19,7 +19,7 @@ from ... import files, paper
 from ...config import BUDGETS, parse_value
 from ...errors import ParameterError, choices, quoted
 from .. import variants
-from ..planned_run import Trial
+from ..planned_run import PlannedRun
 from ..run import check_device, substitute
 
 TYPES: dict[str, type] = {"int": int, "float": float, "str": str, "bool": bool, "list": list}
@@ -118,7 +118,7 @@ def at_hand(values: Mapping[str, Any], say: Callable[[str], None] = print) -> di
     return {**values, **lists}
 
 
-def planned(values: Mapping[str, Any]) -> list[Trial]:
+def planned(values: Mapping[str, Any]) -> list[PlannedRun]:
     """The runs a notebook shows under its parameters, each once.
 
     By convention `experiments` run with `seeds` seeds and `baselines` with one; the variants of `sweeps` see
@@ -126,10 +126,12 @@ def planned(values: Mapping[str, Any]) -> list[Trial]:
     """
     budget, runs = values.get("budget", "quick"), []
     for name in values.get("experiments", []):
-        runs += [Trial(name, budget, seed) for seed in range(values["seeds"])]
-    runs += [Trial(name, budget, 0) for name in values.get("baselines", [])]
+        runs += [PlannedRun(name, budget, seed) for seed in range(values["seeds"])]
+    runs += [PlannedRun(name, budget, 0) for name in values.get("baselines", [])]
     if "sweeps" in values:
-        runs += [trial for of_a_seed in zip(*variants.runs(values).values(), strict=True) for trial in of_a_seed]
+        runs += [
+            planned_run for of_a_seed in zip(*variants.runs(values).values(), strict=True) for planned_run in of_a_seed
+        ]
     return list(dict.fromkeys(runs))
 
 

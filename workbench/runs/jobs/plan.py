@@ -21,7 +21,7 @@ from ...errors import DONE, STOPPED, ParameterError, RunError, Stopped, Workbenc
 from ...files import check_place, publish, results
 from .. import bundle, import_runs, lock
 from .. import sweep as sweeps
-from ..planned_run import Trial
+from ..planned_run import PlannedRun
 from ..record import Record, overview
 from ..run import check_count, check_device, check_time_limit
 from . import dask_cluster, notebook_parameters, papermill, pictures, worker
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 DEFAULT_STUDY = ("00_tour", "fig4_adding", "table2_pixels")
 LEAVING = 20.0  # seconds of a time limit kept for the last checkpoints and the bundle; a tenth of a shorter one
 
-Book = tuple[Path, dict[str, Any], list[Trial]]  # a notebook, its checked parameters, the runs it shows
+Book = tuple[Path, dict[str, Any], list[PlannedRun]]  # a notebook, its checked parameters, the runs it shows
 
 
 @dataclass(frozen=True)
@@ -100,10 +100,10 @@ def sweep(
     notebook_parameters.Parameter("seeds", int, 1).check(seeds)
     notebook_parameters.Parameter("device", str, "").check(means.device)
     chosen = sweeps.parse(grid, experiment)
-    trials = sweeps.trials(experiment, chosen, budget, seeds)  # type: ignore[arg-type]
+    planned_runs = sweeps.planned_runs(experiment, chosen, budget, seeds)  # type: ignore[arg-type]
     path = notebook_parameters.find("sweep")
     given = {"experiment": experiment, "grid": list(grid), "budget": budget, "seeds": seeds, "device": means.device}
-    carry_out(trials, [(path, notebook_parameters.check(path, given), trials)], means, say)
+    carry_out(planned_runs, [(path, notebook_parameters.check(path, given), planned_runs)], means, say)
     return sweeps.results(experiment, chosen, budget, seeds)  # type: ignore[arg-type]
 
 
@@ -114,10 +114,10 @@ def plan(
     values: Mapping[str, Any],
     device: str,
     say: Callable[[str], None] = print,
-) -> tuple[list[tuple[Path, dict[str, Any]]], list[Trial]]:
+) -> tuple[list[tuple[Path, dict[str, Any]]], list[PlannedRun]]:
     """The notebooks with their checked parameters, and the runs of all targets, each once."""
     books: list[tuple[Path, dict[str, Any]]] = []
-    runs: list[Trial] = []
+    runs: list[PlannedRun] = []
     notebook_parameters.Parameter("budget", str, "").check(budget)
     notebook_parameters.Parameter("device", str, "").check(device)
     if seeds is not None:
@@ -129,7 +129,7 @@ def plan(
                     f"{next(iter(values))}: {target} is an experiment and takes no -p; use `run --set`"
                 )
             count = paper.experiment(target).seeds if seeds is None else seeds
-            runs += [Trial(target, budget, seed) for seed in range(count)]  # type: ignore[arg-type]  # checked above
+            runs += [PlannedRun(target, budget, seed) for seed in range(count)]  # type: ignore[arg-type]  # checked above
             continue
         path = notebook_parameters.find(target)
         known = notebook_parameters.parameters(path)
@@ -141,15 +141,21 @@ def plan(
     return books, list(dict.fromkeys(runs))
 
 
-def carry_out(trials: Sequence[Trial], books: Sequence[Book], means: Means, say: Callable[[str], None]) -> None:
+def carry_out(
+    planned_runs: Sequence[PlannedRun], books: Sequence[Book], means: Means, say: Callable[[str], None]
+) -> None:
     """Train every trial that is not recorded, then execute every notebook that is not up to date, then the tables.
 
     With a time limit the most worth comes first, else the longest. See `reproduce` for what is raised.
     """
     deadline = _Deadline(means.time_limit)
     rows = {row["id"]: row for row in overview(own=True)}
-    todo = list({trial.run.path: trial for trial in trials if not _is_recorded(trial, rows)}.values())
-    say(f"{len(trials)} runs, {len(trials) - len(todo)} of them recorded; {len(books)} notebooks")
+    todo = list(
+        {
+            planned_run.run.path: planned_run for planned_run in planned_runs if not _is_recorded(planned_run, rows)
+        }.values()
+    )
+    say(f"{len(planned_runs)} runs, {len(planned_runs) - len(todo)} of them recorded; {len(books)} notebooks")
     batch = _Batch(means, deadline, say)
     try:
         with _stop_requests(deadline):
@@ -157,7 +163,7 @@ def carry_out(trials: Sequence[Trial], books: Sequence[Book], means: Means, say:
             batch.execute(books)
     finally:
         if means.out is not None:
-            files = bundle.pack([t.run for t in sorted(trials, key=lambda t: t.worth)], means.out, say)
+            files = bundle.pack([t.run for t in sorted(planned_runs, key=lambda t: t.worth)], means.out, say)
             say(f"{len(files)} files in {means.out}; `workbench import {means.out}` takes them over elsewhere")
     if means.report is not None and (todo or batch.executed or not (results() / "tables").is_dir()):
         say(f"tables in {means.report()}")
@@ -188,14 +194,16 @@ class _Batch:
         self.failed: list[str] = []
         self.executed = 0
 
-    def train(self, trials: Sequence[Trial]) -> None:
+    def train(self, planned_runs: Sequence[PlannedRun]) -> None:
         """Every run, by whoever was asked for; a quarantined one is left alone."""
         chosen = []
-        for trial in trials:
-            if lock.quarantined(trial.run):
-                self._fail(trial.label, "quarantined: its process died twice without progress; `run` tries it alone")
+        for planned_run in planned_runs:
+            if lock.quarantined(planned_run.run):
+                self._fail(
+                    planned_run.label, "quarantined: its process died twice without progress; `run` tries it alone"
+                )
             else:
-                chosen.append(trial)
+                chosen.append(planned_run)
         means = self.means
         with (
             dask_cluster.crew(means.workers, means.scheduler, means.slurm)
@@ -207,9 +215,9 @@ class _Batch:
             self.say(f"{len(chosen)} runs to train, {crew.width} at a time")
             gpu = means.device == "cuda" or (not crew.remote and check_device(means.device) == "cuda")
             jobs = []
-            for trial in chosen:
-                run = trial.run
-                job = Job(trial.label, ("run", trial.written, means.device), run.path.name, gpu)
+            for planned_run in chosen:
+                run = planned_run.run
+                job = Job(planned_run.label, ("run", planned_run.written, means.device), run.path.name, gpu)
                 jobs.append((job, worker.contents(run) if crew.remote else None))
             self._do(crew, jobs)
 
@@ -225,8 +233,8 @@ class _Batch:
         done = [given for given in stale if given[0].stem not in self.failed]
         if done:
             self.say(pictures.draw([output_of(path, book) for path, book, _ in done]))
-        for path, book, trials in done:
-            _write_manifest(path, book, trials)
+        for path, book, planned_runs in done:
+            _write_manifest(path, book, planned_runs)
 
     def _do(self, crew: dask_cluster.Crew, jobs: Sequence[tuple[Job, Files | None]]) -> None:
         """All jobs to their end; a failed one is noted and the rest goes on. Raises Stopped where asked to stop."""
@@ -260,18 +268,18 @@ def output_of(path: Path, book: Mapping[str, Any]) -> Path:
     return results() / "notebooks" / f"{path.stem}_{book.get('budget', 'quick')}.ipynb"
 
 
-def _is_recorded(trial: Trial, rows: Mapping[str, Mapping[str, Any]]) -> bool:
-    row = rows.get(trial.run.path.name)
-    return row is not None and trial.recorded(row)
+def _is_recorded(planned_run: PlannedRun, rows: Mapping[str, Mapping[str, Any]]) -> bool:
+    row = rows.get(planned_run.run.path.name)
+    return row is not None and planned_run.recorded(row)
 
 
 def _notebook_job(path: Path, book: Mapping[str, Any]) -> Job:
     return Job(path.stem, ("notebook", str(path), json.dumps(dict(book)), str(output_of(path, book))))
 
 
-def _fingerprint(path: Path, book: Mapping[str, Any], trials: Sequence[Trial]) -> str:
+def _fingerprint(path: Path, book: Mapping[str, Any], planned_runs: Sequence[PlannedRun]) -> str:
     """A hash of all that an executed notebook depends on."""
-    runs = [trial.run for trial in trials]
+    runs = [planned_run.run for planned_run in planned_runs]
     return papermill.fingerprint(path, book, [Record(run) for run in runs if (run.path / "spec.json").exists()])
 
 
@@ -279,7 +287,7 @@ def _manifest(path: Path, book: Mapping[str, Any]) -> Path:
     return output_of(path, book).with_suffix(".json")
 
 
-def _unchanged(path: Path, book: dict[str, Any], trials: Sequence[Trial]) -> bool:
+def _unchanged(path: Path, book: dict[str, Any], planned_runs: Sequence[PlannedRun]) -> bool:
     """Whether the executed notebook is there and nothing that it depends on has changed since."""
     try:
         manifest = json.loads(_manifest(path, book).read_text())
@@ -287,11 +295,11 @@ def _unchanged(path: Path, book: dict[str, Any], trials: Sequence[Trial]) -> boo
         return False
     if not output_of(path, book).exists() or not isinstance(manifest, dict):
         return False
-    return bool(manifest.get("fingerprint") == _fingerprint(path, book, trials))
+    return bool(manifest.get("fingerprint") == _fingerprint(path, book, planned_runs))
 
 
-def _write_manifest(path: Path, book: dict[str, Any], trials: Sequence[Trial]) -> None:
-    content = {"parameters": book, "fingerprint": _fingerprint(path, book, trials)}
+def _write_manifest(path: Path, book: dict[str, Any], planned_runs: Sequence[PlannedRun]) -> None:
+    content = {"parameters": book, "fingerprint": _fingerprint(path, book, planned_runs)}
     publish(_manifest(path, book), canonical_json(content).encode() + b"\n", replace=True)
 
 

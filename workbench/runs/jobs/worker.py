@@ -260,9 +260,9 @@ def _follow(stop: Callable[[], None]) -> None:
 
 
 def _run(planned: str, device: str) -> None:
-    from ..planned_run import Trial
+    from ..planned_run import PlannedRun
 
-    Trial.read(planned).train(device).check()
+    PlannedRun.read(planned).train(device).check()
 
 
 def _notebook(path: str, values: str, output: str) -> None:
