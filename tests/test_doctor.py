@@ -207,23 +207,23 @@ def test_a_record_that_was_altered(examined, begun):
 
 def test_a_lease_whose_process_is_gone(examined, begun):
     """A process that takes the lease and is killed, as by the system when memory runs out."""
-    code = "import os, sys, signal; from pathlib import Path; from workbench.runs.lock import Lease; "
-    code += "from workbench.runs.folder import Run; Lease(Run(Path(sys.argv[1]))).__enter__(); os.kill(os.getpid(), 9)"
+    code = "import os, sys, signal; from pathlib import Path; from workbench.runs.lock import Lock; "
+    code += "from workbench.runs.folder import Run; Lock(Run(Path(sys.argv[1]))).__enter__(); os.kill(os.getpid(), 9)"
     ended = subprocess.run([sys.executable, "-c", code, str(begun.path)])
     assert ended.returncode == -9
-    row = examined(doctor._leases)["leases"]
+    row = examined(doctor._locks)["leases"]
     assert_explained(row, "note", begun.path.name, "is gone", "it was killed", "the same command continues it")
     assert doctor.complaint([row]) is None
     wb.run(ADDING, "smoke", changes=TINY, progress=False)  # what it says to do
     assert_held(examined, 0)
-    from workbench.runs.lock import Lease
+    from workbench.runs.lock import Lock
 
-    with Lease(begun):
+    with Lock(begun):
         assert_held(examined, 1)
 
 
 def assert_held(examined, count):
-    row = examined(doctor._leases)["leases"]
+    row = examined(doctor._locks)["leases"]
     assert (row["state"], row["detail"]) == ("ok", f"{count} runs are trained now")
 
 

@@ -39,7 +39,7 @@ def examine() -> list[Row]:
             _data,
             _store,
             _records,
-            _leases,
+            _locks,
             _kernel,
             _browser,
         ]
@@ -191,18 +191,18 @@ def _reason(verify: Callable[[], object]) -> str:
     return "it cannot be read"
 
 
-def _leases() -> Iterator[Row]:
+def _locks() -> Iterator[Row]:
     from .runs.folder import find
     from .runs.lock import holder_of
 
     row = partial(_row, "leases")
     try:
-        leases = [path for run in find(files.runs()) if (path := run.path / "lease").exists()]
+        locks = [path for run in find(files.runs()) if (path := run.path / "lease").exists()]
     except WorkbenchError:
         return  # `results` says why
-    stale = [path.parent.name for path in leases if holder_of(path) is None]
+    stale = [path.parent.name for path in locks if holder_of(path) is None]
     if not stale:
-        yield row("ok", f"{len(leases)} runs are trained now")
+        yield row("ok", f"{len(locks)} runs are trained now")
         return
     said = f"stale: the process that trained {', '.join(stale[:3])}{', ...' * (len(stale) > 3)} is gone"
     means = "it was killed; at most the steps since its last checkpoint are lost"

@@ -151,7 +151,7 @@ def test_11_a_sweep_outlives_its_workers(fault, processes, store, monkeypatch, t
 
 
 def kill_when_training(store, process):
-    bodies.wait_for(lambda: leases(store))
+    bodies.wait_for(lambda: locks(store))
     process.kill()
 
 
@@ -163,7 +163,7 @@ def test_11_without_its_scheduler_a_batch_ends_and_can_go_on(fault, processes, s
         with pytest.raises(RunError, match="scheduler: it is gone"):
             plan.carry_out(planned_runs(3, steps=200_000), [], Means(scheduler=there.address), said.append)
         there.close()
-        bodies.wait_for(lambda: not leases(store), 20)
+        bodies.wait_for(lambda: not locks(store), 20)
         assert all(run.result() is None for run in records.find(store / "runs"))
         shutil.rmtree(store / "runs")
 
@@ -180,17 +180,17 @@ def test_11_when_the_caller_is_gone_the_same_command_finishes_its_runs(fault, pr
     quiet = left_in_peace(chosen, monkeypatch, tmp_path)
     for _ in fault(11, "the caller of a dask cluster killed", 30, 1):
         caller = spawned(CALLER, there.address)
-        bodies.wait_for(lambda: leases(store))
+        bodies.wait_for(lambda: locks(store))
         caller.kill()
         caller.wait()
         said: list[str] = []
         plan.carry_out(chosen, [], Means(scheduler=there.address), said.append)
         assert {run.path.name: pure(run.result()) for run in records.find(store / "runs")} == quiet
-        assert not leases(store)
+        assert not locks(store)
         shutil.rmtree(store / "runs")
 
 
-def leases(store):
+def locks(store):
     return list(store.glob("runs/*/lease"))
 
 
@@ -219,7 +219,7 @@ RUNNER = (
 def test_5_no_child_outlives_a_batch_runner(fault, store, kind):
     for _ in fault(5, f"{kind.name} of the batch runner", 30, 1):
         runner = spawned(RUNNER)
-        bodies.wait_for(lambda: len(leases(store)) == 2)
+        bodies.wait_for(lambda: len(locks(store)) == 2)
         children = psutil.Process(runner.pid).children(recursive=True)
         assert len(children) == 2
         runner.send_signal(kind)

@@ -96,7 +96,7 @@ def kernel(store, monkeypatch):
     one.close()
 
 
-def leases(store):
+def locks(store):
     return list(store.glob("runs/*/lease"))
 
 
@@ -107,7 +107,7 @@ def test_3_a_killed_kernel_is_said_and_the_other_notebooks_go_on(fault, store, t
     counts = bodies.book(tmp_path / "counts.ipynb", "print(6 * 7)")
 
     def kill_its_kernel():
-        (path,) = bodies.wait_for(lambda: leases(store))
+        (path,) = bodies.wait_for(lambda: locks(store))
         time.sleep(chance.uniform(0, 0.5))
         os.kill(json.loads(path.read_text())["pid"], 9)
 
@@ -130,12 +130,12 @@ def test_4_an_interrupted_kernel_keeps_a_checkpoint_and_goes_on(fault, store, ke
     chance, done = random.Random(4), 0
     for _ in fault(4, "interrupt of the kernel during training", 50, 3):
         kernel.begin(TRAIN)
-        bodies.wait_for(lambda: leases(store))
+        bodies.wait_for(lambda: locks(store))
         time.sleep(chance.uniform(0, 0.1))
         kernel.manager.interrupt_kernel()
         ended = kernel.answer(10)
         (run,) = records.find(store / "runs")
-        assert not leases(store)
+        assert not locks(store)
         assert run.checkpoints()
         assert lock.status(run) == {"Stopped": "resumable", "ok": "done"}[ended]
         if ended == "ok":
@@ -260,7 +260,7 @@ def test_15_a_run_inside_a_restarted_kernel_goes_on_bitwise(fault, store, kernel
     for _ in fault(15, "kernel restarted; the run inside it", 20, 1):
         for _ in range(2):
             kernel.begin(TRAIN)
-            bodies.wait_for(lambda: leases(store))
+            bodies.wait_for(lambda: locks(store))
             time.sleep(chance.uniform(0, 0.4))
             kernel.restart()
         (row,) = overview()

@@ -14,7 +14,7 @@ from workbench.errors import ParameterError, StoreError
 from workbench.runs import folder as store
 from workbench.runs import lock
 from workbench.runs.folder import _difference
-from workbench.runs.lock import Lease
+from workbench.runs.lock import Lock
 
 
 @pytest.fixture
@@ -149,18 +149,18 @@ def test_a_second_different_result_is_refused_and_an_equal_one_accepted(record):
 
 def test_a_lease_is_held_by_one_and_is_stale_when_its_process_is_gone(tmp_path):
     run = store.Run(tmp_path)
-    with Lease(run):
+    with Lock(run):
         with pytest.raises(StoreError, match=f"process {os.getpid()} on .* trains it now"):
-            Lease(run).__enter__()
+            Lock(run).__enter__()
         assert lock.holder_of(tmp_path / "lease")["pid"] == os.getpid()
     assert not (tmp_path / "lease").exists()
     code = (
         "from pathlib import Path; from workbench.runs import folder, lock; "
-        f"lock.Lease(folder.Run(Path({str(tmp_path)!r}))).__enter__()"
+        f"lock.Lock(folder.Run(Path({str(tmp_path)!r}))).__enter__()"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
     assert (tmp_path / "lease").exists()  # left behind by a process that is gone
-    with Lease(run):
+    with Lock(run):
         assert lock.holder_of(tmp_path / "lease")["pid"] == os.getpid()
 
 

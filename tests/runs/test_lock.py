@@ -11,7 +11,7 @@ import workbench as wb
 from workbench.errors import RunError, Stopped, StoreError
 from workbench.runs import lock
 from workbench.runs.folder import Run
-from workbench.runs.lock import Busy, Lease, Watch
+from workbench.runs.lock import Busy, Lock, Watch
 
 FOREIGN = {"host": "elsewhere", "place": "", "pid": 1, "started": "1", "owner": "x", "beat": 1}
 
@@ -23,7 +23,7 @@ def run(tmp_path):
 
 def test_a_heartbeat_changes_the_lease_and_tells_how_far_the_run_is(run, monkeypatch):
     monkeypatch.setattr(lock, "HEARTBEAT", 0.02)
-    with Lease(run) as mine:
+    with Lock(run) as mine:
         mine.tell(step=7, target=10, rate=2.5)
         deadline = time.monotonic() + 10
         while lock.holder_of(mine.path).get("step") != 7 and time.monotonic() < deadline:
@@ -45,14 +45,14 @@ def test_another_machines_lease_is_respected_while_it_changes(run, monkeypatch):
     monkeypatch.setattr(time, "sleep", sleep)
     (run.path / "lease").write_text(json.dumps(FOREIGN))
     with pytest.raises(Busy, match="process 1 on elsewhere trains it now"):
-        Lease(run).__enter__()
+        Lock(run).__enter__()
     assert naps == [1.0, 1.0, 1.0]  # it looks once a second
 
 
 def test_another_machines_silent_lease_is_taken_and_the_loss_is_noted(run, monkeypatch):
     monkeypatch.setattr(lock, "STALE", 0.1)
     (run.path / "lease").write_text(json.dumps(FOREIGN))
-    with Lease(run) as mine:
+    with Lock(run) as mine:
         assert lock.holder_of(mine.path)["owner"] == mine.owner
     (trouble,) = run.troubles()
     assert (trouble["kind"], trouble["step"]) == ("lost", 0)
@@ -61,7 +61,7 @@ def test_another_machines_silent_lease_is_taken_and_the_loss_is_noted(run, monke
 
 def test_an_owner_that_finds_its_lease_taken_knows_and_leaves_it_alone(run, monkeypatch):
     monkeypatch.setattr(lock, "HEARTBEAT", 0.02)
-    with Lease(run) as slow:
+    with Lock(run) as slow:
         (run.path / "lease").write_text(json.dumps(FOREIGN))
         deadline = time.monotonic() + 10
         while not slow.lost and time.monotonic() < deadline:
@@ -89,8 +89,8 @@ def test_a_dead_process_is_buried_once_and_twice_is_quarantine(run):
     for deaths in (1, 2):
         (run.path / "lease").write_text(json.dumps(mine))
         assert lock.holder_of(run.path / "lease") is None
-        assert lock.bury(run)
-        assert not lock.bury(run)
+        assert lock.count_death(run)
+        assert not lock.count_death(run)
         assert lock.quarantined(run) == (deaths == 2)
     assert lock.status(run) == "quarantined"
     (run.path / "ck-40-0.pt").write_bytes(b"")  # progress: what was before no longer counts
@@ -134,11 +134,11 @@ def test_a_full_disk_leaves_no_half_line(run, monkeypatch):
     assert [e["step"] for e in run.events()] == [1]
 
 
-def test_of_two_that_bury_one_lease_the_slower_leaves_the_next_owner_alone(run, monkeypatch):
+def test_of_two_that_count_death_one_lease_the_slower_leaves_the_next_owner_alone(run, monkeypatch):
     """Between reading a dead process's lease and moving it away, another process may have taken the run."""
     read, dead = lock._read, {**FOREIGN, "host": os.uname().nodename, "place": lock._place(), "pid": 2**22 + 1}
     (run.path / "lease").write_text(json.dumps(dead))
-    with Lease(Run(run.path.parent)) as other:
+    with Lock(Run(run.path.parent)) as other:
         theirs = other.path.read_bytes()
 
         def read_and_be_overtaken(path):
@@ -148,7 +148,7 @@ def test_of_two_that_bury_one_lease_the_slower_leaves_the_next_owner_alone(run, 
             return found
 
         monkeypatch.setattr(lock, "_read", read_and_be_overtaken)
-        assert not lock.bury(run)
+        assert not lock.count_death(run)
         assert (run.path / "lease").read_bytes() == theirs
         assert run.troubles() == []
         assert [path.name for path in run.path.iterdir() if path.name.startswith(".")] == []
@@ -158,7 +158,7 @@ def test_another_machine_that_finishes_while_it_is_watched_leaves_the_way_free(r
     monkeypatch.setattr(lock, "STALE", 10.0)
     monkeypatch.setattr(time, "sleep", lambda _: (run.path / "lease").unlink())
     (run.path / "lease").write_text(json.dumps(FOREIGN))
-    with Lease(run) as mine:
+    with Lock(run) as mine:
         assert lock.holder_of(mine.path)["owner"] == mine.owner
     assert run.troubles() == []
 
@@ -187,7 +187,7 @@ def test_a_lease_that_may_not_outlast_a_crash_is_not_left_behind(run, monkeypatc
 
     monkeypatch.setattr(lock, "publish", refused)
     with pytest.raises(StoreError, match="the disk refuses"):
-        Lease(run).__enter__()
+        Lock(run).__enter__()
     assert not (run.path / "lease").exists()
 
 
@@ -197,7 +197,7 @@ def test_a_lease_that_may_not_outlast_a_crash_is_not_left_behind(run, monkeypatc
 def test_a_lease_that_cannot_be_read_is_nobodys(run, text):
     (run.path / "lease").write_text(text)
     assert lock.holder_of(run.path / "lease") is None
-    with Lease(run) as mine:
+    with Lock(run) as mine:
         assert lock.holder_of(mine.path)["owner"] == mine.owner
 
 
@@ -209,7 +209,7 @@ def test_a_lease_that_cannot_be_moved_away_is_an_error_that_names_it(run, monkey
 
     monkeypatch.setattr("pathlib.PosixPath.rename", refuse)
     with pytest.raises(StoreError, match="lease: Permission denied"):
-        lock.bury(run)
+        lock.count_death(run)
 
 
 def test_where_the_system_tells_nothing_of_a_process_a_signal_does(tmp_path, monkeypatch):
@@ -225,13 +225,13 @@ def test_where_the_system_tells_nothing_of_a_process_a_signal_does(tmp_path, mon
 
 
 def test_who_waits_takes_over_when_the_other_leaves_and_gives_up_when_asked(run, capsys):
-    with Lease(run):
+    with Lock(run):
         asked = iter([False, False, True])
         with pytest.raises(Stopped, match=r"trains it now; stopped waiting for it, the same command continues"):
-            Lease(run, lambda: next(asked)).__enter__()
+            Lock(run, lambda: next(asked)).__enter__()
         with pytest.raises(Busy, match="wait for it"):
-            Lease(run).__enter__()
-    first, second = Lease(run), Lease(run, lambda: False)
+            Lock(run).__enter__()
+    first, second = Lock(run), Lock(run, lambda: False)
     first.__enter__()
     threading.Timer(0.3, first.__exit__).start()
     with second:
@@ -251,7 +251,7 @@ def test_another_machine_is_waited_for_while_it_shows_life_and_no_longer(run, mo
 
     monkeypatch.setattr(time, "sleep", sleep)
     (run.path / "lease").write_text(json.dumps(FOREIGN))
-    with Lease(run, lambda: False) as mine:
+    with Lock(run, lambda: False) as mine:
         assert next(beats, None) is None
         assert lock.holder_of(mine.path)["owner"] == mine.owner
     assert [trouble["kind"] for trouble in run.troubles()] == ["lost"]

@@ -132,10 +132,10 @@ def test_stopping_during_an_evaluation_loses_nothing_and_does_it_again(tmp_path,
 
 
 def test_a_run_that_another_process_trains_is_left_alone(store):
-    from workbench.runs.lock import Lease
+    from workbench.runs.lock import Lock
 
     record = wb.run(NAME, "paper", changes=SMALL, until=20, progress=False)
-    with Lease(record.run), pytest.raises(StoreError, match="trains it now"):
+    with Lock(record.run), pytest.raises(StoreError, match="trains it now"):
         wb.run(NAME, "paper", changes=SMALL, progress=False)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 import workbench as wb
 from workbench.runs import lock, row_cache, status
-from workbench.runs.lock import Lease
+from workbench.runs.lock import Lock
 from workbench.runs.record import overview
 
 NAME = "adding_rnn_tanh_T100"
@@ -23,7 +23,7 @@ def test_a_row_says_state_step_rate_and_time_left(begun):
     (row,) = status.rows()
     assert (row["status"], row["step"], row["steps"], row["changes"]) == ("resumable", 20, 60, "train.steps=60")
     assert row["rate"] > 0
-    with Lease(begun.run) as mine:
+    with Lock(begun.run) as mine:
         mine.tell(step=40, target=60, rate=2.0)
         mine.beat += 1
         mine.path.write_bytes(mine._content())

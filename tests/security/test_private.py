@@ -41,7 +41,7 @@ def test_a_record_and_a_bundle_name_nobody(store, tmp_path, monkeypatch):
 def test_a_lease_names_no_user_and_is_gone_after_the_run(store):
     """While a run trains, its lease names host and process, for others who share the disk; it is never published."""
     record = wb.run(ADDING, "smoke", changes=TINY, until=1, progress=False)
-    with lock.Lease(record.run):
+    with lock.Lock(record.run):
         told = json.loads((record.run.path / "lease").read_text())
     assert set(told) == {"host", "place", "pid", "started", "owner", "beat"}
     assert not (record.run.path / "lease").exists()

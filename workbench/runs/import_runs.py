@@ -15,7 +15,7 @@ from ..errors import StoreError, WorkbenchError
 from ..files import make_folder, runs, unusable
 from . import bundle
 from .folder import Run, find, open_run, pure, travels
-from .lock import Lease
+from .lock import Lock
 from .provenance import NUMERICS, provenance
 from .record import Record, records
 
@@ -56,7 +56,7 @@ def _take(theirs: Record, target: Run) -> bool:
             if travels(path.name):
                 shutil.copyfile(path, temporary / path.name)
         if ours is not None:
-            with Lease(target):
+            with Lock(target):
                 pass  # nobody trains it now
             aside = target.set_aside()
         temporary.rename(target.path)

@@ -49,7 +49,7 @@ class Watch:
         return time.monotonic() - since > STALE
 
 
-class Lease:
+class Lock:
     """The right to train one run. `tell` puts how far it is into the next heartbeat; `lost` says that another took it.
 
     Entering raises Busy where a live process holds it; it takes up to STALE seconds to find another machine's dead.
@@ -66,7 +66,7 @@ class Lease:
         """What the next heartbeat says beside being alive: step, target, rate."""
         self.progress = progress
 
-    def __enter__(self) -> Lease:
+    def __enter__(self) -> Lock:
         watch = Watch()
         while True:
             try:
@@ -92,7 +92,7 @@ class Lease:
         """Remove a lease that nobody holds, wait for another machine's to show life; Busy where it lives."""
         first = _read(self.path)
         if first is None or not _alive(first):
-            bury(self.run)
+            count_death(self.run)
             return
         if self.give_up is not None:
             self._wait(first, watch)
@@ -107,7 +107,7 @@ class Lease:
                 return
             if now != first:
                 raise Busy(f"{self._held_by(now)}; wait for it")
-        bury(self.run, lost=first)
+        count_death(self.run, lost=first)
 
     def _wait(self, holder: dict[str, Any], watch: Watch) -> None:
         """Wait until a process leaves a run, dies, or, on another machine, falls silent."""
@@ -115,7 +115,7 @@ class Lease:
         owner, now = holder.get("owner"), _read(self.path)
         while now is not None and now.get("owner") == owner and _alive(now):
             if not _is_here(now) and watch.stale(self.path, canonical_json(now)):
-                bury(self.run, lost=now)
+                count_death(self.run, lost=now)
                 return
             if self.give_up is not None and self.give_up():
                 raise Stopped(f"{self._held_by(now)}; stopped waiting for it, the same command continues")
@@ -151,7 +151,7 @@ def holder_of(path: Path, watch: Watch | None = None) -> dict[str, Any] | None:
     return lease
 
 
-def bury(run: Run, lost: dict[str, Any] | None = None) -> bool:
+def count_death(run: Run, lost: dict[str, Any] | None = None) -> bool:
     """Remove the lease of a process that is gone and note its death; `lost`: another machine's, as it was last seen.
 
     -> whether one was removed. Of several that try, one does.

@@ -23,7 +23,7 @@ from ..training import Trainer
 from ..training.cuda_graphs import wanted
 from . import memory_check
 from .folder import Run
-from .lock import Lease, check_progress
+from .lock import Lock, check_progress
 from .provenance import NUMERICS
 from .record import Record
 from .train_and_record import Attempt
@@ -111,7 +111,7 @@ def run(
         together.lead(lambda: folder.create(made, trainer.task.chance()))
         pinned, lease = (
             together.lead(lambda: int(folder.spec()["threads"])),
-            Lease(folder, _giving_up(stop, time_limit)),
+            Lock(folder, _giving_up(stop, time_limit)),
         )
         with ExitStack() as held:
 
@@ -127,7 +127,7 @@ def run(
 
 def _set_aside(folder: Run) -> None:
     """Make way for a new start; Busy where somebody trains the run now."""
-    with Lease(folder) if folder.path.exists() else nullcontext():
+    with Lock(folder) if folder.path.exists() else nullcontext():
         pass
     folder.set_aside()
 

@@ -14,7 +14,7 @@ from ..progress import Progress
 from ..training import Diverged, Trainer
 from . import memory_check
 from .arithmetic import arithmetic
-from .lock import Lease, note
+from .lock import Lock, note
 from .provenance import Meter, provenance
 from .record import encode
 
@@ -31,7 +31,7 @@ class Attempt:
 
     def __init__(
         self,
-        lease: Lease,
+        lease: Lock,
         trainer: Trainer,
         threads: int,
         device: str,

@@ -114,7 +114,7 @@ def test_a_run_that_another_process_trains_is_waited_for_and_its_result_is_used(
     job = Job("a job", ("run", "adding_rnn_tanh_T100", "--budget", "smoke", *fields), record.id)
     said, found = [], []
     worker = threading.Thread(target=lambda: found.append(perform(job, campaign, say=said.append)))
-    with lock.Lease(record.run) as mine:
+    with lock.Lock(record.run) as mine:
         worker.start()
         while not any("trains it now; waiting for it" in line for line in said) and worker.is_alive():
             time.sleep(0.05)

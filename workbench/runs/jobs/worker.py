@@ -142,7 +142,7 @@ def _attempts(job: Job, campaign: Campaign, results: Path, say: Callable[[str], 
             return Outcome(job, code, time.monotonic() - began, said)
         deaths += 1
         if run is not None:
-            lock.bury(run)
+            lock.count_death(run)
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         if deaths >= lock.DEATHS or (run is not None and lock.quarantined(run)):
             return Outcome(job, code, time.monotonic() - began, f"quarantined: died of {how}, twice without progress")
