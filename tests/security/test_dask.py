@@ -14,12 +14,12 @@ pytest.importorskip("distributed")
 def test_the_cluster_of_this_machine_is_out_of_reach():
     """Started for real: it does work in this process, and no port of it is open to anybody else."""
     before = listening(psutil.Process())
-    with dask_cluster.crew(2) as crew:
-        assert crew.client.submit(sum, (1, 2)).result(30) == 3
+    with dask_cluster.pool(2) as pool:
+        assert pool.client.submit(sum, (1, 2)).result(30) == 3
         opened = listening(psutil.Process()) - before
         assert {address for address, _ in opened} <= {"127.0.0.1"}
         assert not [port for _, port in opened for address in outside() if answers(address, port)]
-        assert crew.client.scheduler.address.startswith("inproc://")
+        assert pool.client.scheduler.address.startswith("inproc://")
         for _, port in opened:  # the status pages are there, and empty
             assert status("127.0.0.1", port, "/status") == 404
 

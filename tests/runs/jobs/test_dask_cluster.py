@@ -138,9 +138,9 @@ def test_without_dask_jobs_are_done_one_after_another_until_it_is_asked_to_stop(
     monkeypatch.setattr(worker, "perform", perform)
     monkeypatch.setitem(sys.modules, "distributed", None)
     jobs = [(worker.Job(name, ()), None) for name in ("first", "second", "third")]
-    with dask_cluster.crew() as crew:
-        assert (crew.width, crew.remote) == (1, False)
-        crew.run(jobs, campaign, seen.append, lambda: "second" in begun, told.append)
+    with dask_cluster.pool() as pool:
+        assert (pool.width, pool.remote) == (1, False)
+        pool.run(jobs, campaign, seen.append, lambda: "second" in begun, told.append)
     assert begun == ["first", "second"]
     assert [(outcome.job.label, outcome.code) for outcome in seen] == [("first", 0), ("second", 5)]
 
@@ -150,7 +150,7 @@ def test_without_dask_a_cluster_is_refused_by_name(monkeypatch):
     for asked in ({"scheduler": "tcp://127.0.0.1:1"}, {"slurm": True}):
         with (
             pytest.raises(ParameterError, match=r"scheduler: dask\.distributed is not installed"),
-            dask_cluster.crew(**asked),
+            dask_cluster.pool(**asked),
         ):
             pass
     monkeypatch.setitem(sys.modules, "dask_jobqueue.slurm", None)

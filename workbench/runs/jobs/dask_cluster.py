@@ -32,7 +32,7 @@ SETTINGS = {
 LAST_WORDS = 3 * children.GRACE  # seconds to wait for what was asked to stop
 
 
-class Crew(Protocol):
+class Pool(Protocol):
     """Those who do jobs. `width`: how many at a time; `remote`: whether on other machines."""
 
     width: int
@@ -140,7 +140,7 @@ def _perform(job: Job, campaign: Campaign, files: Files | None) -> Outcome:
 
 
 @contextlib.contextmanager
-def crew(workers: int | None = None, scheduler: str | None = None, slurm: bool = False) -> Iterator[Crew]:
+def pool(workers: int | None = None, scheduler: str | None = None, slurm: bool = False) -> Iterator[Pool]:
     """Those who do the jobs: `workers` of this machine (its cores), a scheduler's, or as many nodes of Slurm.
 
     Without dask.distributed, one job after another. ParameterError for an address that cannot be used.

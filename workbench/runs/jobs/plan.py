@@ -186,7 +186,7 @@ class _Deadline:
 
 
 class _Batch:
-    """Jobs given to a crew; what failed."""
+    """Jobs given to a pool; what failed."""
 
     def __init__(self, means: Means, deadline: _Deadline, say: Callable[[str], None]):
         self.means, self.deadline, self.say = means, deadline, say
@@ -206,20 +206,20 @@ class _Batch:
                 chosen.append(planned_run)
         means = self.means
         with (
-            dask_cluster.crew(means.workers, means.scheduler, means.slurm)
+            dask_cluster.pool(means.workers, means.scheduler, means.slurm)
             if chosen
-            else contextlib.nullcontext() as crew
+            else contextlib.nullcontext() as pool
         ):
-            if crew is None:
+            if pool is None:
                 return
-            self.say(f"{len(chosen)} runs to train, {crew.width} at a time")
-            gpu = means.device == "cuda" or (not crew.remote and check_device(means.device) == "cuda")
+            self.say(f"{len(chosen)} runs to train, {pool.width} at a time")
+            gpu = means.device == "cuda" or (not pool.remote and check_device(means.device) == "cuda")
             jobs = []
             for planned_run in chosen:
                 run = planned_run.run
                 job = Job(planned_run.label, ("run", planned_run.written, means.device), run.path.name, gpu)
-                jobs.append((job, worker.contents(run) if crew.remote else None))
-            self._do(crew, jobs)
+                jobs.append((job, worker.contents(run) if pool.remote else None))
+            self._do(pool, jobs)
 
     def execute(self, books: Sequence[Book]) -> None:
         """Every notebook that is not up to date; always here, for they are views of this store."""
@@ -228,18 +228,18 @@ class _Batch:
             self.say(f"{path.stem}: unchanged")
         self.executed = len(stale)
         if stale:
-            with dask_cluster.crew(self.means.workers) as crew:
-                self._do(crew, [(_notebook_job(path, book), None) for path, book, _ in stale])
+            with dask_cluster.pool(self.means.workers) as pool:
+                self._do(pool, [(_notebook_job(path, book), None) for path, book, _ in stale])
         done = [given for given in stale if given[0].stem not in self.failed]
         if done:
             self.say(pictures.draw([output_of(path, book) for path, book, _ in done]))
         for path, book, planned_runs in done:
             _write_manifest(path, book, planned_runs)
 
-    def _do(self, crew: dask_cluster.Crew, jobs: Sequence[tuple[Job, Files | None]]) -> None:
+    def _do(self, pool: dask_cluster.Pool, jobs: Sequence[tuple[Job, Files | None]]) -> None:
         """All jobs to their end; a failed one is noted and the rest goes on. Raises Stopped where asked to stop."""
         if not self.deadline():
-            crew.run(jobs, self.campaign, self._done, self.deadline, self.say)
+            pool.run(jobs, self.campaign, self._done, self.deadline, self.say)
         if self.deadline():
             raise Stopped("stopped; what was finished is recorded, the same command continues")
 
