@@ -24,7 +24,7 @@ from workbench.analysis import memory
 from workbench.files import make_folder
 from workbench.notebook.explorers import depth, length
 from workbench.notebook.explorers.neurons import SENTENCES
-from workbench.notebook.explorers.trained_nets import Kept, kept
+from workbench.notebook.explorers.trained_nets import TrainedNet, kept
 from workbench.runs.folder import Run
 
 TURNS = {10: 15, 100: 9, 1000: 5, 5000: 3}
@@ -67,7 +67,7 @@ def nets() -> None:
         print(net.experiment, net.config.model.kind, net.config.task.name, net.step, publish(net), flush=True)
 
 
-def publish(net: Kept) -> str:
+def publish(net: TrainedNet) -> str:
     """A run's spec, curve, result and best weights; u at each evaluation only where an explorer shows it. -> its id"""
     assert net.record is not None
     source, target = net.record.run, files.published() / "explorers" / "runs" / net.record.id
@@ -83,7 +83,7 @@ def publish(net: Kept) -> str:
     return target.name
 
 
-def _wanted() -> Iterator[Callable[[], Kept]]:
+def _wanted() -> Iterator[Callable[[], TrainedNet]]:
     """Each net, looked up anew at each call."""
     for experiment, changes in (SENTENCES, FREE):
         yield partial(kept, experiment, "quick", changes)

@@ -20,7 +20,7 @@ from workbench import files
 from workbench.__main__ import main
 from workbench.config import run_id
 from workbench.errors import DataError, ParameterError, RunError, StoreError
-from workbench.notebook.explorers import LESSONS, Explorer, trained_nets
+from workbench.notebook.explorers import EXPLORERS, Explorer, trained_nets
 from workbench.runs import status
 from workbench.tasks import data_hashes
 
@@ -183,12 +183,12 @@ def test_a_script_refuses_before_it_measures(arguments, says, tmp_path, monkeypa
 
 @pytest.mark.parametrize("content", ["{}", "", "[]", '{"schema": 99}'])
 def test_an_explorer_opens_over_a_damaged_record(content, store):
-    """As if there were none: a lesson is no place to mend a store; `workbench status` says which it is."""
+    """As if there were none: an explorer is no place to mend a store; `workbench status` says which it is."""
     net = trained_nets.kept("seqdigits_plain6", "smoke")
     folder = store / "runs" / run_id(net.config, 0, data_hashes(net.config.task))
     folder.mkdir(parents=True)
     (folder / "spec.json").write_text(content)
-    explorer = Explorer(LESSONS["neurons"]("smoke"))
+    explorer = Explorer(EXPLORERS["neurons"]("smoke"))
     assert not explorer.complaints
     assert "as it starts" in explorer.said
     (row,) = status.rows()

@@ -206,9 +206,9 @@ def test_layers_are_timed_and_the_training_step_where_it_is_asked_for(capsys, st
 
 
 def test_explorers_are_exported_by_name_and_a_wrong_name_before_anything_is_written(capsys, store, monkeypatch):
-    from workbench.notebook.explorers import LESSONS
+    from workbench.notebook.explorers import EXPLORERS
 
-    monkeypatch.setattr(LESSONS["bounds"], "sweep", ("memory",))
+    monkeypatch.setattr(EXPLORERS["bounds"], "sweep", ("memory",))
     code, out, _ = run(capsys, "export", "bounds")
     (page,) = (store / "pages").iterdir()
     assert (code, out) == (0, f"{page}\n")

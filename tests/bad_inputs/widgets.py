@@ -8,24 +8,24 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import ParameterError
-from workbench.notebook.explorers import LESSONS, Explorer
+from workbench.notebook.explorers import EXPLORERS, Explorer
 
 from .case import INF, NAN, PARAMETER, refused
 
 
 def opened(name: str, **values: Any) -> Callable[[Path], object]:
     """An explorer opened at these values."""
-    return lambda _: Explorer(LESSONS[name]("smoke"), **values)
+    return lambda _: Explorer(EXPLORERS[name]("smoke"), **values)
 
 
 def sent(message: Any, name: str = "bounds") -> Callable[[Path], object]:
     """What an explorer complains of when this comes from a page; nothing else of it may change."""
 
     def call(_: Path) -> None:
-        explorer = Explorer(LESSONS[name]("smoke"))
-        before = dict(explorer.values), list(explorer.sights), explorer.work
+        explorer = Explorer(EXPLORERS[name]("smoke"))
+        before = dict(explorer.values), list(explorer.panels), explorer.work
         explorer._received(None, message, [])
-        assert (explorer.values, explorer.sights, explorer.work) == before
+        assert (explorer.values, explorer.panels, explorer.work) == before
         (complaint,) = explorer.complaints.values()
         raise ParameterError(complaint)
 

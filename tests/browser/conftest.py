@@ -83,7 +83,7 @@ class Lab:
             "n => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')]"
             ".filter(e => /\\[\\d+\\]/.test(e.textContent)).length >= n"
         )
-        with contextlib.suppress(Exception):  # cells out of sight are made when they are scrolled to
+        with contextlib.suppress(Exception):  # cells out of panel are made when they are scrolled to
             page.wait_for_function(done, arg=cells, timeout=5_000)
         idle = "document.querySelector('#jp-main-statusbar')?.textContent.includes('| Idle')"
         page.wait_for_timeout(1_000)

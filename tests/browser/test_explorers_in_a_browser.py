@@ -11,7 +11,7 @@ import axe_playwright_python
 import psutil
 import pytest
 
-from workbench.notebook.explorers import LESSONS
+from workbench.notebook.explorers import EXPLORERS
 from workbench.notebook.site import static_page
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # playwright's own warnings
@@ -92,7 +92,7 @@ def dark(page):
     page.wait_for_timeout(1_500)
 
 
-@pytest.mark.parametrize("name", LESSONS)
+@pytest.mark.parametrize("name", EXPLORERS)
 def test_every_slider_answers_the_keyboard_and_axe_finds_no_fault(lab, page, name, tmp_path):
     explorer = opened(lab, page, name)
     folder = Path(os.environ.get("PICTURES", tmp_path))
@@ -174,10 +174,10 @@ def test_a_wrong_value_is_said_beside_its_control(lab, page):
 
 
 def test_a_page_without_a_kernel_draws_its_frames(browser, page, tmp_path):
-    lesson = LESSONS["architecture"]("smoke")
-    lesson.sweep = ("depth",)
+    content = EXPLORERS["architecture"]("smoke")
+    content.sweep = ("depth",)
     path = tmp_path / "page.html"
-    path.write_bytes(static_page.page(lesson, {}))
+    path.write_bytes(static_page.page(content, {}))
     asked = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto(path.as_uri())

@@ -6,7 +6,7 @@ from workbench import paper
 from workbench.analysis.figures import picture
 from workbench.models import diagram
 from workbench.models.build import count_of
-from workbench.notebook.explorers import LESSONS, figures
+from workbench.notebook.explorers import EXPLORERS, figures
 from workbench.notebook.site import pages, static_page
 from workbench.tasks import spec
 
@@ -43,13 +43,13 @@ def test_a_picture_is_what_plotly_draws():
 
 
 def test_a_page_holds_every_frame_once_and_needs_no_network(store):
-    lesson = LESSONS["bounds"]("smoke")
-    lesson.sweep = ("memory", "clamp")
-    text = static_page.page(lesson, {"steps": 64}).decode()
+    content = EXPLORERS["bounds"]("smoke")
+    content.sweep = ("memory", "clamp")
+    text = static_page.page(content, {"steps": 64}).decode()
     assert "src=" not in text.partition("<script")[0]
     assert text.count("<html") == 1
     assert len(text) < 3_000_000
-    assert static_page.page(lesson, {"steps": 64}).decode() == text, "equal pages for equal lessons"
+    assert static_page.page(content, {"steps": 64}).decode() == text, "equal pages for equal explorers"
 
 
 def test_a_sum_is_an_arc_with_a_plus_and_a_dense_block_a_bracket_with_its_words():
@@ -86,9 +86,9 @@ def test_a_net_of_words_gives_an_answer_at_each_step_and_another_one_at_the_end(
 
 def test_pages_are_written_one_by_one_and_each_is_there_when_it_is_named(store, tmp_path, monkeypatch):
     for name in ("bounds", "architecture"):
-        monkeypatch.setattr(LESSONS[name], "sweep", ())
+        monkeypatch.setattr(EXPLORERS[name], "sweep", ())
     for path, name in zip(
         pages.pages(tmp_path / "out", ["architecture", "bounds"]), ("architecture", "bounds"), strict=True
     ):
         assert path == tmp_path / "out" / f"explore_{name}.html"
-        assert f"<title>{LESSONS[name].title}</title>" in path.read_text()
+        assert f"<title>{EXPLORERS[name].title}</title>" in path.read_text()

@@ -11,7 +11,7 @@ import workbench as wb
 from workbench import files
 from workbench.analysis import figures, tables
 from workbench.analysis.figures.picture import Picture
-from workbench.notebook.explorers.base import Choice, Lesson, Sight, View
+from workbench.notebook.explorers.base import Choice, ExplorerBase, Panel, View
 from workbench.notebook.site import static_page
 from workbench.runs import lock
 
@@ -42,8 +42,8 @@ def ran(browser, tmp_path):
     return look
 
 
-class Named(Lesson):
-    """A lesson all of whose words come from elsewhere, as those of a text's vocabulary do."""
+class Named(ExplorerBase):
+    """An explorer all of whose words come from elsewhere, as those of a text's vocabulary do."""
 
     name, title, look = NAME, NAME, NAME
     sweep = ("word",)
@@ -55,7 +55,7 @@ class Named(Lesson):
         figure = figures.blank(NAME, NAME)
         figure.add_scatter(x=[NAME, "b"], y=[1, 2], name=NAME, text=[NAME, word], mode="lines+text", hovertext=NAME)
         figure.update_layout(title=NAME)
-        return View({"one": Sight(Raw(figure), NAME)}, NAME)
+        return View({"one": Panel(Raw(figure), NAME)}, NAME)
 
 
 class Raw(Picture):

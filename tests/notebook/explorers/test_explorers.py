@@ -9,9 +9,9 @@ import torch
 from workbench import files
 from workbench.config import run_id
 from workbench.errors import MissingData, ParameterError
-from workbench.notebook.explorers import LESSONS, Explorer, depth, length, neurons, trained_nets
+from workbench.notebook.explorers import EXPLORERS, Explorer, depth, length, neurons, trained_nets
 from workbench.notebook.explorers import figures as views
-from workbench.notebook.explorers.base import Choice, Lesson, Slider, Switch, sights
+from workbench.notebook.explorers.base import Choice, ExplorerBase, Slider, Switch, panels
 from workbench.runs import folder as disk_store
 from workbench.runs.jobs import notebook_parameters
 from workbench.runs.record import Record
@@ -32,29 +32,29 @@ def another(control, value):
 UNSEEN = {("bounds", "moment"), ("bounds", "clamp"), ("depth", "trained")}
 
 
-@pytest.mark.parametrize("name", LESSONS)
+@pytest.mark.parametrize("name", EXPLORERS)
 def test_every_control_changes_what_is_seen(opened, name):
     explorer = opened(name)
-    for control in explorer.lesson.controls(explorer.values):
-        before = (explorer.said, [s["figure"] for s in explorer.sights])
+    for control in explorer.content.controls(explorer.values):
+        before = (explorer.said, [s["figure"] for s in explorer.panels])
         value = another(control, explorer.values[control.name])
         if value is None:
             continue  # a choice of one
         explorer.set(**{control.name: value})
         assert explorer.values[control.name] == value
-        seen = (explorer.said, [s["figure"] for s in explorer.sights])
+        seen = (explorer.said, [s["figure"] for s in explorer.panels])
         assert seen != before or (name, control.name) in UNSEEN, f"{control.name} changes nothing"
         explorer.reset()
         assert explorer.values == explorer.started
 
 
-@pytest.mark.parametrize("name", LESSONS)
+@pytest.mark.parametrize("name", EXPLORERS)
 def test_every_picture_is_valid_labelled_and_described(opened, name):
     """plotly itself checks every property; every axis that is drawn has a label; every figure has its words."""
     explorer = opened(name)
-    for sight in explorer.shown.sights.values():
-        figure = sight.picture.figure()
-        assert sight.alt.strip()
+    for panel in explorer.shown.panels.values():
+        figure = panel.picture.figure()
+        assert panel.alt.strip()
         layout = figure.to_plotly_json()["layout"]
         titles = [v.get("title", {}).get("text") for k, v in layout.items() if k.startswith(("xaxis", "yaxis"))]
         assert any(titles), "no axis has a label"
@@ -63,7 +63,7 @@ def test_every_picture_is_valid_labelled_and_described(opened, name):
     assert explorer.said
 
 
-@pytest.mark.parametrize("name", LESSONS)
+@pytest.mark.parametrize("name", EXPLORERS)
 def test_what_is_copied_opens_the_same_view_and_fits_the_notebook(opened, name):
     explorer = opened(name)
     call = explorer.code()
@@ -78,19 +78,19 @@ def test_what_is_copied_opens_the_same_view_and_fits_the_notebook(opened, name):
     for parameter, value in explorer.values.items():
         assert type(value) is known[parameter].type, parameter
     first = {n: known[n].default for n in given}
-    assert Explorer(LESSONS[name]("smoke"), **first).values == first
+    assert Explorer(EXPLORERS[name]("smoke"), **first).values == first
 
 
-@pytest.mark.parametrize("name", LESSONS)
+@pytest.mark.parametrize("name", EXPLORERS)
 def test_a_wrong_value_is_said_beside_its_control_and_changes_nothing(opened, name):
     explorer = opened(name)
-    slider = next(c for c in explorer.lesson.controls(explorer.values) if isinstance(c, Slider))
-    values, figures = dict(explorer.values), explorer.sights
+    slider = next(c for c in explorer.content.controls(explorer.values) if isinstance(c, Slider))
+    values, figures = dict(explorer.values), explorer.panels
     for wrong in ("many", 1e12, -1e12, math.nan, None, True):
         explorer._received(None, {"do": "set", "values": {slider.name: wrong}, "page": "p", "turn": 1}, [])
         assert slider.name in explorer.complaints[slider.name]
         assert explorer.values == values
-        assert explorer.sights == figures
+        assert explorer.panels == figures
         assert explorer.answered == {"page": "p", "turn": 1}
     explorer._received(None, {"do": "reset", "page": "p", "turn": 2}, [])
     assert explorer.complaints == {}
@@ -107,14 +107,14 @@ def test_work_runs_in_a_thread_stops_and_resumes_where_it_stopped(opened):
     explorer = opened("length", goal=600, steps=20, lstm=False)
     assert explorer.work["label"] == "Train live"
     moved = threading.Event()
-    told = explorer.lesson.view
+    told = explorer.content.view
 
     def view(**values):
         if length.evaluations(length.config("adding", 20, "plain"), 0):
             moved.set()
         return told(**values)
 
-    explorer.lesson.view = view
+    explorer.content.view = view
     explorer.start()
     assert moved.wait(60)
     explorer.set(irnn=True)  # the main thread is free meanwhile
@@ -139,26 +139,26 @@ def test_work_runs_in_a_thread_stops_and_resumes_where_it_stopped(opened):
 
 def test_a_failure_of_long_work_is_said(opened):
     explorer = opened("length", goal=20, steps=10, lstm=False)
-    net = next(iter(explorer.lesson.nets("adding", 10, 20, False, False).values()))
+    net = next(iter(explorer.content.nets("adding", 10, 20, False, False).values()))
     object.__setattr__(net, "train", None)
-    explorer.lesson.nets = lambda *_: {"plain": net}
+    explorer.content.nets = lambda *_: {"plain": net}
     explorer.redraw()
     explorer.start()
     explorer.wait(30)
     assert explorer.work["said"].startswith("failed: TypeError")
 
 
-def test_a_lesson_trains_its_nets_and_shows_them(opened):
+def test_a_content_trains_its_nets_and_shows_them(opened):
     explorer = opened("depth", depth=2, dense=False, lstm=False, rnn_tanh=False)
-    assert "not trained yet" in explorer.shown.sights["costs"].picture.json()
-    fresh = explorer.sights[0]["figure"]
+    assert "not trained yet" in explorer.shown.panels["costs"].picture.json()
+    fresh = explorer.panels[0]["figure"]
     explorer.start()
     explorer.wait(120)
     assert explorer.work["said"] == "done"
     assert explorer.work["label"] == ""
-    assert "not trained yet" not in explorer.shown.sights["costs"].picture.json()
+    assert "not trained yet" not in explorer.shown.panels["costs"].picture.json()
     explorer.set(trained=True)
-    assert explorer.sights[0]["figure"] != fresh
+    assert explorer.panels[0]["figure"] != fresh
 
 
 def test_a_click_chooses_the_neuron(opened):
@@ -204,10 +204,10 @@ def test_a_sentence_is_read_where_the_treebank_is_at_hand(opened, treebank):
     assert told[:3] == ("a", "b", "c")
     bits = explorer.figures["surprise"].data[0].y
     assert sum(bits) / len(bits) == pytest.approx(math.log2(50), abs=0.2), "a net that knows nothing"
-    assert f"{treebank[:20]}" in explorer.shown.sights["surprise"].alt
-    fresh = [sight["figure"] for sight in explorer.sights]
+    assert f"{treebank[:20]}" in explorer.shown.panels["surprise"].alt
+    fresh = [panel["figure"] for panel in explorer.panels]
     explorer.set(silent=True)
-    assert [sight["figure"] for sight in explorer.sights] != fresh
+    assert [panel["figure"] for panel in explorer.panels] != fresh
     assert len(explorer.figures["surprise"].data) == 2
 
 
@@ -215,7 +215,7 @@ def test_the_published_net_expects_what_is_read(real_data, tmp_path, monkeypatch
     monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path))
     if not trained_nets.at_hand("ptb"):
         pytest.skip("WORKBENCH_DATA holds no Penn Treebank")
-    explorer = Explorer(LESSONS["neurons"](), record="sentences")
+    explorer = Explorer(EXPLORERS["neurons"](), record="sentences")
     assert "published record" in explorer.said
     bits = explorer.figures["surprise"].data[0].y
     assert sum(bits) / len(bits) < 3
@@ -234,19 +234,19 @@ def missing(name, **_):
 
 def test_before_anything_is_trained_the_published_nets_are_seen(tmp_path, monkeypatch):
     monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path))
-    deep = Explorer(LESSONS["depth"](), depth=8)
-    assert "not trained yet" not in deep.shown.sights["costs"].picture.json()
-    before = deep.sights[0]["figure"]
+    deep = Explorer(EXPLORERS["depth"](), depth=8)
+    assert "not trained yet" not in deep.shown.panels["costs"].picture.json()
+    before = deep.panels[0]["figure"]
     deep.set(trained=True)
-    assert deep.sights[0]["figure"] != before
+    assert deep.panels[0]["figure"] != before
     assert "Not trained yet" not in deep.said
-    long = Explorer(LESSONS["length"](), irnn=True)
+    long = Explorer(EXPLORERS["length"](), irnn=True)
     assert len(long.figures["learning"].data) == 3
     assert long.said.count("published record") == 3
     assert long.work["label"] == "Train live", "what is published can be trained here all the same"
-    free = Explorer(LESSONS["bounds"](), clamp=False)
+    free = Explorer(EXPLORERS["bounds"](), clamp=False)
     assert "published record" in free.said
-    assert dict(free.lesson.kept("seqdigits_plain6", False).weights).keys() > {0}
+    assert dict(free.content.kept("seqdigits_plain6", False).weights).keys() > {0}
     assert not list(tmp_path.iterdir()), "looking leaves nothing"
 
 
@@ -269,7 +269,7 @@ def test_in_an_app_a_snapshot_says_where_it_belongs(opened, monkeypatch, capsys)
 
 
 def test_a_value_that_a_new_net_does_not_allow_starts_anew():
-    class Two(Lesson):
+    class Two(ExplorerBase):
         def controls(self, values):
             most = 3 if values.get("net", "small") == "small" else 9
             return [
@@ -303,7 +303,7 @@ def test_the_state_of_a_widget_is_small(opened):
     state.pop("_esm"), state.pop("_css")
     assert len(str(state)) < 300_000
     assert len(views.funnel(784, 5.0, 0.1, (10, 100)).json()) < 5_000
-    assert sights(explorer.shown) == explorer.sights
+    assert panels(explorer.shown) == explorer.panels
 
 
 def test_memory_does_not_grow_with_moves(opened):

@@ -8,14 +8,14 @@ import torch
 
 import workbench as wb
 from workbench.errors import ParameterError
-from workbench.notebook.explorers import LESSONS, Explorer, bounds, neurons, trained_nets
+from workbench.notebook.explorers import EXPLORERS, Explorer, bounds, neurons, trained_nets
 from workbench.notebook.explorers.base import Job, View
 from workbench.notebook.site import static_page
 
 
 def test_a_page_is_given_the_code_the_file_and_the_library_that_it_asks_for(opened):
     explorer, sent = opened("bounds"), []
-    explorer.lesson.sweep = ()
+    explorer.content.sweep = ()
     explorer.send = lambda content, buffers=(): sent.append((content, *buffers))
     for turn, do in enumerate(("code", "parameters", "html", "plotly")):
         explorer._received(None, {"do": do, "page": "p", "turn": turn}, [])
@@ -23,7 +23,7 @@ def test_a_page_is_given_the_code_the_file_and_the_library_that_it_asks_for(open
     code, command, (about, file), (_, library) = sent
     assert [one["text"] for (one,) in (code, command)] == [explorer.code(), explorer.parameters()]
     assert about == {"what": "file", "page": "p", "file": "explore_bounds.html"}
-    assert file == static_page.page(explorer.lesson, explorer.values)
+    assert file == static_page.page(explorer.content, explorer.values)
     assert b"plotly.js" in gzip.decompress(library)[:2000]
 
 
@@ -51,7 +51,7 @@ def test_an_error_of_ours_in_long_work_is_said_as_it_is(opened):
         raise ParameterError("goal: 3 received")
 
     explorer = opened("architecture")
-    explorer.shown = View(explorer.shown.sights, "", Job("Do it", refused))
+    explorer.shown = View(explorer.shown.panels, "", Job("Do it", refused))
     explorer.start()
     explorer.wait(30)
     assert explorer.work == {"state": "idle", "label": "", "share": None, "said": "failed: goal: 3 received"}
@@ -71,7 +71,7 @@ def test_a_net_too_slow_to_wait_for_is_cut_in_a_thread_that_can_be_stopped(opene
     wb.run("seqdigits_plain6", "smoke", progress=False)
     explorer = opened("bounds")
     assert explorer.work["label"] == "Cut its memory and score it"
-    assert "tightening" not in explorer.shown.sights
+    assert "tightening" not in explorer.shown.panels
     assert "With every |u| cut" not in explorer.said
     monkeypatch.setattr(bounds, "score", slow)
     explorer.start()
@@ -85,7 +85,7 @@ def test_a_net_too_slow_to_wait_for_is_cut_in_a_thread_that_can_be_stopped(opene
     explorer.wait(60)
     curve = explorer.figures["tightening"].data[0]
     assert list(curve.x) == list(bounds.CURVE)
-    net = explorer.lesson.kept("seqdigits_plain6", True)
+    net = explorer.content.kept("seqdigits_plain6", True)
     assert list(curve.y) == [score(net, cut) for cut in bounds.CURVE]
     assert "With every |u| cut to 1.2, it reaches" in explorer.said
 
@@ -93,8 +93,8 @@ def test_a_net_too_slow_to_wait_for_is_cut_in_a_thread_that_can_be_stopped(opene
 def test_of_the_adding_problem_the_marked_steps_are_shown_and_the_parts_make_the_answer(tmp_path, monkeypatch):
     monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path))
     wb.run("adding_indrnn_T100", "quick", until=100, progress=False)
-    explorer = Explorer(LESSONS["neurons"](), record="adding_indrnn_T100", example=2)
-    net = explorer.lesson.kept("adding_indrnn_T100")
+    explorer = Explorer(EXPLORERS["neurons"](), record="adding_indrnn_T100", example=2)
+    net = explorer.content.kept("adding_indrnn_T100")
     batch = net.batch(neurons.COUNT)
     x = batch.x[:, 2]
     bars, marks = explorer.figures["painting"].data
@@ -103,4 +103,4 @@ def test_of_the_adding_problem_the_marked_steps_are_shown_and_the_parts_make_the
     with torch.no_grad():
         answer, nothing = (float(net.net(v)[0]) for v in (batch.x[:, 2:3], torch.zeros_like(batch.x[:, 2:3])))
     assert sum(bars.y) == pytest.approx(answer - nothing, abs=0.02), "integrated gradients add up"
-    assert f"The answer is {answer:.3f}, {float(batch.y[2]):.3f} is right." in explorer.shown.sights["painting"].alt
+    assert f"The answer is {answer:.3f}, {float(batch.y[2]):.3f} is right." in explorer.shown.panels["painting"].alt

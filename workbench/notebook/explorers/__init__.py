@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .architecture import Architecture
 from .architecture import explore_architecture as explore_architecture
-from .base import Lesson as Lesson
+from .base import ExplorerBase as ExplorerBase
 from .bounds import Bounds
 from .bounds import explore_bounds as explore_bounds
 from .depth import Depth
@@ -15,12 +15,14 @@ from .neurons import Neurons
 from .neurons import explore_neurons as explore_neurons
 from .widget import Explorer as Explorer
 
-LESSONS: dict[str, type[Lesson]] = {lesson.name: lesson for lesson in (Bounds, Depth, Length, Neurons, Architecture)}
+EXPLORERS: dict[str, type[ExplorerBase]] = {
+    content.name: content for content in (Bounds, Depth, Length, Neurons, Architecture)
+}
 
 __all__ = [
-    "LESSONS",
+    "EXPLORERS",
     "Explorer",
-    "Lesson",
+    "ExplorerBase",
     "explore_architecture",
     "explore_bounds",
     "explore_depth",

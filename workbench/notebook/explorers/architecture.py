@@ -10,14 +10,14 @@ from ...config import Budget, Config
 from ...models import diagram
 from ...tasks import spec
 from . import figures
-from .base import Choice, Control, Lesson, Sight, Slider, View
+from .base import Choice, Control, ExplorerBase, Panel, Slider, View
 from .widget import Explorer
 
 AS_IT_IS = 0  # the place of a slider that leaves the experiment's own value alone
 WIDTHS = (AS_IT_IS, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 
 
-class Architecture(Lesson):
+class Architecture(ExplorerBase):
     """What is in a net, what shapes pass through it, and where its parameters are."""
 
     name = "architecture"
@@ -68,11 +68,11 @@ class Architecture(Lesson):
         said += f", {own:,} of them recurrent weights, one a neuron." if own else "."
         listed = "; ".join(f"{p.name}: {p.inside}, {p.parameters:,} parameters" for p in drawn.parts)
         picture = figures.architecture(drawn, "From the input, below, to the output")
-        sights = {
-            "net": Sight(picture, f"{said} From input to output: {listed}", wide=True),
-            "shares": Sight(figures.shares(drawn), f"What the parameters do. {said}", wide=True),
+        panels = {
+            "net": Panel(picture, f"{said} From input to output: {listed}", wide=True),
+            "shares": Panel(figures.shares(drawn), f"What the parameters do. {said}", wide=True),
         }
-        return View(sights, said)
+        return View(panels, said)
 
 
 def explore_architecture(*, budget: Budget = "quick", device: str = "auto", **values: Any) -> Explorer:

@@ -1,6 +1,6 @@
 """An explorer apart from any screen: its controls, its view as a function of their values, and what a page takes.
 
-A `Lesson` can be asked for a view without a browser or a kernel: the tests do, and so does the static page.
+A `ExplorerBase` can be asked for a view without a browser or a kernel: the tests do, and so does the static page.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ Tell = Callable[[float | None, str], None]  # the share done (None: unknown), an
 
 @dataclass(frozen=True)
 class Job:
-    """Long work that a lesson offers: what its button says, and what to call, off the main thread.
+    """Long work that an explorer offers: what its button says, and what to call, off the main thread.
 
     `run(tell, stop)` reports through `tell` and returns, or raises errors.Stopped, soon after `stop` is set.
     """
@@ -121,7 +121,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Sight:
+class Panel:
     """A figure, and the same in words for those who cannot see it. `wide` takes the whole row."""
 
     picture: Picture
@@ -133,13 +133,13 @@ class Sight:
 class View:
     """What is seen at some values: figures by name, a sentence on what they say now, work that is offered."""
 
-    sights: Mapping[str, Sight]
+    panels: Mapping[str, Panel]
     said: str
     job: Job | None = None
     sets: Mapping[str, Any] = field(default_factory=dict)  # values that follow from the others
 
 
-class Lesson:
+class ExplorerBase:
     """One thing to understand. `view(**values)` is what is seen; `controls(values)` what can be turned there."""
 
     name = ""  # the public function is explore_NAME, the notebook too
@@ -189,22 +189,22 @@ def _named(control: Control) -> dict[str, Any]:
     return {"name": control.name, "label": control.label, "help": control.help}
 
 
-def sights(view: View) -> list[dict[str, Any]]:
+def panels(view: View) -> list[dict[str, Any]]:
     """The figures of a view as the browser takes them."""
     return [
-        {"name": name, "figure": sight.picture.json(), "alt": sight.alt, "wide": sight.wide}
-        for name, sight in view.sights.items()
+        {"name": name, "figure": panel.picture.json(), "alt": panel.alt, "wide": panel.wide}
+        for name, panel in view.panels.items()
     ]
 
 
-def code(lesson: Lesson, values: Mapping[str, Any]) -> str:
+def code(content: ExplorerBase, values: Mapping[str, Any]) -> str:
     """`wb.explore_NAME(...)`: what opens an explorer at these values."""
-    return f"wb.explore_{lesson.name}({', '.join(f'{name}={value!r}' for name, value in values.items())})"
+    return f"wb.explore_{content.name}({', '.join(f'{name}={value!r}' for name, value in values.items())})"
 
 
-def parameters(lesson: Lesson, values: Mapping[str, Any]) -> str:
+def parameters(content: ExplorerBase, values: Mapping[str, Any]) -> str:
     """`papermill NOTEBOOK OUTPUT -p ...`: what executes an explorer's notebook at these values."""
-    book = f"explore_{lesson.name}"
+    book = f"explore_{content.name}"
     given = " ".join(f"-p {name} {shlex.quote(str(value))}" for name, value in values.items())
     return f"papermill {book}.ipynb {book}_out.ipynb {given}"
 

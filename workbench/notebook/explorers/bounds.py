@@ -14,8 +14,8 @@ from ...errors import Stopped
 from ...models.bounds import bound, half_life
 from ...tasks import spec
 from . import figures
-from .base import Choice, Control, Job, Lesson, Sight, Slider, Switch, Tell, View
-from .trained_nets import Kept, experiments, kept
+from .base import Choice, Control, ExplorerBase, Job, Panel, Slider, Switch, Tell, View
+from .trained_nets import TrainedNet, experiments, kept
 from .widget import Explorer
 
 LENGTHS = (10, 20, 50, 64, 100, 200, 500, 784, 1000, 2000, 5000, 10_000)
@@ -26,7 +26,7 @@ CURVE = CUTS[::4]
 COUNT = 100  # test examples that a cut net answers
 
 
-class Bounds(Lesson):
+class Bounds(ExplorerBase):
     """Which |u| keeps a gradient alive over T steps and below an explosion, and where training puts u."""
 
     name = "bounds"
@@ -40,7 +40,7 @@ class Bounds(Lesson):
     def __init__(self, budget: Budget = "quick", device: str = "auto"):
         self.budget, self.device = budget, device
         self.nets = experiments("plain")
-        self.measured: set[Kept] = set()
+        self.measured: set[TrainedNet] = set()
 
     def controls(self, values: Mapping[str, Any]) -> list[Control]:
         return [
@@ -54,7 +54,7 @@ class Bounds(Lesson):
             Slider("cut", "Cut every |u| to at most", CUTS, 1.2, "", "nothing is trained again"),
         ]
 
-    def kept(self, record: str, clamp: bool) -> Kept:
+    def kept(self, record: str, clamp: bool) -> TrainedNet:
         return kept(record, self.budget, None if clamp else {"model.gamma": None})
 
     def view(
@@ -74,17 +74,17 @@ class Bounds(Lesson):
         us = (low**2, low, 1.0, high, high**2)
         every = [abs(v) for u in weights.values() for v in u.tolist()]
         over, under = sum(u > high for u in every), sum(u < low for u in every)
-        sights = {
-            "funnel": Sight(
+        panels = {
+            "funnel": Panel(
                 figures.funnel(steps, gamma, epsilon, LENGTHS),
                 f"The range of |u| closes around 1 as sequences grow. At {steps} steps: {low:.5f} to {high:.5f}.",
             ),
-            "gradient": Sight(
+            "gradient": Panel(
                 figures.survival(interventions.through_time(us, steps), us, gamma, epsilon),
                 f"Gradient against steps back, logarithmic: between {epsilon:g} and {gamma:g} after {steps} steps for "
                 "weights in the range, far beyond on both sides for weights outside it.",
             ),
-            "weights": Sight(
+            "weights": Panel(
                 figures.neurons_by_layer(weights, low, high, cut if cut < CUTS[-1] else None, memory),
                 f"The recurrent weights of {net.origin} after step {step:,}, layer by layer: {over} of {len(every)} "
                 f"neurons above {high:.4f}, {under} below {low:.4f}.",
@@ -94,7 +94,7 @@ class Bounds(Lesson):
         if measured:
             unit = "test accuracy, %" if spec(net.config.task).target == "class" else "mean squared error"
             ours, here = [score(net, c) for c in CURVE], score(net, cut)
-            sights["tightening"] = Sight(
+            panels["tightening"] = Panel(
                 figures.tightening(CURVE, ours, unit, cut, here),
                 f"{unit} of the net as every |u| is cut to less: {here:.3g} at {cut:g}, {ours[-1]:.3g} uncut.",
             )
@@ -107,9 +107,9 @@ class Bounds(Lesson):
         )
         if measured:
             said += f" With every |u| cut to {cut:g}, it reaches {here:.3g} ({unit}, {COUNT} test examples)."
-        return View(sights, said, net.job(self.device) if net.step == 0 or measured else self.measure(net))
+        return View(panels, said, net.job(self.device) if net.step == 0 or measured else self.measure(net))
 
-    def measure(self, net: Kept) -> Job:
+    def measure(self, net: TrainedNet) -> Job:
         """Cut a net that is too slow for the main thread."""
 
         def run(tell: Tell, stop: threading.Event) -> None:
@@ -125,7 +125,7 @@ class Bounds(Lesson):
 
 
 @lru_cache(maxsize=256)
-def score(net: Kept, cut: float) -> float:
+def score(net: TrainedNet, cut: float) -> float:
     """What a net reaches on its first test examples with every |u| cut."""
     target = spec(net.config.task).target
     return height(interventions.tightened(net.net, net.batch(COUNT), target, cut))

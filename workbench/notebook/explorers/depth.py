@@ -15,8 +15,8 @@ from ...config import Budget, Config, Model, Pixels, Train
 from ...models.build import count
 from ...tasks import spec
 from . import figures
-from .base import Control, Job, Lesson, Sight, Slider, Switch, Tell, View
-from .trained_nets import Kept, evaluations, kept
+from .base import Control, ExplorerBase, Job, Panel, Slider, Switch, Tell, View
+from .trained_nets import TrainedNet, evaluations, kept
 from .widget import Explorer
 
 HIDDEN, BATCH, STEPS = 32, 8, 300  # small enough to answer at once; the steps of training here
@@ -41,7 +41,7 @@ def config(kind: str, depth: int, norm: bool = True, steps: int = STEPS) -> Conf
     return Config(task=task, model=Model.model_validate(fields), train=train)
 
 
-class Depth(Lesson):
+class Depth(ExplorerBase):
     """What becomes of a gradient on its way down through the layers and back through time."""
 
     name = "depth"
@@ -63,7 +63,7 @@ class Depth(Lesson):
             *(Switch(kind, figures.NAMES[kind], True) for kind in KINDS),
         ]
 
-    def nets(self, depth: int, norm: bool, shown: Mapping[str, bool]) -> dict[str, Kept]:
+    def nets(self, depth: int, norm: bool, shown: Mapping[str, bool]) -> dict[str, TrainedNet]:
         return {kind: kept(config(kind, depth, norm, self.steps)) for kind in KINDS if shown[kind]}
 
     def view(self, depth: int, trained: bool, norm: bool, **shown: bool) -> View:
@@ -79,17 +79,17 @@ class Depth(Lesson):
         said = self.summary(maps, depth)
         if trained and missing:
             said += f" Not trained yet, shown as they start: {', '.join(figures.NAMES[kind] for kind in missing)}."
-        sights = {
-            "maps": Sight(
+        panels = {
+            "maps": Panel(
                 figures.gradient_maps(maps),
                 "Maps of layers against time steps, one a net; bright where the gradient is strong. " + said,
                 wide=True,
             ),
-            "layers": Sight(figures.by_layer(maps), f"Gradient norm by layer, logarithmic. {said}"),
-            "time": Sight(
+            "layers": Panel(figures.by_layer(maps), f"Gradient norm by layer, logarithmic. {said}"),
+            "time": Panel(
                 figures.by_step(maps), "Gradient norm by steps before the end in the lowest layer, logarithmic."
             ),
-            "costs": Sight(
+            "costs": Panel(
                 figures.costs(rows),
                 "; ".join(
                     f"{figures.NAMES[k]}: {p:,} parameters, {ms:.3g} ms a step" for k, (p, ms, _) in rows.items()
@@ -97,7 +97,7 @@ class Depth(Lesson):
                 wide=True,
             ),
         }
-        return View(sights, said, self.job([nets[kind] for kind in missing]))
+        return View(panels, said, self.job([nets[kind] for kind in missing]))
 
     def summary(self, maps: Mapping[str, Tensor], depth: int) -> str:
         """What of the gradient at the last layer arrives at the first."""
@@ -109,7 +109,7 @@ class Depth(Lesson):
         layers = "1 layer" if depth == 1 else f"{depth} layers"
         return f"With {layers}, of a gradient of 1 at the last layer arrives at the first: {', '.join(parts)}."
 
-    def job(self, nets: list[Kept]) -> Job | None:
+    def job(self, nets: list[TrainedNet]) -> Job | None:
         def run(tell: Tell, stop: threading.Event) -> None:
             for net in nets:
                 net.train(tell, stop, self.device, figures.NAMES[net.config.model.kind])
@@ -118,7 +118,7 @@ class Depth(Lesson):
 
 
 @lru_cache(maxsize=400)
-def measured(net: Kept) -> tuple[Tensor, float, int]:
+def measured(net: TrainedNet) -> tuple[Tensor, float, int]:
     """The gradient map of a net on 8 digits, the seconds of a forward and backward pass, the parameters."""
     warm(net.config.model.kind)
     gradient, seconds = interventions.gradient_map(net.net, net.batch(BATCH), spec(net.config.task).target)

@@ -16,8 +16,8 @@ from ...analysis import memory as analysis
 from ...analysis.figures import height
 from ...config import Adding, Budget, Config, Model, Pixels, Train
 from . import figures
-from .base import Choice, Control, Job, Lesson, Sight, Slider, Switch, Tell, View
-from .trained_nets import Kept, evaluations, kept
+from .base import Choice, Control, ExplorerBase, Job, Panel, Slider, Switch, Tell, View
+from .trained_nets import TrainedNet, evaluations, kept
 from .widget import Explorer
 
 LENGTHS = {
@@ -46,7 +46,7 @@ def config(task: str, steps: int, kind: str) -> Config:
     return Config(task=which, model=Model.model_validate(fields), train=train)
 
 
-class Length(Lesson):
+class Length(ExplorerBase):
     """How long a sequence may be: who learns, what a step costs, what is still remembered."""
 
     name = "length"
@@ -74,7 +74,7 @@ class Length(Lesson):
             Switch("irnn", "IRNN beside it"),
         ]
 
-    def nets(self, task: str, steps: int, goal: int, lstm: bool, irnn: bool) -> dict[str, Kept]:
+    def nets(self, task: str, steps: int, goal: int, lstm: bool, irnn: bool) -> dict[str, TrainedNet]:
         kinds = ["plain", *(["lstm"] if lstm else []), *(["irnn"] if irnn else [])]
         return {kind: kept(config(task, steps, kind), until=goal) for kind in kinds}
 
@@ -92,14 +92,14 @@ class Length(Lesson):
         said = f"T = {steps:,}: {'; '.join(words)}."
         unit = "mean squared error" if task == "adding" else "validation accuracy, %"
         todo = [net for net in nets.values() if evaluated(net) < goal]
-        sights = {
-            "learning": Sight(figures.learning(curves, unit, goal), f"{unit} over training steps. {said}", wide=True),
-            "cost": Sight(
+        panels = {
+            "learning": Panel(figures.learning(curves, unit, goal), f"{unit} over training steps. {said}", wide=True),
+            "cost": Panel(
                 figures.step_costs(published_costs(), times, steps),
                 "Milliseconds of a forward and backward pass against sequence length, both logarithmic; here: "
                 + ", ".join(f"{figures.NAMES[k]} {ms:.3g} ms" for k, ms in times.items()),
             ),
-            "memory": Sight(
+            "memory": Panel(
                 figures.remembered(self.remembered),
                 "How strongly the answer depends on the input k steps before the end, relative to the last step: "
                 + ", ".join(
@@ -107,7 +107,7 @@ class Length(Lesson):
                 ),
             ),
         }
-        return View(sights, said, self.job(todo))
+        return View(panels, said, self.job(todo))
 
     def progress(self, points: list[tuple[int, float]], goal: int, task: str, published: bool) -> str:
         """How far a net has come, in words."""
@@ -119,7 +119,7 @@ class Length(Lesson):
             return f"{reached} at step {step:,} (published record)"
         return f"{reached} at step {step:,}" + (f" of {goal:,} (stopped there)" if step < goal - 25 else "")
 
-    def job(self, nets: list[Kept]) -> Job | None:
+    def job(self, nets: list[TrainedNet]) -> Job | None:
         """Train those that are not at the goal, one after another."""
         if not nets:
             return None
@@ -136,7 +136,7 @@ class Length(Lesson):
         return Job("Resume training" if begun else "Train live", run)
 
 
-def evaluated(net: Kept) -> int:
+def evaluated(net: TrainedNet) -> int:
     """The last step of the goal's reach that is recorded here; what is published is to look at, and trained anew."""
     rows = [] if net.published else evaluations(net.config, net.seed)
     every = net.config.train.evaluate_every
@@ -145,7 +145,7 @@ def evaluated(net: Kept) -> int:
 
 
 @lru_cache(maxsize=64)
-def memory(net: Kept) -> tuple[Tensor, float]:
+def memory(net: TrainedNet) -> tuple[Tensor, float]:
     """How strongly the answer depends on each earlier step, and the seconds that finding out took."""
     x = net.batch(BATCH).x
     began = time.perf_counter()

@@ -17,8 +17,8 @@ from ...models.bounds import half_life
 from ...tasks import spec
 from ...training import evaluate
 from . import figures
-from .base import Choice, Control, Lesson, Sight, Slider, Switch, View
-from .trained_nets import SLOW, Kept, at_hand, experiments, kept
+from .base import Choice, Control, ExplorerBase, Panel, Slider, Switch, View
+from .trained_nets import SLOW, TrainedNet, at_hand, experiments, kept
 from .widget import Explorer
 
 COUNT = 200  # test examples that an edited net answers
@@ -32,7 +32,7 @@ UNITS = {"pixels": "% right", "adding": "mean squared error", "treebank": "bits 
 BLANK = {"pixels": -1.0, "adding": 0.0}  # an input that says nothing
 
 
-class Neurons(Lesson):
+class Neurons(ExplorerBase):
     """One neuron at a time: its u, its answer to an impulse, its part in the net's decision."""
 
     name = "neurons"
@@ -52,7 +52,7 @@ class Neurons(Lesson):
         else:
             self.help = "sentences too once the Penn Treebank is here: workbench data ptb"
 
-    def kept(self, record: str) -> Kept:
+    def kept(self, record: str) -> TrainedNet:
         return kept(SENTENCES[0], "quick", SENTENCES[1]) if record == "sentences" else kept(record, self.budget)
 
     def controls(self, values: Mapping[str, Any]) -> list[Control]:
@@ -92,30 +92,32 @@ class Neurons(Lesson):
             f"With this neuron {fate}, {net.origin} reaches {after:.4g} {unit}; as trained {before:.4g} "
             f"({COUNT} test examples)."
         )
-        sights = {
-            "roll": Sight(
+        panels = {
+            "roll": Panel(
                 figures.roll(us, neuron, now if changed else None, sort),
                 f"u of all neurons of layer {layer}, from {min(us):.3f} to {max(us):.3f}. {said}",
                 wide=True,
             ),
-            "impulse": Sight(
+            "impulse": Panel(
                 figures.responses(trained, now, silent, steps),
                 f"Answer to an impulse: {trained ** (steps - 1):.2g} of it is left after {steps - 1} steps.",
             ),
-            "trace": Sight(
+            "trace": Panel(
                 figures.trace(state[:, neuron], hushed if changed else None, given[:, neuron], self.read(net, example)),
                 f"State of neuron {neuron} over example {example}: at most {float(state[:, neuron].max()):.3g}, "
                 f"at the end {float(state[-1, neuron]):.3g}.",
             ),
             **self.decision(net, example, edit, output, seen_after[2] if changed else None),
         }
-        return View(sights, said, net.job(self.device))
+        return View(panels, said, net.job(self.device))
 
-    def read(self, net: Kept, example: int) -> list[str] | None:
+    def read(self, net: TrainedNet, example: int) -> list[str] | None:
         """The characters of a sentence as the net reads them; None where an example is not text."""
         return [net.symbols[i] for i in net.batch(COUNT).x[:, example].tolist()] if net.symbols else None
 
-    def expectation(self, net: Kept, example: int, edit: Any, output: Tensor, after: Tensor | None) -> dict[str, Sight]:
+    def expectation(
+        self, net: TrainedNet, example: int, edit: Any, output: Tensor, after: Tensor | None
+    ) -> dict[str, Panel]:
         """From which characters a language net has what it expects next, and how each surprised it."""
         y = net.batch(COUNT).y[:, example, None]
         bits = [None if o is None else -o.log_softmax(-1).gather(1, y)[:, 0] / math.log(2) for o in (output, after)]
@@ -126,11 +128,13 @@ class Neurons(Lesson):
         parts = painted(net, example, best, edit)
         expected = f"After them it expects “{net.symbols[best].strip() or 'the end'}”."
         return {
-            "painting": Sight(figures.painted_text(read or [], parts, net.symbols[best]), expected, wide=True),
-            "surprise": Sight(figures.surprise(told, bits[0], bits[1]), said, wide=True),
+            "painting": Panel(figures.painted_text(read or [], parts, net.symbols[best]), expected, wide=True),
+            "surprise": Panel(figures.surprise(told, bits[0], bits[1]), said, wide=True),
         }
 
-    def decision(self, net: Kept, example: int, edit: Any, output: Tensor, after: Tensor | None) -> dict[str, Sight]:
+    def decision(
+        self, net: TrainedNet, example: int, edit: Any, output: Tensor, after: Tensor | None
+    ) -> dict[str, Panel]:
         """Which steps the answer came from, and the answer."""
         if net.symbols:
             return self.expectation(net, example, edit, output, after)
@@ -139,7 +143,7 @@ class Neurons(Lesson):
         if net.config.task.name != "pixels":
             parts = painted(net, example, 0, edit)
             said = f"The answer is {float(output[0]):.3f}, {float(batch.y[example]):.3f} is right."
-            return {"painting": Sight(figures.painted_steps(x, parts), f"What each step adds. {said}", wide=True)}
+            return {"painting": Panel(figures.painted_steps(x, parts), f"What each step adds. {said}", wide=True)}
         label, answer = int(batch.y[example]), int((output if after is None else after).argmax())
         parts = painted(net, example, answer, edit)
         side = round(len(parts) ** 0.5)
@@ -151,13 +155,13 @@ class Neurons(Lesson):
         shares = [None if o is None else o.softmax(-1) for o in (output, after)]
         assert shares[0] is not None
         return {
-            "painting": Sight(picture, f"The digit, and how much each pixel adds to the answer. {said}"),
-            "votes": Sight(figures.votes(shares[0], shares[1], label), said),
+            "painting": Panel(picture, f"The digit, and how much each pixel adds to the answer. {said}"),
+            "votes": Panel(figures.votes(shares[0], shares[1], label), said),
         }
 
 
 @lru_cache(maxsize=2000)
-def scored(net: Kept, edit: tuple[int, int, float | None, bool] | None) -> float:
+def scored(net: TrainedNet, edit: tuple[int, int, float | None, bool] | None) -> float:
     """What a net scores on its first test examples, with an edit (layer, neuron, u, silent) or none."""
     batch, target = net.batch(COUNT), spec(net.config.task).target
     if edit is None:
@@ -168,7 +172,7 @@ def scored(net: Kept, edit: tuple[int, int, float | None, bool] | None) -> float
 
 @lru_cache(maxsize=64)
 def looked(
-    net: Kept, example: int, layer: int, edit: tuple[int, int, float | None, bool] | None
+    net: TrainedNet, example: int, layer: int, edit: tuple[int, int, float | None, bool] | None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Over one example: what a layer is given and its states, (T, N), and the net's outputs; of text at each step."""
     x = net.batch(COUNT).x[:, example : example + 1]
@@ -179,7 +183,7 @@ def looked(
 
 
 @lru_cache(maxsize=256)
-def painted(net: Kept, example: int, output: int, edit: tuple[int, int, float | None, bool] | None) -> Tensor:
+def painted(net: TrainedNet, example: int, output: int, edit: tuple[int, int, float | None, bool] | None) -> Tensor:
     """What each step of an example adds to an output, (T,)."""
     x = net.batch(COUNT).x[:, example : example + 1]
     with interventions.edited(net.net, *(edit or (0, 0))):

@@ -142,7 +142,7 @@ function toggle(spec, about, turn) {
 
 // --- one figure with its words and its ways out ---
 
-function sight(name, act) {
+function panel(name, act) {
   const plot = make("div", { class: "wb-plot", role: "img" });
   const button = (text, title, onclick) =>
     make("button", { type: "button", title, "aria-label": `${title}: ${name}`, onclick }, text);
@@ -160,7 +160,7 @@ function sight(name, act) {
     button("SVG", "Save as SVG", () => picture("svg")),
     button("CSV", "Save the numbers as CSV", () => save(`${name}.csv`, csv(plot), "text/csv")),
   );
-  const whole = make("div", { class: "wb-sight" }, plot, ways);
+  const whole = make("div", { class: "wb-panel" }, plot, ways);
   let text = "";
   let known = [];
   let traces = [];
@@ -192,7 +192,7 @@ function sight(name, act) {
 function render({ model, el }) {
   const page = Math.random().toString(36).slice(2);
   const controls = new Map();
-  const sights = new Map();
+  const panels = new Map();
   let pending = {};
   let turn = 0;
   let waiting = false;
@@ -284,22 +284,22 @@ function render({ model, el }) {
   let drawn = Promise.resolve();
   const drawSights = () => {
     drawn = drawn.then(async () => {
-      const specs = model.get("sights");
+      const specs = model.get("panels");
       const library = await plotly(model);
       const colour = getComputedStyle(whole).color;
-      for (const [name, known] of sights) {
+      for (const [name, known] of panels) {
         if (!specs.some((spec) => spec.name === name)) {
           known.forget(library);
           known.whole.remove();
-          sights.delete(name);
+          panels.delete(name);
         }
       }
       for (const spec of specs) {
-        if (!sights.has(spec.name)) {
-          sights.set(spec.name, sight(spec.name, act));
-          figures.append(sights.get(spec.name).whole);
+        if (!panels.has(spec.name)) {
+          panels.set(spec.name, panel(spec.name, act));
+          figures.append(panels.get(spec.name).whole);
         }
-        await sights.get(spec.name).draw(library, spec, colour);
+        await panels.get(spec.name).draw(library, spec, colour);
       }
       said.textContent = model.get("said");
       whole.dataset.drawn = String(Number(whole.dataset.drawn ?? 0) + 1);
@@ -332,7 +332,7 @@ function render({ model, el }) {
   const listeners = {
     "change:controls": drawControls,
     "change:values": drawControls,
-    "change:sights": drawSights,
+    "change:panels": drawSights,
     "change:said": drawSights,
     "change:complaints": complain,
     "change:work": drawWork,
@@ -351,7 +351,7 @@ function render({ model, el }) {
     theme.disconnect();
     clearTimeout(timer);
     for (const [event, listener] of Object.entries(listeners)) model.off(event, listener);
-    for (const known of sights.values()) globalThis.workbenchPlotly?.then((library) => known.forget(library));
+    for (const known of panels.values()) globalThis.workbenchPlotly?.then((library) => known.forget(library));
   };
 }
 

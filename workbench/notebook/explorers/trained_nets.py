@@ -30,7 +30,7 @@ SLOW = 128  # steps; nets over longer sequences are run off the main thread
 
 
 @dataclass(frozen=True)
-class Kept:
+class TrainedNet:
     """An experiment's net at a seed: trained if there is a record of it, else as it starts. Equal where the net is."""
 
     experiment: str
@@ -52,7 +52,7 @@ class Kept:
         return _net(self)
 
     @property
-    def fresh(self) -> Kept:
+    def fresh(self) -> TrainedNet:
         """The same net as it starts."""
         return replace(self, step=0, path=None)
 
@@ -133,12 +133,12 @@ def kept(
     changes: Mapping[str, Any] | None = None,
     seed: int = 0,
     until: int | None = None,
-) -> Kept:
+) -> TrainedNet:
     """The net of an experiment, or of a config of one's own, from the furthest record, one's own or published."""
     name, config, last = study.resolve(experiment, budget if isinstance(experiment, str) else "quick", changes)
     record, goal = find(config, seed), until or last or config.train.steps or 0
     step, path = (0, None) if record is None else (_shown(record) or 0, record.run.path)
-    return Kept(name.removesuffix("*"), config, seed, step, path, goal, budget, changes)
+    return TrainedNet(name.removesuffix("*"), config, seed, step, path, goal, budget, changes)
 
 
 def find(config: Config, seed: int) -> Record | None:
@@ -198,7 +198,7 @@ def experiments(*kinds: str, steps: int = 1000) -> dict[str, str]:
 
 
 @lru_cache(maxsize=40)
-def _net(kept: Kept) -> nn.Module:
+def _net(kept: TrainedNet) -> nn.Module:
     """Record.net without an optimiser, whose import alone costs seconds."""
     net = build(kept.config.model, spec(kept.config.task), generator(kept.seed, "init"))
     state = kept.record.run.load_checkpoint() if kept.record else None
@@ -211,7 +211,7 @@ def _net(kept: Kept) -> nn.Module:
 
 
 @lru_cache(maxsize=16)
-def _weights(kept: Kept) -> dict[int, dict[str, Tensor]]:
+def _weights(kept: TrainedNet) -> dict[int, dict[str, Tensor]]:
     start = build(kept.config.model, spec(kept.config.task), generator(kept.seed, "init"))
     return {0: recurrent_weights(start), **(kept.record.recurrent_weights() if kept.record else {})}
 

@@ -1,4 +1,4 @@
-"""A lesson on the screen: one widget that holds the values, draws the view and runs what takes long in a thread.
+"""An explorer on the screen: one widget that holds the values, draws the view and runs what takes long in a thread.
 
 The browser draws controls and figures of its own (panel.js), plain HTML that a keyboard and a screen reader know, and
 sends the next change only after the last is drawn, so that a slider never queues. The plotting library is sent once a
@@ -20,7 +20,7 @@ import traitlets
 
 from ...errors import ParameterError, Stopped, WorkbenchError, choices, quoted
 from ...runs.run import pinned_threads
-from .base import HERE, Job, Lesson, View, code, parameters, plotly_library, sights
+from .base import HERE, ExplorerBase, Job, View, code, panels, parameters, plotly_library
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -30,7 +30,8 @@ IDLE: dict[str, Any] = {"state": "idle", "label": "", "share": None, "said": ""}
 
 
 class Explorer(anywidget.AnyWidget):
-    """A lesson with its values: `set(gamma=2.0)` turns a control, `figures` is what is seen, `reset()` starts anew."""
+    """An explorer with its values: `set(gamma=2.0)` turns a control, `figures` is what is seen, `reset()` starts
+    anew."""
 
     _esm = HERE / "panel.js"
     _css = HERE / "panel.css"
@@ -38,23 +39,23 @@ class Explorer(anywidget.AnyWidget):
     look = traitlets.Unicode().tag(sync=True)
     controls: Any = traitlets.List().tag(sync=True)
     values = traitlets.Dict().tag(sync=True)
-    sights: Any = traitlets.List().tag(sync=True)
+    panels: Any = traitlets.List().tag(sync=True)
     said = traitlets.Unicode().tag(sync=True)
     complaints = traitlets.Dict().tag(sync=True)
     work = traitlets.Dict(IDLE).tag(sync=True)
     answered = traitlets.Dict().tag(sync=True)  # the last message of a page that was dealt with
 
-    def __init__(self, lesson: Lesson, **values: Any):
-        accepted, complaints = lesson.check(values, lesson.settle(values))
+    def __init__(self, content: ExplorerBase, **values: Any):
+        accepted, complaints = content.check(values, content.settle(values))
         if complaints:
             raise ParameterError(next(iter(complaints.values())))
-        self.lesson, self.started = lesson, lesson.settle(accepted)
+        self.content, self.started = content, content.settle(accepted)
         self.drawing = threading.RLock()
         self.worker: threading.Thread | None = None
         self.busy = False  # whether long work is under way
         self.stopping = threading.Event()
         self.shown: View | None = None
-        super().__init__(title=lesson.title, look=lesson.look, values=self.started)
+        super().__init__(title=content.title, look=content.look, values=self.started)
         self.on_msg(self._received)
         self.redraw()
 
@@ -64,11 +65,11 @@ class Explorer(anywidget.AnyWidget):
     def figures(self) -> dict[str, go.Figure]:
         """The figures by name, as they are now."""
         assert self.shown is not None
-        return {name: sight.picture.figure() for name, sight in self.shown.sights.items()}
+        return {name: panel.picture.figure() for name, panel in self.shown.panels.items()}
 
     def set(self, **values: Any) -> None:
         """Turn controls; ParameterError, and nothing changed, where a value does not fit."""
-        accepted, complaints = self.lesson.check(values, self.values)
+        accepted, complaints = self.content.check(values, self.values)
         if complaints:
             raise ParameterError(next(iter(complaints.values())))
         self._turn(accepted)
@@ -101,11 +102,11 @@ class Explorer(anywidget.AnyWidget):
 
     def code(self) -> str:
         """The call that opens this explorer at these values."""
-        return code(self.lesson, self.values)
+        return code(self.content, self.values)
 
     def parameters(self) -> str:
         """The command that executes this explorer's notebook at these values."""
-        return parameters(self.lesson, self.values)
+        return parameters(self.content, self.values)
 
     def snapshot(self) -> None:
         """Show the figures as they are now as ordinary outputs, which stay in the notebook and need no kernel.
@@ -130,10 +131,10 @@ class Explorer(anywidget.AnyWidget):
             _check_message(message)
             match message["do"]:
                 case "set":
-                    accepted, complaints = self.lesson.check(message["values"], self.values)
+                    accepted, complaints = self.content.check(message["values"], self.values)
                     self._turn(accepted, complaints)
                 case "click":
-                    self._turn(self.lesson.clicked(message["figure"], message["point"], self.values))
+                    self._turn(self.content.clicked(message["figure"], message["point"], self.values))
                 case "reset":
                     self.reset()
                 case "start":
@@ -145,8 +146,8 @@ class Explorer(anywidget.AnyWidget):
                 case "html":
                     from ..site.static_page import page
 
-                    file = {"what": "file", "page": message["page"], "file": f"explore_{self.lesson.name}.html"}
-                    self.send(file, [page(self.lesson, self.values)])
+                    file = {"what": "file", "page": message["page"], "file": f"explore_{self.content.name}.html"}
+                    self.send(file, [page(self.content, self.values)])
                 case "plotly":
                     self.send({"what": "plotly"}, [plotly_library()])
                     return
@@ -158,19 +159,19 @@ class Explorer(anywidget.AnyWidget):
 
     def _turn(self, values: Mapping[str, Any], keep: Mapping[str, str] | None = None) -> None:
         with self.drawing:
-            self.values = self.lesson.settle({**self.values, **values})
+            self.values = self.content.settle({**self.values, **values})
             self.complaints = dict(keep or {})
             self.redraw()
 
     def redraw(self) -> None:
         """Draw the view of the values that hold."""
         with self.drawing, pinned_threads(1), self.hold_sync():
-            view = self.lesson.view(**self.values)
+            view = self.content.view(**self.values)
             if view.sets:
-                self.values = self.lesson.settle({**self.values, **view.sets})
+                self.values = self.content.settle({**self.values, **view.sets})
             self.shown = view
-            self.controls = [control.spec() for control in self.lesson.controls(self.values)]
-            self.sights = sights(view)
+            self.controls = [control.spec() for control in self.content.controls(self.values)]
+            self.panels = panels(view)
             self.said = view.said
             if not self.busy:
                 self.work = {**self.work, "state": "idle", "label": view.job.label if view.job else ""}

@@ -30,7 +30,7 @@ class Still {
     this.frame ??= this.held.frames[0];
     this.state.values = this.frame.values;
     this.state.said = this.frame.said;
-    this.state.sights = this.frame.sights.map((sight) => ({ ...sight, figure: this.held.figures[sight.figure] }));
+    this.state.panels = this.frame.panels.map((panel) => ({ ...panel, figure: this.held.figures[panel.figure] }));
   }
   send(message) {
     if (message.do === "plotly") return this.tell("msg:custom", { what: "plotly" }, [this.library]);
@@ -41,7 +41,7 @@ class Still {
       this.tell("msg:custom", { what: "text", page, text: this.frame[message.do] }, []);
     this.pick();
     this.state.answered = { page, turn };
-    for (const name of ["values", "sights", "answered"]) this.tell(`change:${name}`);
+    for (const name of ["values", "panels", "answered"]) this.tell(`change:${name}`);
   }
 }
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ...runs.run import pinned_threads
-from ..explorers.base import HERE, Lesson, code, parameters, plotly_library, sights
+from ..explorers.base import HERE, ExplorerBase, code, panels, parameters, plotly_library
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -41,31 +41,31 @@ show("{frames}", "{library}", document.getElementById("explorer"));
 """
 
 
-def page(lesson: Lesson, values: Mapping[str, Any]) -> bytes:
-    """A lesson as one HTML file: `sweep` may be turned, everything else stands at the given values."""
-    start = lesson.settle(values)
-    turned = [control for control in lesson.controls(start) if control.name in lesson.sweep]
+def page(content: ExplorerBase, values: Mapping[str, Any]) -> bytes:
+    """An explorer as one HTML file: `sweep` may be turned, everything else stands at the given values."""
+    start = content.settle(values)
+    turned = [control for control in content.controls(start) if control.name in content.sweep]
     names = [control.name for control in turned]
     places = itertools.product(*(control.positions() for control in turned))
     figures: dict[str, int] = {}
     frames = []
     with pinned_threads(1):
         for place in places:
-            at = lesson.settle({**start, **dict(zip(names, place, strict=True))})
-            view = lesson.view(**at)
-            drawn = [{**s, "figure": figures.setdefault(s["figure"], len(figures))} for s in sights(view)]
-            words = {"said": view.said, "code": code(lesson, at), "parameters": parameters(lesson, at)}
-            frames.append({"values": at, "sights": drawn, **words})
+            at = content.settle({**start, **dict(zip(names, place, strict=True))})
+            view = content.view(**at)
+            drawn = [{**s, "figure": figures.setdefault(s["figure"], len(figures))} for s in panels(view)]
+            words = {"said": view.said, "code": code(content, at), "parameters": parameters(content, at)}
+            frames.append({"values": at, "panels": drawn, **words})
     held = {
-        "title": lesson.title,
-        "look": lesson.look,
+        "title": content.title,
+        "look": content.look,
         "controls": [control.spec() for control in turned],
         "figures": list(figures),
         "frames": frames,
         "start": start,
     }
     text = PAGE.format(
-        title=html.escape(lesson.title),
+        title=html.escape(content.title),
         style=(HERE / "panel.css").read_text(encoding="utf-8"),
         panel=(HERE / "panel.js").read_text(encoding="utf-8").replace("export default { render };", ""),
         still=Path(__file__).with_name("static_page.js").read_text(encoding="utf-8"),
