@@ -49,9 +49,9 @@ def test_accuracy_is_better_when_higher():
 
 
 def test_official_twins_widen_what_counts_as_the_same_curve():
-    spread = learning_curves.twin_spread("permmnist_res", 1_700)
+    spread = learning_curves.official_pair("permmnist_res", 1_700)
     assert spread == pytest.approx((0.107 + 0.110) / 2, abs=0.002)  # 10.7 and 11.0 points at the first evaluation
-    assert learning_curves.twin_spread("seqmnist_plain6", 1_700) is None
+    assert learning_curves.official_pair("seqmnist_plain6", 1_700) is None
     assert verdict(CLAIM, NARROW, False, 0.05, True, spread=spread) == "on course"
     assert verdict(CLAIM, NARROW, False, 0.3, True, spread=spread) == "inconclusive"
 
@@ -133,11 +133,11 @@ def test_nearness_is_the_mean_distance_over_steps_and_seeds():
     assert (row["seeds"], row["points"], row["unit"]) == (2, 6, "points")
     last = int(learning_curves.official_curve("permmnist_plain6")["step"].iloc[3])
     assert row["until"] == last
-    assert row["twins"] == pytest.approx(100 * learning_curves.twin_spread("permmnist_plain6", last, "train_accuracy"))
+    assert row["pair"] == pytest.approx(100 * learning_curves.official_pair("permmnist_plain6", last, "train_accuracy"))
     assert table.loc["permmnist_plain6", "validation accuracy, batch statistics"]["difference"] == 0
     idle = table.loc["seqmnist_res", "train accuracy"]
     assert (idle["seeds"], idle["points"]) == (0, 0)
-    assert idle[["difference", "until", "twins"]].isna().all()
+    assert idle[["difference", "until", "pair"]].isna().all()
     assert row["ours apart"] == pytest.approx(4.0)  # the two steps that both have
     assert set(table.index.get_level_values(0)) == {
         n
@@ -159,7 +159,7 @@ def test_curves_of_the_adding_problem_are_compared_with_the_papers_figure_in_sha
     assert (row["curve"], row["seeds"], row["unit"]) == ("validation MSE", 2, "%")
     assert row["difference"] == pytest.approx(100 * 6 * 0.0075)
     assert row["ours apart"] == pytest.approx(100 * 6 * 0.015)
-    assert row["twins"] is None
+    assert row["pair"] is None
     assert learning_curves.parity_of([Run(0.01)]) == pytest.approx(0.06)
 
 

@@ -150,7 +150,7 @@ def _row(known: Experiment, claim: Claim, measured: list[Record]) -> dict[str, A
     values = {seed: value for seed, value in reached.items() if value is not None}
     ours = estimate(list(values.values())) if values else None
     nearness = learning_curves.parity_of(measured) if known.curve and claim.metric in METRICS else None
-    spread = learning_curves.twin_spread(known.id, int(step)) if nearness is not None and step else None
+    spread = learning_curves.official_pair(known.id, int(step)) if nearness is not None and step else None
     on_the_way = [r for r in measured if r not in diverged and r.seed not in values]
     late = on_the_way if claim.metric.startswith("steps to") else []
     reaches_end = bool(measured) and all(r.run.result() is not None for r in measured)

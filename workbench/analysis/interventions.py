@@ -58,13 +58,13 @@ def edited(net: nn.Module, layer: int, neuron: int, u: float | None = None, sile
     if not 0 <= neuron < len(unit.u):
         raise ParameterError(f"neuron: {neuron} received; 0 to {len(unit.u) - 1} is allowed")
 
-    def hush(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+    def silence(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
         mask = torch.ones_like(output[0, 0])
         mask[neuron] = 0
         return output * mask
 
     kept = unit.u.detach().clone()
-    hook = unit.register_forward_hook(hush) if silent else None
+    hook = unit.register_forward_hook(silence) if silent else None
     try:
         if u is not None:
             with torch.no_grad():

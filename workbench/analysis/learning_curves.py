@@ -138,7 +138,7 @@ def nearness(measured: Sequence[Record]) -> pd.DataFrame:
         until = max((int(apart["step"].max()) for _, apart in runs), default=None)
         for column in _compared(published):
             far = [_distance(apart.set_index("step")[column], published) for _, apart in runs if column in apart]
-            twins = twin_spread(known.id, until, column) if until and far else None
+            twins = official_pair(known.id, until, column) if until and far else None
             among = _among([record for record, apart in runs if column in apart], column, published)
             rows.append(
                 {
@@ -148,7 +148,7 @@ def nearness(measured: Sequence[Record]) -> pd.DataFrame:
                     "until": until if far else None,
                     "points": sum(len(apart) for _, apart in runs) if far else 0,
                     "difference": 100 * float(np.mean(far)) if far else None,
-                    "twins": None if twins is None else 100 * twins,
+                    "pair": None if twins is None else 100 * twins,
                     "ours apart": None if among is None else 100 * among,
                     "unit": "points" if column.endswith("accuracy") else "%",
                 }
@@ -200,7 +200,7 @@ def _among(measured: Sequence[Record], column: str, published: pd.DataFrame) -> 
     return float(np.mean(far)) if far else None
 
 
-def twin_spread(experiment: str, until: int, column: str | None = None) -> float | None:
+def official_pair(experiment: str, until: int, column: str | None = None) -> float | None:
     """How far two official runs of one configuration lie apart up to a step, as in `parity_of`; None without twins.
 
     Over all columns that are compared, or in one of them.

@@ -26,7 +26,7 @@ from .folder import Run
 from .lock import Lock, check_progress
 from .provenance import NUMERICS
 from .record import Record
-from .train_and_record import Attempt
+from .train_and_record import RecordedTraining
 
 
 def run(
@@ -121,7 +121,9 @@ def run(
 
             if not together.lead(take):
                 with pinned_threads(pinned), _stop_requests(stop) as asked:
-                    Attempt(lease, trainer, pinned, device, label, progress, watch).go(until, time_limit, asked)
+                    RecordedTraining(lease, trainer, pinned, device, label, progress, watch).go(
+                        until, time_limit, asked
+                    )
     return Record(folder)
 
 

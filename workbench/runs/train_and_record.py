@@ -22,7 +22,7 @@ FIRST_LOSSES = 5  # steps whose losses are recorded: by them a record is told fr
 FIRST_CHECKPOINT, CHECKPOINT_EVERY, CHECKPOINT_SHARE = 5.0, 15.0, 0.02  # seconds, seconds, share of the time
 
 
-class Attempt:
+class RecordedTraining:
     """Takes up the newest good checkpoint; `go` trains on from there, keeping record and checkpoints.
 
     `label` names it to people, `watch` is given each evaluation's row, `threads` and `device` go into the record. Of

@@ -55,16 +55,16 @@ def test_the_floor_of_a_forward_pass_is_below_that_of_both(rows):
     assert all(floors[shape, "forward"] < floors[shape, "both"] for shape in SMALL)
 
 
-def test_rivals_take_turns_and_the_first_round_does_not_count():
+def test_rivals_interleave_and_the_first_round_does_not_count():
     calls = []
-    times = timing.take_turns({name: lambda name=name: calls.append(name) for name in "abc"}, 2, "cpu")
+    times = timing.interleave({name: lambda name=name: calls.append(name) for name in "abc"}, 2, "cpu")
     assert "".join(calls) == "abcabcabc"
     assert [len(seconds) for seconds in times.values()] == [2, 2, 2]
 
 
 def test_a_slow_rival_takes_part_in_every_third_round(monkeypatch):
     monkeypatch.setattr(timing, "PATIENCE", 0.0)
-    assert len(timing.take_turns({"slow": lambda: None}, 7, "cpu")["slow"]) == 3
+    assert len(timing.interleave({"slow": lambda: None}, 7, "cpu")["slow"]) == 3
 
 
 def test_the_published_sizes_have_their_first_layers():

@@ -33,7 +33,7 @@ def test_the_nets_are_the_papers():
     assert sizes == [67_201, 4 * 2 * 128 + 4 * 128 + 129, 128 * 2 + 2 * 128 + 129, 17_281]
 
 
-def test_nets_take_turns_and_the_first_batch_does_not_count(monkeypatch):
+def test_nets_interleave_and_the_first_batch_does_not_count(monkeypatch):
     seen = []
 
     def seconds(task, net, device, index):

@@ -13,7 +13,7 @@ from ...errors import ParameterError, choices
 from ...models.indrnn import IndRNN
 from ...runs.run import pinned_threads
 from .layers import Contest
-from .timing import Rivals, Row, compared, take_turns
+from .timing import Rivals, Row, compared, interleave
 
 AXES: dict[str, dict[int, tuple[int, int, int, int]]] = {  # axis -> its values, with (T, B, inputs, N)
     "T": {T: (T, 1, 16, 16) for T in (100, 1_000, 10_000, 100_000, 1_000_000)},
@@ -60,7 +60,7 @@ def scaling(
 
 def _timed(axis: str, value: int, rivals: Rivals, device: str, repeats: int) -> list[Row]:
     row = {"table": "scaling", "axis": axis, "value": value, "device": device, "threads": torch.get_num_threads()}
-    return list(compared(row, take_turns(rivals, repeats, device), None)) if rivals else []
+    return list(compared(row, interleave(rivals, repeats, device), None)) if rivals else []
 
 
 def _deep(depth: int, device: str) -> Rivals:

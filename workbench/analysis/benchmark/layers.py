@@ -14,7 +14,7 @@ from ...errors import ParameterError, choices
 from ...runs import memory_check
 from ...runs.run import pinned_threads
 from ...training.cuda_graphs import graphed
-from .timing import Rivals, Row, compared, copied, copy, take_turns
+from .timing import Rivals, Row, compared, copied, copy, interleave
 
 # name -> (T, B, inputs, N): sizes of the paper's experiments, and of its first figure of speed (256, 512, 1024 steps)
 _SQUARE = {
@@ -85,7 +85,7 @@ def _timed(
     calls = contest.calls(engines, rivals, backward)
     if device != "cpu":
         calls |= {f"{name}, graph": graphed(calls[name]) for name in ("auto", "nn.LSTM") if name in calls}
-    times = take_turns(calls | contest.yardsticks(backward), repeats, device)
+    times = interleave(calls | contest.yardsticks(backward), repeats, device)
     found = list(compared(row, times, _floor(times, sizes, backward)))
     speed = 1 / copied(times)
     for one in found:

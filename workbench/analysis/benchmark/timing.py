@@ -28,7 +28,7 @@ AGAINST = {  # column: the rival that the others are so many times faster than
 }
 
 
-def take_turns(rivals: Rivals, repeats: int, device: str) -> dict[str, list[float]]:
+def interleave(rivals: Rivals, repeats: int, device: str) -> dict[str, list[float]]:
     """Seconds of each rival in each round, after one round that does not count."""
     if repeats < 1:
         raise ParameterError(f"repeats: {repeats} received; at least 1 is needed")

@@ -14,7 +14,7 @@ from ...runs.run import pinned_threads
 from ...tasks.contract import Spec
 from ...training.cuda_graphs import graphed
 from .layers import products
-from .timing import Rivals, Row, compared, take_turns
+from .timing import Rivals, Row, compared, interleave
 
 
 def training_step(
@@ -28,7 +28,7 @@ def training_step(
     rows: list[Row] = []
     for count in threads if device == "cpu" else [torch.get_num_threads()]:
         with pinned_threads(count):
-            times = take_turns(_rivals(T, device, backend), repeats, device)
+            times = interleave(_rivals(T, device, backend), repeats, device)
             row = {"table": "step", "shape": "seqmnist_plain6 step", "T": T, "device": device, "threads": count}
             rows += compared(row, times, 5 * statistics.median(times["products"]))
     return rows

@@ -125,11 +125,11 @@ def nearness(table: pd.DataFrame) -> go.Figure:
         )
     ]
     logged = [paper.experiment(name).curve is not None for name in begun["experiment"]]
-    twins = begun["twins"].astype(float).fillna(0.0)
+    twins = begun["pair"].astype(float).fillna(0.0)
     limits = [max(1.0, 2 * apart) if has else None for apart, has in zip(twins, logged, strict=True)]
     marks = (
         ("ours", begun["difference"], {"color": COLOURS["IndRNN"], "symbol": "circle", "size": 12}),
-        ("two official runs", begun["twins"], {"color": COLOURS["LSTM"], "symbol": "diamond-open", "size": 12}),
+        ("two official runs", begun["pair"], {"color": COLOURS["LSTM"], "symbol": "diamond-open", "size": 12}),
         ("two seeds of ours", begun["ours apart"], {"color": COLOURS["IndRNN"], "symbol": "circle-open", "size": 12}),
         ("on course up to here", limits, {"color": INK, "symbol": "line-ns-open", "size": 22}),
     )

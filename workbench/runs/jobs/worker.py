@@ -111,13 +111,13 @@ def perform(job: Job, campaign: Campaign, files: Files | None = None, say: Calla
     from `files`, and what it left comes back in the outcome.
     """
     if campaign.is_here():
-        return _attempts(job, campaign, Path(campaign.results), say)
+        return _tries(job, campaign, Path(campaign.results), say)
     with tempfile.TemporaryDirectory(prefix="workbench-") as folder:
         run = Path(folder) / "runs" / (job.run or "none")
         make_folder(run)
         for name, content in (files or {}).items():
             (run / name).write_bytes(content)
-        outcome = _attempts(job, campaign, Path(folder), say)
+        outcome = _tries(job, campaign, Path(folder), say)
         return Outcome(job, outcome.code, outcome.seconds, outcome.said, contents(Run(run)))
 
 
@@ -129,7 +129,7 @@ def contents(run: Run) -> Files:
     return {path.name: path.read_bytes() for path in kept if travels(path.name)}
 
 
-def _attempts(job: Job, campaign: Campaign, results: Path, say: Callable[[str], None]) -> Outcome:
+def _tries(job: Job, campaign: Campaign, results: Path, say: Callable[[str], None]) -> Outcome:
     run = Run(results / "runs" / job.run) if job.run else None
     began, deaths, said = time.monotonic(), 0, ""
     while True:
