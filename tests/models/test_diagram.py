@@ -3,7 +3,7 @@
 import pytest
 
 from workbench import paper
-from workbench.analysis.figures import picture
+from workbench.analysis.figures import style
 from workbench.models import diagram
 from workbench.models.build import count_of
 from workbench.notebook.explorers import EXPLORERS, figures
@@ -35,11 +35,11 @@ def test_a_picture_is_what_plotly_draws():
     figure = drawn.figure()
     assert list(figure.data[0].y) == [2 ** (1 / 10), 2 ** (1 / 100)]
     assert figure.layout.xaxis.title.text == "sequence length T, steps"
-    other = picture.Picture("x", "y").line([0, 1, 2], [1.0, float("inf"), float("nan")], "gap", picture.BLUE)
+    other = style.Picture("x", "y").line([0, 1, 2], [1.0, float("inf"), float("nan")], "gap", style.BLUE)
     assert '"y":[1.0,null,null]' in other.json()
-    assert picture.thinned(1) == [0]
-    assert picture.thinned(1001, 10)[-1] == 1000
-    assert len(picture.thinned(1001, 10)) <= 12
+    assert style.thinned(1) == [0]
+    assert style.thinned(1001, 10)[-1] == 1000
+    assert len(style.thinned(1001, 10)) <= 12
 
 
 def test_a_page_holds_every_frame_once_and_needs_no_network(store):

@@ -10,7 +10,7 @@ from security.conftest import HOSTILE
 import workbench as wb
 from workbench import files
 from workbench.analysis import figures, tables
-from workbench.analysis.figures.picture import Picture
+from workbench.analysis.figures.style import Picture
 from workbench.notebook.explorers.base import Choice, ExplorerBase, Panel, View
 from workbench.notebook.site import static_page
 from workbench.runs import lock

@@ -23,7 +23,7 @@ import numpy as np
 
 from .. import paper
 from ..paper import Claim, Experiment
-from ..paper.quoted import quoted
+from ..paper.published import quoted
 from ..runs.record import Record, records
 from ..tasks.download import SETS
 from . import learning_curves

@@ -5,7 +5,7 @@ import torch
 from skeleton_files import walk
 
 from workbench.tasks.skeletons.bodies import REACH, actors, motion
-from workbench.tasks.skeletons.geometry import FEATURES, LINES, distances
+from workbench.tasks.skeletons.features import FEATURES, LINES, distances
 
 
 def still(frames, at=(1.0, 0.0, 2.0), seed=9):

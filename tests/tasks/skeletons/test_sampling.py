@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from workbench.tasks.skeletons import sampling
+from workbench.tasks.skeletons import features
 
 
 def shown(n, steps=20, count=2000, seed=0):
     rng = torch.Generator().manual_seed(seed)
-    return sampling.frames(torch.full((count,), n), torch.full((count,), steps), sampling.draw(count, steps, rng))
+    return features.frames(torch.full((count,), n), torch.full((count,), steps), features.draw(count, steps, rng))
 
 
 @pytest.mark.parametrize("n", [40, 41, 59, 60, 125, 300])
@@ -45,7 +45,7 @@ def test_a_clip_of_exactly_so_many_frames_loses_up_to_four():
 
 def test_clips_of_every_length_and_number_of_steps_show_frames_they_have(rng):
     lengths, steps = torch.randint(1, 200, (5000,), generator=rng), torch.randint(2, 41, (5000,), generator=rng)
-    got = sampling.frames(lengths, steps, sampling.draw(5000, 40, rng))
+    got = features.frames(lengths, steps, features.draw(5000, 40, rng))
     assert got.shape == (5000, 40)
     assert bool((got < lengths[:, None]).all())
     assert bool((got >= -1).all())
@@ -55,7 +55,7 @@ def test_clips_of_every_length_and_number_of_steps_show_frames_they_have(rng):
 
 
 def test_random_lengths_are_normal_about_the_usual_one(rng):
-    got = sampling.random_steps(20_000, 20, rng).double()
+    got = features.random_steps(20_000, 20, rng).double()
     assert got.min() >= 5
     assert got.max() <= 40
     assert abs(got.mean() - 19.5) < 0.15  # int() takes half a frame off
@@ -64,6 +64,6 @@ def test_random_lengths_are_normal_about_the_usual_one(rng):
 
 def test_a_length_that_is_outside_twice_is_the_usual_one(rng):
     """Around 3, drawings below 5 are outside: those outside twice become 3."""
-    got = sampling.random_steps(20_000, 3, rng)
+    got = features.random_steps(20_000, 3, rng)
     assert set(got.tolist()) >= {3, 5, 6}
     assert not {4, 2, 1, 0} & set(got.tolist())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from .differences import variant_differences as variant_differences
 from .learning import accuracy_by_length as accuracy_by_length
 from .learning import adding as adding
 from .learning import curves_of as curves_of
@@ -11,7 +10,6 @@ from .learning import learning as learning
 from .learning import nearness as nearness
 from .learning import official as official
 from .learning import passes as passes
-from .over_depth import over_depth as over_depth
 from .scan import breakdown as breakdown
 from .scan import queue as queue
 from .style import COLOURS as COLOURS
@@ -25,7 +23,9 @@ from .timings import floors as floors
 from .timings import layers as layers
 from .timings import scaling as scaling
 from .timings import timing as timing
+from .variants import over_depth as over_depth
 from .variants import variant_curves as variant_curves
+from .variants import variant_differences as variant_differences
 from .variants import variant_panels as variant_panels
 from .variants import variant_scores as variant_scores
 from .weights import gradients as gradients

@@ -1,10 +1,17 @@
-"""The canvas of every figure: its colours, its ink, its axes.
+"""The one style of all figures: colours, a blank figure, and figures as plain data.
 
-One look that reads on a light and on a dark page: no background of its own, mid-grey ink, colours that stay apart for
-colour-blind readers (Okabe and Ito).
+An explorer draws a Picture at every move of a slider, forty times faster than plotly's objects: `json()` is what a
+browser draws, `figure()` the same as a plotly figure, checked by plotly.
 """
 
 from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from copy import deepcopy
+from functools import cache
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -39,3 +46,127 @@ def blank(x: str, y: str, title: str = "") -> go.Figure:
         hovermode="x unified",
     )
     return figure
+
+
+BLUE, ORANGE, GREEN, PINK, YELLOW = COLOURS.values()
+SHADE = "rgba(0,150,224,0.16)"
+LEVELS = "Cividis"  # one hue for the colour-blind and for grey prints, dark to light
+SIGNED = [[0.0, "#b35806"], [0.5, "rgba(128,128,128,0.12)"], [1.0, "#0072b2"]]  # against, nothing, for
+
+
+class Picture:
+    """Traces and a layout, both plain lists and dictionaries; every method gives the picture itself."""
+
+    def __init__(self, x: str, y: str, title: str = "", height: int = 340):
+        self.data: list[dict[str, Any]] = []
+        self.layout: dict[str, Any] = deepcopy(_layout())
+        self.layout["title"]["text"] = title
+        self.layout["xaxis"]["title"]["text"] = x
+        self.layout["yaxis"]["title"]["text"] = y
+        self.layout["height"] = height
+        self.layout["shapes"], self.layout["annotations"] = [], []
+
+    def line(self, x: Iterable[float], y: Iterable[float], name: str, colour: str, **style: Any) -> Picture:
+        """A line; `style` are the line's properties (width, dash)."""
+        return self.trace(
+            x=list(x), y=_drawable(y), name=name, mode="lines", line={"color": colour, "width": 2.5, **style}
+        )
+
+    def dots(
+        self, x: Iterable[float], y: Iterable[float], name: str, colour: str, size: float = 7, **more: Any
+    ) -> Picture:
+        """Single points; `more` are properties of the trace."""
+        marker = {"color": colour, "size": size, **more.pop("marker", {})}
+        return self.trace(x=list(x), y=_drawable(y), name=name, mode="markers", marker=marker, **more)
+
+    def trace(self, type: str = "scatter", **trace: Any) -> Picture:
+        """Any trace of plotly's."""
+        self.data.append({"type": type, **trace})
+        return self
+
+    def band(self, low: float, high: float, colour: str = SHADE, edge: str | None = None, axis: str = "y") -> Picture:
+        """A shaded range of the y axis (or the x axis) behind everything."""
+        whole = {"layer": "below", "type": "rect", "fillcolor": colour}
+        line = {"width": 1 if edge else 0, "color": edge or INK}
+        if axis == "y":
+            where = {"xref": "paper", "x0": 0, "x1": 1, "y0": low, "y1": high}
+        else:
+            where = {"yref": "paper", "y0": 0, "y1": 1, "x0": low, "x1": high}
+        self.layout["shapes"].append({**whole, "line": line, **where})
+        return self
+
+    def level(self, y: float, text: str = "", colour: str = INK, below: bool = False, log: bool = False) -> Picture:
+        """A dashed line at a height, its name at the left end."""
+        line = {"color": colour, "dash": "dash", "width": 1.5}
+        self.layout["shapes"].append(
+            {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": y, "y1": y, "line": line}
+        )
+        if text:
+            place = {"xref": "paper", "x": 0.01, "y": math.log10(y) if log else y, "xanchor": "left"}
+            self.note(text, yanchor="top" if below else "bottom", **place)
+        return self
+
+    def note(self, text: str, **place: Any) -> Picture:
+        """Words in the figure, without an arrow."""
+        self.layout["annotations"].append({"text": text, "showarrow": False, "font": {"color": INK}, **place})
+        return self
+
+    def axis(self, name: str, **properties: Any) -> Picture:
+        """Properties of `xaxis` or `yaxis`."""
+        self.layout[name].update(properties)
+        return self
+
+    def set(self, **layout: Any) -> Picture:
+        """Properties of the layout."""
+        self.layout.update(layout)
+        return self
+
+    def unnamed(self, room: int = 42) -> Picture:
+        """Without a legend, and without the room for one."""
+        self.layout["margin"]["t"] = room
+        return self.set(showlegend=False)
+
+    def json(self) -> str:
+        """What a browser draws."""
+        data = [_short(trace) for trace in self.data]
+        return json.dumps({"data": data, "layout": self.layout}, separators=(",", ":"), allow_nan=False)
+
+    def figure(self) -> go.Figure:
+        """The same as a plotly figure; ValueError where plotly knows no such property."""
+        return go.Figure(self.data, self.layout)
+
+
+def _drawable(values: Iterable[float]) -> list[float | None]:
+    """JSON has no infinity and no NaN: a gap instead."""
+    return [v if v is not None and math.isfinite(v) else None for v in values]
+
+
+def _short(trace: dict[str, Any]) -> dict[str, Any]:
+    """Its numbers to eight digits, more than float32 has: half the message."""
+    return trace | {axis: [_eight(v) for v in trace[axis]] for axis in ("x", "y") if axis in trace}
+
+
+def _eight(value: Any) -> Any:
+    return float(f"{value:.8g}") if isinstance(value, float) else value
+
+
+def thinned(count: int, most: int = 200) -> Sequence[int]:
+    """At most about so many of the indices 0 .. count - 1, evenly spread, the last always among them."""
+    step = max(1, math.ceil((count - 1) / most)) if count > 1 else 1
+    return sorted({*range(0, count, step), count - 1})
+
+
+@cache
+def _layout() -> dict[str, Any]:
+    layout: dict[str, Any] = blank("x", "y", "title").to_plotly_json()["layout"]
+    layout.pop("template", None)
+    layout["font"]["size"] = 13
+    layout["title"] |= {"font": {"size": 15}, "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 8}}
+    layout["legend"] |= {"y": 1.01, "yanchor": "bottom", "font": {"size": 12}}
+    for axis in ("xaxis", "yaxis"):
+        layout[axis]["tickfont"] = {"size": 12}
+        layout[axis]["ticklabeloverflow"] = "allow"  # to measure every label is a fifth of the drawing
+        layout[axis]["title"] = {"font": {"size": 13}}
+    layout["margin"] = {"l": 64, "r": 14, "t": 74, "b": 48}
+    layout["hovermode"] = "closest"
+    return layout

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
-from .style import COLOURS, blank
+from .style import COLOURS, GRID, blank
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,4 +124,59 @@ def variant_scores(scores: pd.DataFrame, table: pd.DataFrame, title: str = "") -
     figure.update_layout(
         showlegend=False, hovermode="closest", height=130 + 48 * len(table), margin={"l": 210, "b": 70}
     )
+    return figure
+
+
+def variant_differences(against: pd.DataFrame, unit: str, title: str = "") -> go.Figure:
+    """Each variant's mean difference from the reference with its 95 % interval (`Variants.against`); 0 is no
+    difference."""
+    figure = blank(unit, "", title)
+    several = against["group"].nunique() > 1
+    look = looks(list(against["variant"]))
+    for row in against[against["note"] == ""].to_dict("records"):
+        colour, _, mark = look[row["variant"]]
+        ends = {"array": [row["high"] - row["difference"]], "arrayminus": [row["difference"] - row["low"]]}
+        figure.add_scatter(
+            x=[row["difference"]],
+            y=[", ".join([row["group"]] * several + [row["variant"]])],
+            mode="markers",
+            marker={"symbol": mark, "color": colour, "size": 11},
+            error_x={"type": "data", "symmetric": False, "color": colour, "thickness": 2.5, "width": 6, **ends},
+            hovertemplate=f"%{{x:+.4g}} [{row['low']:+.4g}, {row['high']:+.4g}]<extra></extra>",
+        )
+    figure.add_vline(x=0, line={"color": GRID, "width": 2})
+    figure.update_yaxes(autorange="reversed", type="category")
+    height = 130 + 44 * int((against["note"] == "").sum())
+    return figure.update_layout(showlegend=False, hovermode="closest", height=height, margin={"l": 210, "b": 70})
+
+
+def over_depth(table: pd.DataFrame, value: str, unit: str, title: str = "", *, log: bool = False) -> go.Figure:
+    """A line a net over its recurrent layers: columns `variant`, `layers`, `value`, and its interval where `low` and
+    `high` stand beside; a `moment`, if there is one, is a dash of its own."""
+    figure = blank("recurrent layers", unit, title)
+    several = "moment" in table
+    moments = list(dict.fromkeys(table["moment"])) if several else [""]
+    for name, (colour, _, mark) in looks(list(table["variant"])).items():
+        for moment, dash in zip(moments, ("dot", "solid") if several else ("solid",), strict=False):
+            mine = table[(table["variant"] == name) & ((table["moment"] == moment) if several else True)]
+            mine = mine.dropna(subset=[value]).sort_values("layers")
+            label = f"{name}, {moment}" if several else name
+            bars = None
+            if "low" in mine and mine["low"].notna().all():
+                ends = {"array": mine["high"] - mine[value], "arrayminus": mine[value] - mine["low"]}
+                bars = {"type": "data", "symmetric": False, "color": colour, "thickness": 1.5, "width": 4, **ends}
+            hover = f"{label}, %{{x}} layers: %{{y:.4g}}<extra></extra>"
+            figure.add_scatter(
+                x=mine["layers"],
+                y=mine[value],
+                name=label,
+                mode="lines+markers",
+                error_y=bars,
+                line={"color": colour, "width": 2, "dash": dash},
+                marker={"symbol": mark, "size": 8},
+                hovertemplate=hover,
+            )
+    figure.update_layout(hovermode="closest")
+    if log:
+        figure.update_yaxes(type="log", exponentformat="power")
     return figure

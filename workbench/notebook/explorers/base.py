@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ...analysis.figures.picture import Picture
+from ...analysis.figures.style import Picture
 from ...errors import ParameterError, quoted
 
 HERE = Path(__file__).parent  # where panel.js and panel.css lie

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ...analysis.figures.picture import BLUE, GREEN, ORANGE, PINK, YELLOW, Picture
+from ...analysis.figures.style import BLUE, GREEN, ORANGE, PINK, YELLOW, Picture
 
 SMALLEST = 1e-30  # a gradient below is drawn there
 LONGEST = 1e6  # steps; so is a half-life above

@@ -19,9 +19,9 @@ from ...errors import DataError, ParameterError
 from ...seeds import generator
 from .. import download
 from ..contract import Batch, Spec, Split
-from . import ntu_archive, ntu_names, sampling, utd
+from . import ntu_archive, ntu_names, utd
 from .clips import Clips
-from .features import features, inputs, moved
+from .features import LONGEST, draw, features, frames, inputs, moved, random_steps
 
 HELD_OUT = 0.05  # of NTU's training clips, for validation
 VALID_PASSES = 5  # samplings of the validation clips, each scored on its own, as in the official logs
@@ -71,8 +71,8 @@ class SkeletonsTask:
         rng = generator(self.seed, "frames", step)
         steps = torch.tensor([self.config.length])
         if self.config.random_length != "never":
-            steps = sampling.random_steps(1, self.config.length, rng)
-        chance = sampling.draw(self.batch_size, int(steps), rng)
+            steps = random_steps(1, self.config.length, rng)
+        chance = draw(self.batch_size, int(steps), rng)
         joints, labels = self._joints(rows[torch.cat(picked)], steps.expand(self.batch_size), chance)
         if self.config.turn or self.config.scale:
             joints = moved(joints, self.config, rng)
@@ -103,8 +103,8 @@ class SkeletonsTask:
         """Steps (count,) and chance (count, ...) of samplings for a score."""
         usual = self.config.length
         if self.config.random_length != "always":
-            return torch.full((count,), usual), sampling.draw(count, usual, rng)
-        return sampling.random_steps(count, usual, rng), sampling.draw(count, max(usual, sampling.LONGEST), rng)
+            return torch.full((count,), usual), draw(count, usual, rng)
+        return random_steps(count, usual, rng), draw(count, max(usual, LONGEST), rng)
 
     def _shown(self, rows: Tensor, steps: Tensor, chance: Tensor, samplings: int = 1) -> Batch:
         joints, labels = self._joints(rows, steps, chance)
@@ -113,7 +113,7 @@ class SkeletonsTask:
 
     def _joints(self, rows: Tensor, steps: Tensor, chance: Tensor) -> tuple[Tensor, Tensor]:
         """Sampled frames (T, B, bodies, joints, 3) of clips, and their actions (B,)."""
-        shown = sampling.frames(self.lengths[rows], steps, chance)
+        shown = frames(self.lengths[rows], steps, chance)
         return self.clips.pick(rows, shown), self.labels[rows]
 
     def _order(self, epoch: int) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ....analysis.figures import INK
-from ....analysis.figures.picture import BLUE, GREEN, YELLOW, Picture
+from ....analysis.figures.style import BLUE, GREEN, YELLOW, Picture
 from ....models.diagram import Arc, Drawing
 
 PAINT = {

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from ....analysis.figures.picture import BLUE, GREEN, ORANGE, SHADE, Picture, thinned
+from ....analysis.figures.style import BLUE, GREEN, ORANGE, SHADE, Picture, thinned
 from ....models.bounds import half_life
 from ..wording import LONGEST, SMALLEST, span
 

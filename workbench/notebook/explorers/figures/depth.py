@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from ....analysis.figures import INK
-from ....analysis.figures.picture import LEVELS, Picture
+from ....analysis.figures.style import LEVELS, Picture
 from ..wording import NAMES, NETS, decades
 
 FAINTEST = -8.0  # powers of ten below the strongest gradient

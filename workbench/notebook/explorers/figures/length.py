@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor
 
 from ....analysis.figures import INK
-from ....analysis.figures.picture import Picture, thinned
+from ....analysis.figures.style import Picture, thinned
 from ..wording import NAMES, NETS, decades
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from ....analysis.figures import INK
-from ....analysis.figures.picture import BLUE, ORANGE, PINK, SIGNED, Picture, thinned
+from ....analysis.figures.style import BLUE, ORANGE, PINK, SIGNED, Picture, thinned
 from ....models.bounds import half_life
 from ..wording import span
 
