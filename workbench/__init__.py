@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from . import analysis as analysis
     from .analysis import figures as figures
-    from .analysis import memory as analysis
     from .analysis.claims import results_table as results_table
     from .analysis.variants import Variants as Variants
     from .config import Config as Config

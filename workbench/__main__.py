@@ -104,8 +104,8 @@ def run(
     """One training run: resumes if begun, returns at once if finished."""
     instructions.fix()  # before the next line loads torch
     from .config import Config, parse_value
-    from .runs import run as study
     from .runs.jobs import notebook_parameters
+    from .runs.run import run as run_experiment
 
     chosen: str | Config = experiment
     if experiment.endswith(".json"):
@@ -114,7 +114,7 @@ def run(
         except (OSError, ValueError) as error:
             raise ParameterError(f"config: {experiment} cannot be read: {error}") from None
         chosen = Config.parse(text, origin=experiment)
-    record = study.run(
+    record = run_experiment(
         chosen,
         budget,  # type: ignore[arg-type]
         parse_value(seed),
@@ -215,15 +215,16 @@ def status(
     """Every run's state, step, rate, time left and last trouble, from disk."""
     import time
 
-    from .runs import status as board
     from .runs.lock import Watch
+    from .runs.status import COLUMNS
+    from .runs.status import rows as every_run
 
     seen = Watch()
     while True:
-        rows = board.rows(seen)
+        rows = every_run(seen)
         if watch and not as_json:
             print("\x1b[2J\x1b[H", end="")
-        listing.show(rows, as_json, board.COLUMNS)
+        listing.show(rows, as_json, COLUMNS)
         if not watch:
             return
         time.sleep(2)

@@ -19,7 +19,7 @@ from typing import Any
 from ..config import canonical_json
 from ..errors import StoreError
 from ..files import make_folder, publish, unusable
-from . import folder as store
+from .folder import Run, travels
 
 NAME = "campaign.json"
 PART, PARTS = 15_000_000, 7  # bytes, files beside campaign.json
@@ -27,7 +27,7 @@ FILES = 50_000
 OVERHEAD = 2_048  # bytes of a tar member around its content, at most
 
 
-def pack(runs: Sequence[store.Run], folder: Path, say: Callable[[str], None] = print) -> list[Path]:
+def pack(runs: Sequence[Run], folder: Path, say: Callable[[str], None] = print) -> list[Path]:
     """Write the runs, the most worth first, as a bundle; returns its files.
 
     Records come before checkpoints; of a run that is not at its end the newest checkpoint, else none is needed.
@@ -82,11 +82,11 @@ def unpack(bundle: Path, folder: Path) -> Path:
     return folder
 
 
-def _choose(runs: Sequence[store.Run], say: Callable[[str], None]) -> list[Path]:
+def _choose(runs: Sequence[Run], say: Callable[[str], None]) -> list[Path]:
     """The files that fit: every run's record, then checkpoints."""
     room, chosen = PART * PARTS, []
     kept = [run for run in runs if (run.path / "spec.json").exists()]
-    records = [[p for p in sorted(r.path.iterdir()) if store.travels(p.name) and p.suffix != ".pt"] for r in kept]
+    records = [[p for p in sorted(r.path.iterdir()) if travels(p.name) and p.suffix != ".pt"] for r in kept]
     newest = [run.checkpoints()[:1] if run.result() is None else [] for run in kept]
     for group in [*records, *newest]:
         size = sum(path.stat().st_size + OVERHEAD for path in group)

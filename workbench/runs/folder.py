@@ -29,8 +29,8 @@ from ..config import SCHEMA, Config, canonical_json, parse_json
 from ..errors import ParameterError, StoreError, quoted
 from ..files import make_folder, publish, unusable
 from . import checkpoint
-from . import events as rows
 from .checkpoint import Damaged
+from .events import misshapen
 
 Event = dict[str, Any]
 
@@ -106,7 +106,7 @@ class Run:
     def troubles(self) -> list[Event]:
         """How the run's process died or failed: {"kind": died | lost | failed, "step", "said"}; [] if unreadable."""
         try:
-            return [t for t in self._lines("troubles.jsonl") if rows.misshapen("trouble", t) is None]
+            return [t for t in self._lines("troubles.jsonl") if misshapen("trouble", t) is None]
         except StoreError:
             return []
 
@@ -122,7 +122,7 @@ class Run:
             whole = False
         if not whole:
             raise StoreError(f"{path}: altered or not a result: its check does not match its content")
-        if reason := rows.misshapen("result", result):
+        if reason := misshapen("result", result):
             raise StoreError(f"{path}: not a result: {reason}")
         return dict(result)
 
@@ -257,7 +257,7 @@ class Run:
                 whole = False
             if not whole:
                 raise StoreError(f"{self.path / name}, line {number}: altered: its check does not match")
-            if reason := rows.misshapen("", event):
+            if reason := misshapen("", event):
                 raise StoreError(f"{self.path / name}, line {number}: not an event: {reason}")
             events.append(event)
         return events

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 from .. import files, paper
 from ..config import Budget, Config, canonical_json, run_id
 from ..tasks import data_hashes
-from . import run as study
 from .folder import Run
 from .record import Record
+from .run import reached, resolve
+from .run import run as run_experiment
 
 
 class PlannedRun(NamedTuple):
@@ -45,12 +46,12 @@ class PlannedRun(NamedTuple):
             at_end = row["status"] in ("done", "diverged")
             return at_end or (self.until is not None and (row.get("scored_step") or 0) >= self.until)
         run = self.run
-        return (run.path / "spec.json").exists() and study.reached(Record(run), self.until)
+        return (run.path / "spec.json").exists() and reached(Record(run), self.until)
 
     def train(self, device: str = "auto", **means: Any) -> Record:
-        """Train it in this process as far as its budget goes, or take what is recorded; `means` are `study.run`'s."""
+        """Train it in this process as far as its budget goes, or take what is recorded; `means` go to `run`."""
         changes = dict(self.changes)
-        return study.run(self.experiment, self.budget, self.seed, device=device, changes=changes, **means)
+        return run_experiment(self.experiment, self.budget, self.seed, device=device, changes=changes, **means)
 
     @property
     def written(self) -> str:
@@ -83,4 +84,4 @@ class PlannedRun(NamedTuple):
 @lru_cache(maxsize=4096)
 def _resolve(experiment: str, budget: Budget, changes: tuple[tuple[str, Any], ...]) -> tuple[Config, int | None]:
     """Config and last step; the seeds of a combination share them."""
-    return study.resolve(experiment, budget, dict(changes))[1:]
+    return resolve(experiment, budget, dict(changes))[1:]

@@ -16,9 +16,9 @@ from .. import files, paper
 from ..config import Config, run_id
 from ..errors import RunError, StoreError, quoted
 from ..tasks import Batch, data_hashes, load
-from . import events as rows
-from . import folder as store
-from . import lock, row_cache
+from . import events, lock, row_cache
+from .folder import Run, config_of, open_run
+from .folder import find as runs_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Record:
     """One run on disk. `curve` has a row an evaluation; `summary` the newest scores; `budgets` each budget reached."""
 
-    run: store.Run
+    run: Run
 
     @cached_property
     def spec(self) -> dict[str, Any]:
@@ -36,7 +36,7 @@ class Record:
 
     @cached_property
     def config(self) -> Config:
-        return store.config_of(self.run)
+        return config_of(self.run)
 
     @property
     def id(self) -> str:
@@ -106,7 +106,7 @@ class Record:
         """The run's events, each of the shape of its kind; StoreError where one is not."""
         found = self.run.events()
         for event in found:
-            if reason := rows.misshapen(event["event"], event):
+            if reason := events.misshapen(event["event"], event):
                 at = f"{event['event']} of step {event['step']}"
                 raise StoreError(f"{self.run.path / 'events.jsonl'}: {at}: {reason}")
         return found
@@ -231,13 +231,13 @@ def find(name: str, seed: int, *, smoke: bool = False, own: bool = False) -> Rec
     config = paper.experiment(name).at("smoke" if smoke else "paper")[0]
     wanted = run_id(config, seed, data_hashes(config.task))
     where = folders()[:1] if own else folders()
-    found = [Record(store.Run(folder / wanted)) for folder in where if (folder / wanted / "spec.json").exists()]
+    found = [Record(Run(folder / wanted)) for folder in where if (folder / wanted / "spec.json").exists()]
     return max(found, key=lambda r: r.step, default=None)
 
 
 def find_id(run_id: str) -> Record | None:
     """The furthest record of an id, one's own or published; None if there is none."""
-    found = [Record(run) for folder in folders() if (run := store.open_run(folder, run_id)).path.is_dir()]
+    found = [Record(run) for folder in folders() if (run := open_run(folder, run_id)).path.is_dir()]
     return max(found, key=lambda r: r.reach, default=None)
 
 
@@ -245,7 +245,7 @@ def records(*, own: bool = False) -> list[Record]:
     """Every record, one's own first (with `own` no others); of a run that is also published, the further one."""
     best: dict[str, Record] = {}
     for folder in folders()[:1] if own else folders():
-        for run in store.find(folder):
+        for run in runs_in(folder):
             record = Record(run)
             try:
                 if record.id not in best or record.step > best[record.id].step:
@@ -263,7 +263,7 @@ def overview(*, own: bool = False, watch: lock.Watch | None = None) -> list[dict
     """
     paths = {f"{'published' if n else 'own'}/{run.path.name}": run.path for n, run in _found()}
     wanted = {key: sign for key, path in paths.items() if set((sign := _signature(path)).split()[1:]) != {"-"}}
-    made = row_cache.rows(files.runs() / ".index.sqlite", wanted, lambda key: _row(store.Run(paths[key])))
+    made = row_cache.rows(files.runs() / ".index.sqlite", wanted, lambda key: _row(Run(paths[key])))
     best: dict[str, dict[str, Any]] = {}
     for key, row in made.items():
         row["published"] = key.startswith("published/")
@@ -272,7 +272,7 @@ def overview(*, own: bool = False, watch: lock.Watch | None = None) -> list[dict
         if row["id"] not in best or row.get("step", 0) > best[row["id"]].get("step", 0):
             best[row["id"]] = row
             if os.path.exists(f"{paths[key]}/lease") and row["status"] != "damaged":
-                row |= _live(store.Run(paths[key]), watch)
+                row |= _live(Run(paths[key]), watch)
     return list(best.values())
 
 
@@ -283,8 +283,8 @@ def list_records() -> pd.DataFrame:
     return pd.DataFrame(overview())
 
 
-def _found() -> list[tuple[int, store.Run]]:
-    return [(n, run) for n, folder in enumerate(folders()) for run in store.find(folder)]
+def _found() -> list[tuple[int, Run]]:
+    return [(n, run) for n, folder in enumerate(folders()) for run in runs_in(folder)]
 
 
 def _signature(path: Path) -> str:
@@ -299,7 +299,7 @@ def _signature(path: Path) -> str:
     return " ".join(parts)
 
 
-def _row(run: store.Run) -> dict[str, Any]:
+def _row(run: Run) -> dict[str, Any]:
     record = Record(run)
     try:
         row: dict[str, Any] = {str(k): v for k, v in record.summary.items()}
@@ -310,7 +310,7 @@ def _row(run: store.Run) -> dict[str, Any]:
     return {**row, "error": trouble[0]["said"] if trouble else None}
 
 
-def _live(run: store.Run, watch: lock.Watch | None) -> dict[str, Any]:
+def _live(run: Run, watch: lock.Watch | None) -> dict[str, Any]:
     """What a lease says of a run: being trained, how far and how fast; or that its process was killed."""
     holder = lock.holder_of(run.path / "lease", watch)
     status = lock.status(run, watch)

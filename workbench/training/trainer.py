@@ -25,8 +25,8 @@ from ..models.layer import BatchNorm, Recurrent
 from ..seeds import check_seed, generator
 from ..tasks.contract import Batch, Split
 from . import evaluate
-from . import gradients as gradient
 from .cuda_graphs import Recording, Steps, wanted
+from .gradients import gradient_map
 from .schedule import Schedule
 
 EVALUATION_BATCH = 250  # divides MNIST's 10,000 and the adding problem's 1,000 and 2,000
@@ -242,7 +242,7 @@ class Trainer:
         """The gradient that arrives at each recurrent layer, the lowest first, of the first validation batch."""
         batch = next(iter(self._examples("valid", self.config.train.batch)))
         there = batch._replace(y=batch.y.to(self.device))
-        found: list[float] = gradient.gradient_map(self.net, there, self.task.spec.target)[0].norm(dim=1).tolist()
+        found: list[float] = gradient_map(self.net, there, self.task.spec.target)[0].norm(dim=1).tolist()
         return found
 
     # --- scores of the best weights ---

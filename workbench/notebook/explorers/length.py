@@ -12,8 +12,8 @@ import pandas as pd
 from torch import Tensor
 
 from ... import files
-from ...analysis import memory as analysis
 from ...analysis.figures import height
+from ...analysis.memory import gradient_through_time
 from ...config import Adding, Budget, Config, Model, Pixels, Train
 from . import figures
 from .base import Choice, Control, ExplorerBase, Job, Panel, Slider, Switch, Tell, View
@@ -149,11 +149,11 @@ def memory(net: TrainedNet) -> tuple[Tensor, float]:
     """How strongly the answer depends on each earlier step, and the seconds that finding out took."""
     x = net.batch(BATCH).x
     began = time.perf_counter()
-    found = analysis.gradient_through_time(net.net, x)
+    found = gradient_through_time(net.net, x)
     seconds = time.perf_counter() - began
     if seconds < 0.1:  # the first pass warms up
         began = time.perf_counter()
-        analysis.gradient_through_time(net.net, x)
+        gradient_through_time(net.net, x)
         seconds = min(seconds, time.perf_counter() - began)
     return found, seconds
 

@@ -17,9 +17,10 @@ from ... import files, paper
 from ...config import Budget, Config, Task, Treebank, run_id
 from ...errors import MissingData, WorkbenchError
 from ...models.build import build, recurrent_weights
-from ...runs import run as study
 from ...runs.folder import Run
 from ...runs.record import Record, folders
+from ...runs.run import resolve
+from ...runs.run import run as run_experiment
 from ...seeds import generator
 from ...tasks import Batch, data_hashes, download, load, spec
 from ...tasks.treebank import TreebankTask
@@ -114,7 +115,7 @@ class TrainedNet:
         what: str | Config = self.config if self.experiment == "custom" else self.experiment
         budget, changes = (self.budget, self.changes) if isinstance(what, str) else ("quick", None)
         ways = {"changes": changes, "until": self.goal, "device": device, "progress": False}
-        study.run(what, budget, self.seed, watch=watch, stop=stop, **ways)  # type: ignore[arg-type]
+        run_experiment(what, budget, self.seed, watch=watch, stop=stop, **ways)  # type: ignore[arg-type]
 
     @property
     def published(self) -> bool:
@@ -135,7 +136,7 @@ def kept(
     until: int | None = None,
 ) -> TrainedNet:
     """The net of an experiment, or of a config of one's own, from the furthest record, one's own or published."""
-    name, config, last = study.resolve(experiment, budget if isinstance(experiment, str) else "quick", changes)
+    name, config, last = resolve(experiment, budget if isinstance(experiment, str) else "quick", changes)
     record, goal = find(config, seed), until or last or config.train.steps or 0
     step, path = (0, None) if record is None else (_shown(record) or 0, record.run.path)
     return TrainedNet(name.removesuffix("*"), config, seed, step, path, goal, budget, changes)

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from ...errors import ParameterError, RunError
 from ...files import results
-from . import worker as children
+from . import worker
 from .worker import Campaign, Files, Job, Outcome
 
 TRIES = 5  # how often a job is placed again when the worker that had it died
@@ -29,7 +29,7 @@ SETTINGS = {
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
 }
-LAST_WORDS = 3 * children.GRACE  # seconds to wait for what was asked to stop
+LAST_WORDS = 3 * worker.GRACE  # seconds to wait for what was asked to stop
 
 
 class Pool(Protocol):
@@ -66,10 +66,10 @@ class Alone:
             for job, files in jobs:
                 if stopping():
                     return
-                future = thread.submit(children.perform, job, campaign, files, say)
+                future = thread.submit(worker.perform, job, campaign, files, say)
                 while not wait([future], timeout=0.2).done:
-                    if stopping() and campaign.name not in children.FAMILY.stopped:
-                        children.stop(campaign.name)
+                    if stopping() and campaign.name not in worker.FAMILY.stopped:
+                        worker.stop(campaign.name)
                 done(future.result())
 
 
@@ -108,7 +108,7 @@ class Cluster:
         while placed:
             if stopping() and asked_at is None:
                 asked_at = time.monotonic()
-                self.client.run(children.stop, campaign.name, on_error="ignore")
+                self.client.run(worker.stop, campaign.name, on_error="ignore")
             if asked_at is not None and time.monotonic() - asked_at > LAST_WORDS:
                 return
             with contextlib.suppress(queue.Empty):
@@ -135,8 +135,8 @@ def _perform(job: Job, campaign: Campaign, files: Files | None) -> Outcome:
     """What runs on a worker: the job in a child process, its lines sent to the caller."""
     from distributed import get_worker
 
-    worker = get_worker()
-    return children.perform(job, campaign, files, lambda line: worker.log_event(TOPIC, line))
+    node = get_worker()
+    return worker.perform(job, campaign, files, lambda line: node.log_event(TOPIC, line))
 
 
 @contextlib.contextmanager
@@ -209,12 +209,12 @@ def _connected(distributed: Any, address: str) -> Any:
 def _local(distributed: Any, workers: int) -> Any:
     """A LocalCluster of threads that wait for child processes, spelt out: dask's own lets its status pages listen on
     every address. Here they are on this machine alone, on a port of the system's choice, and empty."""
-    gpus = children.gpus()
+    gpus = worker.gpus()
     silent = {"dashboard": False, "dashboard_address": "127.0.0.1:0", "protocol": "inproc://"}
-    worker = {"nthreads": workers, "memory_limit": None, "resources": {"GPU": len(gpus)} if gpus else None, **silent}
+    options = {"nthreads": workers, "memory_limit": None, "resources": {"GPU": len(gpus)} if gpus else None, **silent}
     return distributed.SpecCluster(
         scheduler={"cls": distributed.Scheduler, "options": silent},
-        workers={0: {"cls": distributed.Worker, "options": worker}},
+        workers={0: {"cls": distributed.Worker, "options": options}},
         silence_logs=logging.ERROR,
     )
 
