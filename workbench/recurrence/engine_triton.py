@@ -44,6 +44,8 @@ def takes(a: Tensor) -> bool:
 class Kernels:
     """The recurrence in chunks of `length` steps that run side by side; None: all steps one after the other."""
 
+    NAME = "scan"  # in chunks it is that engine's, on a device
+
     length: int | None = None
 
     def forward(self, a: Tensor, u: Tensor, h0: Tensor, activation: str, over: bool) -> Tensor:
