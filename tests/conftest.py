@@ -8,9 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from workbench import files
+from workbench.runs import instructions
+
+instructions.fix()  # before torch is loaded, as in the processes of runs whose bits tests compare
+
+import torch  # noqa: E402
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 # Without these a Chromium on a machine without network or display waits for what never comes.

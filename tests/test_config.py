@@ -24,7 +24,7 @@ def test_every_field_that_differs_gives_another_id(name):
     config = paper.experiment(name).config
     ids = {run_id(config, 0, {})}
     size = "model.growth" if config.model.kind == "dense" else "model.depth"
-    changes = {"train.batch": 7, "train.lr": 0.123, size: 9, "model.dropout": 0.77, "train.clip": None}
+    changes = {"train.batch": 7, "train.lr": 0.123, size: 9, "model.dropout": 0.77, "train.clip": 0.5}
     ids |= {run_id(config.set({path: value}), 0, {}) for path, value in changes.items()}
     assert len(ids) == 1 + len(changes)
 

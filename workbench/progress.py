@@ -111,7 +111,8 @@ def _columns() -> int:
 
 def notices() -> TextIO:
     """Where notices go: stderr, but stdout in a notebook, which shows stderr as a warning."""
-    return sys.stdout if "ipykernel" in sys.modules else sys.stderr
+    kernel = sys.modules.get("ipykernel.kernelapp")
+    return sys.stdout if kernel is not None and kernel.IPKernelApp.initialized() else sys.stderr
 
 
 def clock(seconds: float) -> str:

@@ -169,8 +169,8 @@ def test_11_without_its_scheduler_a_batch_ends_and_can_go_on(fault, processes, s
 
 
 CALLER = (
-    "import sys; from faults.test_cluster import trials; from workbench.runs.jobs import plan as batch; "
-    "batch.carry_out(trials(2), [], batch.Means(scheduler=sys.argv[1]), print)"
+    "import sys; from faults.test_cluster import planned_runs; from workbench.runs.jobs import plan as batch; "
+    "batch.carry_out(planned_runs(2), [], batch.Means(scheduler=sys.argv[1]), print)"
 )
 
 
@@ -209,8 +209,8 @@ def alive(process):
 
 
 RUNNER = (
-    "import sys; from faults.test_cluster import trials; from workbench.runs.jobs import plan as batch; "
-    "batch.carry_out(trials(2, steps=200_000), [], batch.Means(workers=2), print)"
+    "import sys; from faults.test_cluster import planned_runs; from workbench.runs.jobs import plan as batch; "
+    "batch.carry_out(planned_runs(2, steps=200_000), [], batch.Means(workers=2), print)"
 )
 
 

@@ -14,7 +14,6 @@ from torch.testing import assert_close
 
 import workbench as wb
 from workbench import recurrence
-from workbench.models.scripted import scripted
 from workbench.recurrence import layer, recur
 from workbench.recurrence.activation import ACTIVATIONS
 from workbench.recurrence.torch_ops import unrolled
@@ -73,7 +72,7 @@ SETTINGS = [
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_a_scripted_net_answers_like_the_net(settings, rng):
     net = wb.IndRNN(3, 4, **settings).eval()
-    ours, x = torch.jit.script(scripted(net)), torch.randn(5, 5, 3, generator=rng)
+    ours, x = torch.jit.script(net), torch.randn(5, 5, 3, generator=rng)
     h0 = torch.randn(net.num_layers * (2 if net.bidirectional else 1), 5, 4, generator=rng)
     lengths = torch.tensor([5, 1, 3, 5, 2])
     for given in ((x,), (x, h0), (x, None, lengths), (x, h0, lengths), (x[:, 0],), (x[:, 0], h0[:, 0])):
@@ -95,7 +94,7 @@ def test_what_is_saved_needs_nothing_but_torch(form, tmp_path):
         torch.export.save(torch.export.export(net, (x,)).run_decompositions(unrolled()), path)
         load = f"torch.export.load({str(path)!r}).module()"
     else:
-        torch.jit.save(torch.jit.script(scripted(net)) if form == "script" else torch.jit.trace(net, (x,)), str(path))
+        torch.jit.save(torch.jit.script(net) if form == "script" else torch.jit.trace(net, (x,)), str(path))
         load = f"torch.jit.load({str(path)!r})"
     command = [sys.executable, "-I", "-c", LOADER.format(load)]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=300)

@@ -68,6 +68,7 @@ def tapes(monkeypatch):
         made.append(tape)
         return lambda: torch.no_grad()(tape.replay)()
 
+    monkeypatch.setattr("workbench.recurrence.observers._modes", lambda: 0)  # a graph is recorded below what observes
     monkeypatch.setattr(cuda_graphs, "record", record)
     monkeypatch.setattr(cuda_graphs, "warm", lambda call: [call() for _ in range(cuda_graphs.WARM)])
     monkeypatch.setattr("workbench.training.trainer.wanted", lambda choice, *_: choice != "off")

@@ -110,8 +110,8 @@ def test_a_run_that_another_process_trains_is_waited_for_and_its_result_is_used(
     """However long it takes; whoever asks second says that it waits, and trains nothing."""
     changes = {"task.length": 4, "model.hidden": 4, "train.batch": 2, "train.steps": 2, "train.evaluate_every": 1}
     record = wb.run("adding_rnn_tanh_T100", "smoke", changes=changes, until=1, progress=False)
-    fields = [part for path, value in changes.items() for part in ("--set", f"{path}={value}")]
-    job = Job("a job", ("run", "adding_rnn_tanh_T100", "--budget", "smoke", *fields), record.id)
+    planned = PlannedRun("adding_rnn_tanh_T100", "smoke", 0, tuple(changes.items()))
+    job = Job("a job", ("run", planned.written, "cpu"), record.id)
     said, found = [], []
     worker = threading.Thread(target=lambda: found.append(perform(job, campaign, say=said.append)))
     with lock.Lock(record.run) as mine:
