@@ -283,14 +283,14 @@ def _said(said: Verdict) -> dict[str, Any]:
 
 
 def _cost(known: Experiment, ended: Sequence[Record]) -> str:
-    """What the seeds that are at their end took: `ends at steps 900, 1,000; 28,800 to 32,000 examples; 0.2 hours`."""
+    """What the seeds that are at their end took: `ended at steps 900, 1,000; 28,800 to 32,000 examples; 0.2 hours`."""
     if not ended:
         return ""
     ends = sorted({int(r.budgets[-1]["step"]) for r in ended})
     batch = known.config.train.batch
     seen = " to ".join(f"{n * batch:,}" for n in dict.fromkeys((ends[0], ends[-1])))
     hours = sum(r.budgets[-1]["cost"].get("wall_s", 0.0) for r in ended) / 3600
-    at = f"end{'s' if len(ends) > 1 else ''} at step{'s' if len(ends) > 1 else ''} {', '.join(f'{n:,}' for n in ends)}"
+    at = f"ended at step{'s' if len(ends) > 1 else ''} {', '.join(f'{n:,}' for n in ends)}"
     return f"{at}; {seen} examples seen; {hours:.1f} hours"
 
 
@@ -316,8 +316,9 @@ def _described(known: Experiment, metric: str, measured: Sequence[Record], word:
     there = [r for r in steady if measure(r, metric, step) is not None]
     values = [value for r in there if (value := measure(r, metric, step)) is not None and math.isfinite(value)]
     ours = statistics.mean(values) if values else None
-    lost = len(measured) - len(steady)
-    notes = (word.note, f"{lost} of {len(measured)} diverged" if lost else "")
+    lost = ", ".join(f"{r.step:,}" for r in sorted(measured, key=lambda r: r.step) if r not in steady)
+    diverged = f"{len(measured) - len(steady)} of {len(measured)} diverged at step {lost}" if lost else ""
+    notes = (word.note, diverged)
     return (
         dict.fromkeys(COLUMNS)
         | {"table": known.where, "experiment": known.id, "metric": metric, "source": "", "steps": _steps(known)}

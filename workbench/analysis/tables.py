@@ -69,7 +69,26 @@ def markdown(table: pd.DataFrame) -> str:
 
 def summary(results: pd.DataFrame) -> str:
     """The first line of every summary: rows by verdict, zeroes too, and how many claims cannot be tried here."""
-    return verdicts.summary(results["verdict"], claims.cannot(results))
+    judged = results[results["claim"].notna()]
+    cycles = int(judged["claim"].duplicated().sum())
+    said = verdicts.summary(results["verdict"], claims.cannot(results))
+    return f"{said}; claims {len(judged) - cycles}, of which {cycles} have a second row, under a cycle of ours"
+
+
+def in_words(results: pd.DataFrame) -> str:
+    """What holds, in one sentence: claims by the best that is known of each."""
+    judged = results[results["claim"].notna()]
+    words = [set(group) for _, group in judged.groupby("claim")["verdict"]]
+    holds = sum("reproduced" in each for each in words)
+    fails = sum("not reproduced" in each for each in words)
+    reached = sum("reached" in each and "reproduced" not in each for each in words)
+    begun = sum(bool(each & {"undecided", "under way"}) for each in words)
+    none = sum(each == {"not run"} for each in words)
+    return (
+        f"Of {len(words)} claims of the paper and its logs {holds} hold under the paper's own schedule and {fails} do "
+        f"not; {reached} more are reached under a schedule of ours. {begun} have begun without an answer; of {none} "
+        f"nothing that counts has run, and {sum(map(bool, claims.cannot(results)))} of these cannot be tried here."
+    )
 
 
 def not_run(results: pd.DataFrame) -> pd.DataFrame:
@@ -81,7 +100,7 @@ def not_run(results: pd.DataFrame) -> pd.DataFrame:
 
     open_ = results[(results["verdict"] == "not run") & results["claim"].notna()]
     open_ = open_[~open_["experiment"].str.contains("_cycle")]
-    why = open_["note"].map(lambda note: str(note).rpartition("; ")[2])
+    why = open_["note"].map(_why)
     rows = [
         {"table": where, "experiments": _named(group["experiment"]), "claims": len(group), "why": reason}
         for (where, reason), group in open_.groupby(["table", why], sort=False)
@@ -100,11 +119,16 @@ def abstract() -> pd.DataFrame:
                 "test": f"{row['experiment']}: {row['metric']} {_theirs(row)}".strip(),
                 "ours (95 %)": _ours(row),
                 "verdict": row["verdict"],
-                "note": row["note"] or "",
+                "note": _why(row["note"]) if row["verdict"] == "not run" else row["note"],
             }
             for row in claims.abstract()
         ]
     )
+
+
+def _why(note: str) -> str:
+    """The reason of a row that is not run, without its command and its numbers."""
+    return "older records only, none that counts" if "set aside" in note else note.rpartition("; ")[2]
 
 
 def _named(experiments: pd.Series[str]) -> str:
@@ -157,13 +181,13 @@ def _theirs(row: Mapping[str, Any]) -> str:
     """What is claimed, in the words of its kind."""
     claim = _claims().get(row["claim"])
     if claim is None or claim.kind == "value":
-        return _number(row["paper"])
+        return _number(row["paper"], 6)
     if claim.kind == "order":
         cycle = "_cycle" if str(row["experiment"]).endswith("_cycle") else ""
         return f"{'before' if claim.metric == STEPS else 'below'} {claim.against[0]}{cycle}"
     if claim.kind == "solved":
         return "solved" if claim.value else "not solved"
-    return f"{_number(row['paper'])} {'times' if claim.kind == 'ratio' else '(bound)'}"
+    return f"{_number(row['paper'], 6)} {'times' if claim.kind == 'ratio' else '(bound)'}"
 
 
 def _kind(row: Mapping[str, Any]) -> str:
@@ -183,5 +207,7 @@ def _claims() -> dict[str, Claim]:
     return {claim.id: claim for claim in every_claim()}
 
 
-def _number(value: object) -> str:
-    return "" if value is None or value != value else f"{value:,.4g}" if isinstance(value, float) else f"{value:,}"
+def _number(value: object, digits: int = 4) -> str:
+    if value is None or value != value:
+        return ""
+    return f"{value:,.{digits}g}" if isinstance(value, float) else f"{value:,}"
