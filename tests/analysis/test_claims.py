@@ -258,6 +258,24 @@ def test_every_claim_of_the_abstract_stands_under_one_of_its_sentences(store):
     assert set(table["verdict"]) <= set(verdicts.WORDS)
 
 
+def test_a_record_of_the_present_numerics_is_not_hidden_by_a_further_older_one(store, tmp_path, monkeypatch):
+    """Both have one id: a published run of version 0.1 and the one that was started anew."""
+    monkeypatch.setattr("workbench.runs.run.NUMERICS", 1)
+    wb.run("seqdigits_lstm", "quick", until=200, progress=False)
+    (tmp_path / "published").mkdir()
+    (store / "runs").rename(tmp_path / "published" / "runs")
+    monkeypatch.undo()
+    monkeypatch.setattr(files, "published", lambda: tmp_path / "published")
+    monkeypatch.setenv("WORKBENCH_RESULTS", str(store))
+    assert [(r["source"], r["n"]) for r in claims.rows(["seqdigits_lstm"])] == [
+        ("", 0),
+        ("older records, numerics 1", 1),
+    ]
+    wb.run("seqdigits_lstm", "quick", until=100, progress=False)
+    row = claims.rows(["seqdigits_lstm"])[0]
+    assert (row["step"], row["n"], row["verdict"]) == (100, 1, "no claim")
+
+
 def test_smoke_runs_never_reach_the_table(store):
     wb.run("seqdigits_lstm", "smoke", progress=False)
     row = wb.results_table(["seqdigits_lstm"]).iloc[0]
