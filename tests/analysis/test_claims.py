@@ -222,6 +222,10 @@ def test_a_property_that_a_score_answers_is_judged_and_any_other_says_why_not(sh
     assert shown(*claim, of("seqmnist_dense", 1.0, 1.7, 1.79))["verdict"] == "reproduced"
     assert shown(*claim, of("seqmnist_dense", 1.9, 1.8, 2.0))["verdict"] == "not reproduced"
     assert shown(*claim, of("seqmnist_dense", 1.0, 1.7, 2.0))["verdict"] == "undecided"
+    edge = [
+        Constructed("ptbchar_res21_T50", seed, 1.36, "bpc") for seed in range(3)
+    ]  # the bound itself is not below it
+    assert shown("abstract-21_layers", "ptbchar_res21_T50", edge)["verdict"] == "not reproduced"
     row = shown("abstract-no_vanishing", "adding_indrnn_T1000", solving("adding_indrnn_T1000", 0.1, 0.1, 0.1))
     assert (row["verdict"], row["note"]) == ("not run", "no record holds this measurement yet")
 
