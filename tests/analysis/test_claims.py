@@ -23,7 +23,7 @@ UNDER_WAY = object()  # a value: of a seed that has no result yet
 class Constructed:
     """A record of an experiment: what `claims` reads of one, without a net or a file."""
 
-    smoke = False
+    smoke, published = False, True
 
     def __init__(self, experiment, seed, value, metric="accuracy", **other):
         known = paper.experiment(experiment.removesuffix("*"))
@@ -136,6 +136,17 @@ def test_two_numerics_are_never_averaged_and_the_older_is_a_row_of_its_own(shown
     assert below["note"].startswith(f"numerics 1, now {NUMERICS}: decides nothing")
 
 
+def test_the_command_of_a_row_sets_ones_own_older_record_aside(shown):
+    """Without `--fresh` a finished run of other numerics would be the answer, and never count."""
+    records = of("seqmnist_plain6", 1.0, numerics=1)
+    for record, more in (
+        (records[0], ""),
+        (SimpleNamespace(**vars(records[0]), smoke=False, published=False), " --fresh"),
+    ):
+        note = shown(*PLAIN6, [record])["note"]
+        assert note == f"workbench run seqmnist_plain6 --budget paper{more}; 1 of another numerics set aside"
+
+
 def test_seeds_of_a_search_never_count(shown):
     records = [Constructed("seqmnist_plain6", seed, 0.99) for seed in (100, 101, 102)]
     row = shown(*PLAIN6, records)
@@ -222,9 +233,7 @@ def test_a_property_that_a_score_answers_is_judged_and_any_other_says_why_not(sh
     assert shown(*claim, of("seqmnist_dense", 1.0, 1.7, 1.79))["verdict"] == "reproduced"
     assert shown(*claim, of("seqmnist_dense", 1.9, 1.8, 2.0))["verdict"] == "not reproduced"
     assert shown(*claim, of("seqmnist_dense", 1.0, 1.7, 2.0))["verdict"] == "undecided"
-    edge = [
-        Constructed("ptbchar_res21_T50", seed, 1.36, "bpc") for seed in range(3)
-    ]  # the bound itself is not below it
+    edge = [Constructed("ptbchar_res21_T50", seed, 1.36, "bpc") for seed in range(3)]  # is not below it
     assert shown("abstract-21_layers", "ptbchar_res21_T50", edge)["verdict"] == "not reproduced"
     row = shown("abstract-no_vanishing", "adding_indrnn_T1000", solving("adding_indrnn_T1000", 0.1, 0.1, 0.1))
     assert (row["verdict"], row["note"]) == ("not run", "no record holds this measurement yet")

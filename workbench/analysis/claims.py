@@ -188,6 +188,11 @@ class Store:
         """The records of an experiment without changes that have been scored."""
         return [r for r in self.by_name.get(name, ()) if r.experiment == name and r.budgets]
 
+    def command(self, name: str) -> str:
+        """What trains an experiment to its end, although one's own record of other numerics may be there."""
+        old = any(r.numerics != NUMERICS and not r.published for r in self.plain(name))
+        return f"workbench run {name} --budget paper{' --fresh' * old}"
+
     def seeds(self, claim: Claim, name: str) -> tuple[list[Seed], list[Record], str]:
         """The seeds of an experiment that a claim may count, their records, and what was set aside and why."""
         wanted = terms_of(claim, paper.experiment(name))
@@ -263,7 +268,7 @@ def _judged(store: Store, claim: Claim, these: Sequence[str], against: Sequence[
     said = verdicts.judge(claim, seeds, rivals)
     notes = [said.note, aside, f"{against[0]}: {rivals_aside}" if rivals_aside else ""]
     if said.word == "not run" and not claim.cannot:
-        notes[0] = " and ".join(f"workbench run {name} --budget paper" for name in (known.id, *against))
+        notes[0] = " and ".join(store.command(name) for name in (known.id, *against))
         notes.insert(1, "" if aside or rivals_aside else "not begun")
     if known.parent:
         said = verdicts.of_parent(said)
