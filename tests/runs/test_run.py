@@ -135,8 +135,9 @@ def test_a_run_that_another_process_trains_is_left_alone(store):
     from workbench.runs.lock import Lock
 
     record = wb.run(NAME, "paper", changes=SMALL, until=20, progress=False)
-    with Lock(record.run), pytest.raises(StoreError, match="trains it now"):
-        wb.run(NAME, "paper", changes=SMALL, progress=False)
+    with Lock(record.run), pytest.raises(Stopped, match=r"trains it now; stopped waiting for it"):
+        wb.run(NAME, "paper", changes=SMALL, progress=False, time_limit=0.5)
+    assert wb.Record(record.run).step == 20
 
 
 def test_fresh_starts_anew_and_deletes_nothing(store):
