@@ -253,7 +253,7 @@ def tables(
     if verify:
         instructions.fix()  # as `run` does, before the next line loads torch
     from .analysis.claims import results_table
-    from .analysis.tables import check_format, render
+    from .analysis.tables import check_format, render, summary
 
     check_format(format_)
     if verify:
@@ -265,7 +265,10 @@ def tables(
             print(line, file=sys.stderr)
         if complaints:
             raise StoreError(f"{len(complaints)} records do not verify")
-    print(render(results_table(), "json" if as_json else format_), end="")
+    table, format_ = results_table(), "json" if as_json else format_
+    if format_ in ("csv", "json"):  # which hold rows alone
+        print(summary(table), file=sys.stderr)
+    print(render(table, format_), end="")
 
 
 @app.command()

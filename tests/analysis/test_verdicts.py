@@ -338,7 +338,7 @@ def test_the_same_test_under_another_schedule_says_reached():
 def test_what_others_measured_is_a_reference_and_ours_alone_no_claim():
     assert verdicts.untested(quoted_from_others=True, begun=True).word == "reference"
     assert verdicts.untested(quoted_from_others=False, begun=True).word == "no claim"
-    assert verdicts.untested(quoted_from_others=False, begun=False).word == "not run"
+    assert verdicts.untested(quoted_from_others=False, begun=False) == Verdict("no claim", "not begun")
 
 
 def test_a_claim_that_cannot_be_tried_here_says_why():

@@ -1,41 +1,38 @@
-"""Ours beside theirs: records and claims in, rows with a verdict out. Nothing here is typed in; verdicts are computed.
+"""Ours beside theirs: claims and records in, rows with a verdict out. Nothing here is typed in; verdicts are computed.
 
-`reproduced`      at the schedule's end, 3 seeds or more, the interval contains or betters the claim and its half-width
-                  is at most half the distance to the nearest other published number of the task
-`not reproduced`  the same, but worse than the claim
-`on course`       not at the end yet, but the learning curve lies on the official one at equal steps: a point apart at
-                  most (a per cent of BPC or perplexity), or twice what two official runs of one configuration are
-`inconclusive`    recorded, but not enough to say; a seed that has no number (it diverged before its first score, or has
-                  not come below the error that is asked for) leaves nothing decided
-`not run`         no record; `note` has the command and says why
-`reference`       a number that the paper quotes from others, or another number of the same run
-`no claim`        ours alone: the paper has no such experiment
+The claims are results/paper/claims.csv; how a word is earned stands in verdicts.py. A row counts the seeds that were
+begun under the claim as it reads now, with its net, schedule and protocol, under the present numerics, each at its own
+end. Records of older numerics are rows of their own at the end, which decide nothing.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from .. import paper
-from ..paper import Claim, Experiment
+from ..config import Config, run_id
+from ..paper import Experiment
+from ..paper import claims as table
+from ..paper.claims import STEPS, Claim
 from ..paper.published import quoted
+from ..runs.provenance import NUMERICS
 from ..runs.record import Record, records
+from ..tasks import data_hashes
 from ..tasks.download import SETS
-from . import learning_curves
+from . import learning_curves, statistics, verdicts
+from .verdicts import Seed, Terms, Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = (
     "table experiment metric ours n low high paper source budget step steps device protocol verdict "
-    "examples examples_low examples_high parity note"
+    "examples examples_low examples_high claim note"
 ).split()
-TOLERANCE = 0.01  # of accuracy, or relative: learning curves this near are the same curve
 METRICS: dict[str, Callable[[Mapping[str, float]], float]] = {
     "test error %": lambda test: 100 * (1 - test["accuracy"]),
     "test accuracy %": lambda test: 100 * test["accuracy"],
@@ -45,8 +42,9 @@ METRICS: dict[str, Callable[[Mapping[str, float]], float]] = {
     "test accuracy %, over 5,000 steps": lambda test: 100 * test["accuracy_long"],
 }
 SUBSETS = {"test accuracy %, over 5,000 steps": "_long"}  # metrics of a part of the test split, and its name there
-QUOTED = ", quoted from others"  # how the source of such a claim ends
-HIGHER_IS_BETTER = {"test accuracy %", *SUBSETS}
+SHARES = ("test error %", "test accuracy %", *SUBSETS)  # of examples: they have an interval over examples too
+QUOTED = ", quoted from others"  # how the source of such a number ends
+OLDER = "older records, numerics"  # how the source of records of other numerics begins
 OWN_METRICS = {
     "adding": ("test MSE",),
     "pixels": ("test error %",),
@@ -59,53 +57,294 @@ PROTOCOLS = {
     "validation": "best validation weights; batch norm statistics re-estimated on validation images (as published)",
     "test": "best validation weights; batch norm statistics of the batch that is scored (as published)",
 }
+UNMEASURED = {
+    "ratio": "no timing of five process starts on one device is recorded",
+    "value": "no record holds this measurement yet",
+    "solved": "no record holds this measurement yet",
+    "order": "no record holds this measurement yet",
+    "property": "no record holds this measurement yet",
+}
+# What the abstract says, in our words -> the claims that test it.
+ABSTRACT = {
+    "Vanishing and exploding gradients are prevented": ("abstract-no_explosion", "abstract-no_vanishing"),
+    "Long-term memory is learned, over 5,000 steps": ("fig4-indrnn-T1000", "fig4-indrnn-T5000"),
+    "ReLU trains robustly": ("abstract-relu_robust",),
+    "Very deep nets train: 21 residual layers, dense nets": (
+        "abstract-21_layers",
+        "abstract-dense_characters",
+        "abstract-dense_pixels",
+    ),
+    "Over 10 times faster than LSTM": ("abstract-faster",),
+    "Better than RNN and LSTM": (
+        "fig4-indrnn_before_lstm-T100",
+        "fig4-indrnn_before_lstm-T500",
+        "fig4-indrnn_before_lstm-T1000",
+        "abstract-better-seqmnist-lstm",
+        "abstract-better-seqmnist-rnn_tanh",
+        "abstract-better-permmnist-lstm",
+        "abstract-better-permmnist-rnn_tanh",
+        "abstract-better-ptbchar-lstm",
+        "abstract-better-ptbword-lstm",
+    ),
+}
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """A mean over seeds with its 95 % interval (bootstrap over seeds; none for a single seed)."""
+def results_table(experiments: Sequence[str] | None = None, *, own: bool = False) -> pd.DataFrame:
+    """`rows` as a DataFrame, a row a claim: ours, the paper's, n, interval, step of steps, protocol, verdict."""
+    import pandas as pd
 
-    mean: float
-    n: int
-    low: float | None
-    high: float | None
-
-
-def estimate(values: Sequence[float]) -> Estimate:
-    """Mean and 95 % interval of one value a seed."""
-    data = np.asarray(values, dtype=float)
-    if len(data) < 2:
-        return Estimate(float(data.mean()), len(data), None, None)
-    rng = np.random.default_rng(0)
-    means = rng.choice(data, (10_000, len(data))).mean(axis=1)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return Estimate(float(data.mean()), len(data), float(low), float(high))
-
-
-def over_examples(share: float, n: int) -> tuple[float, float]:
-    """The 95 % interval of a share of n independent examples (Wilson 1927)."""
-    z = 1.959964
-    middle, half = share + z * z / (2 * n), z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
+    return pd.DataFrame(rows(experiments, own=own), columns=COLUMNS)
 
 
 def rows(experiments: Sequence[str] | None = None, *, own: bool = False) -> list[dict[str, Any]]:
-    """One row a claim of every experiment (or the named ones), those without a claim one row each.
+    """A row a claim, and one below it for a cycle of ours; then others' numbers, experiments of ours, older records.
 
-    From all records, published ones too, or from one's `own` alone.
+    Of every experiment or of the named ones, and of the parents of named cycles; from all records, published ones
+    too, or from one's `own` alone.
     """
-    by_name: dict[str, list[Record]] = {}
-    for record in records(own=own):
-        if record.status != "damaged" and not record.smoke:
-            by_name.setdefault(record.experiment, []).append(record)
-    names = list(paper.EXPERIMENTS) if experiments is None else [paper.experiment(n).id for n in experiments]
-    out = []
-    for name in names:
-        known = paper.experiment(name)
-        measured = [r for r in by_name.get(name, []) if r.budgets]
-        for claim in known.claims or [Claim(metric, math.nan, "", ours=False) for metric in _metrics(known)]:
-            out.append(_row(known, claim, measured))
-    return out if experiments is not None else out + _references(out)
+    known = None if experiments is None else [paper.experiment(name) for name in experiments]
+    names = set(paper.EXPERIMENTS) if known is None else {n for e in known for n in (e.id, e.parent) if n}
+    store = Store.read(own)
+    found: list[dict[str, Any]] = []
+    answering: set[str] = set()
+    for claim in table.claims():
+        for these, against in _subjects(claim):
+            answering.update(these)
+            if known is None or names & set(these):
+                found.append(_judged(store, claim, these, against))
+    found += _of_others(store, names)
+    if known is None:
+        found += _references(found)
+    for name in (n for n in paper.EXPERIMENTS if n in names and n not in answering):
+        if not paper.EXPERIMENTS[name].claims:
+            found += [_own(store, paper.EXPERIMENTS[name], metric) for metric in _metrics(paper.EXPERIMENTS[name])]
+    return found + _older(store, names)
+
+
+def abstract(*, own: bool = False) -> list[dict[str, Any]]:
+    """The abstract's sentences: a row a test of one, with what it tests, ours and the verdict; cycles below."""
+    wanted = {name for names in ABSTRACT.values() for name in names}
+    by_claim: dict[str, list[dict[str, Any]]] = {}
+    store = Store.read(own)
+    for claim in (c for c in table.claims() if c.id in wanted):
+        by_claim[claim.id] = [_judged(store, claim, *subject) for subject in _subjects(claim)]
+    return [
+        {"sentence": sentence} | {name: row[name] for name in COLUMNS}
+        for sentence, names in ABSTRACT.items()
+        for name in names
+        for row in by_claim[name]
+    ]
+
+
+def cannot(results: pd.DataFrame) -> list[str]:
+    """For each row why its claim cannot be tried here; empty where it can."""
+    reasons = {claim.id: claim.cannot for claim in table.claims()}
+    return [reasons.get(name, "") for name in results["claim"]]
+
+
+def measure(record: Record, metric: str, step: int | None = None) -> float | None:
+    """A metric of the paper for one record, scored at a step (None: the newest), or None if it was not scored there."""
+    if metric == STEPS:
+        curve = record.curve
+        return verdicts.arrival(list(curve["step"]), list(curve["valid_mse"])) if "valid_mse" in curve else None
+    scored = [e for e in record.budgets if step is None or e["step"] == step]
+    test = {name: value for name, value in (scored[-1].get("test", {}) if scored else {}).items() if value is not None}
+    try:
+        return float(METRICS[metric](test))
+    except KeyError:  # of another task, or not finite
+        return None
+
+
+def why_not_run(known: Experiment) -> str:
+    """Why there is no record of an experiment yet: its data are not to be had without asking, or nobody has begun."""
+    data = SETS.get(known.data or "")
+    return f"needs {data.title.split(',')[0]}, which must be asked for" if data and data.needs else "not begun"
+
+
+# --- which records count ---
+
+
+@dataclass(frozen=True)
+class Store:
+    """The records of every experiment, without smoke runs and damaged ones."""
+
+    by_name: Mapping[str, Sequence[Record]]
+
+    @classmethod
+    def read(cls, own: bool = False) -> Store:
+        """Every record, or one's own alone."""
+        by_name: dict[str, list[Record]] = {}
+        for record in records(own=own):
+            if record.status != "damaged" and not record.smoke:
+                by_name.setdefault(record.experiment.removesuffix("*"), []).append(record)
+        return cls(by_name)
+
+    @cached_property
+    def tables(self) -> Mapping[str, Mapping[str, str]]:
+        """Every table of claims so far."""
+        return table.history()
+
+    def plain(self, name: str) -> list[Record]:
+        """The records of an experiment without changes that have been scored."""
+        return [r for r in self.by_name.get(name, ()) if r.experiment == name and r.budgets]
+
+    def command(self, name: str) -> str:
+        """What trains an experiment to its end, although one's own record of other numerics may be there."""
+        old = any(r.numerics != NUMERICS and not r.published for r in self.plain(name))
+        return f"workbench run {name} --budget paper{' --fresh' * old}"
+
+    def seeds(self, claim: Claim, name: str) -> tuple[list[Seed], list[Record], str]:
+        """The seeds of an experiment that a claim may count, their records, and what was set aside and why."""
+        wanted = terms_of(claim, paper.experiment(name))
+        pairs, counting, changed = [], [], 0
+        for record in self.by_name.get(name, ()):
+            its = _terms(record.config, record.spec["data"], record.numerics)
+            if record.experiment != name and its != wanted:
+                continue  # of a sweep, which says in its name that it is another net
+            if its == wanted and not table.unchanged(claim.id, record.claims, self.tables):
+                changed += 1
+                continue
+            pairs.append((_seed(record, claim), its))
+            if its == wanted and record.seed < verdicts.SEARCH:
+                counting.append(record)
+        counted, aside = verdicts.admitted(pairs, wanted)
+        late = f"{changed} begun before the claim was written as it is now: set aside" if changed else ""
+        return counted, counting, "; ".join(filter(None, (aside, late)))
+
+
+def terms_of(claim: Claim, known: Experiment) -> Terms:
+    """What a seed must share with a claim's row: the experiment's net, schedule and data, the claim's protocol."""
+    its = _terms(known.config, data_hashes(known.config.task), NUMERICS)
+    return its._replace(protocol="test") if claim.protocol == "test batch" else its
+
+
+def _terms(config: Config, data: Mapping[str, str], numerics: int) -> Terms:
+    protocol = config.train.bn_statistics
+    alike = config.model_copy(update={"train": config.train.model_copy(update={"bn_statistics": "clean"})})
+    return Terms(run_id(alike, 0, data), protocol, numerics)
+
+
+def _seed(record: Record, claim: Claim) -> Seed:
+    """A record's answer to a claim, that of its own end; of an order in steps, where it was there."""
+    if record.status == "diverged":
+        return Seed(record.seed, None, "lost", record.step)
+    ended = record.run.result() is not None
+    value = measure(record, claim.metric) if ended or claim.metric == STEPS else None
+    if claim.kind == "property" and value is not None:
+        value = float(value < (claim.value or 0.0))  # an error below the bound
+    return Seed(record.seed, value, "ended" if ended else "under way", record.step)
+
+
+# --- rows ---
+
+
+def _subjects(claim: Claim) -> Iterable[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """The experiments that a claim names, then those that are the same under a cycle of ours, where all have one."""
+    yield claim.experiments, claim.against
+    cycles = {e.parent: e.id for e in paper.EXPERIMENTS.values() if e.parent}
+    named = (*claim.experiments, *claim.against)
+    if named and all(name in cycles for name in named):
+        yield tuple(cycles[n] for n in claim.experiments), tuple(cycles[n] for n in claim.against)
+
+
+def _judged(store: Store, claim: Claim, these: Sequence[str], against: Sequence[str]) -> dict[str, Any]:
+    """The row of a claim: its verdict by the test of its kind."""
+    known = paper.EXPERIMENTS.get(these[0]) if these else None
+    line = dict.fromkeys(COLUMNS) | {
+        "table": claim.place,
+        "experiment": ", ".join(these),
+        "metric": claim.metric,
+        "paper": claim.value,
+        "source": claim.source,
+        "claim": claim.id,
+        "steps": _steps(known) if known else None,
+    }
+    measurable = known is not None and len(these) == 1 and claim.metric in (*METRICS, STEPS)
+    if known is None or not measurable:
+        said = verdicts.judge(claim)
+        return line | _said(replace(said, note=claim.cannot or UNMEASURED[claim.kind]))
+    seeds, counting, aside = store.seeds(claim, known.id)
+    rivals, beside, rivals_aside = store.seeds(claim, against[0]) if against else ([], [], "")
+    said = verdicts.judge(claim, seeds, rivals)
+    notes = [said.note, aside, f"{against[0]}: {rivals_aside}" if rivals_aside else ""]
+    if said.word == "not run" and not claim.cannot:
+        notes[0] = " and ".join(store.command(name) for name in (known.id, *against))
+        notes.insert(1, "" if aside or rivals_aside else "not begun")
+    if known.parent:
+        said = verdicts.of_parent(said)
+    notes.append(_cost(known, [r for r in counting if r.run.result() is not None]))
+    line |= _where(counting, claim.metric, said.ours if claim.kind == "value" else None)
+    line["protocol"] = _protocol(known, terms_of(claim, known).protocol)
+    if counting or beside:
+        ended = all(r.run.result() is not None for r in (*counting, *beside))
+        line["budget"] = "paper" if ended else "quick"
+    return line | _said(replace(said, note="; ".join(filter(None, notes))))
+
+
+def _said(said: Verdict) -> dict[str, Any]:
+    return {
+        "ours": said.ours, "n": said.n, "low": said.low, "high": said.high, "verdict": said.word, "note": said.note
+    }  # fmt: skip
+
+
+def _cost(known: Experiment, ended: Sequence[Record]) -> str:
+    """What the seeds that are at their end took: `ended at steps 900, 1,000; 28,800 to 32,000 examples; 0.2 hours`."""
+    if not ended:
+        return ""
+    ends = sorted({int(r.budgets[-1]["step"]) for r in ended})
+    batch = known.config.train.batch
+    seen = " to ".join(f"{n * batch:,}" for n in dict.fromkeys((ends[0], ends[-1])))
+    hours = sum(r.budgets[-1]["cost"].get("wall_s", 0.0) for r in ended) / 3600
+    at = f"ended at step{'s' if len(ends) > 1 else ''} {', '.join(f'{n:,}' for n in ends)}"
+    return f"{at}; {seen} examples seen; {hours:.1f} hours"
+
+
+def _where(counting: Sequence[Record], metric: str, mean: float | None) -> dict[str, Any]:
+    """How far the records are, on which devices, and the interval over examples of a mean."""
+    newest = max((r.budgets[-1] for r in counting if r.budgets), key=lambda e: int(e["step"]), default=None)
+    examples = int(newest.get("test", {}).get("n" + SUBSETS.get(metric, ""), 0)) if newest and metric in SHARES else 0
+    low, high = statistics.wilson(mean / 100, examples) if mean is not None and examples else (None, None)
+    devices = sorted({r.budgets[-1]["provenance"]["device"] for r in counting if r.budgets})
+    return {
+        "step": max((r.step for r in counting), default=None),
+        "device": " / ".join(devices) or None,
+        "examples": examples or None,
+        "examples_low": None if low is None else 100 * low,
+        "examples_high": None if high is None else 100 * high,
+    }
+
+
+def _described(known: Experiment, metric: str, measured: Sequence[Record], word: Verdict) -> dict[str, Any]:
+    """A row that decides nothing: the mean over seeds at the furthest step that is scored."""
+    steady = [r for r in measured if r.status != "diverged"]
+    step = max((int(r.budgets[-1]["step"]) for r in steady), default=None)
+    there = [r for r in steady if measure(r, metric, step) is not None]
+    values = [value for r in there if (value := measure(r, metric, step)) is not None and math.isfinite(value)]
+    ours = statistics.mean(values) if values else None
+    lost = ", ".join(f"{r.step:,}" for r in sorted(measured, key=lambda r: r.step) if r not in steady)
+    diverged = f"{len(measured) - len(steady)} of {len(measured)} diverged at step {lost}" if lost else ""
+    notes = (word.note, diverged)
+    return (
+        dict.fromkeys(COLUMNS)
+        | {"table": known.where, "experiment": known.id, "metric": metric, "source": "", "steps": _steps(known)}
+        | {"protocol": _protocol(known, known.config.train.bn_statistics)}
+        | _where(there, metric, ours.mean if ours else None)
+        | ({"step": step, "budget": "paper" if all(r.run.result() for r in there) else "quick"} if there else {})
+        | _said(replace(word, note="; ".join(filter(None, notes))))
+        | ({"ours": ours.mean, "n": ours.n, "low": ours.low, "high": ours.high} if ours else {})
+    )
+
+
+def _of_others(store: Store, names: Collection[str]) -> list[dict[str, Any]]:
+    """A row for each number that the paper quotes and that an experiment here stands beside."""
+    found = []
+    for known in (e for name, e in paper.EXPERIMENTS.items() if name in names):
+        present = [r for r in store.plain(known.id) if r.numerics == NUMERICS]
+        for claim in (c for c in known.claims if not c.ours):
+            word = verdicts.untested(quoted_from_others=True, begun=bool(present))
+            row = _described(known, claim.metric, present, word)
+            found.append(row | {"paper": claim.value, "source": claim.source})
+    return found
 
 
 def _references(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -120,141 +359,27 @@ def _references(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def results_table(experiments: Sequence[str] | None = None, *, own: bool = False) -> pd.DataFrame:
-    """`rows` as a DataFrame, a row a claim: ours, the paper's, n, interval, step of steps, protocol, verdict."""
-    import pandas as pd
-
-    return pd.DataFrame(rows(experiments, own=own), columns=COLUMNS)
-
-
-def measure(record: Record, metric: str, step: int | None = None) -> float | None:
-    """A metric of the paper for one record, scored at a step (None: the newest), or None if it was not scored there."""
-    if metric == "steps to MSE < 0.01":
-        curve = record.curve
-        below = list(curve.loc[curve["valid_mse"] < 0.01, "step"]) if "valid_mse" in curve else []
-        return float(below[0]) if below else None
-    scored = [e for e in record.budgets if step is None or e["step"] == step]
-    test = {name: value for name, value in (scored[-1].get("test", {}) if scored else {}).items() if value is not None}
-    try:
-        return float(METRICS[metric](test))
-    except KeyError:  # of another task, or not finite
-        return None
+def _own(store: Store, known: Experiment, metric: str) -> dict[str, Any]:
+    """The row of an experiment that no claim is about."""
+    present = [r for r in store.plain(known.id) if r.numerics == NUMERICS]
+    word = verdicts.untested(quoted_from_others=False, begun=bool(present))
+    if not present:
+        word = replace(word, note=f"workbench run {known.id}; {why_not_run(known)}")
+    return _described(known, metric, present, word)
 
 
-def _row(known: Experiment, claim: Claim, measured: list[Record]) -> dict[str, Any]:
-    diverged = [r for r in measured if r.status == "diverged"]
-    steady = [r for r in measured if r.status != "diverged"] or diverged
-    newest = max((r.budgets[-1] for r in steady), key=lambda e: int(e["step"]), default=None)
-    step = newest["step"] if newest else None  # seeds are averaged at one step, the furthest that is scored
-    reached = {r.seed: measure(r, claim.metric, None if r in diverged else step) for r in measured}
-    values = {seed: value for seed, value in reached.items() if value is not None}
-    ours = estimate(list(values.values())) if values else None
-    nearness = learning_curves.parity_of(measured) if known.curve and claim.metric in METRICS else None
-    spread = learning_curves.official_pair(known.id, int(step)) if nearness is not None and step else None
-    on_the_way = [r for r in measured if r not in diverged and r.seed not in values]
-    late = on_the_way if claim.metric.startswith("steps to") else []
-    reaches_end = bool(measured) and all(r.run.result() is not None for r in measured)
-    lost = [r for r in diverged if r.seed not in values]  # the mean knows nothing of them, so it decides nothing
-    decided = not lost and not late and (reaches_end or (claim.metric.startswith("steps to") and bool(values)))
-    examples = int(newest.get("test", {}).get("n" + SUBSETS.get(claim.metric, ""), 0)) if newest else 0
-    low, high = _interval(claim.metric, ours.mean, examples) if ours and examples else (None, None)
-    return {
-        "table": known.where,
-        "experiment": known.id,
-        "metric": claim.metric,
-        "ours": ours.mean if ours else None,
-        "n": ours.n if ours else 0,
-        "low": ours.low if ours else None,
-        "high": ours.high if ours else None,
-        "paper": None if math.isnan(claim.value) else claim.value,
-        "source": claim.source,
-        "budget": ("paper" if reaches_end else "quick" if newest else None),
-        "step": step,
-        "steps": known.config.train.steps or _official_steps(known),
-        "device": newest["provenance"]["device"] if newest else None,
-        "protocol": PROTOCOLS[known.config.train.bn_statistics]
-        if known.config.model.norm != "none"
-        else "best validation weights",
-        "verdict": verdict(claim, ours, decided, nearness, bool(measured), _gap(known, claim), spread),
-        "examples": examples or None,
-        "examples_low": low,
-        "examples_high": high,
-        "parity": nearness,
-        "note": _note(diverged, lost, late if values else [], len(measured)) if measured else _to_run(known),
-    }
-
-
-def why_not_run(known: Experiment) -> str:
-    """Why there is no record of an experiment yet: its data are not to be had without asking, or nobody has begun."""
-    data = SETS.get(known.data or "")
-    return f"needs {data.title.split(',')[0]}, which must be asked for" if data and data.needs else "not begun"
-
-
-def _to_run(known: Experiment) -> str:
-    """The command of the shortest run that can be compared, how far it goes, and why there is none yet."""
-    of = known.config.train.steps or _official_steps(known)
-    until = f"step {known.quick:,}" + (f" of {of:,}" if of else "")
-    return f"workbench run {known.id} (to {until}); {why_not_run(known)}"
-
-
-def _note(diverged: Sequence[Record], lost: Sequence[Record], late: Sequence[Record], of: int) -> str:
-    """What the mean does not know: `2 of 3 diverged at step 40, 80; 1 without a score`, `1 of 3 not by step 6,000`."""
-    said = []
-    if diverged:
-        steps = ", ".join(f"{step:,}" for step in sorted(int(r.budgets[-1]["step"]) for r in diverged))
-        said.append(f"{len(diverged)} of {of} diverged at step {steps}")
-    if lost:
-        said.append(f"{len(lost)} without a score")
-    if late:
-        said.append(f"{len(late)} of {of} not by step {min(r.step for r in late):,}")
-    return "; ".join(said)
-
-
-def verdict(
-    claim: Claim,
-    ours: Estimate | None,
-    decided: bool,
-    nearness: float | None,
-    begun: bool,
-    gap: float = math.inf,
-    spread: float | None = None,
-) -> str:
-    """The word for a row; see the top of this file."""
-    if math.isnan(claim.value):
-        return "no claim" if begun else "not run"
-    if not begun:
-        return "reference" if not claim.ours else "not run"
-    if not claim.ours:
-        return "reference"
-    if decided and ours is not None and ours.n >= 3 and ours.low is not None and ours.high is not None:
-        worse = ours.high < claim.value if claim.metric in HIGHER_IS_BETTER else ours.low > claim.value
-        if worse:
-            return "not reproduced"
-        if (ours.high - ours.low) / 2 <= gap / 2:
-            return "reproduced"
-    if nearness is not None and nearness <= max(TOLERANCE, 2 * (spread or 0.0)):
-        return "on course"
-    return "inconclusive"
-
-
-def _gap(known: Experiment, claim: Claim) -> float:
-    """How far the nearest other published number of the same task and metric is: what an interval must tell apart."""
-    others = [
-        c.value
-        for e in paper.EXPERIMENTS.values()
-        if e.config.task == known.config.task
-        for c in e.claims
-        if c.metric == claim.metric and c.log == claim.log and c.value != claim.value
-    ]
-    return min((abs(value - claim.value) for value in others), default=math.inf)
-
-
-def _interval(metric: str, value: float, n: int) -> tuple[float | None, float | None]:
-    """The interval over examples of an error rate or accuracy in per cent; other metrics are no shares."""
-    if metric not in ("test error %", "test accuracy %", *SUBSETS):
-        return None, None
-    low, high = over_examples(value / 100, n)
-    return 100 * low, 100 * high
+def _older(store: Store, names: Collection[str]) -> list[dict[str, Any]]:
+    """A row for the records of each experiment under other numerics than the present: shown, never counted."""
+    found = []
+    for known in (e for name, e in paper.EXPERIMENTS.items() if name in names):
+        plain = store.plain(known.id)
+        for numerics in sorted({r.numerics for r in plain} - {NUMERICS}, reverse=True):
+            measured = [r for r in plain if r.numerics == numerics]
+            word = Verdict("no claim", f"numerics {numerics}, now {NUMERICS}: decides nothing")
+            for metric in _metrics(known):
+                row = _described(known, metric, measured, word)
+                found.append(row | {"source": f"{OLDER} {numerics}"})
+    return found
 
 
 def _metrics(known: Experiment) -> tuple[str, ...]:
@@ -264,7 +389,11 @@ def _metrics(known: Experiment) -> tuple[str, ...]:
     return OWN_METRICS[task.name]
 
 
-def _official_steps(known: Experiment) -> int | None:
-    """How long the official run was, where the schedule is open-ended."""
-    curve = learning_curves.official_curve(known.id)
-    return int(curve["step"].max()) if len(curve) else None
+def _protocol(known: Experiment, statistics: str) -> str:
+    return PROTOCOLS[statistics] if known.config.model.norm != "none" else "best validation weights"
+
+
+def _steps(known: Experiment) -> int | None:
+    """The length of the schedule; of an open-ended one, that of the official run."""
+    curve = None if known.config.train.steps else learning_curves.official_curve(known.id)
+    return known.config.train.steps or (int(curve["step"].max()) if curve is not None and len(curve) else None)

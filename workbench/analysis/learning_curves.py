@@ -156,19 +156,6 @@ def nearness(measured: Sequence[Record]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def parity_of(measured: Sequence[Record]) -> float | None:
-    """The mean distance to their curve, over the columns compared, steps and seeds; None where there is none.
-
-    In accuracy as a share; for bits a character and perplexity relative to the official value.
-    """
-    values = []
-    for record in measured:
-        if _has_curve(record) and len(difference := parity(record).set_index("step")):
-            published = theirs(record.experiment)
-            values += [_distance(difference[c], published) for c in _compared(published) if c in difference]
-    return float(np.mean(values)) if values else None
-
-
 def _compared(published: Container[Any]) -> list[str]:
     """Those of a published curve's columns that are compared.
 
@@ -201,7 +188,7 @@ def _among(measured: Sequence[Record], column: str, published: pd.DataFrame) -> 
 
 
 def official_pair(experiment: str, until: int, column: str | None = None) -> float | None:
-    """How far two official runs of one configuration lie apart up to a step, as in `parity_of`; None without twins.
+    """How far two official runs of one configuration lie apart up to a step, as in `nearness`; None without twins.
 
     Over all columns that are compared, or in one of them.
 

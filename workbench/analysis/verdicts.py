@@ -240,7 +240,7 @@ def untested(*, quoted_from_others: bool, begun: bool) -> Verdict:
     """The word of a row that is no claim of the paper's own."""
     if quoted_from_others:
         return Verdict("reference")
-    return Verdict("no claim") if begun else Verdict("not run", "not begun")
+    return Verdict("no claim", "" if begun else "not begun")
 
 
 def of_parent(verdict: Verdict) -> Verdict:

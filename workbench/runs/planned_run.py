@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from .. import files, paper
+from .. import files
 from ..config import Budget, Config, canonical_json, run_id
+from ..paper import claims
 from ..tasks import data_hashes
 from .folder import Run
 from .record import Record
@@ -76,9 +77,7 @@ class PlannedRun(NamedTuple):
     @property
     def worth(self) -> tuple[int, bool, float]:
         """The order of a campaign whose time is short: a first seed of everything, the paper's claims, the cheap."""
-        known = paper.EXPERIMENTS[self.experiment]
-        claims = paper.EXPERIMENTS[known.parent or known.id].claims
-        return self.seed, not any(claim.ours for claim in claims), self.cost
+        return self.seed, not claims.answered_by(self.experiment), self.cost
 
 
 @lru_cache(maxsize=4096)

@@ -19,6 +19,7 @@ from ..tasks import Batch, data_hashes, load
 from . import events, lock, row_cache
 from .folder import Run, config_of, open_run
 from .folder import find as runs_in
+from .provenance import NUMERICS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -242,17 +243,24 @@ def find_id(run_id: str) -> Record | None:
 
 
 def records(*, own: bool = False) -> list[Record]:
-    """Every record, one's own first (with `own` no others); of a run that is also published, the further one."""
+    """Every record, one's own first (with `own` no others); of a run that is also published, the further one.
+
+    One of the present numerics comes before a further one of others, which nothing can continue.
+    """
     best: dict[str, Record] = {}
     for folder in folders()[:1] if own else folders():
         for run in runs_in(folder):
             record = Record(run)
             try:
-                if record.id not in best or record.step > best[record.id].step:
+                if record.id not in best or _rank(record) > _rank(best[record.id]):
                     best[record.id] = record
             except StoreError:
                 best.setdefault(record.id, record)  # damaged: its own row says so
     return list(best.values())
+
+
+def _rank(record: Record) -> tuple[bool, int]:
+    return record.numerics == NUMERICS, record.step
 
 
 def overview(*, own: bool = False, watch: lock.Watch | None = None) -> list[dict[str, Any]]:

@@ -113,8 +113,8 @@ def learning(records: Sequence[Record], column: str = "valid_batch_accuracy") ->
 def nearness(table: pd.DataFrame) -> go.Figure:
     """How near our curves are to the published ones: `nearness` as points, a row a curve that we have begun.
 
-    Beside them what two official runs of one configuration differ by, and two seeds of ours, and the most that counts
-    as on course with an official log: one point, or twice what its twins differ by.
+    Beside them what chance alone is worth: two official runs of one configuration, and two seeds of ours. It describes
+    and decides nothing.
     """
     figure = blank("mean distance to the published curve, points (bits, perplexities, squared errors: %)", "")
     begun = table[table["seeds"] > 0]
@@ -124,14 +124,10 @@ def nearness(table: pd.DataFrame) -> go.Figure:
             begun["experiment"], begun["curve"], begun["seeds"].astype(int), begun["until"], strict=True
         )
     ]
-    logged = [paper.experiment(name).curve is not None for name in begun["experiment"]]
-    twins = begun["pair"].astype(float).fillna(0.0)
-    limits = [max(1.0, 2 * apart) if has else None for apart, has in zip(twins, logged, strict=True)]
     marks = (
         ("ours", begun["difference"], {"color": COLOURS["IndRNN"], "symbol": "circle", "size": 12}),
         ("two official runs", begun["pair"], {"color": COLOURS["LSTM"], "symbol": "diamond-open", "size": 12}),
         ("two seeds of ours", begun["ours apart"], {"color": COLOURS["IndRNN"], "symbol": "circle-open", "size": 12}),
-        ("on course up to here", limits, {"color": INK, "symbol": "line-ns-open", "size": 22}),
     )
     for name, values, marker in marks:
         hover = f"{name}: %{{x:.2f}}<extra></extra>"
@@ -266,12 +262,12 @@ def official(experiments: Sequence[str], column: str = "valid_accuracy") -> go.F
 
 def accuracy_by_length(lengths: pd.DataFrame, title: str = "") -> go.Figure:
     """Accuracy by length of the sequence, with the 95 % interval over examples; the table is `analysis.by_length`'s."""
-    from ..claims import over_examples
+    from ..statistics import wilson
 
     figure = blank("steps of the sequence", "test accuracy, %", title)
     some = lengths[lengths["sequences"] > 0]
     share = some["right"] / some["sequences"]
-    ends = [over_examples(p, int(n)) for p, n in zip(share, some["sequences"], strict=True)]
+    ends = [wilson(p, int(n)) for p, n in zip(share, some["sequences"], strict=True)]
     figure.add_bar(
         x=[f"{a:,} to {b:,}<br>n = {n}" for a, b, n in zip(some["over"], some["to"], some["sequences"], strict=True)],
         y=100 * share,
