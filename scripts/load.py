@@ -56,8 +56,8 @@ took = seconds(lambda: record.overview(own=True))
 print(json.dumps([took, seconds(board.rows), peak(), peak() - before]))
 """
 RESUME = """
-trials = [PlannedRun(%r, "smoke", seed, %r) for seed in range(int(sys.argv[1]))]
-print(json.dumps([seconds(lambda: batch.carry_out(trials, [], batch.Means(), lambda _: None))]))
+planned = [PlannedRun(%r, "smoke", seed, %r) for seed in range(int(sys.argv[1]))]
+print(json.dumps([seconds(lambda: batch.carry_out(planned, [], batch.Means(), lambda _: None))]))
 """
 MANY = """
 def state():
