@@ -74,7 +74,7 @@ format: $(READY) ## put code and notebooks in order
 bench: $(READY) ## time our layers beside torch.nn's, in one run; writes results/bench/cpu.json (20 minutes)
 	@$(BIN)/python -m workbench bench --all --out results/bench/cpu.json
 
-readme: $(READY) ## write the table of results into README.md, from the published records
+readme: $(READY) ## write what holds into README.md and all results into results/README.md, from the published records
 	@$(BIN)/python scripts/readme.py
 
 measure: $(READY) ## the time from a key to the explorers' pictures, in a browser; writes results/explorers.csv

@@ -1,4 +1,4 @@
-"""Write the tables of results and of speed into README.md, from the published records alone."""
+"""Write what holds into README.md, all results and speeds into results/README.md, from the published records alone."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-README = Path(__file__).resolve().parent.parent / "README.md"
+ROOT = Path(__file__).resolve().parent.parent
+README, RESULTS = ROOT / "README.md", ROOT / "results" / "README.md"
 
 
 CAPTION = """Each claim is judged by the test that was written for it before the runs
-([`results/paper/claims.csv`](results/paper/claims.csv)), on records of the present numerics alone. *Reproduced*: what
+([`claims.csv`](paper/claims.csv)), on records of the present numerics alone. *Reproduced*: what
 the paper claims holds under its own schedule. *Reached*: the same net does it under a cycle of ours. *Not run*: nothing
 here answers yet. *Reference*: others' numbers. *No claim*: the paper has no such experiment, or the record is older.
 """
@@ -27,8 +28,8 @@ counted, and none is compared with a claim; most stop long before their schedule
 """
 
 
-def results() -> str:
-    """Rows by verdict; the abstract's sentences; what has begun or has not; experiments of ours; older records."""
+def results() -> tuple[str, str]:
+    """In short: rows by verdict, the abstract's sentences; and all: what has begun or has not, ours, older records."""
     with tempfile.TemporaryDirectory() as empty:  # none of this machine's own runs
         os.environ["WORKBENCH_RESULTS"] = empty
         from workbench.analysis import claims, tables
@@ -38,10 +39,9 @@ def results() -> str:
         begun = found[~older & found["step"].notna()]
         theirs, ours = begun[begun["claim"].notna()], begun[begun["claim"].isna()]
         of_ours = ["experiment", "metric", "ours (95 %)", "n", "paper", "step", "note"]
-        return (
-            f"{tables.summary(found)}.\n\n**{tables.in_words(found)}**\n\n{CAPTION}"
-            + "\nThe abstract, sentence by sentence:\n\n"
-            + tables.markdown(tables.abstract())
+        counts = f"**{tables.in_words(found)}**\n\n{tables.summary(found)}.\n"
+        return counts + "\nThe abstract, sentence by sentence:\n\n" + tables.markdown(tables.abstract()), (
+            f"{counts}\n{CAPTION}"
             + "\nClaims with records that count:\n\n"
             + _or_none(theirs, tables.markdown(tables.readable(theirs)))
             + "\nNot run under the paper's own schedule; `workbench tables` has each claim, with its command:\n\n"
@@ -81,16 +81,17 @@ def speed() -> str:
 
 
 def main() -> None:
-    text = README.read_text(encoding="utf-8")
-    for name, written in (("speed", speed()), ("results", results())):
-        begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
-        before, _, rest = text.partition(begin)
-        text = before + begin + "\n" + written + "\n" + end + rest.partition(end)[2]
-    if "--check" in sys.argv:
-        if text != README.read_text(encoding="utf-8"):
-            sys.exit("README.md: its tables are stale; `make readme` writes them anew")
-    else:
-        README.write_text(text, encoding="utf-8")
+    short, whole = results()
+    for path, parts in ((README, {"holds": short}), (RESULTS, {"results": whole, "speed": speed()})):
+        text = path.read_text(encoding="utf-8")
+        for name, written in parts.items():
+            begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
+            before, _, rest = text.partition(begin)
+            text = before + begin + "\n" + written + "\n" + end + rest.partition(end)[2]
+        if "--check" not in sys.argv:
+            path.write_text(text, encoding="utf-8")
+        elif text != path.read_text(encoding="utf-8"):
+            sys.exit(f"{path.relative_to(ROOT)}: its tables are stale; `make readme` writes them anew")
 
 
 if __name__ == "__main__":
