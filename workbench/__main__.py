@@ -7,10 +7,12 @@ Results go to stdout, progress and errors to stderr. Exit codes: 0 all succeeded
 from __future__ import annotations
 
 import errno
+import importlib.util
 import json
 import os
 import re
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -156,11 +158,9 @@ def reproduce(
     out: OutOption = None,
 ) -> None:
     """Train what the notebooks show, execute them through papermill, write the tables. Resumes; repeats nothing."""
-    from .analysis.claims import results_table
-    from .analysis.tables import render, write_tables
     from .runs.jobs import notebook_parameters, plan
 
-    chosen = targets or list(plan.DEFAULT_STUDY)
+    chosen, report = targets or list(plan.DEFAULT_STUDY), _report()
     plan.reproduce(
         chosen,
         budget,
@@ -172,7 +172,7 @@ def reproduce(
         slurm=slurm,
         time_limit=_seconds(time_limit),
         out=out,
-        report=write_tables,
+        report=report,
         say=_say,
     )
     if budget == "smoke":
@@ -180,8 +180,21 @@ def reproduce(
         return
     runs = plan.plan(chosen, budget, seeds, notebook_parameters.given(values or []), device, say=lambda _: None)[1]
     shown = dict.fromkeys(planned_run.experiment for planned_run in runs if not planned_run.changes)
-    if shown:  # a notebook that only looks at records trains nothing
+    if shown and report is not None:  # a notebook that only looks at records trains nothing
+        from .analysis.claims import results_table
+        from .analysis.tables import render
+
         print(render(results_table(list(shown), own=True), "text"), end="")
+
+
+def _report() -> Callable[[], Path] | None:
+    """What writes the tables; None on a bare node, which lacks the scipy of their intervals."""
+    if importlib.util.find_spec("scipy") is None:
+        _say("scipy is not installed: the tables are for where the records are taken over")
+        return None
+    from .analysis.tables import write_tables
+
+    return write_tables
 
 
 @app.command()
@@ -199,10 +212,9 @@ def sweep(
     as_json: Json = False,
 ) -> None:
     """A grid over fields of a config: every combination under every seed, then a notebook of pictures."""
-    from .analysis.tables import write_tables
     from .runs.jobs import plan
 
-    means = plan.Means(workers, device, scheduler, slurm, _seconds(time_limit), out, write_tables)
+    means = plan.Means(workers, device, scheduler, slurm, _seconds(time_limit), out, _report())
     table = plan.sweep(experiment, grid, budget, seeds, means, _say)
     print(table.to_json(orient="records") if as_json else table.to_string(index=False))
 

@@ -1,4 +1,4 @@
-"""What a campaign on a borrowed machine brings home: records and checkpoints in at most 8 files of at most 15 MB.
+"""What a campaign on a borrowed machine brings home: records and checkpoints in at most 5 files of at most 15 MB.
 
     campaign.json        every file of every run with its SHA-256, and the parts with theirs
     campaign.tar.1 ...   one tar, cut into parts
@@ -22,7 +22,7 @@ from ..files import make_folder, publish, unusable
 from .folder import Run, travels
 
 NAME = "campaign.json"
-PART, PARTS = 15_000_000, 7  # bytes, files beside campaign.json
+PART, PARTS = 15_000_000, 4  # bytes, files beside campaign.json: what a borrowed device lets out at once
 FILES = 50_000
 OVERHEAD = 2_048  # bytes of a tar member around its content, at most
 
