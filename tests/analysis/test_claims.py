@@ -479,3 +479,12 @@ def test_a_subset_of_the_test_split_has_a_row_of_its_own(store):
     rows, why = claims.rows(["speech_plain"]), claims.why_not_run(paper.experiment("speech_plain"))
     assert [r["metric"] for r in rows] == ["test accuracy %", "test accuracy %, over 5,000 steps"]
     assert {(r["verdict"], r["note"]) for r in rows} == {("no claim", f"workbench run speech_plain; {why}")}
+
+
+def test_a_text_for_a_terminal_wraps_long_cells_and_shows_every_word_and_no_empty_column():
+    names = ", ".join(f"adding_lstm_T{n}" for n in (100, 500, 1000, 5000))
+    table = pd.DataFrame([{"experiment": names, "ours": "", "verdict": "not run", "note": "a " * 40}])
+    lines = tables.text(table).splitlines()
+    assert lines[0].split() == ["experiment", "verdict", "note"]
+    assert " ".join(line[:24].strip() for line in lines[1:]).split() == names.split()
+    assert max(map(len, lines)) <= 24 + 2 + 7 + 2 + 72

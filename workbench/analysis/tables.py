@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping
 from html import escape
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +59,25 @@ def render(table: pd.DataFrame, format_: str) -> str:
         return f"<p>{escape(said)}</p>\n{shown.to_html(index=False, escape=True, na_rep='')}"
     if format_ == "markdown":
         return f"{said}\n\n{markdown(shown)}"
-    return f"{said}\n\n{shown.to_string(index=False)}\n"
+    return f"{said}\n{in_words(table)}\n\n{text(shown)}"
+
+
+def text(table: pd.DataFrame, most: int = 24) -> str:
+    """Any table for a terminal: a cell of more than `most` characters goes on below (notes: thrice as many); no empty
+    columns."""
+    kept = [name for name in table.columns if table[name].astype(str).str.strip().any()]
+    widest = [3 * most if name == "note" else most for name in kept]
+    rows = [
+        [textwrap.wrap(str(v), width, break_long_words=False) or [""] for v, width in zip(row, widest, strict=True)]
+        for row in [kept, *table[kept].to_numpy()]
+    ]
+    widths = [max(len(line) for cell in column for line in cell) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(part.ljust(width) for part, width in zip(parts, widths, strict=True)).rstrip()
+        for row in rows
+        for parts in zip_longest(*row, fillvalue="")
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def markdown(table: pd.DataFrame) -> str:
