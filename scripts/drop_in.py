@@ -1,4 +1,4 @@
-"""What people do with torch.nn.RNN, done with wb.IndRNN: results/drop_in.csv and .md, from tests/drop_in/."""
+"""Common uses of torch.nn.RNN, tried with wb.IndRNN: results/drop_in.csv and .md, from tests/drop_in/."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the measurement of `make coverage` leaves out, counted: a row a reason, with the files that it is in.
+"""Count of the lines that `make coverage` leaves out: a row a reason, with the files that it is in.
 
 Only what is no code is left out. What needs a CUDA device or Triton counts as not reached where there is none. Run
 where `coverage` has its data: `make coverage` does. Ends with 1 for an exclusion that has no reason.
@@ -26,7 +26,7 @@ def why(line: str) -> str | None:
 
 
 def excluded(path: Path, lines: set[int], patterns: list[str]) -> Counter[str]:
-    """How many of a file's excluded lines have which reason: each belongs to the last line that a pattern matches."""
+    """Count a file's excluded lines by reason: each belongs to the last line that a pattern matches."""
     source = path.read_text(encoding="utf-8").splitlines()
     marks = [number for number, line in enumerate(source, 1) if any(re.search(p, line) for p in patterns)]
     reasons: Counter[str] = Counter()

@@ -39,7 +39,7 @@ def locked() -> dict[str, str]:
 
 
 def licence(get: Callable[[str], list[str]]) -> str:
-    """What a package's metadata says: an SPDX expression, else its classifiers, else its free text if that is short."""
+    """Licence from a package's metadata: SPDX expression, else its classifiers, else its free text if that is short."""
     if expression := get("License-Expression"):
         return expression[0]
     prefix = "License :: "
@@ -75,7 +75,7 @@ def fetched(name: str, version: str) -> email.message.Message | None:
 
 
 def is_allowed(text: str) -> bool:
-    """Whether every part of a licence is known to allow use beside MIT code, or a choice of it is."""
+    """Test that every part of a licence, or a choice of it, is known to allow use beside MIT code."""
     parts = re.split(" AND ", text.replace("(", "").replace(")", ""))
     return all(any(c.strip().startswith(tuple(ALLOWED)) or _by_name(c) for c in part.split(" OR ")) for part in parts)
 

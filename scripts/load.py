@@ -1,4 +1,4 @@
-"""What many runs, many starts and long sequences cost on this machine: results/load.csv, load.md and figures/load.html.
+"""Cost of many runs, many starts and long sequences on this machine: results/load.csv, load.md and figures/load.html.
 
     python scripts/load.py             everything: 50,000 records, 100,000 steps (half an hour)
     python scripts/load.py --small     a tenth of it
@@ -80,7 +80,7 @@ wb.figures.curves_of([record])"""
 
 
 def child(code: str, *arguments: object, results: Path) -> Any:
-    """What a script prints last, as JSON, in a process of its own."""
+    """Run a script in a process of its own and return its last line, read as JSON."""
     environment = {**os.environ, "WORKBENCH_RESULTS": str(results), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", BEGIN + code, *map(str, arguments)]
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)

@@ -209,7 +209,7 @@ def child(folder: Path, log: Path, module: str) -> None:
 
 
 def preload() -> None:
-    """What takes seconds to import and is not ours."""
+    """Import modules that take seconds and are not ours."""
     import numpy
     import pandas
     import pydantic

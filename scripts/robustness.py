@@ -1,4 +1,4 @@
-"""What was tried to break it, and what held: results/robustness.csv and .md, from the tests that CI runs.
+"""Attempts to break the package, and what held: results/robustness.csv and .md, from the tests that CI runs.
 
 Runs the tests of bad inputs, security, properties and fuzzed readers, counts what each tried, and adds what `make
 faults`, `make fuzz` and `make mutants` have recorded. Ends with 1 where anything was lost.

@@ -58,7 +58,7 @@ def critical(n: int) -> float:
 
 
 def in_order(rng: np.random.Generator, draws: int, n: int, apart: float) -> Array:
-    """Whether n seeds of a net come before n of another whose mean is so many standard deviations later."""
+    """Test, in each draw, whether n seeds of a net come before n of another with a mean `apart` deviations later."""
     first, second = rng.standard_normal((2, draws, n))
     u = (first[:, :, None] < second[:, None, :] + apart).sum((1, 2))
     return u >= critical(n)

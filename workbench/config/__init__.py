@@ -1,4 +1,4 @@
-"""What is computed: frozen, validated configs, JSON both ways, and the content hash that names a run.
+"""Frozen, validated configs of what is computed, JSON both ways, and the content hash that names a run.
 
 Unknown fields, wrong types and values out of range die here, with the field's path. `Config.set` changes fields by
 their path (`model.hidden`, `train.lr`, `task.length`), the same in code, notebooks and on the command line.
@@ -81,7 +81,7 @@ class Config(Frozen):
         return Config.parse(tree)
 
     def canonical(self) -> dict[str, Any]:
-        """What identifies it: every field that differs from its default. A default never changes its meaning
+        """The fields that identify it: all that differ from their defaults. A default never changes its meaning
         without a new SCHEMA, and a new field with a default leaves old identities alone."""
         return self.model_dump(exclude_defaults=True)
 

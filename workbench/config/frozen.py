@@ -1,4 +1,4 @@
-"""What every part of a config is: frozen, strict, with complaints of one line; and JSON without its loopholes."""
+"""Base of every part of a config: frozen, strict, with complaints of one line; and JSON without its loopholes."""
 
 from __future__ import annotations
 

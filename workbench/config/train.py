@@ -1,4 +1,4 @@
-"""How a net is trained."""
+"""Settings of a net's training."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .task import Size
 
 
 class Train(Frozen):
-    """How it is trained: Adam or AdamW, gradients scaled and clamped, one of three learning-rate schedules.
+    """Settings of training: Adam or AdamW, gradients scaled and clamped, one of three learning-rate schedules.
 
     `patience`: after more than int(patience / r + 0.5) evaluations without a new best, restore the best state,
     multiply the rate by `factor` and double r; the `drops`-th drop ends training. `drop_every`: multiply the rate by

@@ -56,12 +56,12 @@ def _expect(name: str, value: object, kind: type | UnionType, wanted: str) -> No
 
 
 def count(net: nn.Module) -> int:
-    """How many numbers training may change; frozen second biases do not count."""
+    """Count the numbers that training may change; frozen second biases do not count."""
     return sum(p.numel() for p in net.parameters() if p.requires_grad)
 
 
 def count_of(model: Model, spec: Spec) -> int:
-    """How many numbers training may change in the net of a config, without making one: 80 million cost nothing."""
+    """Count the numbers that training may change in the net of a config, without making it: 80 million cost nothing."""
     with torch.device("meta"), _Blank():
         return count(build(model, spec))
 
@@ -81,7 +81,7 @@ def clamp_(net: nn.Module) -> None:
 
 
 def misfit(net: nn.Module, weights: Mapping[str, Tensor], slack: float) -> str | None:
-    """Why stored weights cannot be those of a net: a name, a shape, a number; None if they can.
+    """Reason why stored weights cannot be those of a net: a name, a shape, a number; None if they can.
 
     |u| may lie over its bound by `slack`, since the clamp comes before the next forward pass, not after the step.
     """

@@ -45,7 +45,7 @@ class Ranks:
 
     @property
     def leads(self) -> bool:
-        """Whether this is the process that keeps the record and speaks."""
+        """True in the process that keeps the record and speaks."""
         return self.rank == 0
 
     @contextmanager
@@ -84,7 +84,7 @@ class Ranks:
         return parallel(net, **{buffers: False})  # ours are alike as they are
 
     def lead(self, call: Callable[[], _Answer]) -> _Answer:
-        """What `call` gives in process 0, to all; an error of ours that it raises there is raised in all."""
+        """Run `call` in process 0, return its answer in all; an error of ours that it raises there is raised in all."""
         if self.count == 1:
             return call()
         said: list[Any] = [None, None]
@@ -100,7 +100,7 @@ class Ranks:
         return answer  # type: ignore[no-any-return]
 
     def any(self, flag: bool) -> bool:
-        """Whether it holds in one of the processes."""
+        """Test whether `flag` holds in at least one of the processes."""
         return flag if self.count == 1 else self.total(float(flag))[0] > 0
 
     def total(self, *values: float) -> list[float]:
@@ -115,7 +115,7 @@ class Ranks:
         return value
 
     def gather(self, value: Tensor) -> list[Tensor]:
-        """What each process has, in their order; all of one shape."""
+        """The tensors of all processes, in their order; all of one shape."""
         found = [torch.empty_like(value) for _ in range(self.count)]
         distributed.all_gather(found, value.contiguous())
         return found
@@ -135,7 +135,7 @@ class Ranks:
         return value[..., first:end, :].contiguous()
 
     def broken(self, error: Exception) -> bool:
-        """Whether an error says that another process is gone, or silent for too long."""
+        """Test whether an error says that another process is gone, or silent for too long."""
         signs = ("gloo", "NCCL", "closed by peer", "reset by peer", "Timed out")
         kind = isinstance(error, RuntimeError) and self.count > 1
         return kind and (isinstance(error, distributed.DistError) or any(sign in str(error) for sign in signs))
@@ -192,5 +192,5 @@ def _told(name: str) -> int:
 
 
 def _launched() -> bool:
-    """Whether torchrun started this process."""
+    """Test whether torchrun started this process."""
     return distributed.is_available() and distributed.is_torchelastic_launched()

@@ -91,7 +91,7 @@ class IndRNN(settings.Settings):
 
     @property
     def _directions(self) -> tuple[str, ...]:
-        """What stands behind the names of parameters, one a direction."""
+        """Suffixes of the names of parameters, one a direction."""
         return ("", "_reverse") if self.bidirectional else ("",)
 
     @property
@@ -173,7 +173,7 @@ class IndRNN(settings.Settings):
         return call
 
     def __prepare_scriptable__(self) -> nn.Module:
-        """What torch.jit.script reads in place of this layer: it cannot read names made from numbers."""
+        """The module that torch.jit.script reads in place of this layer: it cannot read names made from numbers."""
         from .scripted import scripted
 
         return scripted(self, IndRNN.forward)

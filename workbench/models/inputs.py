@@ -33,7 +33,7 @@ def state_fits(h0: object, shape: tuple[int, ...], weight: Tensor) -> None:
 
 
 def got(x: object) -> str:
-    """What was received, for a message: a tensor's shape, or a kind."""
+    """Description of a received value, for a message: a tensor's shape, or a kind."""
     return f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
 
 

@@ -1,4 +1,4 @@
-"""What the nets are made of: the recurrence with its u, batch norm over time and batch, dropout shared over time."""
+"""Parts of the nets: the recurrence with its u, batch norm over time and batch, dropout shared over time."""
 
 from __future__ import annotations
 
@@ -251,14 +251,14 @@ class Unit(Recurrent):
         return x if self.fc is None else self.fc(x)
 
     def recurrent(self, a: Tensor, span: Span = WHOLE) -> Tensor:
-        """What follows the FC: a (T, B, N) -> (T, B, N)."""
+        """Apply all that follows the FC: a (T, B, N) -> (T, B, N)."""
         if self.bn is not None and self.norm == "before":
             a = self.bn(a, span)
         h = recurrence.recur(a, self.u, span.before(), activation=self.activation, backend=self.backend)
         return self.leave(h, span)
 
     def leave(self, h: Tensor, span: Span) -> Tensor:
-        """What follows the recurrence: its states h (T, B, N) -> (T, B, N)."""
+        """Apply all that follows the recurrence: its states h (T, B, N) -> (T, B, N)."""
         span.after(h)
         if self.bn is not None and self.norm == "after":
             h = self.bn(h, span)

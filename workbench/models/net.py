@@ -1,4 +1,4 @@
-"""What plain, residual and dense nets share: their parts, made as a config says, and how they are read out."""
+"""Common base of plain, residual and dense nets: their parts, made as a config says, and their readout."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ class ScriptedRun(nn.Module):
 
 
 def scripted(net: IndRNN, forward: Callable[..., Any]) -> ScriptedIndRNN:
-    """What torch.jit.script shall read in place of an IndRNN, whose `forward` is this one."""
+    """The module that torch.jit.script reads in place of an IndRNN, whose `forward` is this one."""
     if type(net).forward is not forward:
         raise ParameterError(f"net: {type(net).__name__} has a forward of its own; only IndRNN's can be scripted")
     return ScriptedIndRNN(net)

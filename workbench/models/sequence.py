@@ -11,7 +11,7 @@ from ..errors import InputError, KindError, ParameterError, quoted
 
 
 class Span:
-    """What every layer may ask about the steps it is given.
+    """Facts that every layer may ask for about the steps it is given.
 
     `lengths` (B,): the real steps of each sequence of a padded batch, None where all are; `x` (T, B, ...) is that
     batch. `start`: steps since the state was zero. `states`: what the layers left after the stretch before, in their

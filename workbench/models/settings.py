@@ -62,7 +62,7 @@ def backend(name: str, value: Any) -> str:
 
 
 def place(device: torch.device | str | None, dtype: torch.dtype | None) -> dict[str, Any]:
-    """Where the parameters live and in which dtype, tried out on an empty tensor."""
+    """The device and dtype of the parameters, as keywords, tried out on an empty tensor."""
     made: dict[str, Any] = {"device": device, "dtype": dtype}
     for name, value in made.items():
         try:

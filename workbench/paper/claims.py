@@ -207,14 +207,14 @@ def history(path: Path | None = None) -> dict[str, dict[str, str]]:
 
 
 def next_lines(tables: Mapping[str, Mapping[str, str]], rows: Mapping[str, str]) -> list[dict[str, str]]:
-    """What a history needs so that its last table is the one of these rows: nothing if it is already."""
+    """The lines that a history needs so that its last table is the one of these rows: none if it is already."""
     last = list(tables.values())[-1] if tables else {}
     changed = {name: rows.get(name, "") for name in sorted({*last, *rows}) if rows.get(name) != last.get(name)}
     return [{"table": table_hash(rows), "claim": name, "row": row} for name, row in changed.items()]
 
 
 def unchanged(name: str, begun_under: str | None, tables: Mapping[str, Mapping[str, str]] | None = None) -> bool:
-    """Whether a claim reads as it did in the table under which a run began."""
+    """Test whether a claim reads as it did in the table under which a run began."""
     then = (history() if tables is None else tables).get(begun_under or "", {})
     return name in then and then[name] == present().get(name)
 

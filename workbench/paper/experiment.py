@@ -1,4 +1,4 @@
-"""What an experiment is: a config, the budgets it has, and the published numbers it stands beside."""
+"""Experiments: a config, the budgets it has, and the published numbers it stands beside."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the paper shows beside its scores (Table 1, Figs. 2 and 5, each answered by a notebook), and what it quotes.
+"""Results that the paper shows beside its scores (Table 1, Figs. 2 and 5, a notebook for each), and those it quotes.
 
 Quoted rows are of other papers: for comparison, with no experiment of ours behind them.
 """

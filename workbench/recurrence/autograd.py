@@ -1,4 +1,4 @@
-"""What autograd knows of the recurrence: one function for all engines, and one operator for compilers.
+"""The recurrence as autograd knows it: one function for all engines, and one operator for compilers.
 
     d_t = f'(h_t) * (g_t + u * d_{t+1});   grad a = d;   grad u = sum_t,b d_t h_{t-1};   grad h0 = u * d_1
 
@@ -90,7 +90,7 @@ def recur(a: Tensor, u: Tensor, h0: Tensor, activation: str, engine: Engine, ove
 
 
 def folded(size: int, in_dims: tuple[int | None, ...], *tensors: Tensor) -> tuple[Tensor, ...]:
-    """What vmap maps over V values, laid before the neurons, which are independent: (T, B, V, N), (V, N), (B, V, N)."""
+    """Lay V values that vmap maps over before the neurons, which are independent: (T, B, V, N), (V, N), (B, V, N)."""
     return tuple(
         v.expand(size, *v.shape).movedim(0, -2) if dim is None else v.movedim(dim, -2)
         for v, dim in zip(tensors, in_dims, strict=False)
@@ -98,7 +98,7 @@ def folded(size: int, in_dims: tuple[int | None, ...], *tensors: Tensor) -> tupl
 
 
 def restored(g: Tensor, h: Tensor, u: Tensor, h0: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """What autograd kept for the gradient g of h, contiguous: hooks for saved tensors may bring back another layout."""
+    """Tensors that autograd kept for the gradient g of h, contiguous: hooks for saved tensors may change the layout."""
     T, B, N = g.shape
     if not (
         h.shape == (T, B, N)  # written out: 2 us of a call that may take 50

@@ -17,7 +17,7 @@ NAME = "loop"
 
 
 def unavailable() -> str | None:
-    """Why this engine cannot run here: never."""
+    """Reason why this engine cannot run here: always None."""
     return None
 
 

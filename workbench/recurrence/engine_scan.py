@@ -38,12 +38,12 @@ GROWTH = 1024.0  # |u|^L stays below, since p + q h may cancel and lose as many 
 
 
 def unavailable() -> str | None:
-    """Why this engine cannot run here: never."""
+    """Reason why this engine cannot run here: always None."""
     return None
 
 
 def refuses(activation: str) -> str | None:
-    """Why this activation cannot be scanned, or None if it can."""
+    """Reason why this activation cannot be scanned, or None if it can."""
     if activation == "leaky_relu":
         return "its steps compose to ever more linear pieces, so a chunk has no summary of fixed size"
     return None if activation in ("relu", "identity") else f"{activation} steps do not compose to a map of their kind"

@@ -17,7 +17,7 @@ _VIEWS = 1024  # steps
 
 
 def unavailable() -> str | None:
-    """Why this engine cannot run here: never."""
+    """Reason why this engine cannot run here: always None."""
     return None
 
 

@@ -29,7 +29,7 @@ OPTIONS = {"num_warps": 1, "enable_fp_fusion": False}  # two roundings a step, a
 
 
 def unavailable() -> str | None:
-    """Why this engine cannot run here, or None if it can."""
+    """Reason why this engine cannot run here, or None if it can."""
     if not torch.cuda.is_available() and not _interpreted():
         return "no CUDA device"
     return None if _installed() else "triton is not installed (PyTorch's CUDA wheels bring it)"

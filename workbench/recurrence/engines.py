@@ -22,7 +22,7 @@ ENGINES: dict[str, ModuleType] = {
 
 
 def unavailable(backend: str) -> str | None:
-    """Why an engine cannot run on this machine, or None if it can."""
+    """Reason why an engine cannot run on this machine, or None if it can."""
     if backend not in tuple(ENGINES):
         raise ParameterError(f"backend: {backend!r} is not an engine; choose one of {choices(['auto', *ENGINES])}")
     reason: str | None = ENGINES[backend].unavailable()
@@ -30,7 +30,7 @@ def unavailable(backend: str) -> str | None:
 
 
 def refuses(backend: str, activation: str) -> str | None:
-    """Why an engine cannot run an activation, or None if it can: most can run all."""
+    """Reason why an engine cannot run an activation, or None if it can: most can run all."""
     says = getattr(ENGINES[backend], "refuses", None)
     reason: str | None = None if says is None else says(activation)
     return reason

@@ -1,4 +1,4 @@
-"""What the recurrence is called by: arguments are checked once, an engine is chosen and called."""
+"""Functions that call the recurrence: arguments are checked once, an engine is chosen and called."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def _for_c(h: Tensor, norm: nn.BatchNorm1d | None, mask: Tensor | None, backend: str) -> Norm | None:
-    """What engine `cpu` must know to norm such states; None if there is nothing to do, or if torch shall do it."""
+    """Settings that engine `cpu` needs to norm such states; None if there is nothing to do, or if torch shall do it."""
     if norm is None and mask is None:
         return None
     if not (backend in ("auto", "cpu") and h.numel() > 0 and h.device.type == "cpu" and batchnorm.alike(h, norm, mask)):

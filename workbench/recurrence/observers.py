@@ -1,4 +1,4 @@
-"""Who looks on while a recurrence runs, and which tensors hold their values where torch keeps them.
+"""Checks for observers of a running recurrence, and for tensors with their values where torch keeps them.
 
 C reads memory: it is given only tensors that are `plain`, and is called only where nobody follows the operations.
 Transforms of torch.func, forward derivatives, dispatch modes (fake tensors, make_fx, the FLOP counter) and tracers

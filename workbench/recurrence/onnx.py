@@ -50,7 +50,7 @@ def export(
 
 @cache
 def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
-    """What torch.onnx.export calls for our operator: {torch.ops.indrnn.recur.default: a function that writes ONNX}."""
+    """Table for torch.onnx.export of our operator: {torch.ops.indrnn.recur.default: a function that writes ONNX}."""
     try:
         from . import onnx_translation
     except ImportError as error:

@@ -10,6 +10,6 @@ from torch.overrides import handle_torch_function
 
 
 def overridden(function: Callable[..., Tensor], arguments: tuple[Any, ...], **settings: Any) -> Tensor:
-    """What the arguments' own `__torch_function__`, or a mode, makes of a call."""
+    """Hand a call to the arguments' own `__torch_function__`, or to a mode, and return its answer."""
     answer: Tensor = handle_torch_function(function, arguments, *arguments, **settings)
     return answer

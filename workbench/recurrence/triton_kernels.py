@@ -119,7 +119,7 @@ def summarise_states(
     ACTIVATION: tl.constexpr, WIDE: tl.constexpr, BLOCK: tl.constexpr, UNROLL: tl.constexpr, FLIGHT: tl.constexpr,
     TOP: tl.constexpr,
 ):  # fmt: skip
-    """What each chunk does to a state h, min(hi, max(lo, p + u^L h)): p, lo, hi (C, chains)."""
+    """Summarise each chunk's map on a state h, min(hi, max(lo, p + u^L h)): p, lo, hi (C, chains)."""
     chunk, start, stop, chain, real, neuron = _place(T, length, chains, N, BLOCK)
     weight = tl.load(u + neuron, mask=real, other=0).to(WIDE)
     linear = tl.zeros_like(weight)
@@ -185,7 +185,7 @@ def summarise_gradients(
     g, h, u, p, lowest, T, length, chains, N,
     ACTIVATION: tl.constexpr, WIDE: tl.constexpr, BLOCK: tl.constexpr, UNROLL: tl.constexpr, FLIGHT: tl.constexpr,
 ):  # fmt: skip
-    """What a chunk does to a gradient d from after it, p + [lowest state > 0] u^L d: p, lowest (C, chains)."""
+    """Summarise each chunk's map on a gradient d from after it, p + [lowest state > 0] u^L d: p, lowest (C, chains)."""
     chunk, start, stop, chain, real, neuron = _place(T, length, chains, N, BLOCK)
     weight = tl.load(u + neuron, mask=real, other=0).to(WIDE)
     grad = tl.zeros_like(weight)

@@ -1,4 +1,4 @@
-"""What every task gives to training: its shape, batches by step, whole splits, what chance decided."""
+"""Contract of every task with training: its shape, batches by step, whole splits, what chance decided."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Task(Protocol):
 
     @property
     def batches_per_epoch(self) -> float | None:
-        """How many batches show every training example once; None where the stream never repeats."""
+        """The number of batches that show every training example once; None where the stream never repeats."""
 
     def batch(self, step: int) -> Batch:
         """The training batch of a step, counted from 0."""
@@ -62,4 +62,4 @@ class Task(Protocol):
         """A split, each example once, in its own order, at most `size` at a time."""
 
     def chance(self) -> dict[str, Any]:
-        """What the seed decided and a reader may want to see, as JSON: split, permutation."""
+        """Decisions of the seed that a reader may want to see, as JSON: split, permutation."""

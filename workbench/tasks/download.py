@@ -1,4 +1,4 @@
-"""Where data sets are, whether they are whole, and the only network code.
+"""Places of data sets, checks that they are whole, and the only network code.
 
 A set is looked for in $WORKBENCH_DATA, then in the user's cache, then fetched into the cache with checksums, so far as
 the cache lacks it. Nothing falls through: a file found but altered, a set of which $WORKBENCH_DATA has a part, or a
@@ -42,7 +42,7 @@ class DataSet:
     original: str = ""
 
     def where_to_get(self, files: Sequence[str]) -> str:
-        """What to do for files that are not there, up to the place where to put them."""
+        """Advice for files that are not there, up to the place where to put them."""
         if self.asked:
             return self.ask
         return (
@@ -53,7 +53,7 @@ class DataSet:
 
     @property
     def asked(self) -> bool:
-        """Whether no address gives its files."""
+        """True if no address gives its files."""
         return bool(self.ask) and not self.needs
 
 
@@ -145,7 +145,7 @@ def hashes(name: str) -> dict[str, str]:
 
 
 def present(name: str) -> bool:
-    """Whether all files of a set are on this machine (whole or not: `locate` says)."""
+    """Test whether all files of a set are on this machine (whole or not: `locate` says)."""
     wanted = _known(name)
     return any(all((folder / f).is_file() for f in wanted.files) for folder in _folders(name))
 
@@ -174,7 +174,7 @@ def locate(name: str, fetch: bool = True) -> Path:
 
 
 def obtainable(name: str) -> bool:
-    """Whether a set is at hand or can be fetched now; one that is there but altered is an error, as in `locate`."""
+    """Test whether a set is at hand or can be fetched now; one there but altered is an error, as in `locate`."""
     try:
         locate(name)
     except MissingData:
@@ -267,11 +267,11 @@ def _transfer(wanted: DataSet, file: str, folder: Path) -> None:
 
 
 def _never_connected(error: Exception) -> bool:
-    """Whether there was no way to the server at all: no network, no such name, a proxy that refuses."""
+    """Test whether there was no way to the server at all: no network, no such name, a proxy that refuses."""
     return hasattr(error.args[0], "reason") if error.args else False
 
 
 def _reason(error: Exception) -> str:
-    """Why a transfer failed, whole: the cause that requests wraps (a name, a proxy, a refusal), in one line."""
+    """Reason why a transfer failed, whole: the cause that requests wraps (a name, a proxy, a refusal), in one line."""
     cause = getattr(error.args[0], "reason", None) if error.args else None
     return " ".join(str(cause or error).split()) or type(error).__name__

@@ -97,7 +97,7 @@ class SpeechTask:
         return {}
 
     def wave(self, row: int) -> Tensor:
-        """What a net reads of a recording -> (its samples,)."""
+        """Samples of a recording as a net reads them -> (its samples,)."""
         start, length = int(self.recordings.start[row]), int(self.recordings.lengths[row])
         x = self.recordings.samples[start : start + length].float() / 2**15
         return (x - x.mean()) / x.std(correction=0).clamp_min(2**-15) if self.equal else x

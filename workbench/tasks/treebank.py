@@ -158,7 +158,7 @@ def batches_per_epoch(config: Treebank, batch_size: int, tokens: int | None = No
 
 
 def _offsets(config: Treebank, batch_size: int, tokens: int) -> int:
-    """How many beginnings an epoch may have."""
+    """The number of beginnings that an epoch may have."""
     rows = batch_size if config.chunks == "random" else 1
     return max(1, min(OFFSETS * config.length * rows, tokens // 2))
 

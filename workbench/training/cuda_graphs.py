@@ -26,7 +26,7 @@ _Found = TypeVar("_Found")
 
 
 def wanted(choice: str, config: Config, spec: Spec, device: torch.device, processes: int) -> bool:
-    """Whether a run's steps are recorded: never for `off`; for `auto` where they can be and the net is small.
+    """Decide whether a run's steps are recorded: never for `off`; for `auto` where they can be and the net is small.
 
     A ParameterError for `on` where they cannot be, and for a choice that is none.
     """
@@ -102,7 +102,7 @@ class Steps(Generic[_Found]):
 
 @contextmanager
 def unchanged(net: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[None]:
-    """What steps inside change is put back in place; moments that there were none of become 0."""
+    """Put back, in place, what steps inside change; moments that there were none of become 0."""
     kept = [(value, value.detach().clone()) for value in (*net.parameters(), *net.buffers(), *_moments(optimizer))]
     try:
         yield

@@ -40,7 +40,7 @@ DECAYS = (0.008, 0.012, 0.016, 0.020, 0.024, 0.028, 0.032)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What dynamic evaluation gave: (lr, decay, validation perplexity) of each pair, the best pair, its scores."""
+    """Outcome of dynamic evaluation: (lr, decay, validation perplexity) of each pair, the best pair, its scores."""
 
     grid: tuple[tuple[float, float, float], ...]
     lr: float
@@ -111,7 +111,7 @@ def statistics(net: nn.Module, batches: Iterable[Batch]) -> list[Tensor]:
 
 
 def score(net: nn.Module, batches: Iterable[Batch], rms: Sequence[Tensor], lr: float, decay: float) -> evaluate.Scores:
-    """What a net scores that learns from each batch after it was scored; the net itself is given back unchanged."""
+    """Score a net that learns from each batch after it was scored; the net itself is given back unchanged."""
     mean = torch.stack([r.mean() for r in rms]).mean()
     pull = [(decay * r / mean).clamp(max=1) for r in rms]  # decay times rate
     push = [lr / (r + EPSILON) for r in rms]

@@ -21,7 +21,7 @@ State = list[Tensor] | None  # what a language net carries from one chunk to the
 
 
 def answer(net: nn.Module, batch: Batch, target: str, state: State = None) -> tuple[Tensor, State]:
-    """What a net says to a batch: (outputs, the state to carry on, None where nothing is carried).
+    """The answer of a net to a batch: (outputs, the state to carry on, None where nothing is carried).
 
     Outputs are (B, outputs), the samplings of one example averaged; for tokens (T, B, vocabulary).
     """
@@ -44,7 +44,7 @@ def loss_of(output: Tensor, y: Tensor, target: str) -> Tensor:
 
 
 def counted(y: Tensor, target: str) -> int:
-    """How many answers a batch's targets ask for: examples, or tokens."""
+    """Count the answers that a batch's targets ask for: examples, or tokens."""
     return int((y >= 0).sum()) if target == "token" else len(y)
 
 
@@ -68,7 +68,7 @@ def selection(scores: Scores, target: str) -> float:
 
 @torch.no_grad()
 def score(net: nn.Module, batches: Iterable[Batch], target: str, *, batch_statistics: bool = False) -> Scores:
-    """What a net scores, in evaluation mode, see `means`. A language net carries its state from batch to batch.
+    """Score a net in evaluation mode, see `means`. A language net carries its state from batch to batch.
 
     The scores of a subset of the split stand beside those of the whole, its name behind theirs: "accuracy_long".
     `batch_statistics`: batch norm uses the statistics of the batch at hand and its stored ones do not change.

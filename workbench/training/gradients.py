@@ -27,7 +27,7 @@ def recurrent(net: nn.Module) -> list[nn.Module]:
 
 
 def gradient_map(net: nn.Module, batch: Batch, target: str) -> tuple[Tensor, float]:
-    """How strongly the loss depends on each recurrent layer's output at each step: ||d loss / d h_(l, t)||.
+    """Dependence of the loss on each recurrent layer's output at each step: ||d loss / d h_(l, t)||.
 
     -> (layers, T), the norm over batch and neurons, and the seconds that forward and backward pass took. Batch norm
     takes the statistics of the batch, as in training; nothing is drawn and nothing of the net changes.

@@ -43,7 +43,7 @@ class Interrupted(Stopped):
 
 
 class Tried(NamedTuple):
-    """What a step found before it is applied: `told` (3,) in float64, the loss, the right answers (0 unless of
+    """Findings of a step before it is applied: `told` (3,) in float64, the loss, the right answers (0 unless of
     classes) and the norm of all gradients, read at once; batch norm's statistics before it; the state to carry on."""
 
     told: Tensor
@@ -197,13 +197,13 @@ class Trainer:
 
     @property
     def ended(self) -> bool:
-        """Whether the schedule is at its end."""
+        """True once the schedule is at its end."""
         steps = self.config.train.steps
         return self.schedule.ended or (steps is not None and self.step >= steps)
 
     @property
     def due(self) -> bool:
-        """Whether an evaluation follows this step and is not done yet."""
+        """True while an evaluation follows this step and is not done yet."""
         return self.step % self.config.train.evaluate_every == 0 and self.step > self.evaluated
 
     def evaluation(self) -> dict[str, Any]:
@@ -419,7 +419,7 @@ def optimizer(net: nn.Module, train: Train, recorded_on: torch.device | None = N
 
 
 def moments_misfit(optimizer: torch.optim.Optimizer, stored: Mapping[str, Any]) -> str | None:
-    """Why an optimizer's stored state cannot belong to these parameters: a count, a shape; None if it can."""
+    """Reason why an optimizer's stored state cannot belong to these parameters: a count, a shape; None if it can."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     counts = [len(group["params"]) for group in stored["param_groups"]]
     if counts != [len(group["params"]) for group in optimizer.param_groups]:

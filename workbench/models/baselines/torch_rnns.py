@@ -1,4 +1,4 @@
-"""What IndRNN is compared with: LSTM, GRU, RNN-tanh and IRNN on torch's own recurrences, SRU, LRU and minGRU; a readout
+"""Nets compared with IndRNN: LSTM, GRU, RNN-tanh and IRNN on torch's own recurrences, SRU, LRU and minGRU; a readout
 at the end.
 
 Each counts one bias per gate, as the paper does: torch's second bias is frozen at 0. In LSTM and RNN it would only add

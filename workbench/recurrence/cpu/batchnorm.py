@@ -46,7 +46,7 @@ class Norm(NamedTuple):
 
 
 class Map(NamedTuple):
-    """What was done to h: map (3, B, N): center, gain and level; inverse (N,) in float64, None for dropout alone."""
+    """The map applied to h: map (3, B, N): center, gain and level; inverse (N,) in float64, None for dropout alone."""
 
     map: Tensor
     inverse: Tensor | None
@@ -118,7 +118,7 @@ def differentiable(call: Callable[..., Tensor], g: Tensor, *inputs: Tensor | Non
 
 
 def pull(g: Tensor, h: Tensor, norm: Norm, done: Map) -> tuple[Pull, Tensor | None, Tensor | None]:
-    """How to pull the gradient g of y (T, B, N) back to h; and the gradients of scale and shift (N,)."""
+    """The map that pulls the gradient g of y (T, B, N) back to h; and the gradients of scale and shift (N,)."""
     T, B, N = h.shape
     if done.inverse is None or norm.scale is None:
         return Pull(done.map, h.new_zeros((2, B, N))), None, None

@@ -54,7 +54,7 @@ class BuildError(ParameterError):
 
 
 def missing() -> str | None:
-    """Why nothing can be compiled on this machine, or None; it only looks for the compiler, it starts nothing."""
+    """Reason why nothing can be compiled on this machine, or None; it only looks for the compiler, starts nothing."""
     if sys.platform == "win32":
         return "it is compiled with GCC or Clang on Linux and macOS; not supported on Windows (WSL is)"
     if _compiler(*_chosen()) is None:
@@ -112,13 +112,13 @@ def _say_once(reason: str) -> None:
 
 
 def failure(source: Path) -> str | None:
-    """Why `source` could not be compiled, if that was tried."""
+    """Reason why `source` could not be compiled, if that was tried and failed; None otherwise."""
     known = [it.result() for (path, _), it in list(_loaded.items()) if path == str(source) and it.done()]
     return next((it for it in known if isinstance(it, str)), None)
 
 
 def folder() -> Path:
-    """Where compiled libraries are kept."""
+    """The folder of compiled libraries."""
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "indrnn-workbench"
     root = os.environ.get("XDG_CACHE_HOME", "")

@@ -34,7 +34,7 @@ LARGE = 512  # inputs and neurons from which matrix products are left to PyTorch
 
 
 def unavailable() -> str | None:
-    """Why this engine cannot run here, or None; a compiler that has not been needed yet is only looked for."""
+    """Reason why this engine cannot run here, or None; a compiler that has not been needed yet is only looked for."""
     if _watched():
         return "torch.compile cannot look into C"
     return compiler.missing() or compiler.failure(states.SOURCE)
@@ -102,7 +102,7 @@ def normalize(h: Tensor, norm: Norm) -> tuple[Tensor, Tensor | None]:
 
 
 class _Plan(NamedTuple):
-    """How a layer is run: by which implementation, and whether a backward pass will want what it has seen."""
+    """Plan of a layer's run: the implementation, and whether a backward pass will want what it has seen."""
 
     way: ModuleType
     activation: str
@@ -199,7 +199,7 @@ def _restored(
     h: Tensor,
     *done: Tensor | None,
 ) -> tuple[Any, ...]:
-    """What autograd kept for a layer, in the layout C wants: hooks for saved tensors may bring back another one."""
+    """Bring what autograd kept for a layer into C's layout: hooks for saved tensors may bring back another one."""
     (T, B, N), M = g.shape, weight.shape[-1]
     shapes = (T, B, M), (N, M), (N,), (B, N), (T, B, N)
     kept = x, weight, u, h0, h

@@ -1,4 +1,4 @@
-"""What C is told about a whole layer: the structures of layer.h, and the blocks of sequences that sum apart."""
+"""Structures of layer.h, which tell C about a whole layer, and the blocks of sequences that sum apart."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def actors(bodies: np.ndarray) -> np.ndarray:
 
 
 def motion(track: np.ndarray) -> float:
-    """How much one body moves: the squared distance of its joints from their means, summed over its frames."""
+    """Movement of one body: the squared distance of its joints from their means, summed over its frames."""
     there = track[_seen(track)].astype(np.float64)
     return float(np.square(there - there.mean(0)).sum()) if len(there) else 0.0
 

@@ -1,4 +1,4 @@
-"""What a net reads of a clip: joints turned, scaled and relative to the hip, their geometry, the frames shown.
+"""Features that a net reads of a clip: joints turned, scaled and relative to the hip, their geometry, the frames shown.
 
 The geometric features of the augmented net are how far 23 joints lie off the 39 lines between others; the lines are
 those of the authors' reader (action_recognition/data_reader.py), which follows Zhang et al. 2017.
@@ -18,7 +18,7 @@ HIPS = {"ntu60": 0, "ntu120": 0, "utd_mhad": utd.HIP}
 
 
 def inputs(config: Skeletons) -> int:
-    """How many features a step has."""
+    """The number of features of a step."""
     joints = utd.JOINTS * 3 if config.source == "utd_mhad" else 150
     return (joints + 2 * FEATURES * config.geometry) * (1 + config.differences)
 
@@ -56,7 +56,7 @@ FEATURES = len(LINES) * 23  # 897 a body
 
 
 def distances(x: Tensor) -> Tensor:
-    """How far every other joint is from each line: (..., 25, 3) -> (..., 897); 0 where a line's joints coincide."""
+    """Distances of every other joint from each line: (..., 25, 3) -> (..., 897); 0 where a line's joints coincide."""
     columns = []
     for a, b in LINES:
         others = [j for j in range(x.shape[-2]) if j not in (a, b)]

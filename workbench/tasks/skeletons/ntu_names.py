@@ -1,4 +1,4 @@
-"""What follows from the names of NTU RGB+D's clips alone: which there are, which are trained on, which are unusable.
+"""Facts in the names of NTU RGB+D's clips alone: which there are, which are trained on, which are unusable.
 
 A name is SsssCcccPpppRrrrAaaa: setup, camera, performer, replication, action (Shahroudy et al. 2016; Liu et al. 2020).
 """
@@ -76,7 +76,7 @@ class Name(NamedTuple):
         return "S{:03}C{:03}P{:03}R{:03}A{:03}".format(*self)
 
     def is_trained(self, source: Source, protocol: str) -> bool:
-        """Whether a protocol (subject, view, setup) trains on this clip; the others are its test."""
+        """Test whether a protocol (subject, view, setup) trains on this clip; the others are its test."""
         if protocol == "view":
             return self.camera in (2, 3)
         if protocol == "setup":
