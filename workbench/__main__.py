@@ -46,7 +46,7 @@ app = typer.Typer(
 
 
 def _whole(text: object) -> int:
-    """What an option takes that needs a whole number."""
+    """Read the value of an option that needs a whole number."""
     if not re.fullmatch(r"[+-]?[0-9]{1,20}", str(text)):
         raise typer.BadParameter(f"{quoted(text)} received; a whole number is needed")
     return int(str(text))
@@ -188,7 +188,7 @@ def reproduce(
 
 
 def _report() -> Callable[[], Path] | None:
-    """What writes the tables; None on a bare node, which lacks the scipy of their intervals."""
+    """Return the function that writes the tables; None on a bare node, which lacks the scipy of their intervals."""
     if importlib.util.find_spec("scipy") is None:
         _say("scipy is not installed: the tables are for where the records are taken over")
         return None
@@ -376,7 +376,7 @@ def export(
 
 @app.command()
 def doctor(as_json: Json = False) -> None:
-    """What works here: versions, devices, engines, data, disk room; says how to get what is missing."""
+    """Show what works here: versions, devices, engines, data, disk room; say how to get what is missing."""
     from .doctor import complaint, examine, line
 
     rows = examine()
@@ -388,7 +388,7 @@ def doctor(as_json: Json = False) -> None:
 
 
 def _launched() -> bool:
-    """Whether torchrun started this process; asked without loading torch."""
+    """Say whether torchrun started this process; asked without loading torch."""
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 

@@ -1,4 +1,4 @@
-"""What works on this machine, row by row: what is found, and where that is a fault, what it means and what to do.
+"""Examination of this machine, row by row: what is found, and where that is a fault, what it means and what to do.
 
 States: ok; note (works, but worth a look); missing (optional); broken (needed). One fault hides no other: each part is
 examined on its own, and without torch what needs none is examined all the same.

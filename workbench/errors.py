@@ -1,4 +1,4 @@
-"""What can go wrong, and with which exit code a command then ends.
+"""Errors of this package, and the exit code with which a command then ends.
 
 Every message is one line that names the argument, the value received and the values allowed.
 """

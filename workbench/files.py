@@ -1,4 +1,4 @@
-"""Where files lie, whatever the current folder is, and how they are written: whole or not there.
+"""Places of files, whatever the current folder is, and writing them: whole or not there.
 
 One error for a disk that refuses.
 """
@@ -25,7 +25,7 @@ def project() -> Path:
 
 
 def results() -> Path:
-    """Where runs, tables, figures and executed notebooks go: $WORKBENCH_RESULTS, else the checkout's results/,
+    """Folder for runs, tables, figures and executed notebooks: $WORKBENCH_RESULTS, else the checkout's results/,
     else (installed from a wheel) the user's data folder."""
     chosen = os.environ.get("WORKBENCH_RESULTS")
     if chosen is not None:
@@ -41,7 +41,7 @@ def runs() -> Path:
 
 
 def published() -> Path:
-    """What the project itself publishes: records and executed notebooks, committed, never written by a run."""
+    """Folder of what the project publishes: records and executed notebooks, committed, never written by a run."""
     return project() / "results" / "published"
 
 
@@ -74,7 +74,7 @@ def make_absolute() -> None:
 
 
 def _folder(chosen: str) -> Path:
-    """What WORKBENCH_RESULTS names: a folder, or a name where one can be made."""
+    """Folder that WORKBENCH_RESULTS names, there already or one that can be made."""
     path = Path(os.path.expanduser(chosen)).absolute()
     try:
         usable = bool(chosen.strip()) and stat.S_ISDIR(path.stat().st_mode)
@@ -155,7 +155,7 @@ def _nearest(path: Path) -> Path:
 
 
 def unusable(path: Path, error: OSError, size: int = 0) -> StoreError:
-    """What to raise where the disk refuses."""
+    """Return the error to raise where the disk refuses."""
     if error.errno == errno.ENOSPC:
         needs = f"needs {size} bytes, " if size else ""
         return StoreError(f"{path}: no space: {needs}has {shutil.disk_usage(path.parent).free}")
@@ -164,7 +164,7 @@ def unusable(path: Path, error: OSError, size: int = 0) -> StoreError:
 
 
 def _refused(path: Path, error: OSError) -> bool:
-    """Whether the results' folder may not be written."""
+    """Say whether the results' folder may not be written."""
     try:
         within = path.absolute().is_relative_to(results())
     except StoreError:

@@ -1,4 +1,4 @@
-"""How far a run is: a line that rewrites itself on a terminal, a plain line now and then anywhere else."""
+"""Display of a run's progress: a line that rewrites itself on a terminal, a plain line now and then anywhere else."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Progress:
 
 
 class Transfer:
-    """How much of a file has come, as pooch tells it: it sets `total`, calls `update`, then `reset` and `close`."""
+    """Progress of a download, as pooch tells it: it sets `total`, calls `update`, then `reset` and `close`."""
 
     def __init__(self, label: str) -> None:
         self.label, self.total, self.done, self.spoke = label, 0, 0, time.monotonic()
@@ -110,7 +110,7 @@ def _columns() -> int:
 
 
 def notices() -> TextIO:
-    """Where notices go: stderr, but stdout in a notebook, which shows stderr as a warning."""
+    """Stream for notices: stderr, but stdout in a notebook, which shows stderr as a warning."""
     kernel = sys.modules.get("ipykernel.kernelapp")
     return sys.stdout if kernel is not None and kernel.IPKernelApp.initialized() else sys.stderr
 

@@ -156,7 +156,7 @@ def measure(record: Record, metric: str, step: int | None = None) -> float | Non
 
 
 def why_not_run(known: Experiment) -> str:
-    """Why there is no record of an experiment yet: its data are not to be had without asking, or nobody has begun."""
+    """Reason why an experiment has no record yet: its data are not to be had without asking, or nobody has begun."""
     data = SETS.get(known.data or "")
     return f"needs {data.title.split(',')[0]}, which must be asked for" if data and data.needs else "not begun"
 
@@ -189,7 +189,7 @@ class Store:
         return [r for r in self.by_name.get(name, ()) if r.experiment == name and r.budgets]
 
     def command(self, name: str) -> str:
-        """What trains an experiment to its end, although one's own record of other numerics may be there."""
+        """Command that trains an experiment to its end, although one's own record of other numerics may be there."""
         old = any(r.numerics != NUMERICS and not r.published for r in self.plain(name))
         return f"workbench run {name} --budget paper{' --fresh' * old}"
 
@@ -213,7 +213,7 @@ class Store:
 
 
 def terms_of(claim: Claim, known: Experiment) -> Terms:
-    """What a seed must share with a claim's row: the experiment's net, schedule and data, the claim's protocol."""
+    """Terms a seed must share with a claim's row: the experiment's net, schedule and data, the claim's protocol."""
     its = _terms(known.config, data_hashes(known.config.task), NUMERICS)
     return its._replace(protocol="test") if claim.protocol == "test batch" else its
 
@@ -288,7 +288,7 @@ def _said(said: Verdict) -> dict[str, Any]:
 
 
 def _cost(known: Experiment, ended: Sequence[Record]) -> str:
-    """What the seeds that are at their end took: `ended at steps 900, 1,000; 28,800 to 32,000 examples; 0.2 hours`."""
+    """Say what the ended seeds took: `ended at steps 900, 1,000; 28,800 to 32,000 examples; 0.2 hours`."""
     if not ended:
         return ""
     ends = sorted({int(r.budgets[-1]["step"]) for r in ended})
@@ -300,7 +300,7 @@ def _cost(known: Experiment, ended: Sequence[Record]) -> str:
 
 
 def _where(counting: Sequence[Record], metric: str, mean: float | None) -> dict[str, Any]:
-    """How far the records are, on which devices, and the interval over examples of a mean."""
+    """Reach of the records, their devices, and the interval over examples of a mean."""
     newest = max((r.budgets[-1] for r in counting if r.budgets), key=lambda e: int(e["step"]), default=None)
     examples = int(newest.get("test", {}).get("n" + SUBSETS.get(metric, ""), 0)) if newest and metric in SHARES else 0
     low, high = statistics.wilson(mean / 100, examples) if mean is not None and examples else (None, None)

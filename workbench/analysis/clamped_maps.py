@@ -29,7 +29,7 @@ class Clamped(NamedTuple):
         return torch.clamp(self.p + self.q * h, self.low, self.high)
 
     def after(self, first: Clamped) -> Clamped:
-        """What `first` and then this does: again such a map, whatever the sign of q."""
+        """Compose two maps, `first` and then this: again such a map, whatever the sign of q."""
         ends = torch.stack([self(first.low), self(first.high)])
         return Clamped(self.q * first.q, self.p + self.q * first.p, ends.amin(0), ends.amax(0))
 

@@ -1,4 +1,4 @@
-"""Where a spread comes from: a table of scores, every row under every column once, taken apart into three parts.
+"""Sources of a spread: a table of scores, every row under every column once, taken apart into three parts.
 
     y_ij = mean + row_i + column_j + rest_ij
 

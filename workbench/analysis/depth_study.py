@@ -1,4 +1,4 @@
-"""What depth does to the variants of a study: how large they are, what they cost, how much gradient arrives where."""
+"""Effect of depth on the variants of a study: how large they are, what they cost, how much gradient arrives where."""
 
 from __future__ import annotations
 

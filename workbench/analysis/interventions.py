@@ -39,7 +39,7 @@ def through_time(us: Sequence[float], steps: int) -> Tensor:
 
 @torch.no_grad()
 def tightened(net: nn.Module, batch: Batch, target: str, bound: float) -> evaluate.Scores:
-    """What a net scores with every u cut to [-bound, bound], nothing retrained."""
+    """Score a net with every u cut to [-bound, bound], nothing retrained."""
     units = [layer for layer in recurrent(net) if isinstance(layer, Recurrent)]
     kept = [unit.u.clone() for unit in units]
     try:
@@ -87,7 +87,7 @@ def unit_of(net: nn.Module, layer: int) -> Unit:
 
 @torch.no_grad()
 def states(net: nn.Module, x: Tensor, layer: int) -> tuple[Tensor, Tensor]:
-    """What a layer's neurons are given and what they make of it: a and h, (T, B, N), of h_t = relu(a_t + u h_(t-1))."""
+    """Return what a layer's neurons are given and their states: a and h, (T, B, N), of h_t = relu(a_t + u h_(t-1))."""
     unit, seen = unit_of(net, layer), []
     hook = unit.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
     try:
@@ -101,7 +101,7 @@ def states(net: nn.Module, x: Tensor, layer: int) -> tuple[Tensor, Tensor]:
 
 
 def contributions(net: nn.Module, x: Tensor, blank: float, output: int, points: int = 32) -> Tensor:
-    """What each step of one example x (T, 1, M) adds to an output, against an empty input of value `blank`. -> (T,)
+    """Find what each step of example x (T, 1, M) adds to an output, against an empty input of value `blank`. -> (T,)
 
     Integrated gradients (Sundararajan et al. 2017) along the straight line from empty to x, by the midpoint rule: they
     add up to output(x) - output(empty), up to the rule's error.

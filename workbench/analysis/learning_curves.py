@@ -119,7 +119,7 @@ def parity_table(measured: Sequence[Record]) -> pd.DataFrame:
 
 
 def nearness(measured: Sequence[Record]) -> pd.DataFrame:
-    """How near our curves are to every published one, a row a curve; records of no such curve are left out.
+    """Measure how near our curves are to every published one, a row a curve; records of no such curve are left out.
 
     `seeds` of ours, `until` the last step that both have, `points` compared; `difference`: the mean of |ours - theirs|
     over steps and seeds; beside it what chance alone is worth over the same steps: `twins`, the same between two
@@ -188,7 +188,7 @@ def _among(measured: Sequence[Record], column: str, published: pd.DataFrame) -> 
 
 
 def official_pair(experiment: str, until: int, column: str | None = None) -> float | None:
-    """How far two official runs of one configuration lie apart up to a step, as in `nearness`; None without twins.
+    """Distance of two official runs of one configuration up to a step, as in `nearness`; None without twins.
 
     Over all columns that are compared, or in one of them.
 

@@ -1,4 +1,4 @@
-"""What the command line lists: rows of plain values, shown as columns or as JSON."""
+"""Lists of the command line: rows of plain values, shown as columns or as JSON."""
 
 from __future__ import annotations
 

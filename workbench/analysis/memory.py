@@ -1,4 +1,4 @@
-"""What a net remembers: impulse responses, gradients through time. Exact, from the net itself, not from a formula."""
+"""Memory of a net: impulse responses, gradients through time. Exact, from the net itself, not from a formula."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def impulse_response(u: float, steps: int) -> Tensor:
 
 
 def neuron_gradients(us: Sequence[float], steps: int) -> dict[str, Tensor]:
-    """How strongly the last state of a ReLU neuron depends on its input k steps before, by backpropagation.
+    """Gradient of a ReLU neuron's last state with respect to its input k steps before, by backpropagation.
 
     An input of 1 at every step keeps it on for any u > -1, and eq. (4) of Li et al. 2018 then says u^k.
     -> {"u = 0.99": (steps,), ...}, k = 0 first, float64.
@@ -55,7 +55,7 @@ def deviation(us: Sequence[float], steps: int) -> float:
 
 
 def gradient_through_time(net: nn.Module, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-    """How strongly the answer depends on each time step: |d sum(output) / d x_t|, counted back from the last step.
+    """Gradient of a net's answer at each time step: |d sum(output) / d x_t|, counted back from the last step.
 
     x (T, B, M), and lengths (B,) where sequences end apart -> (T,), the norm over features, its root mean square over
     the sequences that reach so far back, divided by the last step's; in evaluation mode.
@@ -192,8 +192,8 @@ def bounds_table(lengths: Sequence[int], gamma: float = 2.0) -> pd.DataFrame:
 
 
 def last_tokens() -> pd.DataFrame:
-    """How often the treebank's splits hold the last word and the last character of the vocabulary, the ones whose
-    embedding the official code gives no gradient from the lookup; no row where the treebank cannot be had."""
+    """Count how often the treebank's splits hold the last word and the last character of the vocabulary, the ones
+    whose embedding the official code gives no gradient from the lookup; no row where the treebank cannot be had."""
     import pandas as pd
 
     if not download.obtainable("ptb"):

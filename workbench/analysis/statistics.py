@@ -147,7 +147,7 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def _before(a: Arrival, b: Arrival) -> bool:
-    """Whether a is known to come before b."""
+    """Say whether a is known to come before b."""
     return a[0] is not None and bool(a[0] < b[0] if b[0] is not None else a[0] <= b[1])
 
 

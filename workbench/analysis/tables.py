@@ -96,7 +96,7 @@ def summary(results: pd.DataFrame) -> str:
 
 
 def in_words(results: pd.DataFrame) -> str:
-    """What holds, in one sentence: claims by the best that is known of each."""
+    """Say what holds, in one sentence: claims by the best that is known of each."""
     judged = results[results["claim"].notna()]
     words = [set(group) for _, group in judged.groupby("claim")["verdict"]]
     holds = sum("reproduced" in each for each in words)
@@ -112,7 +112,7 @@ def in_words(results: pd.DataFrame) -> str:
 
 
 def not_run(results: pd.DataFrame) -> pd.DataFrame:
-    """What the paper and its logs claim and nothing here answers: a row a place and reason, with the claims' number.
+    """Claims of the paper and its logs that nothing here answers: a row a place and reason, with the claims' number.
 
     A claim whose cycle has begun stands here too, as long as the paper's own schedule has not.
     """
@@ -198,7 +198,7 @@ def _ours(row: Mapping[str, Any]) -> str:
 
 
 def _theirs(row: Mapping[str, Any]) -> str:
-    """What is claimed, in the words of its kind."""
+    """Say what is claimed, in the words of its kind."""
     claim = _claims().get(row["claim"])
     if claim is None or claim.kind == "value":
         return _number(row["paper"], 6)

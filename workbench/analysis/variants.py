@@ -1,5 +1,4 @@
-"""What the variants of a study come to: scores over seeds with intervals, and differences from a reference, seed by
-seed.
+"""Results of the variants of a study: scores over seeds with intervals, and differences from a reference, seed by seed.
 
 Intervals are Student's t at 95 %, over seeds. Two variants under one seed share data order and, where their shapes
 agree, first values, so they are compared in pairs. A difference is claimed where p < 0.05 after Holm's correction

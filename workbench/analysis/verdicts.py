@@ -26,7 +26,7 @@ COUNTS = ("one", "two", "three")
 
 
 class Terms(NamedTuple):
-    """What a seed must share with a row: the net and schedule (the config's hash), how it was scored, the numerics."""
+    """Terms a seed must share with a row: net and schedule (the config's hash), how it was scored, the numerics."""
 
     config: str
     protocol: str
@@ -117,7 +117,7 @@ def _looked(seeds: Sequence[Seed], look: Callable[[Sequence[Seed]], Verdict]) ->
 
 
 def _missing(seeds: Sequence[Seed], n: int) -> str:
-    """What a look at n seeds still needs: `2 of 3 seeds still train`, `n = 1: two more seeds`, `seed 1 is missing`."""
+    """Say what n seeds still need: `2 of 3 seeds still train`, `n = 1: two more seeds`, `seed 1 is missing`."""
     counted = [s for s in seeds if s.seed < n]
     training = sum(s.state == "under way" for s in counted)
     absent = sorted(set(range(n)) - {s.seed for s in counted})
@@ -250,7 +250,7 @@ def of_parent(verdict: Verdict) -> Verdict:
 
 
 def tally(words: Iterable[str]) -> dict[str, int]:
-    """How many rows have which word, all of WORDS, zeroes too."""
+    """Count the rows that have each word, all of WORDS, zeroes too."""
     counts = Counter(words)
     if unknown := set(counts) - set(WORDS):
         raise ParameterError(f"verdict: {choices(unknown)} received; choose one of {choices(WORDS)}")

@@ -1,1 +1,1 @@
-"""What a notebook shows: runs as they train, the board of runs, explorers, static pages."""
+"""Contents of a notebook: runs as they train, the board of runs, explorers, static pages."""

@@ -1,4 +1,4 @@
-"""What a notebook works with: its checked parameters, the records that it shows, their tables."""
+"""Study of a notebook: its checked parameters, the records that it shows, their tables."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Study:
-    """What a notebook works with: `wb.Study(globals())` right after its parameters cell.
+    """Study of a notebook: `wb.Study(globals())` right after its parameters cell.
 
     Checks the parameters, then trains what is not recorded yet. `records` are the runs shown, `experiments` first.
     """

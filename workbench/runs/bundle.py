@@ -1,4 +1,4 @@
-"""What a campaign on a borrowed machine brings home: records and checkpoints in at most 5 files of at most 15 MB.
+"""Bundle of a campaign on a borrowed machine: records and checkpoints in at most 5 files of at most 15 MB.
 
     campaign.json        every file of every run with its SHA-256, and the parts with theirs
     campaign.tar.1 ...   one tar, cut into parts

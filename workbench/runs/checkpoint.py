@@ -63,7 +63,7 @@ class _Events(_Part):
 
 
 class _State(_Part):
-    """What a checkpoint holds, as far as it can be said without its config."""
+    """Contents of a checkpoint, as far as it can be said without its config."""
 
     id: str
     config: dict[str, Any] | None = None

@@ -1,4 +1,4 @@
-"""What the lines and the result of a record hold: its shape, checked before anything reads on.
+"""Shapes of the lines and the result of a record, checked before anything reads on.
 
 A check in a record tells damage, not malice: whoever forges a record can make its checks right too.
 """
@@ -67,7 +67,7 @@ _KINDS: dict[str, type[_Row]] = {
 
 
 def misshapen(kind: str, row: dict[str, Any]) -> str | None:
-    """Why a row of a record cannot be of its kind (`evaluation`, `budget`, `result`, `trouble`); None if it can."""
+    """Reason why a row cannot be of its kind (`evaluation`, `budget`, `result`, `trouble`); None if it can."""
     try:
         _KINDS.get(kind, _Row).model_validate(row)
     except ValidationError as error:

@@ -63,7 +63,7 @@ class Run:
     # --- reading ---
 
     def spec(self) -> dict[str, Any]:
-        """What is computed; StoreError where it cannot be read or its id does not match the folder's name."""
+        """Spec of what is computed; StoreError where it cannot be read or its id does not match the folder's name."""
         path = self.path / "spec.json"
         spec = _read_json(path)
         if not isinstance(spec, dict) or type(spec.get("schema")) is not int:
@@ -83,7 +83,7 @@ class Run:
         return spec
 
     def chance(self) -> dict[str, Any]:
-        """What the seed decided, verified; {} where it decided nothing that a reader may want to see."""
+        """Choices that the seed made, verified; {} where it made none that a reader may want to see."""
         path = self.path / "chance.json"
         if not path.exists():
             return {}
@@ -104,7 +104,7 @@ class Run:
         return sorted(found.values(), key=lambda e: int(e["step"]))
 
     def troubles(self) -> list[Event]:
-        """How the run's process died or failed: {"kind": died | lost | failed, "step", "said"}; [] if unreadable."""
+        """Deaths and failures of a run's process: {"kind": died | lost | failed, "step", "said"}; [] if unreadable."""
         try:
             return [t for t in self._lines("troubles.jsonl") if misshapen("trouble", t) is None]
         except StoreError:
@@ -216,7 +216,7 @@ class Run:
             publish(self.path / "events.jsonl", events[:keep], replace=True)
 
     def check_events(self, checkpoint: dict[str, Any]) -> int:
-        """How many bytes of events.jsonl a checkpoint knows; StoreError where they are not what they were."""
+        """Count the bytes of events.jsonl that a checkpoint knows; StoreError where they are not what they were."""
         keep, sha256 = checkpoint["events"]["bytes"], checkpoint["events"]["sha256"]
         if hashlib.sha256(self._events_bytes()[:keep]).hexdigest() != sha256:
             raise StoreError(f"{self.path / 'events.jsonl'}: altered since its checkpoint; `run --fresh` starts anew")
@@ -285,7 +285,7 @@ def find(root: Path) -> Iterator[Run]:
 
 
 def travels(name: str) -> bool:
-    """Whether a file of a run's folder belongs to the record, and not to this machine's work on it."""
+    """Say whether a file of a run's folder belongs to the record, and not to this machine's work on it."""
     return name in ("spec.json", "chance.json", "events.jsonl", "result.json") or (
         name.startswith("ck-") and name.endswith(".pt")
     )

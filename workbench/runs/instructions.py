@@ -35,7 +35,7 @@ def in_force() -> dict[str, str | None]:
 
 
 def has_avx2() -> bool:
-    """Whether this is an x86 that says it has AVX2 and FMA (Linux)."""
+    """Say whether this is an x86 that says it has AVX2 and FMA (Linux)."""
     if platform.machine() not in ("x86_64", "AMD64"):
         return False
     try:

@@ -1,4 +1,6 @@
-"""Who trains a run now: a file made exclusively, kept fresh by a heartbeat, so that two processes do not do one work.
+"""Lease on a run, held by the process that trains it now.
+
+It is a file made exclusively, kept fresh by a heartbeat, so that two processes do not do one work.
 
 A lease whose process is gone from this machine is stale at once. One of another machine is stale when it has not
 changed for STALE seconds of the watcher's own monotonic clock: no clock is compared with another.
@@ -35,13 +37,13 @@ class Busy(StoreError):
 
 
 class Watch:
-    """What a watcher remembers of leases: the text last seen, and when it was new, by its own monotonic clock."""
+    """Memory that a watcher has of leases: the text last seen, and when it was new, by its own monotonic clock."""
 
     def __init__(self) -> None:
         self.seen: dict[Path, tuple[str, float]] = {}
 
     def stale(self, path: Path, text: str) -> bool:
-        """Whether a lease has not changed for STALE seconds of watching."""
+        """Say whether a lease has not changed for STALE seconds of watching."""
         before, since = self.seen.get(path, ("", 0.0))
         if text != before:
             self.seen[path] = (text, time.monotonic())
@@ -63,7 +65,7 @@ class Lock:
         self.left = threading.Event()
 
     def tell(self, **progress: Any) -> None:
-        """What the next heartbeat says beside being alive: step, target, rate."""
+        """Set what the next heartbeat says beside being alive: step, target, rate."""
         self.progress = progress
 
     def __enter__(self) -> Lock:
@@ -142,7 +144,7 @@ class Lock:
 
 
 def holder_of(path: Path, watch: Watch | None = None) -> dict[str, Any] | None:
-    """Who holds a lease; None if nobody does or its process is gone. Of other machines as far as `watch` can tell."""
+    """Holder of a lease; None if it has none or its process is gone. Of other machines as far as `watch` can tell."""
     lease = _read(path)
     if lease is None or not _alive(lease):
         return None
@@ -193,7 +195,7 @@ def troubles(run: Run) -> list[dict[str, Any]]:
 
 
 def quarantined(run: Run) -> bool:
-    """Whether its process died twice without progress in between: a sweep leaves such a run alone."""
+    """Say whether its process died twice without progress in between: a sweep leaves such a run alone."""
     return len([t for t in troubles(run) if t["kind"] == "died"]) >= DEATHS
 
 
@@ -235,7 +237,7 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 
 def _alive(lease: dict[str, Any]) -> bool:
-    """Whether a lease's process may be alive: it is, if it is of this machine; unknown, so yes, if of another."""
+    """Say whether a lease's process may be alive: it is, if it is of this machine; unknown, so yes, if of another."""
     if not lease:
         return False
     return not _is_here(lease) or bool(_process_start(lease["pid"]) == lease["started"])
@@ -246,7 +248,7 @@ def _is_here(lease: dict[str, Any]) -> bool:
 
 
 def _place() -> str:
-    """What tells this machine's processes from those of another machine, container or boot of the same name."""
+    """Mark that tells this machine's processes from those of another machine, container or boot of the same name."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot[:8]}-{os.stat('/proc/self/ns/pid').st_ino}"
@@ -255,7 +257,7 @@ def _place() -> str:
 
 
 def _process_start(pid: int) -> str | None:
-    """When a process of this machine started, so that a reused pid is not taken for it; None if it is gone."""
+    """Start time of a process of this machine, so that a reused pid is not taken for it; None if it is gone."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return None if fields[0] in "ZX" else fields[19]  # a zombie holds nothing

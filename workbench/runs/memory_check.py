@@ -1,4 +1,4 @@
-"""How much memory a run needs and how much there is, so that one that cannot fit says so and takes nobody with it."""
+"""Memory that a run needs and that there is, so that one that cannot fit says so and takes nobody with it."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def refusal(config: Config, label: str, why: str) -> OutOfMemory:
 
 
 def is_exhaustion(error: BaseException) -> bool:
-    """Whether an error of torch or Python says that memory ran out."""
+    """Say whether an error of torch or Python says that memory ran out."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     signs = ("can't allocate memory", "out of memory", "bad_alloc")
@@ -76,7 +76,7 @@ def _of_machine() -> int | None:
 
 
 def _of_container() -> int | None:
-    """What the control group leaves; files that are only cached do not count."""
+    """Memory in bytes that the control group leaves; files that are only cached do not count."""
     group = Path("/sys/fs/cgroup")
     try:
         limit, used = int((group / "memory.max").read_text()), int((group / "memory.current").read_text())
@@ -87,7 +87,7 @@ def _of_container() -> int | None:
 
 
 def _of_process() -> int | None:
-    """What RLIMIT_AS leaves."""
+    """Memory in bytes that RLIMIT_AS leaves."""
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     if limit == resource.RLIM_INFINITY:
         return None

@@ -42,7 +42,7 @@ class PlannedRun(NamedTuple):
         return self._resolved()[1]
 
     def recorded(self, row: Mapping[str, Any] | None = None) -> bool:
-        """Whether it was taken as far as its budget goes; `row` of `overview` spares reading the record."""
+        """Say whether it was taken as far as its budget goes; `row` of `overview` spares reading the record."""
         if row is not None:
             at_end = row["status"] in ("done", "diverged")
             return at_end or (self.until is not None and (row.get("scored_step") or 0) >= self.until)

@@ -1,4 +1,4 @@
-"""Where, with what and at what cost a result was computed."""
+"""Provenance of a result: where, with what and at what cost it was computed."""
 
 from __future__ import annotations
 

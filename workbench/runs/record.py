@@ -54,7 +54,7 @@ class Record:
 
     @property
     def smoke(self) -> bool:
-        """Whether the config is the experiment's smoke version, a smaller computation."""
+        """Say whether the config is the experiment's smoke version, a smaller computation."""
         return bool(self.spec.get("smoke", False))
 
     @property
@@ -90,7 +90,7 @@ class Record:
 
     @property
     def published(self) -> bool:
-        """Whether it is one of the project's own published records."""
+        """Say whether it is one of the project's own published records."""
         return files.published() in self.run.path.parents
 
     @cached_property
@@ -119,7 +119,7 @@ class Record:
 
     @cached_property
     def budgets(self) -> list[dict[str, Any]]:
-        """What was scored on test each time a budget was reached, the end of the schedule last."""
+        """Scores on test each time a budget was reached, the end of the schedule last."""
         reached = [e for e in self.events if e["event"] == "budget"]
         result = self.run.result()
         return [*reached, result] if result is not None else reached
@@ -131,7 +131,7 @@ class Record:
 
     @property
     def reach(self) -> tuple[bool, int]:
-        """How far it is: whether at its end, and the last step that a row or a checkpoint knows."""
+        """Reach of the record: whether at its end, and the last step that a row or a checkpoint knows."""
         return self.run.result() is not None, max(self.step, self.run.saved_step)
 
     def verify(self) -> None:
@@ -223,7 +223,7 @@ def decode(text: str) -> Tensor:
 
 
 def folders() -> list[Path]:
-    """Where records are: this user's runs, then the project's published ones."""
+    """Folders that hold records: this user's runs, then the project's published ones."""
     return [files.runs(), files.published() / "runs"]
 
 
@@ -296,7 +296,7 @@ def _found() -> list[tuple[int, Run]]:
 
 
 def _signature(path: Path) -> str:
-    """What changes whenever a record does: times and sizes of its files, `-` for one that is not there (yet)."""
+    """Signature that changes with a record: times and sizes of its files, `-` for one that is not there (yet)."""
     folder, parts = str(path), []
     for name in ("", "/spec.json", "/events.jsonl", "/result.json", "/troubles.jsonl"):
         try:
@@ -319,7 +319,7 @@ def _row(run: Run) -> dict[str, Any]:
 
 
 def _live(run: Run, watch: lock.Watch | None) -> dict[str, Any]:
-    """What a lease says of a run: being trained, how far and how fast; or that its process was killed."""
+    """Status of a run by its lease: being trained, how far and how fast; or that its process was killed."""
     holder = lock.holder_of(run.path / "lease", watch)
     status = lock.status(run, watch)
     if holder is None:

@@ -35,7 +35,7 @@ def rows(path: Path, wanted: Mapping[str, str], make: Callable[[str], Row]) -> d
 
 
 def _seal(key: str, signature: str, text: str) -> str:
-    """What a row is kept under: it matches only if neither the record nor a byte in the cache changed."""
+    """Seal that a row is kept under: it matches only if neither the record nor a byte in the cache changed."""
     return hashlib.blake2b(f"{key}\0{signature}\0{text}".encode(), digest_size=12).hexdigest()
 
 

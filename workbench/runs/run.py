@@ -135,7 +135,7 @@ def _set_aside(folder: Run) -> None:
 
 
 def _answered(folder: Run, config: Config, until: int | None) -> bool:
-    """Whether the record of a run already answers; StoreError where it does not and cannot be continued."""
+    """Say whether the record of a run already answers; StoreError where it does not and cannot be continued."""
     if not (folder.path / "spec.json").exists():
         return False
     record = Record(folder)
@@ -189,7 +189,7 @@ def substitute(experiments: list[str], say: Callable[[str], None] = print) -> li
 
 
 def reached(record: Record, until: int | None) -> bool:
-    """Whether a record already answers for a budget: at its end, or scored at that step or later."""
+    """Say whether a record already answers for a budget: at its end, or scored at that step or later."""
     if record.run.result() is not None:
         return True
     return until is not None and any(e["step"] >= until for e in record.budgets)
@@ -233,7 +233,7 @@ def pinned_threads(count: int) -> Iterator[None]:
 
 
 def _giving_up(stop: threading.Event | None, time_limit: float | None) -> Callable[[], bool]:
-    """Whether to wait no longer for another process that trains the run."""
+    """Return a test that says when to wait no longer for another process that trains the run."""
     deadline = math.inf if time_limit is None else time.monotonic() + time_limit
     return lambda: (stop is not None and stop.is_set()) or time.monotonic() > deadline
 

@@ -1,4 +1,4 @@
-"""How time grows with the length, the batch, the neurons, the depth and the threads."""
+"""Growth of time with the length, the batch, the neurons, the depth and the threads."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ class Contest:
         self.runs: dict[str, tuple[Callable[[], Tensor], list[Tensor]]] = {}
 
     def calls(self, engines: Sequence[str], rivals: Sequence[str], backward: bool) -> Rivals:
-        """What takes part: engines by name and layers of torch.nn, with or without the backward pass."""
+        """Return what is timed: engines by name and layers of torch.nn, with or without the backward pass."""
         _, _, M, N = self.sizes
         for engine in engines:
             run = partial(recurrence.layer, self.x, self.weight, self.bias, self.u, backend=engine)

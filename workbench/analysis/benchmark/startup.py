@@ -1,4 +1,4 @@
-"""What a beginning costs: importing the package beyond torch, and compiling the C of engine `cpu` for once."""
+"""Cost of a beginning: importing the package beyond torch, and compiling the C of engine `cpu` for once."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def interleave(rivals: Rivals, repeats: int, device: str) -> dict[str, list[floa
 
 
 def seconds(call: Callable[[], Any], device: str) -> float:
-    """How long one call takes, on the clock of the wall."""
+    """Time one call, in seconds, on the clock of the wall."""
     begin = time.perf_counter()
     call()
     if device != "cpu":

@@ -111,7 +111,7 @@ def learning(records: Sequence[Record], column: str = "valid_batch_accuracy") ->
 
 
 def nearness(table: pd.DataFrame) -> go.Figure:
-    """How near our curves are to the published ones: `nearness` as points, a row a curve that we have begun.
+    """Draw how near our curves are to the published ones: `nearness` as points, a row a curve that we have begun.
 
     Beside them what chance alone is worth: two official runs of one configuration, and two seeds of ours. It describes
     and decides nothing.

@@ -127,7 +127,7 @@ class Picture:
         return self.set(showlegend=False)
 
     def json(self) -> str:
-        """What a browser draws."""
+        """Return the figure as JSON for a browser to draw."""
         data = [_short(trace) for trace in self.data]
         return json.dumps({"data": data, "layout": self.layout}, separators=(",", ":"), allow_nan=False)
 

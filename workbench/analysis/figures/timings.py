@@ -1,4 +1,4 @@
-"""What nets and layers cost, beside the published bars and torch.nn's."""
+"""Costs of nets and layers, beside the published bars and torch.nn's."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ _AXES = {
 
 
 def layers(rows: Rows, threads: int | None = None, which: str = "both") -> go.Figure:
-    """How many times faster than torch.nn.LSTM in the same run, a group a shape, a mark an engine or rival.
+    """Draw how many times faster than torch.nn.LSTM in the same run, a group a shape, a mark an engine or rival.
 
     `threads`: of the CPU, the first of the record unless given. `which`: `both` (forward and backward) or `forward`.
     """

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def impulse(us: Sequence[float], steps: int) -> go.Figure:
-    """What a neuron with recurrent weight u keeps of an impulse after k steps: u^k (Li et al. 2018, eq. (4))."""
+    """Draw what a neuron with recurrent weight u keeps of an impulse after k steps: u^k (Li et al. 2018, eq. (4))."""
     from ..memory import impulse_response
 
     figure = blank("steps since the impulse", "what is left of it", "An impulse decays as u to the power of k")
@@ -56,7 +56,7 @@ def recurrent_weights(weights: Mapping[str, Tensor], bound: float | None = None,
 
 
 def gradients(norms: Mapping[str, Any]) -> go.Figure:
-    """How much of the readout's gradient reaches each earlier time step, on a logarithmic axis: one line a net."""
+    """Draw how much of the readout's gradient reaches each earlier time step, on a logarithmic axis: one line a net."""
     figure = blank("steps before the end", "gradient norm, relative to the last step", "The gradient through time")
     for index, (name, values) in enumerate(norms.items()):
         colour = COLOURS.get(name, list(COLOURS.values())[index % len(COLOURS)])
@@ -138,8 +138,8 @@ def weight_histograms_of(record: Record, printed: Sequence[Mapping[str, str]] = 
 
 
 def weight_shares(records: Sequence[Record], printed: Sequence[Mapping[str, str]] = ()) -> go.Figure:
-    """How many neurons of each layer forget (u below 0) and how many remember (u above 0.9), in per cent: ours as
-    lines, the paper's, from the summary of its digitised histograms (model, metric, value), dotted."""
+    """Draw how many neurons of each layer forget (u below 0) and how many remember (u above 0.9), in per cent: ours
+    as lines, the paper's, from the summary of its digitised histograms (model, metric, value), dotted."""
     figure = blank("layer", "neurons, %", "Neurons that forget, neurons that remember")
     palette = [COLOURS["IndRNN"], COLOURS["IRNN"], COLOURS["RNN-tanh"]]
     measured: list[tuple[str, dict[str, list[float]], dict[str, Any]]] = []

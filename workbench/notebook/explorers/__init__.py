@@ -1,4 +1,4 @@
-"""What moves in a notebook: explorers and live curves, wired to pictures and probes, no mathematics of their own."""
+"""Moving parts of a notebook: explorers and live curves, wired to pictures and probes, no mathematics of their own."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ WIDTHS = (AS_IT_IS, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 
 
 class Architecture(ExplorerBase):
-    """What is in a net, what shapes pass through it, and where its parameters are."""
+    """Parts of a net, the shapes that pass through it, and the places of its parameters."""
 
     name = "architecture"
     title = "Architecture: what is in the net"

@@ -53,7 +53,7 @@ class Slider:
         return list(self.stops)
 
     def spec(self) -> dict[str, Any]:
-        """What the screen needs to draw it."""
+        """Return what the screen needs to draw it."""
         stops = [float(f"{stop:.10g}") if isinstance(stop, float) else stop for stop in self.stops]
         return {"kind": "slider", "stops": stops, "unit": self.unit, **_named(self)}
 
@@ -78,7 +78,7 @@ class Choice:
         return list(self.options)
 
     def spec(self) -> dict[str, Any]:
-        """What the screen needs to draw it."""
+        """Return what the screen needs to draw it."""
         return {"kind": "choice", "options": list(self.options.items()), **_named(self)}
 
 
@@ -101,7 +101,7 @@ class Switch:
         return [False, True]
 
     def spec(self) -> dict[str, Any]:
-        """What the screen needs to draw it."""
+        """Return what the screen needs to draw it."""
         return {"kind": "switch", **_named(self)}
 
 
@@ -131,7 +131,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class View:
-    """What is seen at some values: figures by name, a sentence on what they say now, work that is offered."""
+    """View of an explorer at some values: figures by name, a sentence on what they say now, work that is offered."""
 
     panels: Mapping[str, Panel]
     said: str
@@ -153,7 +153,7 @@ class ExplorerBase:
         raise NotImplementedError
 
     def clicked(self, figure: str, point: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-        """Which values change where a point of a figure is clicked: x, y, name of the trace, customdata."""
+        """Return the values that change where a point of a figure is clicked: x, y, name of the trace, customdata."""
         return {}
 
     def settle(self, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ COUNT = 100  # test examples that a cut net answers
 
 
 class Bounds(ExplorerBase):
-    """Which |u| keeps a gradient alive over T steps and below an explosion, and where training puts u."""
+    """Bounds on |u| that keep a gradient alive over T steps and below an explosion, and where training puts u."""
 
     name = "bounds"
     title = "Recurrent weights and their bounds"
@@ -126,7 +126,7 @@ class Bounds(ExplorerBase):
 
 @lru_cache(maxsize=256)
 def score(net: TrainedNet, cut: float) -> float:
-    """What a net reaches on its first test examples with every |u| cut."""
+    """Score a net on its first test examples with every |u| cut."""
     target = spec(net.config.task).target
     return height(interventions.tightened(net.net, net.batch(COUNT), target, cut))
 

@@ -42,7 +42,7 @@ def config(kind: str, depth: int, norm: bool = True, steps: int = STEPS) -> Conf
 
 
 class Depth(ExplorerBase):
-    """What becomes of a gradient on its way down through the layers and back through time."""
+    """Size of a gradient on its way down through the layers and back through time."""
 
     name = "depth"
     title = "Depth: how far down does the gradient come?"
@@ -100,7 +100,7 @@ class Depth(ExplorerBase):
         return View(panels, said, self.job([nets[kind] for kind in missing]))
 
     def summary(self, maps: Mapping[str, Tensor], depth: int) -> str:
-        """What of the gradient at the last layer arrives at the first."""
+        """Say how much of the gradient at the last layer arrives at the first."""
         parts = []
         for kind, gradient in maps.items():
             norms = gradient.double().norm(dim=1)

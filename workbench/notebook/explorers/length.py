@@ -47,7 +47,7 @@ def config(task: str, steps: int, kind: str) -> Config:
 
 
 class Length(ExplorerBase):
-    """How long a sequence may be: who learns, what a step costs, what is still remembered."""
+    """Effect of a sequence's length: who learns, what a step costs, what is still remembered."""
 
     name = "length"
     title = "Sequence length: who still learns?"
@@ -110,7 +110,7 @@ class Length(ExplorerBase):
         return View(panels, said, self.job(todo))
 
     def progress(self, points: list[tuple[int, float]], goal: int, task: str, published: bool) -> str:
-        """How far a net has come, in words."""
+        """Say how far a net has come, in words."""
         if not points:
             return "is not trained yet"
         step, last = points[-1]
@@ -146,7 +146,7 @@ def evaluated(net: TrainedNet) -> int:
 
 @lru_cache(maxsize=64)
 def memory(net: TrainedNet) -> tuple[Tensor, float]:
-    """How strongly the answer depends on each earlier step, and the seconds that finding out took."""
+    """Measure how strongly the answer depends on each earlier step, and the seconds that finding out took."""
     x = net.batch(BATCH).x
     began = time.perf_counter()
     found = gradient_through_time(net.net, x)

@@ -135,7 +135,7 @@ class Neurons(ExplorerBase):
     def decision(
         self, net: TrainedNet, example: int, edit: Any, output: Tensor, after: Tensor | None
     ) -> dict[str, Panel]:
-        """Which steps the answer came from, and the answer."""
+        """Show the steps that the answer came from, and the answer."""
         if net.symbols:
             return self.expectation(net, example, edit, output, after)
         batch = net.batch(COUNT)
@@ -162,7 +162,7 @@ class Neurons(ExplorerBase):
 
 @lru_cache(maxsize=2000)
 def scored(net: TrainedNet, edit: tuple[int, int, float | None, bool] | None) -> float:
-    """What a net scores on its first test examples, with an edit (layer, neuron, u, silent) or none."""
+    """Score a net on its first test examples, with an edit (layer, neuron, u, silent) or none."""
     batch, target = net.batch(COUNT), spec(net.config.task).target
     if edit is None:
         return height(evaluate.score(net.net, [batch], target))
@@ -184,7 +184,7 @@ def looked(
 
 @lru_cache(maxsize=256)
 def painted(net: TrainedNet, example: int, output: int, edit: tuple[int, int, float | None, bool] | None) -> Tensor:
-    """What each step of an example adds to an output, (T,)."""
+    """Compute what each step of an example adds to an output, (T,)."""
     x = net.batch(COUNT).x[:, example : example + 1]
     with interventions.edited(net.net, *(edit or (0, 0))):
         if net.symbols:

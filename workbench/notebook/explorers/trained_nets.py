@@ -59,7 +59,7 @@ class TrainedNet:
 
     @property
     def slow(self) -> bool:
-        """Whether to run it takes longer than a reader waits."""
+        """Say whether running it takes longer than a reader waits."""
         return spec(self.config.task).steps > SLOW
 
     @property
@@ -69,7 +69,7 @@ class TrainedNet:
 
     @property
     def origin(self) -> str:
-        """Whose weights they are, for a sentence."""
+        """Origin of the weights, in words for a sentence."""
         if self.record is None:
             return f"{self.experiment} as it starts (nothing is recorded yet)"
         whose = "published record" if self.record.published else "your record"
@@ -81,12 +81,12 @@ class TrainedNet:
 
     @property
     def symbols(self) -> tuple[str, ...]:
-        """What each token of a text stands for; () where the task is not text."""
+        """Symbols that the tokens of a text stand for; () where the task is not text."""
         return _symbols(self.config.task, self.seed)
 
     @property
     def order(self) -> Tensor:
-        """Which pixel of the image each step reads, (T,)."""
+        """Pixels of the image in the order in which the steps read them, (T,)."""
         return _order(self.config.task, self.seed)
 
     def job(self, device: str = "auto") -> Job | None:
@@ -119,7 +119,7 @@ class TrainedNet:
 
     @property
     def published(self) -> bool:
-        """Whether its weights come with the project."""
+        """Say whether its weights come with the project."""
         return self.record is not None and self.record.published
 
     @property
@@ -234,7 +234,7 @@ def _symbols(task: Task, seed: int) -> tuple[str, ...]:
 
 
 def at_hand(data: str) -> bool:
-    """Whether a data set is on this machine."""
+    """Say whether a data set is on this machine."""
     try:
         return bool(download.locate(data, fetch=False))
     except WorkbenchError:

@@ -1,4 +1,4 @@
-"""What the pictures share: names and colours of nets, half-lives in words, ticks of logarithmic axes."""
+"""Shared wording of the pictures: names and colours of nets, half-lives in words, ticks of logarithmic axes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAMES = {
 
 
 def fading(half: float) -> str:
-    """What becomes of a memory with this half-life, in words."""
+    """Say in words what becomes of a memory with this half-life."""
     return "never fades" if math.isinf(half) else f"halves in {half:.3g} steps"
 
 
@@ -31,7 +31,7 @@ def span(steps: float) -> str:
 
 
 def decades(picture: Picture) -> int:
-    """How many powers of ten a tick of a logarithmic axis spans, so that there are about six."""
+    """Count the powers of ten that a tick of a logarithmic axis spans, so that there are about six."""
     values = [v for trace in picture.data for v in trace["y"] if v]
     reach = math.log10(max(values) / min(values)) if values else 1.0
     return max(1, round(reach / 6))

@@ -132,7 +132,7 @@ class Cluster:
 
 
 def _perform(job: Job, campaign: Campaign, files: Files | None) -> Outcome:
-    """What runs on a worker: the job in a child process, its lines sent to the caller."""
+    """Run a job on a worker, in a child process, and send its lines to the caller."""
     from distributed import get_worker
 
     node = get_worker()

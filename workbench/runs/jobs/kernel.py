@@ -23,7 +23,7 @@ class OwnKernels(KernelSpecManager):
         return {**super().find_kernel_specs(), NATIVE_KERNEL_NAME: _resources()}
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        """What starts a kernel; NoSuchKernel where there is none of that name."""
+        """Spec that starts a kernel; NoSuchKernel where there is none of that name."""
         if kernel_name.lower() == NATIVE_KERNEL_NAME:
             return self._get_kernel_spec_by_name(NATIVE_KERNEL_NAME, _resources())
         return super().get_kernel_spec(kernel_name)

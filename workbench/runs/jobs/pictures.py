@@ -30,7 +30,7 @@ MOST = 100_000  # bytes of a picture as it stands in a notebook
 
 
 def missing() -> str | None:
-    """Why no pictures can be drawn here, or None."""
+    """Reason why no pictures can be drawn here, or None."""
     if importlib.util.find_spec("kaleido") is None:
         return "kaleido is not installed; `pip install kaleido` adds it"
     if not os.environ.get("BROWSER_PATH") and not any(map(shutil.which, BROWSERS)):

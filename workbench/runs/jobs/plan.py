@@ -173,7 +173,7 @@ def carry_out(
 
 @dataclass
 class _Deadline:
-    """When to stop: on request, or so early before the time limit that checkpoints and bundle come before it."""
+    """Moment to stop: on request, or so early before the time limit that checkpoints and bundle come before it."""
 
     limit: float | None
     began: float = field(default_factory=time.monotonic)
@@ -264,7 +264,7 @@ class _Batch:
 
 
 def output_of(path: Path, book: Mapping[str, Any]) -> Path:
-    """Where an executed notebook goes: results/notebooks/NAME_BUDGET.ipynb."""
+    """Path of an executed notebook: results/notebooks/NAME_BUDGET.ipynb."""
     return results() / "notebooks" / f"{path.stem}_{book.get('budget', 'quick')}.ipynb"
 
 
@@ -288,7 +288,7 @@ def _manifest(path: Path, book: Mapping[str, Any]) -> Path:
 
 
 def _unchanged(path: Path, book: dict[str, Any], planned_runs: Sequence[PlannedRun]) -> bool:
-    """Whether the executed notebook is there and nothing that it depends on has changed since."""
+    """Say whether the executed notebook is there and nothing that it depends on has changed since."""
     try:
         manifest = json.loads(_manifest(path, book).read_text())
     except (OSError, ValueError):

@@ -34,7 +34,7 @@ Files = dict[str, bytes]  # the files of a run's folder
 
 @dataclass(frozen=True)
 class Job:
-    """What one child does: the arguments of `body`; the id of the run it trains; whether it needs a GPU to itself."""
+    """Job of one child: the arguments of `body`; the id of the run it trains; whether it needs a GPU to itself."""
 
     label: str
     arguments: tuple[str, ...]
@@ -44,7 +44,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How it ended: an exit code of ours or of the system, seconds, the last line said; `files`: see `perform`."""
+    """Outcome of a job: an exit code of ours or of the system, seconds, the last line said; `files`: see `perform`."""
 
     job: Job
     code: int
@@ -55,7 +55,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Campaign:
-    """What all jobs of one batch share: its name, the caller's results folder and what marks that folder."""
+    """Campaign of jobs, and what they share: its name, the caller's results folder and what marks that folder."""
 
     name: str
     results: str
@@ -70,7 +70,7 @@ class Campaign:
         return cls(secrets.token_hex(4), str(results), path.read_text())
 
     def is_here(self) -> bool:
-        """Whether this machine sees the caller's results folder."""
+        """Say whether this machine sees the caller's results folder."""
         try:
             return (Path(self.results) / ".mark").read_text() == self.mark
         except (OSError, ValueError):

@@ -69,7 +69,7 @@ def architecture(drawing: Drawing, title: str) -> Picture:
 
 
 def shares(drawing: Drawing) -> Picture:
-    """Where a net's parameters are, by what they do."""
+    """Draw the shares of a net's parameters by what they do."""
     kinds = {"fc": "FC alone", "indrnn": "IndRNN layers: products, norm", "other": "other layers", "readout": "readout"}
     sums = {words: sum(p.parameters for p in drawing.parts if p.kind == kind) for kind, words in kinds.items()}
     own = sum(part.features for part in drawing.parts if part.kind == "indrnn")

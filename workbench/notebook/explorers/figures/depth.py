@@ -64,7 +64,7 @@ def by_step(maps: Mapping[str, Tensor]) -> Picture:
 
 
 def costs(rows: Mapping[str, tuple[int, float, float | None]]) -> Picture:
-    """What each net costs and reaches: (parameters, milliseconds a step, accuracy in per cent or None)."""
+    """Draw what each net costs and reaches: (parameters, milliseconds a step, accuracy in per cent or None)."""
     picture = Picture("milliseconds a training step", "", "What it costs, and what it reaches")
     for kind, (parameters, milliseconds, accuracy) in rows.items():
         reached = "not trained yet" if accuracy is None else f"{accuracy:.1f} % right"

@@ -46,7 +46,7 @@ def step_costs(measured: Mapping[str, Sequence[tuple[int, float]]], here: Mappin
 
 
 def remembered(gradients: Mapping[str, Tensor]) -> Picture:
-    """How strongly a net's answer depends on the input k steps before the end, relative to the last step's."""
+    """Draw how strongly a net's answer depends on the input k steps before the end, relative to the last step's."""
     picture = Picture("steps before the end", "dependence, last step = 1", "What it still remembers")
     for kind, gradient in gradients.items():
         shown = thinned(len(gradient), 300)

@@ -28,7 +28,7 @@ def roll(us: Sequence[float], chosen: int, edited: float | None, sort: bool) -> 
 
 
 def responses(u: float, now: float, silent: bool, steps: int) -> Picture:
-    """What is left of an impulse after k steps, in the neuron as trained and as edited."""
+    """Draw what is left of an impulse after k steps, in the neuron as trained and as edited."""
     from ....analysis.memory import impulse_response
 
     picture = Picture("steps since the impulse", "what is left of it", "Its answer to an impulse", height=300)
@@ -84,14 +84,14 @@ def painted_steps(x: Tensor, parts: Tensor) -> Picture:
 
 
 def painted_text(text: Sequence[str], parts: Tensor, answer: str) -> Picture:
-    """What each character adds to the score of the one expected next, (T,)."""
+    """Draw what each character adds to the score of the one expected next, (T,)."""
     picture = Picture("", "what the character adds", f"Which characters say “{_sign(answer)}” comes next?", height=260)
     picture.trace("bar", x=list(range(1, len(parts) + 1)), y=parts.tolist(), marker={"color": BLUE}, name="adds")
     return _spelled(picture, text, "character read").unnamed()
 
 
 def surprise(text: Sequence[str], before: Tensor, after: Tensor | None) -> Picture:
-    """How unlikely a language net found each character that came, in bits, (T,), as trained and as edited."""
+    """Draw how unlikely a language net found each character that came, in bits, (T,), as trained and as edited."""
     picture = Picture("", "surprise, bits", "How much each character surprises it", height=260)
     steps = list(range(1, len(text) + 1))
     picture.trace("bar", x=steps, y=before.tolist(), name="as trained", marker={"color": ORANGE})
@@ -112,7 +112,7 @@ def _sign(character: str) -> str:
 
 
 def votes(before: Tensor, after: Tensor | None, label: int) -> Picture:
-    """How likely the net finds each class, (10,), as trained and as edited; the right one is marked."""
+    """Draw how likely the net finds each class, (10,), as trained and as edited; the right one is marked."""
     picture = Picture("class", "probability, %", f"Its answer (right: {label})", height=300)
     classes = list(range(len(before)))
     picture.trace("bar", x=classes, y=(100 * before).tolist(), name="as trained", marker={"color": ORANGE})
