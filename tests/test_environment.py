@@ -191,9 +191,16 @@ def test_set_up_quotes_pip_where_it_fails(pip):
     assert "Location" not in done.stderr
 
 
+def heeding_interrupts():
+    """Ctrl-C is ignored by what a shell starts in the background, and by its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_during_set_up_is_one_line(tmp_path):
     command = [sys.executable, str(ROOT / "scripts" / "setup.py"), "--venv", str(tmp_path / "v"), "--torch", "cpu"]
-    process = subprocess.Popen(command, stdout=-1, stderr=-1, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        command, stdout=-1, stderr=-1, text=True, start_new_session=True, preexec_fn=heeding_interrupts
+    )
     assert process.stdout.readline().startswith("setup: about ")
     time.sleep(0.3)  # pip is being put into the environment
     os.killpg(process.pid, signal.SIGINT)

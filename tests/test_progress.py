@@ -119,7 +119,8 @@ def test_a_time_is_read_as_on_a_clock(seconds, text):
 
 
 def test_in_a_notebook_notices_are_no_warnings(monkeypatch):
-    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
+    from ipykernel.kernelapp import IPKernelApp
+
     assert progress.notices() is sys.stderr
-    monkeypatch.setitem(sys.modules, "ipykernel", progress)
+    monkeypatch.setattr(IPKernelApp, "initialized", lambda: True)
     assert progress.notices() is sys.stdout

@@ -209,7 +209,7 @@ def test_gradients_of_six_layers_are_as_exact_with_every_engine(backend):
 
     found = errors(gradients(net, call, torch.float32), gradients(net, call, F64))
     assert found[len(found) // 2] < 5e-6
-    assert found[-1] < 1e-4
+    assert found[-1] < 2e-4  # 4e-5 to 1.2e-4, by instruction set; 7e-4 with sums over a (T B, N) view
 
 
 def test_norm_over_steps_can_be_differentiated_twice(rng):

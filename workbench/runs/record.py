@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,8 +79,7 @@ class Record:
         known = paper.EXPERIMENTS.get(self.experiment.removesuffix("*"))
         if known is None or not self.experiment.endswith("*"):
             return {}
-        plain = known.at("smoke" if self.smoke else "paper")[0].model_dump()
-        mine = self.config.model_dump()
+        plain, mine = _fields(known.id, self.smoke), self.config.model_dump()
         return {f"{s}.{f}": v for s in mine for f, v in mine[s].items() if plain.get(s, {}).get(f) != v}
 
     def check(self) -> None:
@@ -164,6 +163,11 @@ class Record:
         """One row for tables: identity, how far it came, the newest test scores, cost."""
         import pandas as pd
 
+        return pd.Series(self.row)
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The summary as a plain dictionary."""
         row: dict[str, Any] = {
             "id": self.id,
             "experiment": self.experiment,
@@ -182,7 +186,7 @@ class Record:
             row["weights_sha256"] = newest.get("weights_sha256")
             row |= newest["cost"]
             row["device"] = newest["provenance"]["device"]
-        return pd.Series(row)
+        return row
 
     def recurrent_weights(self) -> dict[int, dict[str, Tensor]]:
         """step -> layer -> u (N,), at each evaluation."""
@@ -307,11 +311,16 @@ def _signature(path: Path) -> str:
     return " ".join(parts)
 
 
+@cache
+def _fields(experiment: str, smoke: bool) -> dict[str, Any]:
+    """The config of an experiment, or of its smoke version, as plain values."""
+    return paper.experiment(experiment).at("smoke" if smoke else "paper")[0].model_dump()
+
+
 def _row(run: Run) -> dict[str, Any]:
     record = Record(run)
     try:
-        row: dict[str, Any] = {str(k): v for k, v in record.summary.items()}
-        row["steps"] = record.config.train.steps
+        row = record.row | {"steps": record.config.train.steps}
     except StoreError as error:
         return {"id": record.id, "status": "damaged", "error": str(error)}
     trouble = lock.troubles(run)[-1:] if record.status in ("resumable", "pending", "quarantined", "failed") else []
