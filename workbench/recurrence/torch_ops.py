@@ -6,13 +6,15 @@ and wrappers of tensors this operator is one opaque step, and whichever engine `
 
 from __future__ import annotations
 
+import sys
 from contextvars import ContextVar
+from functools import cache
 from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import register_flop_formula
+from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 from ..errors import ParameterError
 from . import autograd, engine_loop, engine_torch, sharding, torch_script
@@ -31,6 +33,8 @@ def run(a: Tensor, u: Tensor, h0: Tensor, activation: str, backend: str) -> Tens
             return engine_loop.recur(a, u, h0, activation)
         return recur(a, u, h0, activation, backend)  # type: ignore[no-any-return]
     refuse_export()
+    if dispatched():
+        _tell_counters()
     engine = choose(a, activation, backend)
     if traced():
         return torch_script.compiled()(a, u, h0, activation, SLOPE)  # type: ignore[no-any-return]
@@ -112,16 +116,33 @@ def _(
     return (d.view(h.shape), grad_u.view(u.shape), grad_h0.view(h0.shape)), (2, 0, 1)
 
 
-@register_flop_formula(torch.ops.indrnn.recur)
-def _(a: tuple[int, ...], *_: Any, **__: Any) -> int:
-    """A product and a sum a step."""
-    return 2 * prod(a)
+@cache
+def count_flops() -> None:
+    """Tell torch's FLOP counter, once, what the operators cost; it loads Triton, so importing us must not do it."""
+    from torch.utils.flop_counter import register_flop_formula
+
+    @register_flop_formula(torch.ops.indrnn.recur)
+    def _(a: tuple[int, ...], *_: Any, **__: Any) -> int:
+        """A product and a sum a step."""
+        return 2 * prod(a)
+
+    @register_flop_formula(torch.ops.indrnn.recur_backward)
+    def _(g: tuple[int, ...], *_: Any, **__: Any) -> int:
+        """Twice as many: one for the gradient of the state, one for that of u."""
+        return 4 * prod(g)
 
 
-@register_flop_formula(torch.ops.indrnn.recur_backward)
-def _(g: tuple[int, ...], *_: Any, **__: Any) -> int:
-    """Twice as many: one for the gradient of the state, one for that of u."""
-    return 4 * prod(g)
+def _tell_counters() -> None:
+    """Let the FLOP counters that are at work know our operators: each has copied the table as it was before."""
+    if "torch.utils.flop_counter" not in sys.modules:
+        return
+    count_flops()
+    from torch.utils.flop_counter import flop_registry
+
+    for mode in _get_current_dispatch_mode_stack():
+        known = getattr(getattr(mode, "counter", None), "flop_registry", {})
+        for operator in (torch.ops.indrnn.recur, torch.ops.indrnn.recur_backward):
+            known.setdefault(operator, flop_registry[operator])
 
 
 def unrolled() -> dict[Any, Any]:
