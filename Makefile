@@ -74,8 +74,9 @@ format: $(READY) ## put code and notebooks in order
 bench: $(READY) ## time our layers beside torch.nn's, in one run; writes results/bench/cpu.json (20 minutes)
 	@$(BIN)/python -m workbench bench --all --out results/bench/cpu.json
 
-readme: $(READY) ## write what holds into README.md and all results into results/README.md, from the published records
+readme: $(READY) ## write what holds into README.md, all results and the ledger of core-hours into results/, from the published records
 	@$(BIN)/python scripts/readme.py
+	@$(BIN)/python scripts/ledger.py
 
 measure: $(READY) ## the time from a key to the explorers' pictures, in a browser; writes results/explorers.csv
 	@MEASURE=results/explorers.csv PICTURES_BUDGET=quick $(BIN)/python -m pytest -q tests/browser -k measured

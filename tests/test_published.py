@@ -53,8 +53,9 @@ def test_one_small_trained_net_of_each_kind_is_shipped(name):
     assert right > 0.5
 
 
-def test_the_table_of_the_readme_is_the_records():
-    done = subprocess.run([sys.executable, "scripts/readme.py", "--check"], cwd=ROOT, capture_output=True, text=True)
+@pytest.mark.parametrize("script", ["readme.py", "ledger.py"])
+def test_the_tables_of_the_readme_and_the_ledger_are_the_records(script):
+    done = subprocess.run([sys.executable, f"scripts/{script}", "--check"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
