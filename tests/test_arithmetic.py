@@ -116,7 +116,7 @@ def test_golden_runs_are_bit_for_bit_under_a_stored_arithmetic_and_near_elsewher
     assert computed["numerics"] == NUMERICS
     assert len(computed["runs"]) >= 10
     assert differing(computed, stored) == []
-    run = "digits plain, loop"
+    run = "digits lstm, auto"
     computed["runs"][run]["losses"][5] *= 1 + 1e-7  # behind the first five: only bits tell
     assert bool(differing(computed, stored)) is (computed["arithmetic"] in stored)
     computed["arithmetic"] = "another"

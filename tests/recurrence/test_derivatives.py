@@ -109,6 +109,39 @@ def test_linearized_functionalized_and_mapped_it_is_itself(engine, rng):
     assert_close(torch.func.vmap(vjp)(ours)[0], torch.stack([vjp(g)[0] for g in ours]))
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("M", [1, 20])
+def test_gradients_of_many_rows_are_right_twice_and_batched(M, engine, rng):
+    x, w, b, u = draw(
+        rng, (65, 2, M), (1, M), (1,), (1,)
+    )  # two rows more than a block, in which W's gradient is summed
+    f = smooth(engine)
+    x = x if M == 1 else x.detach()
+
+    def run(*v):
+        return layer(x, *v[-3:], activation=f, backend=engine)[::8]
+
+    assert torch.autograd.gradcheck(run, (x, w, b, u), check_batched_grad=True)
+    assert torch.autograd.gradgradcheck(run, (w, b, u))
+
+
+@pytest.mark.parametrize("engine", [name for name in ENGINES if name != "auto"])
+@pytest.mark.parametrize("shape", [(4000, 2, 1, 3), (2000, 4, 20, 3), (500, 16, 8, 20), (4000, 2, 20, 20)])
+def test_gradients_of_weights_do_not_lose_precision_to_many_steps(shape, engine):
+    """Every term has the same value here, so that a long sum in float32 would round to one side: 1.7e-5 off."""
+    T, B, M, N = shape
+
+    def found(backend, dtype):
+        x, g = torch.full((T, B, M), 0.1 / M), torch.full((T, B, N), 0.1)
+        learned = torch.ones(N, M), torch.zeros(N), torch.zeros(N)
+        learned = [v.to(dtype).requires_grad_() for v in learned]
+        h = layer(x.to(dtype), *learned, activation="relu", backend=backend)
+        return torch.autograd.grad(h, learned, g.to(dtype))
+
+    for ours, exact in zip(found(engine, torch.float32), found("loop", torch.float64), strict=True):
+        assert float((ours - exact).norm() / exact.norm()) < 3e-6
+
+
 @pytest.mark.parametrize("engine", ["loop", "torch"])
 def test_long_sequences_in_bfloat16_have_the_gradient_of_float32(engine, rng):
     """A state rounded at every step was off by a fifth after 600 steps."""

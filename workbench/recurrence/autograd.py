@@ -17,6 +17,7 @@ from ..errors import ParameterError
 from .activation import ACTIVATIONS
 from .observers import dispatched, plain, transformed
 
+SUMMED = 32  # steps whose terms of grad u are added up by themselves, since short sums round less
 Gradients = tuple[Tensor, Tensor, Tensor]  # of a (T, B, N), u (N,) and h0 (B, N)
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .activation import ACTIVATIONS
-from .autograd import Gradients
+from .autograd import SUMMED, Gradients
 
 NAME = "torch"
 _VIEWS = 1024  # steps
@@ -42,15 +42,20 @@ def backward(g: Tensor, h: Tensor, u: Tensor, h0: Tensor, activation: str) -> Gr
         d, grad_u, grad_h0 = backward(g.to(wide), h.to(wide), u.to(wide), h0.to(wide), activation)
         return d.to(h.dtype), grad_u.to(u.dtype), grad_h0.to(h0.dtype)
     d, pull_ = g.clone(memory_format=torch.contiguous_format), ACTIVATIONS[activation].pull_
-    per_chain = torch.zeros_like(h0)  # grad u of each (sample, neuron), summed over the batch once, at the end
+    per_chain, few = torch.zeros_like(h0), torch.zeros_like(h0)  # grad u of each (sample, neuron): of all, of SUMMED
     after: Tensor | None = None
     for first in reversed(range(0, len(h), _VIEWS)):
         steps = slice(first, first + _VIEWS)
         states = (h[first - 1] if first else h0, *h[steps].unbind(0))
-        for d_t, h_t, before in zip(reversed(d[steps].unbind(0)), states[:0:-1], states[-2::-1], strict=True):
+        each = zip(reversed(d[steps].unbind(0)), states[:0:-1], states[-2::-1], strict=True)
+        for count, (d_t, h_t, before) in enumerate(each):
             if after is not None:
                 d_t.addcmul_(u, after)
             pull_(d_t, h_t)
-            per_chain.addcmul_(d_t, before)
+            if count % SUMMED == 0:
+                per_chain.add_(few)
+                few = d_t * before
+            else:
+                few.addcmul_(d_t, before)
             after = d_t
-    return d, per_chain.sum(0), u * d[0]
+    return d, per_chain.add_(few).sum(0), u * d[0]
