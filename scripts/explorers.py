@@ -2,20 +2,21 @@
 
 `costs`: step_cost.csv, a pass of each net of the length explorer against T, in turns, medians: kind, T, ms (forward and
 backward, B = 8, 32 neurons, one thread, its processor time, which other work on the machine hardly changes).
-`nets`: runs/, small nets trained for the explorers of depth, length, bounds and neurons; of a run the curve and the
-best weights are kept, nothing to go on from.
+`nets`: runs/, packs of small nets trained for the explorers of depth, length, bounds and neurons; of a run the curve
+and the best weights are kept, nothing to go on from.
 """
 
 from __future__ import annotations
 
 import csv
-import shutil
 import statistics
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 
 import torch
 
@@ -25,6 +26,7 @@ from workbench.files import make_folder
 from workbench.notebook.explorers import depth, length
 from workbench.notebook.explorers.neurons import SENTENCES
 from workbench.notebook.explorers.trained_nets import TrainedNet, kept
+from workbench.runs import pack
 from workbench.runs.folder import Run
 
 TURNS = {10: 15, 100: 9, 1000: 5, 5000: 3}
@@ -70,17 +72,18 @@ def nets() -> None:
 def publish(net: TrainedNet) -> str:
     """A run's spec, curve, result and best weights; u at each evaluation only where an explorer shows it. -> its id"""
     assert net.record is not None
-    source, target = net.record.run, files.published() / "explorers" / "runs" / net.record.id
-    shutil.rmtree(target, ignore_errors=True)
-    make_folder(target)
-    for name in ("spec.json", "chance.json", "result.json"):
-        if (source.path / name).exists():
-            shutil.copyfile(source.path / name, target / name)
-    run = Run(target)
-    for event in source.events():
-        run.append({**event, "u": event["u"] if net.changes else {}} if "u" in event else event)
-    run.save_checkpoint(net.step, {"best": None, "net": net.net.state_dict()}, {})
-    return target.name
+    source = net.record.run
+    with tempfile.TemporaryDirectory() as folder:
+        run = Run(make_folder(Path(folder) / net.record.id))
+        for name in ("spec.json", "chance.json", "result.json"):
+            if (source.path / name).exists():
+                (run.path / name).write_bytes((source.path / name).read_bytes())
+        for event in source.events():
+            run.append({**event, "u": event["u"] if net.changes else {}} if "u" in event else event)
+        run.save_checkpoint(net.step, {"best": None, "net": net.net.state_dict()}, {})
+        contents = {path.name: path.read_bytes() for path in run.path.iterdir()}
+    pack.put(files.published() / "explorers" / "runs" / f"{net.experiment}.zip", {net.record.id: contents})
+    return net.record.id
 
 
 def _wanted() -> Iterator[Callable[[], TrainedNet]]:

@@ -1,62 +1,80 @@
-"""Copy this store's records and executed notebooks into results/published, to be committed.
+"""Publish this store's records and executed notebooks in results/published, to be committed.
 
     python scripts/publish.py                the records of the paper's experiments, and every executed notebook
     python scripts/publish.py STUDY ...      those of some notebooks alone, the variants of their sweeps among them
+    python scripts/publish.py --remove ID ...    take records out again
 
-Every record is verified first. A finished run goes without its checkpoint, an unfinished one with its newest if that is
-under 4 MB, so that anyone can continue it. Smoke records stay at home, but for one of each kind of net, which
-`workbench tables --verify` computes again.
+Records lie in one pack an experiment, its variants among them, results/published/runs/EXPERIMENT.zip
+(workbench/runs/pack.py). Every record is verified first. A finished run goes without its checkpoint; the newest of an
+unfinished one goes into EXPERIMENT.checkpoints.zip if it is under 4 MB, so that anyone can continue it. Smoke records
+stay at home, but for one of each kind of net.
 """
 
 from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from workbench import files
 from workbench.errors import RunError
-from workbench.runs.folder import Run, find
+from workbench.runs import pack
+from workbench.runs.folder import find, lookup
 from workbench.runs.jobs import notebook_parameters
 from workbench.runs.record import Record
 
 LARGEST = 4_000_000  # bytes of a checkpoint that is committed
 
 
-def publish(record: Record, folder: Path) -> None:
-    """Replace the published copy of a record by this one."""
-    target = folder / record.id
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
-    for name in ("spec.json", "chance.json", "events.jsonl", "result.json"):
-        if (record.run.path / name).exists():
-            shutil.copyfile(record.run.path / name, target / name)
+def publish(records: Iterable[Record], folder: Path) -> None:
+    """Replace the published copies of these records by what they are now, each pack written once."""
+    packs: dict[str, dict[str, pack.Files]] = {}
+    for record in records:
+        packs.setdefault(record.experiment.removesuffix("*"), {})[record.id] = published_files(record)
+    for experiment, runs in packs.items():
+        pack.put(folder / f"{experiment}.zip", runs)
+
+
+def published_files(record: Record) -> pack.Files:
+    """The files of a record that are published, by name."""
+    names = ("spec.json", "chance.json", "events.jsonl", "result.json")
+    paths = [path for name in names if (path := record.run.path / name).exists()]
+    contents = {path.name: path.read_bytes() for path in paths}
     if record.run.result() is None:
-        for path in record.run.checkpoints()[:1]:
-            if path.stat().st_size <= LARGEST:
-                shutil.copyfile(path, target / path.name)
+        newest = {path.name: path.read_bytes() for path in record.run.checkpoints()[:1]}
+        contents |= {name: content for name, content in newest.items() if len(content) <= LARGEST}
+    return contents
+
+
+def remove(ids: Iterable[str], folder: Path) -> None:
+    """Take records out of their packs."""
+    for name in ids:
+        run = lookup(folder, name)
+        if run is None:
+            raise RunError(f"{name}: not among the published records")
+        pack.put(run.path.parent, {name: {}})
 
 
 def of_study(name: str, folder: Path) -> None:
     """Publish what a notebook shows, all of it at its end, in place of what was published of it before."""
     planned_runs = notebook_parameters.planned(notebook_parameters.check(notebook_parameters.find(name), {}))
+    records = []
     for planned_run in planned_runs:
-        record = Record(planned_run.run)
+        records.append(record := Record(planned_run.run))
         record.verify()
         if record.run.result() is None:
             raise RunError(f"{planned_run.label}: not at its end; `workbench reproduce {name}` trains it")
-        publish(record, folder)
+    publish(records, folder)
     book = files.results() / "notebooks" / f"{name}_quick.ipynb"
     shutil.copyfile(book, files.published() / "notebooks" / book.name)
-    size = sum(
-        path.stat().st_size for planned_run in planned_runs for path in (folder / planned_run.run.path.name).iterdir()
-    )
-    print(f"{name}: {len(planned_runs)} runs, {size:,} bytes")
+    size = sum(len(content) for record in records for content in published_files(record).values())
+    print(f"{name}: {len(records)} runs, {size:,} bytes before they are packed")
 
 
 def of_paper(folder: Path) -> int:
     """Publish what this store has of the paper's experiments, and its notebooks; how often it is behind."""
-    complaints = 0
+    complaints, chosen = 0, []
     for run in find(files.runs()):
         record = Record(run)
         record.verify()
@@ -64,13 +82,14 @@ def of_paper(folder: Path) -> int:
             continue
         if record.experiment.endswith("*") or record.experiment == "custom" or not record.budgets:
             continue
-        published = Record(Run(folder / record.id))
-        if (published.run.path / "spec.json").exists() and published.step > record.step:
+        there = lookup(folder, record.id)
+        if there is not None and Record(there).rank > record.rank:
             print(f"{record.experiment} seed {record.seed}: the published one is further", file=sys.stderr)
             complaints += 1
             continue
-        publish(record, folder)
+        chosen.append(record)
         print(f"{record.experiment} seed {record.seed}: step {record.step:,}")
+    publish(chosen, folder)
     books = files.published() / "notebooks"
     books.mkdir(parents=True, exist_ok=True)
     for path in sorted((files.results() / "notebooks").glob("*_quick.ipynb")):
@@ -81,9 +100,13 @@ def of_paper(folder: Path) -> int:
 
 def main() -> None:
     folder = files.published() / "runs"
-    for name in sys.argv[1:]:
+    names = sys.argv[1:]
+    if names[:1] == ["--remove"]:
+        remove(names[1:], folder)
+        return
+    for name in names:
         of_study(name, folder)
-    if not sys.argv[1:] and of_paper(folder):
+    if not names and of_paper(folder):
         sys.exit(1)
 
 

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from workbench.runs.folder import find
+from workbench.runs.pack import CHECKPOINTS
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -54,14 +57,14 @@ def test_two_builds_give_the_same_bytes_and_no_checkpoints_or_caches(wheel):
     with tarfile.open(next(wheel.parent.glob("*.tar.gz"))) as archive:
         names += archive.getnames()
     assert not [name for name in names if "__pycache__" in name or ".ipynb_checkpoints" in name]
-    assert not [name for name in names if "published/runs" in name and name.endswith(".pt")]
+    assert not [name for name in names if "published/runs" in name and name.endswith((".pt", CHECKPOINTS))]
 
 
 def test_the_wheel_holds_the_package_and_all_that_it_reads(wheel):
     held = set(zipfile.ZipFile(wheel).namelist())
     read = ("workbench/", "notebooks/", "results/paper/", "results/published/")
     for name in tracked():
-        if not name.startswith(read) or (name.endswith(".pt") and "published/runs" in name):
+        if not name.startswith(read) or (name.endswith(CHECKPOINTS) and "published/runs" in name):
             continue
         if name.startswith(tuple(f"results/published/{kind}/" for kind in ("notebooks", "pictures", "search"))):
             continue  # to be looked at, not read by the code
@@ -88,5 +91,5 @@ def test_a_copy_installed_from_the_wheel_lists_and_verifies(wheel, tmp_path):
     code += "; print(*(r.id for r in record.records() if r.verify() is None))"
     where, verified = said("-c", code).splitlines()
     assert all(Path(path).is_relative_to(tmp_path / "env") for path in where.split())
-    assert set(verified.split()) == {path.parent.name for path in (ROOT / "results/published/runs").glob("*/spec.json")}
+    assert set(verified.split()) == {run.path.name for run in find(ROOT / "results/published/runs", packs=True)}
     assert "adding_indrnn_T100" in said("-m", "workbench", "list")

@@ -1,5 +1,6 @@
 """What the project publishes: every committed record verifies, its nets load, and the README's table is theirs."""
 
+import os
 import subprocess
 import sys
 from functools import cache
@@ -8,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from workbench import files, paper
+from workbench.runs import pack
 from workbench.runs.folder import find
 from workbench.runs.jobs import notebook_parameters
 from workbench.runs.record import Record
 
 ROOT = Path(__file__).parent.parent
-RUNS = list(find(files.published() / "runs"))
+RUNS = list(find(files.published() / "runs", packs=True))
+PLACES = ("runs", "explorers/runs", "search/runs")
 
 
 @cache
@@ -28,20 +31,35 @@ def test_a_published_record_verifies(run):
     record = Record(run)
     record.verify()
     assert record.experiment.removesuffix("*") in paper.EXPERIMENTS
+    assert run.path.parent.name == f"{record.experiment.removesuffix('*')}.zip"
     if record.experiment.endswith("*"):
         assert record.id in studied()
         assert record.run.result() is not None
     else:
         assert record.config == paper.experiment(record.experiment).at("smoke" if record.smoke else "paper")[0]
     assert record.budgets
-    assert all(path.stat().st_size < 4_000_000 for path in run.path.iterdir())
-    assert {path.name.split("-")[0] for path in run.path.iterdir()} <= {
-        "ck",
-        "chance.json",
-        "events.jsonl",
-        "result.json",
-        "spec.json",
-    }
+    held = [path.name for path in run.path.iterdir()]
+    assert {name.split("-")[0] for name in held} <= {"ck", "chance.json", "events.jsonl", "result.json", "spec.json"}
+    assert len([name for name in held if name.startswith("ck")]) <= (run.result() is None)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_published_records_lie_in_packs_and_nowhere_else(place):
+    folder = files.published() / place
+    assert list(find(folder, packs=True))
+    assert {path.suffix for path in folder.rglob("*")} == {".zip"}
+    for path in folder.iterdir():
+        assert path.stat().st_size < (8_000_000 if path.name.endswith(pack.CHECKPOINTS) else 4_000_000)
+        assert not path.name.endswith(pack.CHECKPOINTS) or path.with_name(f"{path.name.partition('.')[0]}.zip").exists()
+
+
+def test_a_checkout_has_under_a_thousand_files_and_25_mb():
+    done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode != 0:
+        pytest.skip("not a checkout")
+    names = [name for name in done.stdout.split("\0") if name and (ROOT / name).is_file()]
+    assert len(names) < 1_000
+    assert sum(os.path.getsize(ROOT / name) for name in names if not name.endswith(pack.CHECKPOINTS)) < 25_000_000
 
 
 @pytest.mark.parametrize("name", ["seqdigits_plain6", "seqdigits_lstm", "seqdigits_irnn", "seqdigits_rnn_tanh"])

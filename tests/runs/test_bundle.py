@@ -126,7 +126,7 @@ def test_a_disk_that_is_full_while_a_run_is_taken_over_leaves_ours_as_it_was(sto
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("shutil.copyfile", full)
+        patch.setattr("pathlib.Path.write_bytes", full)
         with pytest.raises(StoreError, match="no space: has"):
             adopt(tmp_path / "bundle")
     assert {path.name: path.read_bytes() for path in ours.run.path.iterdir()} == before

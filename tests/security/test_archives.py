@@ -14,7 +14,7 @@ from bad_inputs.skeleton import TEXT
 from bad_inputs.speech import WAV, index_of, wav
 
 from workbench.errors import DataError, StoreError
-from workbench.runs import bundle
+from workbench.runs import bundle, pack
 from workbench.runs.import_runs import adopt
 from workbench.tasks import npy_xz, pixels, speech
 from workbench.tasks.skeletons import ntu_archive, ntu_file
@@ -161,6 +161,81 @@ def test_a_zip_of_recordings_writes_nothing_and_reads_no_bomb(tmp_path):
     assert sorted(tmp_path.parent.rglob("*")) == before
     bomb = zipped(tmp_path / "bomb.zip", (WAV, bytes(150_000_000)))
     assert "at most 1048576" in unpacked_at_most(10_000_000, lambda: speech.read_original(bomb))
+
+
+SPEC = f"{ID}/spec.json"
+PACKS = {
+    "a path that climbs": ("../../climbed", b"x"),
+    "a path that climbs from within": (f"{ID}/../../climbed", b"x"),
+    "an absolute path": ("/tmp/climbed-absolute", b"x"),
+    "a file that no record has": (f"{ID}/lease", b"x"),
+    "a checkpoint among the records": (f"{ID}/ck-1-{ID}.pt", b"x"),
+    "a folder": (f"{ID}/", b""),
+    "a folder in a run": (f"{ID}/spec.json/spec.json", b"x"),
+    "150 MB in 150 kB": (SPEC, bytes(150_000_000)),
+}
+
+
+@pytest.mark.parametrize("name", PACKS)
+def test_a_hostile_pack_is_refused_and_leaves_nothing(name, store, tmp_path):
+    made = zipped(tmp_path / "records.zip", PACKS[name])
+    before = sorted(tmp_path.rglob("*"))
+    tracemalloc.start()
+    try:
+        with pytest.raises(StoreError) as caught:
+            adopt(made)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+    assert str(caught.value).startswith(f"{made}: ")
+    assert "\n" not in str(caught.value)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def patched(content, at, value):
+    """A zip with two bytes changed in its file's local header, and in the list at its end, where they lie 2 further."""
+    content, listed = bytearray(content), content.index(b"PK\1\2")
+    for place in (at, listed + at + 2):
+        content[place : place + 2] = value.to_bytes(2, "little")
+    return bytes(content)
+
+
+MALFORMED = {
+    "no zip": (lambda _: b"<!DOCTYPE html>" * 100, "not a pack of records"),
+    "cut short": (lambda whole: whole[:-30], "not a pack of records"),
+    "encrypted": (lambda whole: patched(whole, 6, 1), "or encrypted"),
+    "packed by LZMA": (lambda whole: patched(whole, 8, zipfile.ZIP_LZMA), "otherwise than by deflate"),
+    "of more lines than files are allowed": (lambda whole: b"PK\1\2" * 20_001 + whole, "at most 20,000 files"),
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_a_pack_that_is_none_is_refused_by_name(name, store, tmp_path):
+    made = zipped(tmp_path / "records.zip", (SPEC, b"{}"))
+    spoil, says = MALFORMED[name]
+    made.write_bytes(spoil(made.read_bytes()))
+    with pytest.raises(StoreError, match=f"records.zip: .*{says}"):
+        adopt(made)
+
+
+def test_a_pack_is_not_read_where_it_is_too_large_and_a_file_stands_in_it_once(store, tmp_path):
+    made = zipped(tmp_path / "records.zip", (SPEC, b"{}"))
+    with pytest.warns(UserWarning, match="Duplicate"):
+        zipped(tmp_path / "twice.zip", (SPEC, b"{}"), (SPEC, b"[]"))
+    with pytest.raises(StoreError, match="stands in it twice"):
+        adopt(tmp_path / "twice.zip")
+    with made.open("ab") as file:
+        file.truncate(10**12)  # a hole: it takes no room on the disk
+    with pytest.raises(StoreError, match=f"more than the {pack.LARGEST:,}"):
+        adopt(made)
+
+
+def test_a_link_to_a_pack_is_not_followed(store, tmp_path):
+    made = zipped(tmp_path / "records.zip", (SPEC, b"{}"))
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "linked.zip").symlink_to(made)
+    with pytest.raises(StoreError, match="no runs there"):
+        adopt(tmp_path)
 
 
 def test_a_zip_of_skeletons_writes_nothing_and_reads_no_bomb(tmp_path):

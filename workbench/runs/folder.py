@@ -9,6 +9,7 @@
     lease                the process that trains it now
 
 Status is derived from these files, never stored. Nothing outside the folder is written; nothing here unpickles code.
+Published records have the same files in packs (pack.py), where they are read and never written.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ..config import SCHEMA, Config, canonical_json, parse_json
 from ..errors import ParameterError, StoreError, quoted
 from ..files import make_folder, publish, unusable
-from . import checkpoint
+from . import checkpoint, pack
 from .checkpoint import Damaged
 from .events import misshapen
 
@@ -270,8 +271,15 @@ class Run:
             raise unusable(path, error) from None
 
 
-def find(root: Path) -> Iterator[Run]:
-    """Every run below a folder of runs: folders with a name of 16 hex digits; links are not followed."""
+def find(root: Path, *, packs: bool = False) -> Iterator[Run]:
+    """Every run below a folder of runs: folders with a name of 16 hex digits; links are not followed.
+
+    With `packs` also those in its packs, or in the one pack that `root` is.
+    """
+    if packs:
+        yield from map(Run, pack.find(root))
+        if root.is_file():
+            return
     try:
         entries = sorted(os.scandir(root), key=lambda e: e.name)
     except FileNotFoundError:
@@ -296,6 +304,15 @@ def open_run(root: Path, run_id: str) -> Run:
     if not isinstance(run_id, str) or len(run_id) != 16 or not set(run_id) <= set("0123456789abcdef"):
         raise ParameterError(f"run: {quoted(run_id)} is not an id; 16 hex digits are needed")
     return Run(root / run_id)
+
+
+def lookup(root: Path, run_id: str) -> Run | None:
+    """The run of an id in a folder of runs or packs; None if it is not there."""
+    run = open_run(root, run_id)
+    if run.path.is_dir():
+        return run
+    packed = pack.lookup(root, run_id)
+    return None if packed is None else Run(packed)
 
 
 def config_of(run: Run) -> Config:

@@ -21,7 +21,7 @@ from .record import Record, records
 
 
 def adopt(folder: Path) -> tuple[int, int]:
-    """Copy every run below `folder` (or its `runs`, or a campaign's bundle) into this store, unless ours is as far.
+    """Copy every run below `folder` (its `runs`, a pack, a campaign's bundle) into this store, unless ours is as far.
 
     Of any numerics; of two records of a run one of the present numerics is worth more than a longer one of another.
 
@@ -32,7 +32,7 @@ def adopt(folder: Path) -> tuple[int, int]:
         with tempfile.TemporaryDirectory() as unpacked:
             return adopt(bundle.unpack(folder, Path(unpacked)))
     root = folder / "runs" if os.path.isdir(folder / "runs") else folder
-    found = [Record(run) for run in find(root)]
+    found = [Record(run) for run in find(root, packs=True)]
     if not found:
         raise StoreError(f"{folder}: no runs there; a folder that holds runs (or a `runs` folder) is needed")
     for theirs in found:
@@ -54,7 +54,7 @@ def _take(theirs: Record, target: Run) -> bool:
         make_folder(temporary)
         for path in theirs.run.path.iterdir():
             if travels(path.name):
-                shutil.copyfile(path, temporary / path.name)
+                (temporary / path.name).write_bytes(path.read_bytes())
         if ours is not None:
             with Lock(target):
                 pass  # nobody trains it now

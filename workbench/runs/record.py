@@ -17,8 +17,9 @@ from ..config import Config, run_id
 from ..errors import RunError, StoreError, quoted
 from ..tasks import Batch, data_hashes, load
 from . import events, lock, row_cache
-from .folder import Run, config_of, open_run
+from .folder import Run, config_of, lookup, open_run
 from .folder import find as runs_in
+from .pack import Packed
 from .provenance import NUMERICS
 
 if TYPE_CHECKING:
@@ -129,6 +130,11 @@ class Record:
         return max((int(e["step"]) for e in [*self.evaluations, *self.budgets]), default=0)
 
     @property
+    def rank(self) -> tuple[bool, int]:
+        """Order of the records of one run: the present numerics first, then how far it came."""
+        return self.numerics == NUMERICS, self.step
+
+    @property
     def reach(self) -> tuple[bool, int]:
         """Reach of the record: whether at its end, and the last step that a row or a checkpoint knows."""
         return self.run.result() is not None, max(self.step, self.run.saved_step)
@@ -226,24 +232,23 @@ def decode(text: str) -> Tensor:
         raise StoreError(f"u: {quoted(text)} is not a vector: {error}") from None
 
 
-def folders() -> list[Path]:
-    """Folders that hold records: this user's runs, then the project's published ones."""
-    return [files.runs(), files.published() / "runs"]
+def there(run_id: str, *, own: bool = False) -> list[Record]:
+    """The records of an id that have begun: one's own, then (without `own`) the published one."""
+    published = None if own else lookup(files.published() / "runs", run_id)
+    runs = [open_run(files.runs(), run_id), *([published] if published else [])]
+    return [Record(run) for run in runs if (run.path / "spec.json").exists()]
 
 
 def find(name: str, seed: int, *, smoke: bool = False, own: bool = False) -> Record | None:
     """The furthest record of an experiment and seed, one's `own` only or published too; None if there is none."""
     config = paper.experiment(name).at("smoke" if smoke else "paper")[0]
     wanted = run_id(config, seed, data_hashes(config.task))
-    where = folders()[:1] if own else folders()
-    found = [Record(Run(folder / wanted)) for folder in where if (folder / wanted / "spec.json").exists()]
-    return max(found, key=lambda r: r.step, default=None)
+    return max(there(wanted, own=own), key=lambda r: r.step, default=None)
 
 
 def find_id(run_id: str) -> Record | None:
     """The furthest record of an id, one's own or published; None if there is none."""
-    found = [Record(run) for folder in folders() if (run := open_run(folder, run_id)).path.is_dir()]
-    return max(found, key=lambda r: r.reach, default=None)
+    return max(there(run_id), key=lambda r: r.reach, default=None)
 
 
 def records(*, own: bool = False) -> list[Record]:
@@ -252,19 +257,13 @@ def records(*, own: bool = False) -> list[Record]:
     One of the present numerics comes before a further one of others, which nothing can continue.
     """
     best: dict[str, Record] = {}
-    for folder in folders()[:1] if own else folders():
-        for run in runs_in(folder):
-            record = Record(run)
-            try:
-                if record.id not in best or _rank(record) > _rank(best[record.id]):
-                    best[record.id] = record
-            except StoreError:
-                best.setdefault(record.id, record)  # damaged: its own row says so
+    for record in (Record(run) for n, run in _found() if not (own and n)):
+        try:
+            if record.id not in best or record.rank > best[record.id].rank:
+                best[record.id] = record
+        except StoreError:
+            best.setdefault(record.id, record)  # damaged: its own row says so
     return list(best.values())
-
-
-def _rank(record: Record) -> tuple[bool, int]:
-    return record.numerics == NUMERICS, record.step
 
 
 def overview(*, own: bool = False, watch: lock.Watch | None = None) -> list[dict[str, Any]]:
@@ -296,11 +295,15 @@ def list_records() -> pd.DataFrame:
 
 
 def _found() -> list[tuple[int, Run]]:
-    return [(n, run) for n, folder in enumerate(folders()) for run in runs_in(folder)]
+    """Every run in one's own store, as 0, and every published one, as 1."""
+    own, published = runs_in(files.runs()), runs_in(files.published() / "runs", packs=True)
+    return [*((0, run) for run in own), *((1, run) for run in published)]
 
 
 def _signature(path: Path) -> str:
     """Signature that changes with a record: times and sizes of its files, `-` for one that is not there (yet)."""
+    if isinstance(path, Packed):
+        return path.signature()
     folder, parts = str(path), []
     for name in ("", "/spec.json", "/events.jsonl", "/result.json", "/troubles.jsonl"):
         try:

@@ -252,7 +252,7 @@ def test_before_anything_is_trained_the_published_nets_are_seen(tmp_path, monkey
 
 def test_the_published_nets_of_the_explorers_are_small_and_whole():
     folder = files.published() / "explorers" / "runs"
-    found = [Record(run) for run in disk_store.find(folder)]
+    found = [Record(run) for run in disk_store.find(folder, packs=True)]
     assert len(found) >= 20
     for record in found:
         assert run_id(record.config, record.seed, record.spec["data"]) == record.id

@@ -17,8 +17,8 @@ from ... import files, paper
 from ...config import Budget, Config, Task, Treebank, run_id
 from ...errors import MissingData, WorkbenchError
 from ...models.build import build, recurrent_weights
-from ...runs.folder import Run
-from ...runs.record import Record, folders
+from ...runs.folder import Run, lookup
+from ...runs.record import Record, there
 from ...runs.run import resolve
 from ...runs.run import run as run_experiment
 from ...seeds import generator
@@ -162,9 +162,10 @@ def _there(config: Config, seed: int) -> list[Record]:
         name = run_id(config, seed, data_hashes(config.task))
     except WorkbenchError:
         return []
-    found = [Record(Run(folder / name)) for folder in folders() if (folder / name / "spec.json").exists()]
-    shipped = files.published() / "explorers" / "runs" / name  # to look at until there is one's own
-    return found or ([Record(Run(shipped))] if (shipped / "spec.json").exists() else [])
+    if found := there(name):
+        return found
+    shipped = lookup(files.published() / "explorers" / "runs", name)  # to look at until there is one's own
+    return [] if shipped is None else [Record(shipped)]
 
 
 def _shown(record: Record) -> int | None:
