@@ -16,7 +16,7 @@ import torch
 
 from workbench import files
 from workbench.errors import StoreError
-from workbench.runs import import_runs
+from workbench.runs import import_runs, verify
 
 from .case import NAN, PARAMETER, STORE, Case, refused, smoke, tiny_run
 
@@ -107,7 +107,7 @@ def bundle(here: Path) -> object:
 
 def verify_all(_: Path) -> None:
     """`tables --verify`: the first complaint, as the error it would be."""
-    for line in import_runs.verify():
+    for line in verify.damaged():
         raise StoreError(line)
 
 

@@ -132,20 +132,3 @@ def test_a_disk_that_is_full_while_a_run_is_taken_over_leaves_ours_as_it_was(sto
     assert {path.name: path.read_bytes() for path in ours.run.path.iterdir()} == before
     assert [path.name for path in (tmp_path / "home" / "runs").iterdir()] == [ours.id]
     assert adopt(tmp_path / "bundle") == (1, 0)
-
-
-def test_a_record_that_cannot_be_computed_again_is_a_line_and_the_store_stays_the_one_it_was(store, monkeypatch):
-    from workbench.runs import import_runs as taking
-
-    record = wb.run(NAME, "smoke", progress=False)
-
-    def starved(*_, **__):
-        raise StoreError("the disk caught fire")
-
-    monkeypatch.setattr("workbench.runs.run.run", starved)
-    assert taking.rerun_one() == [f"{record.run.path}: cannot be computed again: the disk caught fire"]
-    assert os.environ["WORKBENCH_RESULTS"] == str(store)
-    monkeypatch.delenv("WORKBENCH_RESULTS")
-    monkeypatch.setattr(taking, "records", lambda: [record])
-    assert len(taking.rerun_one()) == 1
-    assert "WORKBENCH_RESULTS" not in os.environ

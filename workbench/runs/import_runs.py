@@ -1,23 +1,19 @@
-"""Records that come from elsewhere: taken over after checking, or computed again to see that they come out the same."""
+"""Records that come from elsewhere, taken over after checking."""
 
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import tempfile
 from pathlib import Path
 
-import torch
-
-from .. import recurrence
-from ..errors import StoreError, WorkbenchError
+from ..errors import StoreError
 from ..files import make_folder, runs, unusable
 from . import bundle
-from .folder import Run, find, open_run, pure, travels
+from .folder import Run, find, open_run, travels
 from .lock import Lock
-from .provenance import NUMERICS, provenance
-from .record import Record, records
+from .provenance import NUMERICS
+from .record import Record
 
 
 def adopt(folder: Path) -> tuple[int, int]:
@@ -86,55 +82,3 @@ def take(run_id: str, files: dict[str, bytes]) -> bool:
             if travels(name) and Path(name).name == name:
                 (run.path / name).write_bytes(content)
         return adopt(Path(folder))[0] == 1
-
-
-def verify() -> list[str]:
-    """Re-read every record and check every hash; a line for each that is damaged, none if all is well."""
-    complaints = []
-    for record in records():
-        try:
-            record.verify()
-        except StoreError as error:
-            complaints.append(str(error))
-    return complaints
-
-
-def rerun_one() -> list[str]:
-    """Compute one finished smoke record again, chosen at random, in a folder of its own, and compare it bit by bit.
-
-    -> a line if it came out different; none if it is the same, or if no smoke record was made with this class of
-    processor, this torch and these engines by one process: only then are equal bits promised.
-    """
-    from .run import check_device, run
-
-    here = provenance(1, check_device("auto"), recurrence.chosen("auto", torch.device(check_device("auto"))), 1)
-    alike = ("device", "torch", "backend", "system")
-    smoke = [
-        r
-        for r in records()
-        if r.status == "done"
-        and r.smoke
-        and all(r.budgets[-1]["provenance"][k] == here[k] for k in alike)
-        and r.budgets[-1]["provenance"].get("ranks", 1) == 1
-    ]
-    if not smoke:
-        return []
-    chosen = random.choice(smoke)  # noqa: S311 (which one is checked is no secret)
-    before = os.environ.get("WORKBENCH_RESULTS")
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["WORKBENCH_RESULTS"] = folder
-        try:
-            again = run(chosen.experiment, "smoke", chosen.seed, threads=chosen.spec["threads"], progress=False)
-            first, second = chosen.budgets[-1], again.budgets[-1]
-        except WorkbenchError as error:
-            return [f"{chosen.run.path}: cannot be computed again: {error}"]
-        finally:
-            if before is None:
-                os.environ.pop("WORKBENCH_RESULTS")
-            else:
-                os.environ["WORKBENCH_RESULTS"] = before
-    if pure(first) != pure(second):
-        return [
-            f"{chosen.run.path}: computed again it gives weights {second['weights_sha256'][:16]}, not the recorded ones"
-        ]
-    return []

@@ -115,7 +115,7 @@ class RecordedTraining:
                 raise Stopped("between two steps")
             loss = trainer.advance()
             if trainer.step <= FIRST_LOSSES:
-                self._append({"event": "loss", **_recordable({"step": trainer.step, "loss": loss})})
+                self._append({"event": "loss", **recordable({"step": trainer.step, "loss": loss})})
             if trainer.due:
                 self._record_evaluation()
             self.progress.show(trainer.step, target, loss)
@@ -128,21 +128,20 @@ class RecordedTraining:
         self.progress.close("done")
 
     def _record_evaluation(self) -> None:
-        row = _recordable(self.trainer.evaluation())
-        row["u"] = {name: encode(u) for name, u in row["u"].items()}
+        row = evaluation_row(self.trainer)
         self._append({"event": "evaluation", **row, "cost": self._cost()})
         if self.watch is not None and self.ranks.leads:
             self.watch(row)
 
     def _record_budget(self) -> None:
-        scores = _recordable(self.trainer.test())
+        scores = recordable(self.trainer.test())
         event = {"event": "budget", "step": self.trainer.step, **scores}
         self._append({**event, "provenance": self.where, "cost": self._cost()})
         self._save()
 
     def _finish(self, status: str) -> None:
         """The end: the scores of the best weights; a run that diverged is recorded as such, not dropped."""
-        scores = _recordable(self.trainer.test()) if status == "done" or self.trainer.best is not None else {}
+        scores = recordable(self.trainer.test()) if status == "done" or self.trainer.best is not None else {}
         result = {"schema": SCHEMA, "id": self.run.path.name, "status": status, "step": self.trainer.step, **scores}
         self._save()
         result |= {"provenance": self.where, "cost": self._cost()}
@@ -173,7 +172,13 @@ class RecordedTraining:
         return cost | dict(zip(spent, self.ranks.total(*(cost[kind] for kind in spent)), strict=True))
 
 
-def _recordable(row: dict[str, Any]) -> dict[str, Any]:
+def evaluation_row(trainer: Trainer) -> dict[str, Any]:
+    """An evaluation that is due, as a record holds it."""
+    row = recordable(trainer.evaluation())
+    return row | {"u": {name: encode(u) for name, u in row["u"].items()}}
+
+
+def recordable(row: dict[str, Any]) -> dict[str, Any]:
     """A row whose scores JSON can hold: one that is not finite (a net on its way to divergence) becomes None."""
 
     def shown(value: Any) -> Any:
