@@ -128,6 +128,12 @@ def test_one_that_cannot_be_computed_is_a_line(store, monkeypatch):
     assert verdict()[0] == [f"{name}: cannot be computed again: the disk caught fire"]
 
 
+def test_an_evaluation_may_come_before_the_last_of_the_first_losses(store):
+    record = wb.run("seqdigits_lstm", "smoke", progress=False, device="cpu")
+    assert record.evaluations[0]["step"] < len(record.losses)
+    assert verify.compare(record) == (True, "bit for bit")
+
+
 def test_losses_that_are_not_finite_are_near_such_ones_alone():
     assert verify.near([1.0, None], [1.0, None])
     assert not verify.near([1.0, None], [1.0, 2.0])
