@@ -16,11 +16,13 @@ import workbench as wb
 from workbench import recurrence
 from workbench.recurrence import layer, recur
 from workbench.recurrence.activation import ACTIVATIONS
-from workbench.recurrence.torch_ops import unrolled
 
 ENGINES = ["auto", *(e for e in recurrence.available() if e != "triton")]
 pytestmark = pytest.mark.filterwarnings(  # PyTorch's own, of TorchScript, checks of shapes and trees
-    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::torch.jit.TracerWarning"
+    "ignore::DeprecationWarning",
+    "ignore::FutureWarning",
+    "ignore::torch.jit.TracerWarning",
+    "ignore:torch.compile is ignored when called inside torch.export region:UserWarning",
 )
 
 
@@ -81,25 +83,65 @@ def test_a_scripted_net_answers_like_the_net(settings, rng):
     assert_close(*grads)
 
 
-LOADER = (
-    "import sys, torch\nassert 'workbench' not in sys.modules\nx = torch.ones(5, 2, 3)\nprint({}(x)[0].sum().item())"
-)
+LOADER = """
+import sys, torch
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "workbench":
+            raise ImportError("no workbench here")
+sys.meta_path.insert(0, Absent())
+net = {}
+for T, B in ({}):
+    net.zero_grad()
+    out = net(torch.ones(T, B, 3))[0]
+    out.square().sum().backward()
+    print(out.sum().item(), sum(p.grad.abs().sum().item() for p in net.parameters()))
+assert "workbench" not in sys.modules
+"""
+ANY = torch.export.Dim.DYNAMIC
 
 
-@pytest.mark.parametrize("form", ["script", "trace", "export"])
+@pytest.mark.parametrize("form", ["script", "trace", "export", "export of any size"])
 def test_what_is_saved_needs_nothing_but_torch(form, tmp_path):
-    net, path = wb.IndRNN(3, 4, 2, bidirectional=True), tmp_path / "net"
-    x = torch.ones(5, 2, 3)
-    if form == "export":
-        torch.export.save(torch.export.export(net, (x,)).run_decompositions(unrolled()), path)
+    net, path = wb.IndRNN(3, 4, 2, bidirectional=True), tmp_path / "net.pt2"
+    x, sizes = torch.ones(5, 2, 3), [(5, 2)] if form == "export" else [(5, 2), (1, 2), (40, 7)]
+    if form.startswith("export"):
+        shapes = None if form == "export" else ({0: ANY, 1: ANY},)
+        torch.export.save(torch.export.export(net, (x,), dynamic_shapes=shapes), path)
         load = f"torch.export.load({str(path)!r}).module()"
     else:
         torch.jit.save(torch.jit.script(net) if form == "script" else torch.jit.trace(net, (x,)), str(path))
         load = f"torch.jit.load({str(path)!r})"
-    command = [sys.executable, "-I", "-c", LOADER.format(load)]
+    command = [sys.executable, "-I", "-c", LOADER.format(load, sizes)]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert ran.returncode == 0, ran.stderr[-2000:]
-    assert float(ran.stdout) == pytest.approx(net(x)[0].sum().item(), rel=1e-5)
+    for line, (T, B) in zip(ran.stdout.splitlines(), sizes, strict=True):
+        net.zero_grad()
+        out = net(torch.ones(T, B, 3))[0]
+        out.square().sum().backward()
+        grads = sum(p.grad.abs().sum().item() for p in net.parameters())
+        assert [float(v) for v in line.split()] == pytest.approx([out.sum().item(), grads], rel=1e-5)
+
+
+@pytest.mark.parametrize("activation", list(ACTIVATIONS))
+@pytest.mark.parametrize("strict", [False, True])
+def test_an_exported_net_is_made_of_torchs_operators_and_answers_like_the_net(strict, activation, rng):
+    net = wb.IndRNN(3, 4, activation=activation, batch_first=strict)
+    x, h0 = torch.randn(5, 2, 3, generator=rng), torch.randn(1, 5 if strict else 2, 4, generator=rng)
+    program = torch.export.export(net, (x, h0), strict=strict)
+    named = {str(node.target) for node in program.graph.nodes if node.op == "call_function"}
+    assert "scan" in named
+    assert not any("indrnn" in name for name in named)
+    for given in ((x, h0), (-2 * x, h0.square())):
+        assert_close(program.module()(*given), net(*given))
+
+
+def test_an_exported_net_in_bfloat16_keeps_its_state_in_float32():
+    net = wb.IndRNN(1, 4).bfloat16()
+    with torch.no_grad():
+        net.u_l0.fill_(0.99)
+    x = torch.full((300, 1, 1), 0.01, dtype=torch.bfloat16)
+    assert_close(torch.export.export(net, (x,)).module()(x), net(x))
 
 
 def test_fx_keeps_the_recurrence_whole(rng):

@@ -1,7 +1,8 @@
 """The recurrence as one operator, `torch.ops.indrnn.recur`, for whoever sees operations of torch alone.
 
-torch.compile would unroll the loop over time, 73 seconds for 200 steps. To it, to torch.export, make_fx, fake tensors
-and wrappers of tensors this operator is one opaque step, and whichever engine `auto` means runs inside.
+torch.compile would unroll the loop over time, 73 seconds for 200 steps. To it, to make_fx, fake tensors and wrappers
+of tensors this operator is one opaque step, and whichever engine `auto` means runs inside. torch.export gets torch's
+own scan instead: what it saves is loaded where nobody imports us, and runs for any number of steps.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._higher_order_ops.scan import scan
 from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 from ..errors import ParameterError
 from . import autograd, engine_loop, engine_torch, sharding, torch_script
-from .activation import SLOPE
+from .activation import ACTIVATIONS, SLOPE
 from .autograd import Engine, folded, gradients
 from .engines import choose
 from .observers import dispatched, functionalized, plain, traced, transformed
@@ -29,6 +31,8 @@ exporting: ContextVar[bool] = ContextVar("exporting", default=False)  # are tran
 def run(a: Tensor, u: Tensor, h0: Tensor, activation: str, backend: str) -> Tensor:
     """The states, in the way that suits who looks on: the operator, unless a transform wants something else."""
     if torch.compiler.is_compiling():
+        if torch.compiler.is_exporting() and not _writes_onnx():
+            return scanned(a, u, h0, activation)
         if backend == "loop" and not torch.compiler.is_exporting():
             return engine_loop.recur(a, u, h0, activation)
         return recur(a, u, h0, activation, backend)  # type: ignore[no-any-return]
@@ -44,6 +48,28 @@ def run(a: Tensor, u: Tensor, h0: Tensor, activation: str, backend: str) -> Tens
         return autograd.recur(a, u, h0, activation, engine, False)
     sharding.spread(a, u, h0)
     return recur(a, u, h0, activation, backend)  # type: ignore[no-any-return]
+
+
+def scanned(a: Tensor, u: Tensor, h0: Tensor, activation: str) -> Tensor:
+    """The states by torch's higher-order operator `scan`, as torch.export writes them down: one step, for every T."""
+    dtype, wide, f = a.dtype, torch.promote_types(a.dtype, torch.float32), ACTIVATIONS[activation].value
+    h0, a, u = h0.to(wide).contiguous(), a.to(wide).contiguous(), u.to(wide)
+
+    def step(h: Tensor, a_t: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+        h = f(a_t + u * h)
+        return h, h.clone()  # what is carried and what is kept may not be one
+
+    if torch.compiler.is_dynamo_compiling():
+        h: Tensor = scan(lambda h, a_t: step(h, a_t, u), h0, a)[1]
+    else:  # where `scan` itself would start a compiler, which takes seconds
+        h = torch.ops.higher_order.scan(step, [h0], [a], (u,))[1]
+    return h.to(dtype)
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def _writes_onnx() -> bool:
+    """Does torch.onnx.export run? It has a translation of our operator, or fails by it."""
+    return bool(torch.onnx.is_in_onnx_export())
 
 
 def refuse_export() -> None:
@@ -143,15 +169,3 @@ def _tell_counters() -> None:
         known = getattr(getattr(mode, "counter", None), "flop_registry", {})
         for operator in (torch.ops.indrnn.recur, torch.ops.indrnn.recur_backward):
             known.setdefault(operator, flop_registry[operator])
-
-
-def unrolled() -> dict[Any, Any]:
-    """Our operators written in torch's own, step by step, for `ExportedProgram.run_decompositions`.
-
-    A program exported by torch.export names `indrnn::recur`, so whoever loads it imports `workbench.recurrence` first.
-    After `program.run_decompositions(unrolled())` it needs nothing but torch; it is as long as the sequence.
-    """
-    return {
-        torch.ops.indrnn.recur.default: lambda a, u, h0, activation, _: engine_loop.recur(a, u, h0, activation),
-        torch.ops.indrnn.recur_backward.default: lambda *v: gradients(*v[:-1]),
-    }
