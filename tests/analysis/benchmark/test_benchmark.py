@@ -78,7 +78,7 @@ def test_what_training_keeps_is_counted(rows):
 def test_the_floor_is_the_larger_of_products_and_bytes_at_the_fastest_that_was_seen(inputs, backward, moved, products):
     """x read, h written; backward h, its gradient and x read, a wide x's gradient written: each byte once."""
     floor = import_module("workbench.analysis.benchmark.layers")._floor
-    sizes, a_byte = (10, 3, inputs, 5), 1e-9
+    sizes, a_byte = (10, 3, inputs, 5), 1e-4
     times = {
         "products": [7.0, 9.0],
         "products in pieces": [8.0, 6.0],
