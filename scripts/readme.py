@@ -18,7 +18,8 @@ README, RESULTS = ROOT / "README.md", ROOT / "results" / "README.md"
 CAPTION = """Each claim is judged by the test that was written for it before the runs
 ([`claims.csv`](paper/claims.csv)), on records of the present numerics alone. *Reproduced*: what
 the paper claims holds under its own schedule. *Reached*: the same net does it under a cycle of ours. *Not run*: nothing
-here answers yet. *Reference*: others' numbers. *No claim*: the paper has no such experiment, or the record is older.
+here answers yet. *Reference*: others' numbers. *No claim*: nothing that the paper says decides about it, or the record
+is older.
 """
 
 OLDER = """
@@ -39,8 +40,8 @@ def results() -> tuple[str, str]:
         begun = found[~older & found["step"].notna()]
         theirs, ours = begun[begun["claim"].notna()], begun[begun["claim"].isna()]
         of_ours = ["experiment", "metric", "ours (95 %)", "n", "paper", "step", "note"]
-        counts = f"**{tables.in_words(found)}**\n\n{tables.summary(found)}.\n"
-        return counts + "\nThe abstract, sentence by sentence:\n\n" + tables.markdown(tables.abstract()), (
+        counts = f"**{tables.summary(found)}.**\n"
+        return counts + "\nThe abstract, sentence by sentence:\n\n" + tables.markdown(tables.abstract(found)), (
             f"{counts}\n{CAPTION}"
             + "\nClaims with records that count:\n\n"
             + _or_none(theirs, tables.markdown(tables.readable(theirs)))
@@ -68,13 +69,15 @@ def speed() -> str:
     load = max(row["load"] for row in rows if "load" in row)
     steps = {row["threads"]: row for row in rows if row["table"] == "step" and row["what"] == "ours"}
     step = "; ".join(
-        f"{count} thread{'s' if count > 1 else ''}: {row['lstm']:.1f} times a six-layer nn.LSTM's, "
-        f"{row['official']:.1f} times the official composition, {1 / row['floor']:.2f} of the floor's time"
+        f"on {count} thread{'s' if count > 1 else ''} {benchmark.faster(row)} beside six layers of nn.LSTM, "
+        f"{benchmark.faster(row, 'official')} beside the official composition"
+        + (f", {100 * row['floor']:.0f} % of the floor" if "floor" in row else "")
         for count, row in steps.items()
     )
     return (
-        f"Times faster than `torch.nn.LSTM` in the same interleaved run ({about['cores']} cores, {about['processor']}, "
-        f"torch {about['torch']}, {about['date']}, load up to {load:.1f}):\n\n"
+        f"Times faster than `torch.nn.LSTM` in the same interleaved run, the median over its rounds and their range "
+        f"({about['cores']} cores, {about['processor']}, "
+        f"torch {about['torch']}, {about['date']}, load up to {load:.1f}); *of the floor*: its share of our time:\n\n"
         + tables.markdown(benchmark.summary(rows))
         + f"\nA whole training step of `seqmnist_plain6`: {step}.\n"
     )

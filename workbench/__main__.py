@@ -298,11 +298,18 @@ def bench(
         bool,
         typer.Option("--all", help="Everything: engines, rivals, lengths, depth, first use, correctness. 20 minutes."),
     ] = False,
+    starts: Annotated[
+        int | None,
+        _number(
+            "--starts", help="Fig. 2's ratios alone, from this many processes; `tables` judges them. 5: 10 minutes."
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Keep the rows in this JSON file.")] = None,
     as_json: Json = False,
 ) -> None:
     """Time our layers beside torch.nn.LSTM and the floor, in turns within one run."""
     from .analysis import benchmark as timing
+    from .analysis.benchmark import ratios
     from .files import check_place
     from .runs.run import check_count, check_device
 
@@ -310,9 +317,19 @@ def bench(
         check_place("out", out, folder=False)
     if all_ and (shapes or step):
         raise ParameterError("--all: it has every shape and the step; leave --shapes and --step out")
+    if starts is not None and (all_ or shapes or step or threads):
+        raise ParameterError("--starts: it measures Fig. 2's ratios alone, on one thread; leave the others out")
     device = check_device(device)
     counts = [check_count("threads", count) for count in threads or ([1, 2] if all_ else [1])]
     rows: list[timing.Row] = []
+    if starts is not None:
+        out = out or ratios.place(device)
+        for found in timing.starts(check_count("starts", starts), device):
+            rows += found
+            print(f"start {found[0]['start'] + 1} of {starts}: {len(found)} rows", file=sys.stderr)
+            ratios.write(out, rows, device)
+        print(json.dumps(rows) if as_json else timing.report(rows))
+        return
     if all_:
         for name, found in timing.everything(counts, device):
             print(f"{name}: {len(found)} rows", file=sys.stderr)

@@ -57,8 +57,8 @@ PROTOCOLS = {
     "validation": "best validation weights; batch norm statistics re-estimated on validation images (as published)",
     "test": "best validation weights; batch norm statistics of the batch that is scored (as published)",
 }
+DEVICES = ("cpu", "cuda")  # kinds, of which each has a row of its own for a ratio
 UNMEASURED = {
-    "ratio": "no timing of five process starts on one device is recorded",
     "value": "no record holds this measurement yet",
     "solved": "no record holds this measurement yet",
     "order": "no record holds this measurement yet",
@@ -102,15 +102,20 @@ def rows(experiments: Sequence[str] | None = None, *, own: bool = False) -> list
     Of every experiment or of the named ones, and of the parents of named cycles; from all records, published ones
     too, or from one's `own` alone.
     """
-    known = None if experiments is None else [paper.experiment(name) for name in experiments]
+    known = None if experiments is None else [paper.experiment(n) for n in experiments if n not in paper.EXHIBITS]
     names = set(paper.EXPERIMENTS) if known is None else {n for e in known for n in (e.id, e.parent) if n}
+    names |= set(experiments or ()) & set(paper.EXHIBITS)
     store = Store.read(own)
     found: list[dict[str, Any]] = []
     answering: set[str] = set()
     for claim in table.claims():
         for these, against in _subjects(claim):
             answering.update(these)
-            if known is None or names & set(these):
+            if known is not None and not names & set(these):
+                continue
+            if claim.kind == "ratio":
+                found += [_timed(store, claim, device) for device in DEVICES]
+            else:
                 found.append(_judged(store, claim, these, against))
     found += _of_others(store, names)
     if known is None:
@@ -119,21 +124,6 @@ def rows(experiments: Sequence[str] | None = None, *, own: bool = False) -> list
         if not paper.EXPERIMENTS[name].claims:
             found += [_own(store, paper.EXPERIMENTS[name], metric) for metric in _metrics(paper.EXPERIMENTS[name])]
     return found + _older(store, names)
-
-
-def abstract(*, own: bool = False) -> list[dict[str, Any]]:
-    """The abstract's sentences: a row a test of one, with what it tests, ours and the verdict; cycles below."""
-    wanted = {name for names in ABSTRACT.values() for name in names}
-    by_claim: dict[str, list[dict[str, Any]]] = {}
-    store = Store.read(own)
-    for claim in (c for c in table.claims() if c.id in wanted):
-        by_claim[claim.id] = [_judged(store, claim, *subject) for subject in _subjects(claim)]
-    return [
-        {"sentence": sentence} | {name: row[name] for name in COLUMNS}
-        for sentence, names in ABSTRACT.items()
-        for name in names
-        for row in by_claim[name]
-    ]
 
 
 def cannot(results: pd.DataFrame) -> list[str]:
@@ -169,6 +159,7 @@ class Store:
     """The records of every experiment, without smoke runs and damaged ones."""
 
     by_name: Mapping[str, Sequence[Record]]
+    own: bool = False
 
     @classmethod
     def read(cls, own: bool = False) -> Store:
@@ -177,7 +168,7 @@ class Store:
         for record in records(own=own):
             if record.status != "damaged" and not record.smoke:
                 by_name.setdefault(record.experiment.removesuffix("*"), []).append(record)
-        return cls(by_name)
+        return cls(by_name, own)
 
     @cached_property
     def tables(self) -> Mapping[str, Mapping[str, str]]:
@@ -250,15 +241,7 @@ def _subjects(claim: Claim) -> Iterable[tuple[tuple[str, ...], tuple[str, ...]]]
 def _judged(store: Store, claim: Claim, these: Sequence[str], against: Sequence[str]) -> dict[str, Any]:
     """The row of a claim: its verdict by the test of its kind."""
     known = paper.EXPERIMENTS.get(these[0]) if these else None
-    line = dict.fromkeys(COLUMNS) | {
-        "table": claim.place,
-        "experiment": ", ".join(these),
-        "metric": claim.metric,
-        "paper": claim.value,
-        "source": claim.source,
-        "claim": claim.id,
-        "steps": _steps(known) if known else None,
-    }
+    line = _line(claim, these) | {"steps": _steps(known) if known else None}
     measurable = known is not None and len(these) == 1 and claim.metric in (*METRICS, STEPS)
     if known is None or not measurable:
         said = verdicts.judge(claim)
@@ -279,6 +262,32 @@ def _judged(store: Store, claim: Claim, these: Sequence[str], against: Sequence[
         ended = all(r.run.result() is not None for r in (*counting, *beside))
         line["budget"] = "paper" if ended else "quick"
     return line | _said(replace(said, note="; ".join(filter(None, notes))))
+
+
+def _line(claim: Claim, these: Sequence[str]) -> dict[str, Any]:
+    """What a claim's row says before it is judged."""
+    return dict.fromkeys(COLUMNS) | {
+        "table": claim.place,
+        "experiment": ", ".join(these),
+        "metric": claim.metric,
+        "paper": claim.value,
+        "source": claim.source,
+        "claim": claim.id,
+    }
+
+
+def _timed(store: Store, claim: Claim, device: str) -> dict[str, Any]:
+    """The row of a ratio on a kind of device: its verdict is that of the device that was measured."""
+    from .benchmark import ratios
+
+    kept = ratios.recorded(claim, device, own=store.own)
+    line = _line(claim, claim.experiments) | {"device": device}
+    told = kept is not None and table.unchanged(claim.id, kept.claims, store.tables)
+    said = verdicts.judge(claim, ratios=kept.values, device=kept.device) if kept and told else verdicts.judge(claim)
+    if said.word == "not run":
+        why = "measured before the claim was written as it is now: set aside" if kept and not told else "not begun"
+        return line | _said(replace(said, note=f"workbench bench --starts {claim.least} --device {device}; {why}"))
+    return line | _said(said) | {"device": f"{device}: {kept.device}" if kept else device}
 
 
 def _said(said: Verdict) -> dict[str, Any]:

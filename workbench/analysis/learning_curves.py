@@ -122,8 +122,10 @@ def nearness(measured: Sequence[Record]) -> pd.DataFrame:
     """Measure how near our curves are to every published one, a row a curve; records of no such curve are left out.
 
     `seeds` of ours, `until` the last step that both have, `points` compared; `difference`: the mean of |ours - theirs|
-    over steps and seeds; beside it what chance alone is worth over the same steps: `twins`, the same between two
-    official runs of one configuration, and `ours apart`, between any two seeds of ours, each where there are two.
+    over steps and seeds. Beside it what the same steps can tell apart at all: `another net`, the same between the
+    published curve and the nearest of other nets on the same task (`which`), who are wrong by construction; and what
+    chance alone is worth: `pair`, between two official runs of one configuration, and `ours apart`, between any two
+    seeds of ours, each where there are two.
     Accuracies in points, bits a character and perplexities in per cent of the official value, squared errors of the
     adding problem in per cent of its target's variance.
     """
@@ -140,6 +142,7 @@ def nearness(measured: Sequence[Record]) -> pd.DataFrame:
             far = [_distance(apart.set_index("step")[column], published) for _, apart in runs if column in apart]
             twins = official_pair(known.id, until, column) if until and far else None
             among = _among([record for record, apart in runs if column in apart], column, published)
+            which, wrong = _nearest(known.id, column, published, until) if until and far else (None, None)
             rows.append(
                 {
                     "experiment": known.id,
@@ -148,12 +151,62 @@ def nearness(measured: Sequence[Record]) -> pd.DataFrame:
                     "until": until if far else None,
                     "points": sum(len(apart) for _, apart in runs) if far else 0,
                     "difference": 100 * float(np.mean(far)) if far else None,
+                    "another net": None if wrong is None else 100 * wrong,
+                    "which": which,
                     "pair": None if twins is None else 100 * twins,
                     "ours apart": None if among is None else 100 * among,
                     "unit": "points" if column.endswith("accuracy") else "%",
                 }
             )
     return pd.DataFrame(rows)
+
+
+def told(near: pd.DataFrame) -> pd.DataFrame:
+    """`nearness` of what has begun, for people: distances to two digits, and whether the curve tells nets apart."""
+    import pandas as pd
+
+    begun = near[near["seeds"] > 0]
+    far = begun[["difference", "another net", "pair", "ours apart"]].astype(float)
+    shown = far.map(lambda value: "" if np.isnan(value) else f"{value:.2f}")
+    chance = far[["pair", "ours apart"]].max(axis=1)
+    beside = pd.DataFrame(
+        {
+            "to step": begun["until"].map(lambda step: f"{step:,.0f}"),
+            "ours": shown["difference"],
+            "nearest other net": shown["another net"] + (" " + begun["which"]).fillna(""),
+            "two official runs": shown["pair"],
+            "two seeds of ours": shown["ours apart"],
+            "it tells": list(map(_tells, far["difference"], far["another net"], chance)),
+        }
+    )
+    return begun[["experiment", "curve", "seeds", "unit"]].join(beside)
+
+
+def _tells(ours: float, other: float, chance: float) -> str:
+    """What a curve says of our net: nothing, where chance alone is worth as much as another net."""
+    if np.isnan(other):
+        return "nothing: no other net's curve is published"
+    if chance >= other:
+        return "nothing: two runs of one net lie as far apart"
+    return "nearer than any other net" if ours < other else "no nearer than another net"
+
+
+def _nearest(experiment: str, column: str, published: pd.DataFrame, until: int) -> tuple[str | None, float | None]:
+    """The other net on the same task whose published curve is nearest up to a step, and how far it is."""
+    known = paper.experiment(experiment)
+    others = [e.id for e in paper.EXPERIMENTS.values() if e.config.task == known.config.task and e.id != known.id]
+    own = published.set_index("step")[column]
+    far: dict[str, float] = {}
+    for name in others:
+        theirs_ = theirs(name)
+        if column not in theirs_ or not len(theirs_):
+            continue
+        apart = (own - theirs_.set_index("step")[column]).dropna()
+        apart = apart[apart.index <= until]
+        if len(apart):
+            far[name] = _distance(apart.rename(column), published)
+    nearest = min(far, key=lambda other: far[other], default=None)
+    return (None, None) if nearest is None else (nearest, far[nearest])
 
 
 def _compared(published: Container[Any]) -> list[str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
+import shutil
 import textwrap
 from collections.abc import Mapping
 from html import escape
-from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +19,19 @@ from ..errors import ParameterError, choices
 from ..files import make_folder, publish
 from ..paper.claims import STEPS, Claim
 from ..paper.claims import claims as every_claim
-from . import claims, verdicts
+from . import claims, html, terminal, verdicts
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SHOWN = ("table", "experiment", "metric", "ours (95 %)", "n", "paper", "source", "step", "verdict", "note")
 FORMATS = ("csv", "html", "json", "latex", "markdown", "text")
+# The word of a claim with several rows: the first of these that one of them has. The paper's own schedule comes before
+# a cycle of ours; a ratio that fails on one device fails.
+DECIDING = ("not reproduced", "reproduced", "reached", "not reached", "undecided", "under way", "not run")
+ANSWERED = DECIDING[:4]
+
+_BESIDE = re.compile(r"set aside$|^ended at steps? |examples seen$|^[\d.,]+ hours$")
 
 
 def write_tables(folder: Path | None = None) -> Path:
@@ -48,36 +55,78 @@ def render(table: pd.DataFrame, format_: str) -> str:
     """The table in one of FORMATS; those for readers begin with `summary`, CSV and JSON hold rows alone."""
     check_format(format_)
     if format_ == "json":
-        return canonical_json([_plain(row) for row in table.to_dict("records")]) + "\n"
+        return canonical_json([plain(row) for row in table.to_dict("records")]) + "\n"
     if format_ == "csv":
         guarded = table.map(lambda v: f"'{v}" if isinstance(v, str) and v[:1] in (*"=+-@\t\r",) else v)
         return str(guarded.to_csv(index=False))
+    if format_ == "text":
+        return in_short(table)
     shown, said = readable(table), summary(table)
     if format_ == "latex":
         return f"% {said}\n{shown.to_latex(index=False, escape=True)}"
     if format_ == "html":
-        return f"<p>{escape(said)}</p>\n{shown.to_html(index=False, escape=True, na_rep='')}"
-    if format_ == "markdown":
-        return f"{said}\n\n{markdown(shown)}"
-    return f"{said}\n{in_words(table)}\n\n{text(shown)}"
+        return f"<p>{escape(said)}</p>\n{html.table(shown)}"
+    return f"{said}\n\n{markdown(shown)}"
 
 
-def text(table: pd.DataFrame, most: int = 24) -> str:
-    """Any table for a terminal: a cell of more than `most` characters goes on below (notes: thrice as many); no empty
-    columns."""
-    kept = [name for name in table.columns if table[name].astype(str).str.strip().any()]
-    widest = [3 * most if name == "note" else most for name in kept]
-    rows = [
-        [textwrap.wrap(str(v), width, break_long_words=False) or [""] for v, width in zip(row, widest, strict=True)]
-        for row in [kept, *table[kept].to_numpy()]
+def in_short(results: pd.DataFrame, width: int | None = None) -> str:
+    """What holds, for a terminal of so many characters: the counts, the abstract's sentences, claims with an answer,
+    claims without one and why, what is not run; then what is no claim. Parts without a row are left out.
+    """
+    others = results[results["claim"].isna() & results["ours"].notna() & ~_older(results)]
+    whole = {name for names in claims.ABSTRACT.values() for name in names} <= set(results["claim"])
+    parts = {
+        "The abstract, sentence by sentence": once(abstract(results)) if whole else None,
+        "Claims with an answer": answered(results),
+        "Begun, and what would decide it": begun(results),
+        "Not run, and why": _reasons(results) if whole else not_run(results),
+        "Experiments of ours and numbers of others, with records that count": _tests(others),
+    }
+    width = width or shutil.get_terminal_size((80, 24)).columns
+    said = [summary(results)]  # one line, whatever its length: it is read by scripts too
+    said += [
+        f"{title}:\n\n{terminal.table(rows, width)}" for title, rows in parts.items() if rows is not None and len(rows)
     ]
-    widths = [max(len(line) for cell in column for line in cell) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(part.ljust(width) for part, width in zip(parts, widths, strict=True)).rstrip()
-        for row in rows
-        for parts in zip_longest(*row, fillvalue="")
-    ]
-    return "\n".join(lines) + "\n"
+    older = (
+        f", and {hidden} rows of older records, which decide nothing" if (hidden := int(_older(results).sum())) else ""
+    )
+    more = f"Every row, with the command that trains it{older}: `workbench tables --format markdown`."
+    said.append(textwrap.fill(more, width, break_long_words=False))
+    return "\n\n".join(part.rstrip("\n") for part in said) + "\n"
+
+
+def _older(results: pd.DataFrame) -> pd.Series[bool]:
+    return results["source"].fillna("").str.startswith(claims.OLDER)
+
+
+def answered(results: pd.DataFrame) -> pd.DataFrame:
+    """The claims that a verdict has decided, in few columns."""
+    return _tests(results[results["claim"].notna() & results["verdict"].isin(ANSWERED)])
+
+
+def begun(results: pd.DataFrame) -> pd.DataFrame:
+    """The claims with records that count and no answer, and what would decide them."""
+    return _tests(results[results["claim"].notna() & results["verdict"].isin(("undecided", "under way"))])
+
+
+def older(results: pd.DataFrame) -> pd.DataFrame:
+    """The records of an earlier numerics, with what they reached; which numerics stands in the note."""
+    return readable(results[_older(results)]).drop(columns=["paper", "verdict", "source"])
+
+
+def _tests(results: pd.DataFrame) -> pd.DataFrame:
+    """Rows in few columns: where it stands, the test, ours, verdict, the reason."""
+    import pandas as pd
+
+    rows = [plain(row) for row in results.to_dict("records")]
+    shown = [(row["table"], _test(row), ours(row), str(row["n"]), row["verdict"], _reason(row["note"])) for row in rows]
+    return pd.DataFrame(shown, columns=["where", "test", "ours (95 %)", "n", "verdict", "note"])
+
+
+def once(table: pd.DataFrame) -> pd.DataFrame:
+    """A table whose first column says what is repeated below only once."""
+    first = table.columns[0]
+    return table.assign(**{first: table[first].where(~table[first].duplicated(), "")})
 
 
 def markdown(table: pd.DataFrame) -> str:
@@ -88,27 +137,27 @@ def markdown(table: pd.DataFrame) -> str:
 
 
 def summary(results: pd.DataFrame) -> str:
-    """The first line of every summary: rows by verdict, zeroes too, and how many claims cannot be tried here."""
-    judged = results[results["claim"].notna()]
-    cycles = int(judged["claim"].duplicated().sum())
-    said = verdicts.summary(results["verdict"], claims.cannot(results))
-    return f"{said}; claims {len(judged) - cycles}, of which {cycles} have a second row, under a cycle of ours"
+    """The first line of every summary: claims by verdict, zeroes too, and how many of them cannot be tried here."""
+    words = words_of(results)
+    others = list(results.loc[results["claim"].isna(), "verdict"])
+    reasons = dict(zip(results["claim"], claims.cannot(results), strict=True))
+    said = verdicts.summary([*words.values(), *others], [reasons[name] for name in words])
+    return f"{len(words)} claims of the paper and its logs, and rows that are none (reference, no claim): {said}"
 
 
-def in_words(results: pd.DataFrame) -> str:
-    """Say what holds, in one sentence: claims by the best that is known of each."""
-    judged = results[results["claim"].notna()]
-    words = [set(group) for _, group in judged.groupby("claim")["verdict"]]
-    holds = sum("reproduced" in each for each in words)
-    fails = sum("not reproduced" in each for each in words)
-    reached = sum("reached" in each and "reproduced" not in each for each in words)
-    begun = sum(bool(each & {"undecided", "under way"}) for each in words)
-    none = sum(each == {"not run"} for each in words)
-    return (
-        f"Of {len(words)} claims of the paper and its logs {holds} hold under the paper's own schedule and {fails} do "
-        f"not; {reached} more are reached under a schedule of ours. {begun} have begun without an answer; of {none} "
-        f"nothing that counts has run, and {sum(map(bool, claims.cannot(results)))} of these cannot be tried here."
-    )
+def headline(results: pd.DataFrame) -> html.Html:
+    """The same for a page, each word on its colour."""
+    before, _, said = summary(results).partition(": ")
+    others = list(results.loc[results["claim"].isna(), "verdict"])
+    return html.counts(verdicts.tally([*words_of(results).values(), *others]), f"{before}:", said.partition("; ")[2])
+
+
+def words_of(results: pd.DataFrame) -> dict[str, str]:
+    """The one word of each claim: of its rows (a cycle of ours, another device) the first of DECIDING."""
+    found: dict[str, list[str]] = {}
+    for name, word in results.loc[results["claim"].notna(), ["claim", "verdict"]].itertuples(index=False):
+        found.setdefault(name, []).append(word)
+    return {name: min(words, key=DECIDING.index) for name, words in found.items()}
 
 
 def not_run(results: pd.DataFrame) -> pd.DataFrame:
@@ -122,28 +171,73 @@ def not_run(results: pd.DataFrame) -> pd.DataFrame:
     open_ = open_[~open_["experiment"].str.contains("_cycle")]
     why = open_["note"].map(_why)
     rows = [
-        {"table": where, "experiments": _named(group["experiment"]), "claims": len(group), "why": reason}
+        {"table": where, "experiments": _named(group["experiment"]), "claims": group["claim"].nunique(), "why": reason}
         for (where, reason), group in open_.groupby(["table", why], sort=False)
     ]
     return pd.DataFrame(rows, columns=["table", "experiments", "claims", "why"])
 
 
-def abstract() -> pd.DataFrame:
-    """The abstract's sentences, for people: sentence, test, ours, verdict, note."""
+def _reasons(results: pd.DataFrame) -> pd.DataFrame:
+    """`not_run` in short: a row a reason, with how many claims of which places."""
     import pandas as pd
 
+    rows = not_run(results)
     return pd.DataFrame(
         [
             {
-                "sentence": row["sentence"],
-                "test": f"{row['experiment']}: {row['metric']} {_theirs(row)}".strip(),
-                "ours (95 %)": _ours(row),
-                "verdict": row["verdict"],
-                "note": _why(row["note"]) if row["verdict"] == "not run" else row["note"],
+                "why": why,
+                "claims": group["claims"].sum(),
+                "where": "; ".join(f"{where}: {n}" for where, n in zip(group["table"], group["claims"], strict=True)),
             }
-            for row in claims.abstract()
+            for why, group in rows.groupby("why", sort=False)
         ]
     )
+
+
+def abstract(results: pd.DataFrame) -> pd.DataFrame:
+    """The abstract's sentences, for people: sentence, test, ours, verdict, note; a cycle below where it has begun."""
+    import pandas as pd
+
+    by_claim: dict[str, list[dict[str, Any]]] = {}
+    for row in (plain(r) for r in results[results["claim"].notna()].to_dict("records")):
+        if row["verdict"] != "not run" or not str(row["experiment"]).endswith("_cycle"):
+            by_claim.setdefault(row["claim"], []).append(row)
+    return pd.DataFrame(
+        [
+            {
+                "sentence": sentence,
+                "test": _test(row),
+                "ours (95 %)": ours(row),
+                "verdict": row["verdict"],
+                "note": _why(row["note"]) if row["verdict"] == "not run" else _reason(row["note"]),
+            }
+            for sentence, names in claims.ABSTRACT.items()
+            for name in names
+            for row in by_claim[name]
+        ]
+    )
+
+
+def _test(row: Mapping[str, Any]) -> str:
+    """What a row tests, in one line: experiment, metric and what is claimed of it."""
+    apart = ", " if _kind(row) in ("property", "ratio") else " "
+    return f"{_who(row)}{': ' * bool(row['experiment'])}{row['metric']}{apart}{_theirs(row)}".strip()
+
+
+def _who(row: Mapping[str, Any]) -> str:
+    """The experiments of a row; of a ratio with its kind of device, of which each has a row."""
+    where = {"cpu": " on the CPU", "cuda": " on a GPU"}
+    kind = str(row["device"]).partition(":")[0]
+    return str(row["experiment"]) + (where[kind] if _kind(row) == "ratio" else "")
+
+
+def _note(row: Mapping[str, Any]) -> str:
+    return "; ".join(filter(None, (row["note"], _over_examples(row))))
+
+
+def _reason(note: str) -> str:
+    """The part of a note that says why: without what was set aside, and without steps, examples and hours."""
+    return "; ".join(part for part in note.split("; ") if not _BESIDE.search(part))
 
 
 def _why(note: str) -> str:
@@ -155,7 +249,7 @@ def _named(experiments: pd.Series[str]) -> str:
     return ", ".join(dict.fromkeys(name for joined in experiments for name in joined.split(", ") if name))
 
 
-def _plain(row: dict[Any, Any]) -> dict[str, Any]:
+def plain(row: dict[Any, Any]) -> dict[str, Any]:
     """NaN and numpy numbers as JSON has them."""
     out: dict[str, Any] = {}
     for key, value in row.items():
@@ -169,26 +263,26 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     out = []
-    for row in (_plain(r) for r in table.to_dict("records")):
+    for row in (plain(r) for r in table.to_dict("records")):
         of = f" of {int(row['steps']):,}" if row["steps"] else ""
         out.append(
             {
                 "table": row["table"],
-                "experiment": row["experiment"],
+                "experiment": _who(row),
                 "metric": row["metric"],
-                "ours (95 %)": _ours(row),
+                "ours (95 %)": ours(row),
                 "n": int(row["n"]),
                 "paper": _theirs(row),
                 "source": row["source"],
                 "step": f"{int(row['step']):,}{of}" if row["step"] is not None else "",
                 "verdict": row["verdict"],
-                "note": "; ".join(filter(None, (row["note"], _over_examples(row)))),
+                "note": _note(row),
             }
         )
     return pd.DataFrame(out, columns=SHOWN)
 
 
-def _ours(row: Mapping[str, Any]) -> str:
+def ours(row: Mapping[str, Any]) -> str:
     """Our number with its interval over seeds; of one seed, that and nothing more."""
     if row["ours"] is None:
         return ""
@@ -207,7 +301,9 @@ def _theirs(row: Mapping[str, Any]) -> str:
         return f"{'before' if claim.metric == STEPS else 'below'} {claim.against[0]}{cycle}"
     if claim.kind == "solved":
         return "solved" if claim.value else "not solved"
-    return f"{_number(row['paper'], 6)} {'times' if claim.kind == 'ratio' else '(bound)'}"
+    if claim.kind == "ratio":
+        return f"{'over ' * claim.abstract}{_number(row['paper'], 6)} times"
+    return f"bound {_number(row['paper'], 6)}"
 
 
 def _kind(row: Mapping[str, Any]) -> str:

@@ -23,6 +23,9 @@ class Study:
     """
 
     def __init__(self, scope: Mapping[str, Any]):
+        import pandas as pd
+
+        pd.set_option("display.max_colwidth", None)  # names and notes are shown whole
         name = _notebook_name(scope)
         self.path = find(name)
         known = parameters(self.path)

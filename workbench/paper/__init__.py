@@ -1,6 +1,6 @@
 """The paper as data: one Experiment per cell of its tables and curve of its figures, with config, claims and sources.
 
-"Paper" is Li, Li, Gao, Cook, Deng, Deep Independently Recurrent Neural Network (IndRNN), arXiv:1910.06251v2. "Official
+"Paper" is Li, Li, Cook, Gao, Deep Independently Recurrent Neural Network (IndRNN), arXiv:1910.06251v2. "Official
 code" is the authors' PyTorch repository (MNIST, PTB, NTU) and, for the adding problem, their Theano one; "official log"
 a training log they published. Where paper and code differ, the settings are the code's, and the note says so.
 """

@@ -5,11 +5,12 @@
     rows += bench.scaling()                          time against T, B, N, depth and threads
     rows += bench.correctness()                      every engine against the specification
     for name, rows in bench.everything(): ...        all of it, part after part
+    for rows in bench.starts(5): ...                 Fig. 2's ratios, a process after the other
     print(bench.report(rows))
 
-Milliseconds are those of this machine at this hour; only ratios of one run mean something elsewhere. The `floor` of a
-layer is what no implementation in full precision avoids: its matrix products, into memory that is already there, and
-its bytes at the speed of a copy.
+Milliseconds are those of this machine at this hour; only ratios of one run mean something elsewhere. They have one
+direction: how many times faster, the other's time over ours. The `floor` of a layer is what no implementation in full
+precision avoids: the larger of its matrix products and of its bytes at the speed of a copy, at the fastest seen.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from .axes import scaling as scaling
 from .correctness import correctness as correctness
 from .layers import SHAPES as SHAPES
 from .layers import layers as layers
+from .ratios import starts as starts
+from .report import faster as faster
 from .report import report as report
 from .report import summary as summary
 from .series import everything as everything
@@ -36,6 +39,7 @@ __all__ = [
     "report",
     "scaling",
     "start",
+    "starts",
     "summary",
     "training_step",
 ]

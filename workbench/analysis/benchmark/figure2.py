@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -51,20 +51,27 @@ def training_batches(
 
     if isinstance(batches, bool) or not isinstance(batches, int) or batches < 1:
         raise ParameterError(f"batches: {quoted(batches)} received; a whole number of at least 1 is needed")
-    device, rows = check_device(device), []
-    with pinned_threads(threads):
-        for T in lengths:
-            rivals = {name: _batch(Model.model_validate(net), T, device) for name, net in NETS.items()}
-            times: dict[str, list[float]] = {name: [] for name in rivals}
-            for index in range(batches + 1):
-                for name, run in rivals.items():
-                    times[name].append(run(index))
-            median = {name: statistics.median(seconds[1:]) for name, seconds in times.items()}
-            for name, seconds in times.items():
-                low, _, high = statistics.quantiles(seconds[1:], n=4) if batches > 1 else (0.0, 0.0, 0.0)
-                row = {"net": name, "T": T, "ms": 1e3 * median[name], "spread": (high - low) / median[name]}
-                rows.append({**row, "faster": median["LSTM, 1 layer"] / median[name], "batches": batches})
+    rows = []
+    for T in lengths:
+        times = times_of(NETS, T, device, threads, batches)
+        median = {name: statistics.median(seconds) for name, seconds in times.items()}
+        for name, seconds in times.items():
+            low, _, high = statistics.quantiles(seconds, n=4) if batches > 1 else (0.0, 0.0, 0.0)
+            row = {"net": name, "T": T, "ms": 1e3 * median[name], "spread": (high - low) / median[name]}
+            rows.append({**row, "faster": median["LSTM, 1 layer"] / median[name], "batches": batches})
     return pd.DataFrame(rows)
+
+
+def times_of(nets: Iterable[str], T: int, device: str, threads: int, batches: int) -> dict[str, list[float]]:
+    """Seconds of each batch of each of NETS, which take turns, after one batch that does not count."""
+    device = check_device(device)
+    with pinned_threads(threads):
+        rivals = {name: _batch(Model.model_validate(NETS[name]), T, device) for name in nets}
+        times: dict[str, list[float]] = {name: [] for name in rivals}
+        for index in range(batches + 1):
+            for name, run in rivals.items():
+                times[name].append(run(index))
+    return {name: seconds[1:] for name, seconds in times.items()}
 
 
 def published_batches() -> pd.DataFrame:

@@ -14,7 +14,7 @@ from ...errors import ParameterError, choices
 from ...runs import memory_check
 from ...runs.run import pinned_threads
 from ...training.cuda_graphs import graphed
-from .timing import Rivals, Row, compared, copied, copy, interleave
+from .timing import COPY, Rivals, Row, compared, copy, interleave
 
 # name -> (T, B, inputs, N): sizes of the paper's experiments, and of its first figure of speed (256, 512, 1024 steps)
 _SQUARE = {
@@ -32,6 +32,7 @@ SHAPES = _SQUARE | {
     f"{name}_l1": (T, B, inputs, N) for name, inputs in _FIRST_INPUTS.items() for T, B, _, N in [_SQUARE[name]]
 }
 _FIRST = 2  # inputs at most: a first layer, no gradient of whose input is asked for
+_PIECE = 1 << 20  # bytes of input and output of a piece of the products: they stay in a core's cache
 _THEIRS: dict[str, Callable[..., nn.RNNBase]] = {
     "nn.LSTM": nn.LSTM,
     "nn.GRU": nn.GRU,
@@ -52,8 +53,9 @@ def layers(
 
     `shapes`: names in SHAPES, or "T,B,inputs,N". A layer with one or two inputs is a first layer: no gradient of its
     input is asked for. `forward`: also forward alone, without gradients. `lstm`, `gru`, `rnn`, `loop`: how many times
-    faster than these; `floor`: the floor's time over this one's; `kept`: bytes that training keeps for the backward
-    pass, a step and unit. On a CUDA device `auto` and the LSTM also run as CUDA graphs.
+    faster than these, from `_low` to `_high` over the rounds; `floor`: the floor's time over this one's; `kept`: bytes
+    that training keeps for the backward pass, a step and unit. On a CUDA device `auto` and the LSTM also run as CUDA
+    graphs.
     """
     for engine in engines:
         if engine != "auto" and (reason := recurrence.unavailable(engine)) is not None:
@@ -87,7 +89,7 @@ def _timed(
         calls |= {f"{name}, graph": graphed(calls[name]) for name in ("auto", "nn.LSTM") if name in calls}
     times = interleave(calls | contest.yardsticks(backward), repeats, device)
     found = list(compared(row, times, _floor(times, sizes, backward)))
-    speed = 1 / copied(times)
+    speed = 2 * COPY / statistics.median(times["copy"])
     for one in found:
         if backward and one["what"] in contest.runs:
             one["kept"] = contest.kept(one["what"])
@@ -126,9 +128,13 @@ class Contest:
         return {name: partial(self._run, name, backward) for name in self.runs}
 
     def yardsticks(self, backward: bool) -> Rivals:
-        """The matrix products of a layer, into memory that is already there; and a copy."""
+        """The matrix products of a layer, whole and in pieces; and copies, of many bytes and of as many as h has."""
         x, g, weight = self.x.detach(), self.g, self.weight.detach()
-        return {"products": products(x, g, weight, self.wants_x, backward), "copy": copy(self.device)}
+        return {
+            **products(x, g, weight, self.wants_x, backward),
+            "copy": copy(self.device),
+            "copy of h": copy(self.device, g.nbytes),
+        }
 
     def kept(self, name: str) -> float:
         """Bytes that the forward pass keeps for the backward pass, a step and unit; input and weights not counted."""
@@ -155,29 +161,44 @@ class Contest:
             torch.autograd.grad(out, learned + [self.x] * self.wants_x, self.g)
 
 
-def products(x: Tensor, g: Tensor, weight: Tensor, for_x: bool, backward: bool = True) -> Callable[[], None]:
-    """The matrix products of a layer, forward or forward and backward, into memory that is already there."""
+def products(x: Tensor, g: Tensor, weight: Tensor, for_x: bool, backward: bool = True) -> Rivals:
+    """The matrix products of a layer, forward or forward and backward, into memory that is already there.
+
+    Each as one product, and in pieces that stay in cache: which is faster depends on the machine.
+    """
     x, g = x.flatten(0, 1), g.flatten(0, 1)
     h, grad_x, grad_weight = torch.empty_like(g), torch.empty_like(x), torch.empty_like(weight)
 
-    def multiply() -> None:
-        torch.mm(x, weight.t(), out=h)
-        if backward:
-            torch.mm(g.t(), x, out=grad_weight)
-        if backward and for_x:
-            torch.mm(g, weight, out=grad_x)
+    def multiply(rows: int) -> None:
+        for x_, h_ in zip(x.split(rows), h.split(rows), strict=True):
+            torch.mm(x_, weight.t(), out=h_)
+        for index, (x_, g_, grad_) in enumerate(zip(x.split(rows), g.split(rows), grad_x.split(rows), strict=True)):
+            if backward:
+                grad_weight.addmm_(g_.t(), x_, beta=min(index, 1))
+            if backward and for_x:
+                torch.mm(g_, weight, out=grad_)
 
-    return multiply
+    piece = max(1, _PIECE // (4 * sum(weight.shape)))
+    return {"products": partial(multiply, len(x)), "products in pieces": partial(multiply, piece)}
+
+
+def multiplied(times: dict[str, list[float]]) -> float:
+    """Seconds of the products at the fastest that was seen, whole or in pieces."""
+    return min(*times["products"], *times["products in pieces"])
 
 
 def _floor(times: dict[str, list[float]], sizes: tuple[int, int, int, int], backward: bool) -> float:
-    """Products and bytes. Forward writes h; backward reads its gradient and h; with a wide input, whose product cannot
-    be fused with the step, the pre-activations are read and their gradient is written too."""
+    """Seconds that no implementation in full precision avoids: the larger of the products and the bytes.
+
+    They may overlap, so they are not added. Forward reads x and writes h; backward reads the gradient of h, h and x,
+    and writes the gradient of a wide x. Each at the fastest that was seen, bytes at the speed of a copy. With one or
+    two inputs the products hide behind the bytes.
+    """
     T, B, M, N = sizes
-    first = M <= _FIRST
-    passes = (3 if first else 5) if backward else (1 if first else 2)
-    multiplied = 0.0 if first else statistics.median(times["products"])  # with one or two inputs: within the bytes
-    return multiplied + passes * 4 * T * B * N * copied(times)
+    wide = M > _FIRST
+    moved = M + N + (2 * N + M + M * wide if backward else 0)  # numbers of 4 bytes, a step and sequence
+    a_byte = min(min(times["copy"]) / (2 * COPY), min(times["copy of h"]) / (8 * T * B * N))
+    return max(multiplied(times) if wide else 0.0, 4 * T * B * moved * a_byte)
 
 
 def _sizes(shape: str) -> tuple[int, int, int, int]:

@@ -21,12 +21,12 @@ from .timing import Row
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA = 1
+SCHEMA = 2
 
 
-def write(path: Path, rows: Sequence[Row], device: str = "cpu") -> None:
-    """Write rows and circumstances to a JSON file, whole or not at all."""
-    content = {"schema": SCHEMA, "about": about(device), "rows": list(rows)}
+def write(path: Path, rows: Sequence[Row], device: str = "cpu", **more: Any) -> None:
+    """Write rows and circumstances, and `more` of them, to a JSON file, whole or not at all."""
+    content = {"schema": SCHEMA, "about": about(device) | more, "rows": list(rows)}
     make_folder(path.parent)
     publish(path, json.dumps(content, indent=1).encode(), replace=True)
 
@@ -35,16 +35,19 @@ def read(path: Path) -> dict[str, Any]:
     """`about` and `rows` of such a file. Raises DataError for one that is none."""
     try:
         content = json.loads(path.read_text())
-        if content["schema"] != SCHEMA or not all("table" in row for row in content["rows"]):
+        if content["schema"] not in (1, SCHEMA) or not all("table" in row for row in content["rows"]):
             raise ValueError
     except (OSError, ValueError, KeyError, TypeError):
         raise DataError(f"{path.name}: not a benchmark record of schema {SCHEMA}; `workbench bench --out`") from None
-    return {"about": dict(content["about"]), "rows": list(content["rows"])}
+    rows = list(content["rows"])
+    if content["schema"] == 1:  # its floor was the products and the bytes one after the other, which many ran below
+        rows = [{k: v for k, v in row.items() if k != "floor"} for row in rows if row.get("what") != "floor"]
+    return {"about": dict(content["about"]), "rows": rows}
 
 
-def newest(kind: str = "cpu") -> dict[str, Any] | None:
-    """The record `KIND.json` in one's own results/bench, else the published one; None if there is neither."""
-    for folder in (files.results(), files.published()):
+def newest(kind: str = "cpu", *, own: bool = False) -> dict[str, Any] | None:
+    """The record `KIND.json` in one's own results/bench, or else, unless `own`, the published one; None without any."""
+    for folder in (files.results(), *([] if own else [files.published()])):
         path = folder / "bench" / f"{kind}.json"
         if path.is_file():
             return read(path)

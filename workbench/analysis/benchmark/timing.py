@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -17,7 +17,7 @@ Row = dict[str, Any]
 Rivals = dict[str, Callable[[], Any]]
 
 PATIENCE = 1.0  # seconds: what is slower than this takes part in every third round only
-YARDSTICKS = ("products", "copy")  # timed with the rivals, for the floor
+YARDSTICKS = ("products", "products in pieces", "copy", "copy of h")  # timed with the rivals, for the floor
 COPY = 64 << 20  # bytes of the copy that measures the memory: beyond any cache
 AGAINST = {  # column: the rival that the others are so many times faster than
     "lstm": "nn.LSTM",
@@ -51,29 +51,43 @@ def seconds(call: Callable[[], Any], device: str) -> float:
     return time.perf_counter() - begin
 
 
-def copy(device: str) -> Callable[[], Tensor]:
-    """A copy of COPY bytes, whose speed is the memory's."""
-    source = torch.ones(COPY // 4, device=device)
+def load() -> float:
+    """Processes that want to run, on average over a minute; NaN where the system does not say."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
+
+
+def copy(device: str, size: int = COPY) -> Callable[[], Tensor]:
+    """A copy of so many bytes, whose speed is that of the memory where as many lie."""
+    source = torch.ones(max(1, size // 4), device=device)
     target = torch.empty_like(source)
     return lambda: target.copy_(source)
 
 
-def copied(times: dict[str, list[float]]) -> float:
-    """Seconds a byte, read or written, at the speed of that copy."""
-    return statistics.median(times["copy"]) / (2 * COPY)
+def ratios(theirs: Sequence[float], ours: Sequence[float]) -> list[float]:
+    """Times that ours was faster, a number a round; where one of them is slow, of the rounds that both have."""
+    if len(theirs) > len(ours):
+        theirs = theirs[::3]
+    elif len(ours) > len(theirs):
+        ours = ours[::3]
+    return [slow / fast for slow, fast in zip(theirs, ours, strict=True)]
 
 
 def compared(row: Row, times: dict[str, list[float]], floor: float | None) -> Iterator[Row]:
-    """A row for each rival: its median, its spread, how many times faster than others, and its share of the floor."""
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
+    """A row for each rival: its median, its spread, how many times faster than others, and the floor's share of it.
+
+    Times faster is the other's time over this one's: the median over the rounds, and their range, `_low` to `_high`.
+    """
     for name, taken in times.items():
         if name in YARDSTICKS:
             continue
         median = statistics.median(taken)
         low, _, high = statistics.quantiles(taken, n=4) if len(taken) > 1 else (median, median, median)
-        faster = {c: statistics.median(times[rival]) / median for c, rival in AGAINST.items() if rival in times}
+        rounds = {c: ratios(times[rival], taken) for c, rival in AGAINST.items() if rival in times}
+        faster = {c: statistics.median(found) for c, found in rounds.items()}
+        faster |= {f"{c}_low": min(found) for c, found in rounds.items()}
+        faster |= {f"{c}_high": max(found) for c, found in rounds.items()}
         measured = {"what": name, "ms": 1e3 * median, "spread": (high - low) / median}
         share = {} if floor is None else {"floor": floor / median}
-        yield row | measured | share | faster | {"rounds": len(taken), "load": load}
+        yield row | measured | share | faster | {"rounds": len(taken), "load": load()}
     if floor is not None:
-        yield row | {"what": "floor", "ms": 1e3 * floor, "floor": 1.0, "rounds": len(times["products"]), "load": load}
+        yield row | {"what": "floor", "ms": 1e3 * floor, "floor": 1.0, "rounds": len(times["products"]), "load": load()}

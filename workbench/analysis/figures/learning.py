@@ -113,8 +113,8 @@ def learning(records: Sequence[Record], column: str = "valid_batch_accuracy") ->
 def nearness(table: pd.DataFrame) -> go.Figure:
     """Draw how near our curves are to the published ones: `nearness` as points, a row a curve that we have begun.
 
-    Beside them what chance alone is worth: two official runs of one configuration, and two seeds of ours. It describes
-    and decides nothing.
+    Beside them what the same steps can tell apart: the nearest log of another net on the same task, two official runs
+    of one configuration, and two seeds of ours. It describes and decides nothing.
     """
     figure = blank("mean distance to the published curve, points (bits, perplexities, squared errors: %)", "")
     begun = table[table["seeds"] > 0]
@@ -126,6 +126,7 @@ def nearness(table: pd.DataFrame) -> go.Figure:
     ]
     marks = (
         ("ours", begun["difference"], {"color": COLOURS["IndRNN"], "symbol": "circle", "size": 12}),
+        ("nearest other net", begun["another net"], {"color": COLOURS["RNN-tanh"], "symbol": "x", "size": 11}),
         ("two official runs", begun["pair"], {"color": COLOURS["LSTM"], "symbol": "diamond-open", "size": 12}),
         ("two seeds of ours", begun["ours apart"], {"color": COLOURS["IndRNN"], "symbol": "circle-open", "size": 12}),
     )

@@ -63,6 +63,7 @@ _AXES = {
 def layers(rows: Rows, threads: int | None = None, which: str = "both") -> go.Figure:
     """Draw how many times faster than torch.nn.LSTM in the same run, a group a shape, a mark an engine or rival.
 
+    The bars are the range over rounds.
     `threads`: of the CPU, the first of the record unless given. `which`: `both` (forward and backward) or `forward`.
     """
     shown = [row for row in _layers(rows, which) if "lstm" in row]
@@ -75,12 +76,12 @@ def layers(rows: Rows, threads: int | None = None, which: str = "both") -> go.Fi
         figure.add_scatter(
             x=["{T:,}, {B}, {inputs}, {N}".format(**row) for row in own],
             y=[row["lstm"] for row in own],
-            customdata=[[row["ms"], 100 * row["floor"]] for row in own],
+            error_y=_range(own),
+            customdata=[[row["ms"], _share(row)] for row in own],
             name=name,
             mode="markers",
             marker={"color": COLOURS[colour], "size": 11, "symbol": _SYMBOLS.get(what, "circle-open")},
-            hovertemplate=f"{name}: %{{y:.3g}} times, %{{customdata[0]:.3g}} ms, %{{customdata[1]:.0f}} % of the floor"
-            "<extra></extra>",
+            hovertemplate=f"{name}: %{{y:.3g}} times, %{{customdata[0]:.3g}} ms%{{customdata[1]}}<extra></extra>",
         )
     figure.update_yaxes(type="log", dtick="D2")
     figure.update_xaxes(tickangle=-40)
@@ -89,9 +90,11 @@ def layers(rows: Rows, threads: int | None = None, which: str = "both") -> go.Fi
 
 
 def floors(rows: Rows) -> go.Figure:
-    """Our share of the floor, the time that no implementation in full precision avoids, forward with backward."""
+    """The share of our time that is the floor, which no implementation in full precision avoids, with backward."""
     figure = blank("T, sequences, inputs, neurons", "share of the floor, %")
-    shown = [row for row in _layers(rows, "both") if row["what"] == "auto"]
+    shown = [row for row in _layers(rows, "both") if row["what"] == "auto" and "floor" in row]
+    if not shown:
+        figure.add_annotation(text="this record is older and has no floor: `make bench`", showarrow=False, y=50, x=0.5)
     for index, threads in enumerate(sorted({row["threads"] for row in shown})):
         own = [row for row in shown if row["threads"] == threads]
         figure.add_bar(
@@ -105,6 +108,23 @@ def floors(rows: Rows) -> go.Figure:
     figure.update_xaxes(tickangle=-40)
     figure.update_layout(height=500, barmode="group", legend={"y": -0.42})
     return figure
+
+
+def _share(row: Mapping[str, Any]) -> str:
+    return f", {100 * row['floor']:.0f} % of the floor" if "floor" in row else ""
+
+
+def _range(rows: Rows) -> dict[str, Any] | None:
+    """Error bars over the range of rounds; none where a record does not say it."""
+    if not all("lstm_low" in row for row in rows):
+        return None
+    return {
+        "type": "data",
+        "array": [row["lstm_high"] - row["lstm"] for row in rows],
+        "arrayminus": [row["lstm"] - row["lstm_low"] for row in rows],
+        "width": 3,
+        "thickness": 1,
+    }
 
 
 def scaling(rows: Rows, axis: str = "T") -> go.Figure:

@@ -1,0 +1,103 @@
+"""Sentences that were false once and must not come back; and those that a setting decides, held to it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from workbench import files, paper
+
+ROOT = Path(__file__).parent.parent
+FALSE = {
+    "last layer started near 1": "the tour's net starts all of its layers alike",
+    "an LSTM takes about ten times as long": "how long it takes is a measurement, of one device",
+    "solve on the curve of the paper": "no curve decides a verdict",
+    "no published number stands beside": "five of those rows had one",
+    "128 units, batch 32, Adam": "the paper does not say its batch",
+    "Gao, Cook, Deng": "the authors are Li, Li, Cook, Gao",
+    "of the floor's time": "a ratio has one direction",
+    "bytes at the speed of a copy. `make": "a floor that half of the layers ran below",
+}
+RETIRED = ("on course", "inconclusive")  # words of the former verdicts
+HISTORY = ("CHANGELOG.md", "MIGRATION.md", "LOG.md")  # they say what was
+SOURCES = sorted(
+    path
+    for pattern in ("*.md", "*.cff", "notebooks/*.ipynb", "results/*.md", "workbench/**/*.py", "scripts/*.py")
+    for path in ROOT.glob(pattern)
+)
+EXECUTED = sorted((files.published() / "notebooks").glob("*.ipynb"))
+
+
+def text_of(path):
+    """A file's words on one line; of a notebook also what its cells put out, pictures and data of figures apart."""
+    if path.suffix != ".ipynb":
+        return " ".join(path.read_text(encoding="utf-8").split())
+    parts = []
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        parts += cell["source"]
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            parts += [*output.get("text", []), *data.get("text/plain", []), *data.get("text/html", [])]
+    return " ".join("".join(parts).split())
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_no_false_sentence_and_no_retired_word_stands_anywhere(path):
+    text = text_of(path)
+    assert not [said for said in FALSE if said in text]
+    if path.name not in HISTORY:
+        assert not [word for word in RETIRED if word in text.lower()]
+
+
+awaited = pytest.mark.xfail(
+    strict=False, reason="executed before its source changed: `workbench reproduce NOTEBOOK`, then publish it"
+)
+OUTDATED = ("00_tour_quick", "fig4_adding_quick", "table2_pixels_quick")  # hold such words until they are executed anew
+
+
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=[awaited] * (path.stem in OUTDATED)) for path in EXECUTED],
+    ids=lambda path: path.stem,
+)
+def test_an_executed_notebook_holds_no_false_sentence_and_no_retired_word(path):
+    text = text_of(path)
+    assert not [said for said in (*FALSE, *RETIRED) if said.lower() in text.lower()]
+
+
+@awaited
+@pytest.mark.parametrize("path", EXECUTED, ids=lambda path: path.stem)
+def test_an_executed_notebook_is_its_source_executed(path):
+    """Cell by cell, but for the values that papermill put in."""
+
+    def cells(book):
+        found = json.loads(book.read_text(encoding="utf-8"))["cells"]
+        return ["".join(c["source"]) for c in found if "injected-parameters" not in c["metadata"].get("tags", [])]
+
+    assert cells(path) == cells(files.notebooks() / f"{path.stem.rpartition('_')[0]}.ipynb")
+
+
+def test_the_tour_says_where_its_net_starts():
+    model = paper.experiment("seqdigits_plain6").config.model
+    assert (model.start, model.last_near_one, model.gamma) == ("uniform", False, 5.0)
+    text = text_of(files.notebooks() / "00_tour.ipynb")
+    assert "Every layer started evenly between 0 and the bound" in text
+    assert "multiplies eight times as much" in text
+
+
+def test_fig_4_says_which_settings_are_the_papers_and_which_the_scripts():
+    config = paper.experiment("adding_indrnn_T100").config
+    assert (config.train.batch, config.train.lr, config.model.hidden, config.model.gamma) == (32, 2e-4, 128, 2.0)
+    assert config.model.last_near_one
+    text = text_of(files.notebooks() / "fig4_adding.ipynb")
+    assert "The settings are the paper's: 128 units, Adam with 2e-4 (ReLU nets) or 2e-3 (tanh nets)" in text
+    assert "What it does not say is the official script's: batches of 32" in text
+
+
+def test_the_authors_are_named_alike_everywhere():
+    """Li, Li, Cook, Gao, as arXiv lists them; the paper module, the README and the file for citations."""
+    assert "Li, Li, Cook, Gao, Deep Independently Recurrent" in " ".join((paper.__doc__ or "").split())
+    cited = text_of(ROOT / "CITATION.cff")
+    names = [part.split(",")[0] for part in cited.split("family-names: ")[1:]]
+    assert names == ["Li", "Li", "Cook", "Gao"]
+    assert "author = {Li, Shuai and Li, Wanqing and Cook, Chris and Gao, Yanbo}" in text_of(ROOT / "README.md")

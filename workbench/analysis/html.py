@@ -1,0 +1,73 @@
+"""Tables and verdicts as HTML: whole names, no NaN, no empty columns; a verdict has its word and its colour."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from html import escape, unescape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Word -> its mark and its colour, behind white letters: legible on a light and on a dark page. Other words are plain.
+LOOKS = {
+    "reproduced": ("\u2713", "#00704f"),
+    "reached": ("\u2713", "#005f9e"),
+    "not reproduced": ("\u2717", "#a3330a"),
+    "not reached": ("\u2717", "#875300"),
+    "undecided": ("?", "#6a4a8c"),
+    "under way": ("\u2026", "#4f5b66"),
+}
+_CELL = "text-align:left;vertical-align:top;padding:3px 10px;white-space:normal;line-height:1.6"
+
+
+class Html(str):
+    """Text that a notebook shows as HTML, and a terminal as the words in it."""
+
+    def _repr_html_(self) -> str:
+        return str(self)
+
+    def __repr__(self) -> str:
+        return " ".join(unescape(re.sub(r"<[^>]*>", " ", self)).split())
+
+
+def verdict(word: str, said: str = "") -> str:
+    """A verdict's word, or what is `said` with it, on its colour."""
+    if word not in LOOKS:
+        return escape(said or word)
+    mark, colour = LOOKS[word]
+    style = f"background-color:{colour};color:#ffffff;border-radius:4px;padding:1px 6px;white-space:nowrap"
+    return f'<span style="{style}">{mark} {escape(said or word)}</span>'
+
+
+def counts(words: Mapping[str, int], before: str = "", behind: str = "") -> Html:
+    """Verdicts by number in one line, zeroes too."""
+    shown = ", ".join(verdict(word, f"{word} {n}") for word, n in words.items())
+    return Html(f'<p style="line-height:2">{escape(before)} {shown}; {escape(behind)}</p>\n')
+
+
+def table(frame: pd.DataFrame, caption: str = "") -> Html:
+    """Any table, whole: a column `verdict` has its colours; no numbers of rows, no column without a word."""
+    if not len(frame):
+        return Html("<p>None yet.</p>\n")
+    texts = frame.astype(object).where(frame.notna(), "").astype(str)
+    kept = [name for name in texts.columns if texts[name].str.strip().any()]
+    rows = [
+        [verdict(cell) if name == "verdict" else escape(cell) for name, cell in zip(kept, row, strict=True)]
+        for row in texts[kept].to_numpy()
+    ]
+    return grid([str(name) for name in kept], rows, caption)
+
+
+def grid(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "") -> Html:
+    """A table of cells that are HTML already under a head of plain words; the first cell of a row names it."""
+    titled = f'<caption style="text-align:left">{escape(caption)}</caption>' if caption else ""
+    heads = "".join(f'<th scope="col" style="{_CELL}">{escape(name)}</th>' for name in head)
+    lines = "".join(
+        f'<tr><th scope="row" style="{_CELL};font-weight:normal">{row[0]}</th>'
+        + "".join(f'<td style="{_CELL}">{cell}</td>' for cell in row[1:])
+        + "</tr>"
+        for row in rows
+    )
+    return Html(f"<table>{titled}<thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table>\n")
