@@ -55,6 +55,17 @@ def test_the_floor_of_a_forward_pass_is_below_that_of_both(rows):
     assert all(floors[shape, "forward"] < floors[shape, "both"] for shape in SMALL)
 
 
+@pytest.mark.parametrize(
+    ("inputs", "backward", "passes", "multiplied"),
+    [(128, False, 2, True), (128, True, 5, True), (2, False, 1, False), (2, True, 3, False), (3, True, 5, True)],
+)
+def test_the_floor_is_the_products_and_each_byte_once(inputs, backward, passes, multiplied):
+    """At a byte a second: what is read or written of (T, B, N) float32, and the products where they are not fused."""
+    times = {"products": [7.0, 9.0, 8.0], "copy": [2.0 * timing.COPY] * 3}  # a copy reads every byte and writes it
+    found = import_module("workbench.analysis.benchmark.layers")._floor(times, (10, 3, inputs, 5), backward)
+    assert found == pytest.approx(passes * 4 * 10 * 3 * 5 + 8.0 * multiplied)
+
+
 def test_rivals_interleave_and_the_first_round_does_not_count():
     calls = []
     times = timing.interleave({name: lambda name=name: calls.append(name) for name in "abc"}, 2, "cpu")
