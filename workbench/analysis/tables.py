@@ -193,8 +193,10 @@ def _ours(row: Mapping[str, Any]) -> str:
     if row["ours"] is None:
         return ""
     interval = f" [{_number(row['low'])}, {_number(row['high'])}]" if row["low"] is not None else ""
-    what = {"solved": " of the seeds", "order": " of the pairs"}.get(_kind(row), "")
-    return _number(row["ours"]) + interval + what
+    claim = _claims().get(row["claim"])
+    by_chance = claim is not None and claim.least > 1  # else it is what was measured
+    what = {"solved": " of the seeds", "order": " of the pairs", "property": " of the seeds" * by_chance}
+    return _number(row["ours"]) + interval + what.get(claim.kind if claim else "", "")
 
 
 def _theirs(row: Mapping[str, Any]) -> str:
@@ -208,11 +210,6 @@ def _theirs(row: Mapping[str, Any]) -> str:
     if claim.kind == "solved":
         return "solved" if claim.value else "not solved"
     return f"{_number(row['paper'], 6)} {'times' if claim.kind == 'ratio' else '(bound)'}"
-
-
-def _kind(row: Mapping[str, Any]) -> str:
-    claim = _claims().get(row["claim"])
-    return claim.kind if claim else ""
 
 
 def _over_examples(row: Mapping[str, Any]) -> str:
