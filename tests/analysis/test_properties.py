@@ -57,11 +57,11 @@ def test_a_gradient_that_does_not_fall_with_u_is_noticed(monkeypatch):
     assert properties.lower_end(0) == math.inf
 
 
-@pytest.mark.parametrize("k", [1, 400, 784])
-def test_a_gradient_that_is_off_at_one_lag_is_noticed(monkeypatch, k):
+@pytest.mark.parametrize(("k", "off"), [(1, 1e-11), (400, -1e-11), (784, 1e-11)])
+def test_a_gradient_that_is_off_at_one_lag_is_noticed(monkeypatch, k, off):
     def one_off(right, us, T):
         found = right(us, T)
-        found[k, 1] *= 1 + 1e-11
+        found[k, 1] *= 1 + off
         return found
 
     broken(monkeypatch, properties, "through_time", one_off)
@@ -90,8 +90,9 @@ def test_one_first_value_outside_its_range_is_noticed(monkeypatch, layer, value)
     assert properties.start(0) == 1 / 256  # in each of the four nets of two layers of 128
 
 
-def test_neurons_that_see_each_other_are_noticed(monkeypatch):
-    broken(monkeypatch, properties, "layer", lambda right, x, w, b, u, h0: right(x, w, b, u, h0 + 1e-6 * h0.roll(1, 1)))
+@pytest.mark.parametrize("part", [1e-6, -1e-6])
+def test_neurons_that_see_each_other_are_noticed(monkeypatch, part):
+    broken(monkeypatch, properties, "layer", lambda right, x, w, b, u, h0: right(x, w, b, u, h0 + part * h0.roll(1, 1)))
     assert not properties.holds(claim("section3-independent"), properties.independence(0))
 
 
@@ -132,7 +133,10 @@ def test_robustness_is_that_of_the_worst_run_and_none_is_diverged():
     good, text = curve(PIXELS, 0.5, 0.01, 0.01), curve(TEXT, 2.0, 1.3, 1.32)
     assert properties.robustness([good, text]) == pytest.approx(1)
     assert properties.robustness([good, curve(TEXT, 2.0, 1.3, 2.66)]) == pytest.approx(2.64 / 1.3)
-    assert properties.robustness([good, Constructed(TEXT, 0, None)]) == math.inf
+    lost = curve(TEXT, 2.0, 1.3, 1.32)
+    lost.status = "diverged"
+    assert properties.robustness([good, lost]) == math.inf
+    assert properties.robustness([good, Constructed(TEXT, 0, None)]) == math.inf  # before its first row
     assert properties.robustness([curve(PIXELS, 0.01, math.nan), text]) == math.inf
     assert properties.robustness([curve(PIXELS, math.nan, 0.01, 0.025), text]) == pytest.approx(2)
 
