@@ -122,7 +122,7 @@ def test_a_measurement_that_is_kept_gives_its_claim_a_word(shown, store):
         {"claims": "0" * 16},
         {"run": "of another net"},
         {"run": lambda seed: ""},
-        {"seed": lambda seed: seed + 100},
+        {"seed": lambda n: n + 100, "run": lambda n: run_id(paper.experiment(ADDING).config, n + 100, {})},
         {"claim": "abstract-no_explosion"},
     ],
 )
