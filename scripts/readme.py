@@ -37,7 +37,7 @@ def results() -> tuple[str, str]:
 
         found = claims.results_table()
         older = found["source"].str.startswith(claims.OLDER)
-        begun = found[~older & found["step"].notna()]
+        begun = found[~older & (found["step"].notna() | found["n"].gt(0))]
         theirs, ours = begun[begun["claim"].notna()], begun[begun["claim"].isna()]
         of_ours = ["experiment", "metric", "ours (95 %)", "n", "paper", "step", "note"]
         counts = f"**{tables.summary(found)}.**\n"

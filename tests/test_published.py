@@ -1,6 +1,7 @@
 """What the project publishes: every committed record verifies, its nets load, and the README's table is theirs."""
 
 import os
+import re
 import subprocess
 import sys
 from functools import cache
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from workbench import files, paper
+from workbench.analysis import benchmark, measurements, properties
+from workbench.paper import claims
 from workbench.runs import pack
 from workbench.runs.folder import find
 from workbench.runs.jobs import notebook_parameters
@@ -75,6 +78,19 @@ def test_one_small_trained_net_of_each_kind_is_shipped(name):
 def test_the_tables_of_the_readme_and_the_ledger_are_the_records(script):
     done = subprocess.run([sys.executable, f"scripts/{script}", "--check"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_published_measurements_are_those_of_the_present_claims_and_hold_when_measured_again():
+    rows = {
+        (r["claim"], r["seed"]): r
+        for r in benchmark.record.read(files.published() / "bench" / "properties.json")["rows"]
+    }
+    for now in measurements.of_the_layer():
+        row, claim = rows[now["claim"], now["seed"]], claims.claim(now["claim"])
+        assert properties.holds(claim, row["value"]), row
+        assert properties.holds(claim, now["value"]), now
+        assert claims.unchanged(claim.id, row["claims"]), row
+        assert re.fullmatch("[0-9a-f]{40}", row["commit"]), row
 
 
 def test_executed_notebooks_hold_no_error_and_no_word_of_the_machine():

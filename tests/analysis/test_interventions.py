@@ -32,6 +32,11 @@ def test_the_gradient_of_neurons_that_stay_on_is_u_to_the_k():
     assert_close(interventions.through_time(us, 50), expected)
 
 
+def test_of_a_neuron_that_alternates_the_size_of_the_gradient_is_shown():
+    """a is 1 and u above -1, so it stays on, and its gradient (-0.5)^k is shown as 0.5^k."""
+    assert_close(interventions.through_time([-0.5], 20)[:, 0], 0.5 ** torch.arange(21, dtype=torch.float64))
+
+
 @pytest.mark.parametrize("kind", ["plain", "residual", "dense", "lstm", "rnn_tanh"])
 def test_a_gradient_map_has_every_layer_and_step_and_changes_nothing(kind, rng):
     net, batch = a_net(kind), a_batch(rng)
@@ -116,6 +121,21 @@ def test_contributions_add_up_to_the_answer_less_the_empty_one(rng):
     with torch.no_grad():
         whole = (net(x) - net(torch.full_like(x, -1.0)))[0, 3]
     assert_close(parts.sum(), whole, rtol=1e-3, atol=1e-5)
+
+
+class Squares(torch.nn.Module):
+    """x (T, B, 1) -> the sum over steps of (t + 1) x_t^2, (B, 1)."""
+
+    def forward(self, x):
+        return (torch.arange(1.0, len(x) + 1)[:, None] * x[..., 0].square()).sum(0, keepdim=True).T
+
+
+@pytest.mark.parametrize("points", [1, 2, 32])
+def test_contributions_are_read_in_the_middle_of_each_part_of_the_way(points):
+    """There a gradient that changes in a line is summed exactly by any number of points, and at either end by none."""
+    x = torch.tensor([3.0, -2.0, 5.0]).view(3, 1, 1)
+    found = interventions.contributions(Squares(), x, -1.0, 0, points)
+    assert_close(found, torch.tensor([1 * (9.0 - 1), 2 * (4 - 1), 3 * (25 - 1)]))
 
 
 def test_contributions_of_tokens_add_up_to_the_score_less_that_of_an_empty_text(rng):

@@ -25,6 +25,13 @@ def test_the_deviation_is_that_of_products_in_float64():
     assert analysis.deviation([1.0], 1000) == 0.0
 
 
+@pytest.mark.parametrize(("u", "off"), [(0.5, 0.9), (0.5, 1.1), (-0.5, 0.9), (-0.5, 1.1)])
+def test_a_deviation_is_seen_in_either_direction_and_of_either_sign(monkeypatch, u, off):
+    true = u ** torch.arange(2, dtype=torch.float64)
+    monkeypatch.setattr(analysis, "neuron_gradients", lambda us, steps: {"u": torch.cat([true[:1], off * true[1:]])})
+    assert analysis.deviation([u], 2) == pytest.approx(0.1)
+
+
 @pytest.mark.parametrize(("us", "named"), [([-1.5], r"us: \[-1\.5\]"), ([2.0], r"us: \[2\.0\]")])
 def test_neurons_that_go_off_or_overflow_are_refused(us, named):
     with pytest.raises(ParameterError, match=named):
@@ -61,6 +68,31 @@ class LastTwo(nn.Module):
 def test_a_gradient_is_relative_to_the_last_steps(rng):
     memory = gradient_through_time(LastTwo(), torch.randn(5, 7, 2, generator=rng))
     assert_close(memory, torch.tensor([1, 4 / 3, 0, 0, 0]))
+
+
+class Signed(nn.Module):
+    """x (T, B, 2) -> of every other sequence the negative of 3 a - 4 b at the last step, and of 8 a + 6 b before."""
+
+    def forward(self, x):
+        signs = 1 - 2.0 * (torch.arange(x.shape[1]) % 2)[:, None]
+        return signs * (x[-1] @ torch.tensor([[3.0], [-4.0]]) + x[-2] @ torch.tensor([[8.0], [6.0]]))
+
+
+def test_gradients_of_other_signs_do_not_cancel(rng):
+    """Norms 5 and 10, whatever their signs among features and sequences."""
+    memory = gradient_through_time(Signed(), torch.randn(4, 6, 2, generator=rng))
+    assert_close(memory, torch.tensor([1.0, 2, 0, 0]))
+
+
+class Weighed(nn.Module):
+    """x (T, 2, 1) -> the last step; and the one before, times 1 in the first sequence and 7 in the second."""
+
+    def forward(self, x):
+        return x[-1] + torch.tensor([[1.0], [7.0]]) * x[-2]
+
+
+def test_over_sequences_it_is_the_root_mean_square(rng):
+    assert_close(gradient_through_time(Weighed(), torch.randn(3, 2, 1, generator=rng)), torch.tensor([1.0, 5, 0]))
 
 
 def test_the_nets_mode_is_left_as_it_was(rng):

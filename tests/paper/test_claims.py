@@ -100,6 +100,16 @@ def test_depth_is_claimed_in_order_on_both_pixel_tasks():
     assert sorted(deeper) == sorted(wanted)
 
 
+def test_an_order_is_claimed_of_nets_on_one_task():
+    """The same data, read the same way; of the adding problem the length may be what is compared."""
+    for each in (c for c in BY_ID.values() if c.kind == "order"):
+        tasks = [paper.experiment(name).config.task for name in (*each.experiments, *each.against)]
+        alike = [{k: v for k, v in task.model_dump().items() if k not in ("length", "chunks")} for task in tasks]
+        assert all(one == alike[0] for one in alike), each.id
+        lengths = {task.length for task in tasks}
+        assert len(lengths) == 1 or "shorter" in each.id or alike[0]["name"] == "treebank", each.id
+
+
 def test_every_sentence_of_the_abstract_has_a_claim():
     words = ("explosion", "vanishing", "relu", "21_layers", "dense", "faster", "better")
     said = [each.id for each in BY_ID.values() if each.abstract]

@@ -46,6 +46,42 @@ def test_the_stream_shows_every_example_once_an_epoch_without_a_seam():
     assert not torch.equal(shown[:n], shown[n : 2 * n])
 
 
+def shown(x, y):
+    """Sequences and their labels as a set can hold them; x (T, B, 1)."""
+    return [(tuple(image), label) for image, label in zip(x[..., 0].T.tolist(), y.tolist(), strict=True)]
+
+
+def written(rows, order=slice(None)):
+    """What `shown` has to give for these rows of scikit-learn's own array, which the package has not touched."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    return [(tuple(bunch.data[row][order] / 8 - 1), int(bunch.target[row])) for row in rows]
+
+
+@pytest.mark.parametrize("permuted", [False, True])
+def test_stream_and_splits_are_the_images_of_the_file_in_one_order_each_with_its_label(permuted):
+    task = digits(seed=5, batch=100, permuted=permuted)
+    order, valid = (task.chance().get(name) for name in ("permutation", "valid"))
+    order = slice(None) if order is None else order
+    train = sorted(set(range(1437)) - set(valid))
+    stream = [pair for step in range(14) for pair in shown(*task.batch(step)[:2])][: len(train)]
+    assert sorted(stream) == sorted(written(train, order))
+    assert stream != written(train, order)
+    for split, rows in (("train", train), ("valid", valid), ("test", range(1437, 1797))):
+        read = [pair for x, y, *_ in task.examples(split, 250) for pair in shown(x, y)]
+        assert read == written(rows, order), split
+
+
+def test_clean_batches_are_training_images_alone():
+    task = digits(batch=100)
+    clean = {pair for index in range(5) for pair in shown(*task.clean(index)[:2])}
+    train, valid = (set(written(task.rows[split].tolist())) for split in ("train", "valid"))
+    assert clean <= train
+    assert not clean & valid
+    assert len(clean) > 400
+
+
 def test_a_batch_does_not_depend_on_the_ones_before():
     walked = digits()
     for step in range(60):

@@ -104,6 +104,14 @@ def test_an_epoch_shows_every_recording_once_in_batches_of_nearly_one_size(task)
     assert not torch.equal(task.batch(0).x, task.batch(12).x)
 
 
+def test_clean_batches_are_every_training_recording_once_an_epoch(recordings):
+    task = made(recordings)
+    task._read = lambda rows: rows
+    for epoch in range(2):
+        rows = torch.cat([task.clean(12 * epoch + i) for i in range(12)])
+        assert sorted(rows.tolist()) == task.rows["train"].tolist()
+
+
 def test_a_batch_is_a_pure_function_of_seed_and_step(task, recordings):
     for step in range(25):
         last = task.batch(step)

@@ -1,5 +1,6 @@
 """Training: the schedules exactly as the official code runs them, resume bit by bit, nothing non-finite applied."""
 
+import copy
 import math
 
 import pytest
@@ -119,8 +120,13 @@ def test_restoring_the_best_brings_back_weights_and_optimizer():
         row = trainer.evaluation()
         if row["outcome"] == "best":
             best = {k: v.clone() for k, v in trainer.net.state_dict().items()}
+            moments = copy.deepcopy(trainer.optimizer.state_dict()["state"])
         if row["outcome"] == "restore":
             assert all(torch.equal(v, best[k]) for k, v in trainer.net.state_dict().items())
+            there = trainer.optimizer.state_dict()["state"]
+            assert there.keys() == moments.keys()
+            assert all(torch.equal(v, moments[i][k]) for i, state in there.items() for k, v in state.items())
+            assert float(there[0]["step"]) < trainer.step
             assert trainer.optimizer.param_groups[0]["lr"] == pytest.approx(0.05)
             return
     pytest.fail("patience never ended")
@@ -201,6 +207,34 @@ def test_each_protocol_of_batch_norm_scores_with_its_own_statistics():
     assert len(set(scores.values())) == 4
     examples = trainer.task.examples("test", 250)
     assert scores["test"] == evaluate.score(trainer.best_net(), examples, "class", batch_statistics=True)["loss"]
+
+
+def test_clean_statistics_are_those_of_the_clean_training_batches():
+    trainer = Trainer(DIGITS, 3)
+    trainer.advance()
+    by_hand = copy.deepcopy(trainer.net)
+    evaluate.reestimate_(by_hand, (trainer.task.clean(i) for i in range(50)))
+    found = dict(trainer.best_net().named_buffers())
+    assert any(name.endswith("running_var") for name in found)
+    assert all(torch.equal(found[name], value) for name, value in by_hand.named_buffers())
+
+
+def test_the_best_weights_are_chosen_by_the_stored_statistics_whatever_those_of_the_batch_say(monkeypatch):
+    stored, batch = iter([0.5, 0.7, 0.6]), iter([0.9, 0.1, 0.95])
+
+    def score(net, batches, target, *, batch_statistics=False):
+        return {"loss": 1.0, "accuracy": next(batch if batch_statistics else stored), "n": 1}
+
+    monkeypatch.setattr(evaluate, "score", score)
+    trainer, outcomes = Trainer(DIGITS, 0), []
+    for _ in range(3):
+        trainer.advance()
+        outcomes.append(trainer.evaluation()["outcome"])
+        if trainer.step == 2:
+            second = {k: v.clone() for k, v in trainer.net.state_dict().items()}
+    assert outcomes == ["best", "best", "wait"]
+    assert trainer.schedule.best_step == 2
+    assert all(torch.equal(v, second[k]) for k, v in trainer.best["net"].items())
 
 
 @pytest.mark.parametrize(("clamp", "over"), [("before", True), ("after", False)])

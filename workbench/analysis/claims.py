@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from .. import paper
@@ -23,7 +23,7 @@ from ..runs.provenance import NUMERICS
 from ..runs.record import Record, records
 from ..tasks import data_hashes
 from ..tasks.download import SETS
-from . import learning_curves, statistics, verdicts
+from . import learning_curves, measurements, properties, statistics, verdicts
 from .verdicts import Seed, Terms, Verdict
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ PROTOCOLS = {
     "running": "best validation weights; batch norm statistics as training left them",
     "validation": "best validation weights; batch norm statistics re-estimated on validation images (as published)",
     "test": "best validation weights; batch norm statistics of the batch that is scored (as published)",
+    "dynamic evaluation": "best validation weights, which go on learning from the text that was scored",
 }
 DEVICES = ("cpu", "cuda")  # kinds, of which each has a row of its own for a ratio
 UNMEASURED = {
@@ -206,7 +207,8 @@ class Store:
 def terms_of(claim: Claim, known: Experiment) -> Terms:
     """Terms a seed must share with a claim's row: the experiment's net, schedule and data, the claim's protocol."""
     its = _terms(known.config, data_hashes(known.config.task), NUMERICS)
-    return its._replace(protocol="test") if claim.protocol == "test batch" else its
+    others = {"test batch": "test", "dynamic evaluation": "dynamic evaluation"}  # of which no record has the second yet
+    return its._replace(protocol=others.get(claim.protocol, its.protocol))
 
 
 def _terms(config: Config, data: Mapping[str, str], numerics: int) -> Terms:
@@ -222,7 +224,7 @@ def _seed(record: Record, claim: Claim) -> Seed:
     ended = record.run.result() is not None
     value = measure(record, claim.metric) if ended or claim.metric == STEPS else None
     if claim.kind == "property" and value is not None:
-        value = float(value < (claim.value or 0.0))  # an error below the bound
+        value = float(properties.holds(claim, value))
     return Seed(record.seed, value, "ended" if ended else "under way", record.step)
 
 
@@ -242,9 +244,13 @@ def _judged(store: Store, claim: Claim, these: Sequence[str], against: Sequence[
     """The row of a claim: its verdict by the test of its kind."""
     known = paper.EXPERIMENTS.get(these[0]) if these else None
     line = _line(claim, these) | {"steps": _steps(known) if known else None}
+    if claim.id in measurements.MEASURED:
+        said, step = measurements.judged(store, claim, these)
+        return line | {"step": step} | _said(said)
     measurable = known is not None and len(these) == 1 and claim.metric in (*METRICS, STEPS)
     if known is None or not measurable:
         said = verdicts.judge(claim)
+        line["protocol"] = PROTOCOLS.get(claim.protocol)
         return line | _said(replace(said, note=claim.cannot or UNMEASURED[claim.kind]))
     seeds, counting, aside = store.seeds(claim, known.id)
     rivals, beside, rivals_aside = store.seeds(claim, against[0]) if against else ([], [], "")
@@ -404,5 +410,10 @@ def _protocol(known: Experiment, statistics: str) -> str:
 
 def _steps(known: Experiment) -> int | None:
     """The length of the schedule; of an open-ended one, that of the official run."""
-    curve = None if known.config.train.steps else learning_curves.official_curve(known.id)
-    return known.config.train.steps or (int(curve["step"].max()) if curve is not None and len(curve) else None)
+    return known.config.train.steps or _official_end(known.id)
+
+
+@cache
+def _official_end(name: str) -> int | None:
+    curve = learning_curves.official_curve(name)
+    return int(curve["step"].max()) if len(curve) else None

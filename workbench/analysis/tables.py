@@ -287,8 +287,10 @@ def ours(row: Mapping[str, Any]) -> str:
     if row["ours"] is None:
         return ""
     interval = f" [{_number(row['low'])}, {_number(row['high'])}]" if row["low"] is not None else ""
-    what = {"solved": " of the seeds", "order": " of the pairs"}.get(_kind(row), "")
-    return _number(row["ours"]) + interval + what
+    claim = _claims().get(row["claim"])
+    by_chance = claim is not None and claim.least > 1  # else it is what was measured
+    what = {"solved": " of the seeds", "order": " of the pairs", "property": " of the seeds" * by_chance}
+    return _number(row["ours"]) + interval + what.get(_kind(row), "")
 
 
 def _theirs(row: Mapping[str, Any]) -> str:

@@ -1,0 +1,140 @@
+"""Measurements of properties, kept in results/bench/properties.json, a row a claim and seed: the seeds of a claim.
+
+scripts/properties.py makes them. A row counts under the present numerics alone, while its claim reads as it did when
+the measured run began, and if that run is the claim's own: the id of a run says which net, data and schedule it had.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+
+from .. import files, paper
+from ..config import run_id
+from ..paper.claims import Claim, claims, present, table_hash, unchanged
+from ..runs.provenance import NUMERICS, commit
+from ..tasks import data_hashes, load
+from .properties import CURVES, EXACT, WEIGHTS, holds
+from .verdicts import SEARCH, Seed, Verdict, judge, of_parent
+
+if TYPE_CHECKING:
+    from ..runs.record import Record
+    from .claims import Store
+
+MEASURED = (*EXACT, *CURVES, *WEIGHTS)  # claims with a function of their own; a score answers the others
+NOTHING = "no record holds this measurement yet"
+ROBUST = "abstract-relu_robust"  # a run that diverged answers it, where every other claim has lost a seed
+
+
+class Measured(NamedTuple):
+    """A seed's answer to a claim, and the number that was measured, None where there is none yet."""
+
+    seed: Seed
+    value: float | None = None
+
+
+def judged(store: Store, claim: Claim, experiments: Sequence[str]) -> tuple[Verdict, int | None]:
+    """The verdict on a claim of MEASURED, with what was measured and why it waits, and how far its runs are."""
+    asides: list[str] = []
+    waits = [NOTHING]
+    if claim.id in CURVES:
+        found = [store.seeds(claim, name) for name in experiments]
+        asides = [f"{name}: {aside}" for name, (_, _, aside) in zip(experiments, found, strict=True) if aside]
+        answers = of_records(claim, [counting for _, counting, _ in found])
+        waits = [" and ".join(map(store.command, experiments)), *(asides or ["not begun"])]
+    else:
+        answers = stored(claim, experiments, store.tables, own=store.own)
+    values = [answer.value for answer in answers if answer.value is not None]
+    said = judge(claim, [answer.seed for answer in answers])
+    notes = [said.note, f"measured {', '.join(f'{v:.4g}' for v in values)}" if values else "", *asides]
+    if said.word == "not run" and not claim.cannot:
+        notes = waits
+    if claim.least == 1 and values:
+        said = replace(said, ours=values[0])  # chance has no part in it
+    if any(paper.EXPERIMENTS[name].parent for name in experiments if name in paper.EXPERIMENTS):
+        said = of_parent(said)
+    step = max((int(answer.seed.step) for answer in answers), default=0)
+    return replace(said, note="; ".join(filter(None, notes))), step or None
+
+
+def of_records(claim: Claim, counting: Sequence[Sequence[Record]]) -> list[Measured]:
+    """A claim's seeds from the records of each of its experiments: one has an answer once it ended in all of them."""
+    by_seed = [{record.seed: record for record in records} for records in counting]
+    found = []
+    for n in sorted({n for records in by_seed for n in records}):
+        runs = [records[n] for records in by_seed if n in records]
+        step = max(record.step for record in runs)
+        diverged = any(record.status == "diverged" for record in runs)
+        ended = len(runs) == len(counting) and all(record.run.result() is not None for record in runs)
+        if diverged and claim.id != ROBUST:
+            found.append(Measured(Seed(n, None, "lost", step)))
+        elif diverged or ended:
+            found.append(_answer(claim, n, CURVES[claim.id](runs), step))
+        else:
+            found.append(Measured(Seed(n, None, "under way", step)))
+    return found
+
+
+def stored(
+    claim: Claim, experiments: Sequence[str], tables: Mapping[str, Mapping[str, str]], *, own: bool = False
+) -> list[Measured]:
+    """A claim's seeds from the rows that are kept of the layer or of an experiment, one's own first (with `own` no
+    others); `tables`: every table of claims so far."""
+    from .benchmark import record
+
+    found: dict[int, Measured] = {}
+    for folder in [files.results()] if own else [files.results(), files.published()]:
+        path = folder / "bench" / "properties.json"
+        for row in record.read(path)["rows"] if path.is_file() else ():
+            n = int(row["seed"])
+            if row["claim"] != claim.id or row["numerics"] != NUMERICS or not 0 <= n < SEARCH or n in found:
+                continue
+            if row["run"] == _run(claim, experiments, n) and unchanged(claim.id, row["claims"], tables):
+                found[n] = _answer(claim, n, float(row["value"]))
+    return [found[n] for n in sorted(found)]
+
+
+def _answer(claim: Claim, seed: int, value: float, step: float = 0) -> Measured:
+    """A seed's answer; one without a number is lost."""
+    if math.isnan(value):
+        return Measured(Seed(seed, None, "lost", step))
+    return Measured(Seed(seed, value if claim.kind == "solved" else float(holds(claim, value)), "ended", step), value)
+
+
+def _run(claim: Claim, experiments: Sequence[str], seed: int) -> str:
+    """The id of the run that a claim of trained weights is measured on; none of a claim of the layer."""
+    if claim.id in EXACT:
+        return ""
+    config = paper.experiment(experiments[0]).config
+    return run_id(config, seed, data_hashes(config.task))
+
+
+# --- measuring ---
+
+
+def of_the_layer() -> Iterator[dict[str, Any]]:
+    """A row a claim that needs no training, and seed."""
+    for claim in (c for c in claims() if c.id in EXACT):
+        for seed in range(claim.least):
+            device = f"CPU, {torch.backends.cpu.get_cpu_capability()}"
+            row = _row(claim, seed, EXACT[claim.id](seed))
+            yield row | {"run": "", "numerics": NUMERICS, "claims": table_hash(present()), "device": device}
+
+
+def of_weights(record: Record) -> Iterator[dict[str, Any]]:
+    """A row a claim that asks the trained net of a record, if that is at its end and its weights are kept."""
+    asked = [c for c in claims() if c.id in WEIGHTS and record.experiment in c.experiments]
+    if asked and not record.smoke and record.run.result() is not None and record.run.checkpoints():
+        net, task = record.net(), load(record.config.task, record.seed, record.config.train.batch)
+        device = record.budgets[-1]["provenance"]["device"]
+        for claim in asked:
+            row = _row(claim, record.seed, WEIGHTS[claim.id](net, task))
+            yield row | {"run": record.id, "numerics": record.numerics, "claims": record.claims, "device": device}
+
+
+def _row(claim: Claim, seed: int, value: float) -> dict[str, Any]:
+    return {"table": "property", "claim": claim.id, "seed": seed, "value": value, "commit": commit()}
