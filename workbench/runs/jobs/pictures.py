@@ -1,8 +1,8 @@
 """A picture beside each plotly figure of an executed notebook, for readers that draw none: GitHub, nbconvert.
 
 Kaleido draws them in a Chromium of this machine, all in one process, after the notebooks were executed. They are PNGs,
-which every such reader shows, of 256 colours, which nobody tells from all (a fifth of the bytes), and as transparent as
-the figures. For notebooks by hand: `python -m workbench.runs.jobs.pictures NOTEBOOK ...`.
+which every such reader shows, as transparent as the figures, and of 256 colours, which lines need no more than (a fifth
+of the bytes). For notebooks by hand: `python -m workbench.runs.jobs.pictures NOTEBOOK ...`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ PACKAGES = {"kaleido": "kaleido", "PIL": "pillow"}  # module -> package
 WIDTH, HEIGHT = 900, 500  # of a figure that names no size
 SCALES = (1.0, 0.75, 0.5)  # the first that is small enough
 COLOURS = 256
+SHADED = {"heatmap", "contour", "image"}  # kinds of traces that show steps where they have few colours
 START, EACH = 60.0, 30.0  # seconds to wait for a browser, and for the figures of one notebook
 MOST = 100_000  # bytes of a picture as it stands in a notebook
 
@@ -93,9 +94,10 @@ def _drawn(kaleido: Any, figure: dict[str, Any]) -> str:
     layout = figure.get("layout", {})
     size = {"width": layout.get("width") or WIDTH, "height": layout.get("height") or HEIGHT}
     shown = {"data": figure["data"], "layout": layout}
+    shaded = any(trace.get("type") in SHADED for trace in figure["data"])
     for scale in SCALES:
-        drawn = kaleido.calc_fig_sync(shown, opts={"format": "png", "scale": scale, **size})
-        text = base64.b64encode(_few_colours(drawn)).decode()
+        drawn: bytes = kaleido.calc_fig_sync(shown, opts={"format": "png", "scale": scale, **size})
+        text = base64.b64encode(drawn if shaded else _few_colours(drawn)).decode()
         if len(text) < MOST:
             break
     return text
