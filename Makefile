@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 
 help: ## this list
 	@printf 'IndRNN Workbench. Needs Python 3.11 or newer and nothing else.\n\n'
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@printf '\nSettings: BUDGET=smoke|quick|paper  TORCH=cpu|cuda  PYTHON=python3.12  PORT=8888  WORKBENCH_DATA=folder\n'
 
 setup: $(READY) ## make the environment in .venv/ (done by the others when missing)

@@ -20,7 +20,11 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "LICENSES.md"
 ALLOWED = "MIT BSD BSL Apache ISC PSF 0BSD MPL Zlib CC0".split()  # how each part may begin
 ELSEWHERE = (("win_amd64", "3.12"), ("macosx_11_0_arm64", "3.12"), ("manylinux2014_x86_64", "3.12"))
-READ_BY_HAND = {"axe-playwright-python": "MIT AND MPL-2.0"}  # in its LICENSE, and at the top of the axe-core it carries
+READ_BY_HAND = {
+    "axe-playwright-python": "MIT AND MPL-2.0",  # in its LICENSE, and at the top of the axe-core it carries
+    "kaleido": "MIT",  # these two give the licence's whole text in place of its name
+    "logistro": "MIT",
+}
 HEADER = """# Licences
 
 The packages that the environment is made of, none of which is distributed with this project, by their own metadata.

@@ -1,5 +1,6 @@
 """The direction of imports, and what importing costs."""
 
+import ast
 import runpy
 import subprocess
 import sys
@@ -74,3 +75,13 @@ def test_every_public_name_is_there_and_sorted_names_are_documented():
     assert set(workbench.__all__) <= set(dir(workbench))
     for name in workbench.__all__:
         assert getattr(workbench, name).__doc__, f"{name} has no docstring"
+
+
+def test_no_module_needs_what_windows_lacks_to_be_imported():
+    """Modules of POSIX alone are imported where they are used, behind a question for the system."""
+    posix = {"fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty"}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) else []
+            assert not posix & set(names), path

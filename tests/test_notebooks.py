@@ -94,19 +94,23 @@ def test_a_wrong_parameter_is_refused_inside_the_notebook(store, tmp_path):
     assert not (store / "runs").exists()
 
 
-def test_an_unchanged_notebook_is_not_executed_again(store, capsys):
-    """reproduce twice: the second time everything is reused and no child is started."""
-    said, values = [], {"experiments": ["seqdigits_lstm"]}
+def test_an_unchanged_notebook_is_not_executed_again(store, monkeypatch):
+    """reproduce twice: the second time everything is reused, no child is started, and no picture is drawn."""
+    said, values, drawn = [], {"experiments": ["seqdigits_lstm"]}, []
+    monkeypatch.setattr(plan.pictures, "draw", lambda paths: drawn.extend(paths) or "no pictures: no browser")
     plan.reproduce(["table2_pixels"], "smoke", values=values, report=write_tables, say=said.append)
     output = store / "notebooks" / "table2_pixels_smoke.ipynb"
     before = output.stat().st_mtime_ns
     assert any("done in" in line for line in said)
+    assert said.count("no pictures: no browser") == 1
+    assert drawn == [output]
     said.clear()
     plan.reproduce(["table2_pixels"], "smoke", values=values, report=write_tables, say=said.append)
     assert output.stat().st_mtime_ns == before
     assert said[0].startswith("1 runs, 1 of them recorded")
     assert "table2_pixels: unchanged" in said
     assert not any("done in" in line for line in said)
+    assert drawn == [output]
     assert {p.name for p in (store / "tables").iterdir()} == {f"results.{e}" for e in ("csv", "html", "json", "tex")}
     assert (store / "figures" / "table2_train_smoke.html").exists()
 

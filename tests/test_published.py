@@ -1,5 +1,7 @@
 """What the project publishes: every committed record verifies, its nets load, and the README's table is theirs."""
 
+import base64
+import io
 import os
 import re
 import subprocess
@@ -7,7 +9,10 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbconvert import HTMLExporter, MarkdownExporter
+from PIL import Image
 
 from workbench import files, paper
 from workbench.analysis import benchmark, measurements, properties
@@ -20,6 +25,7 @@ from workbench.runs.record import Record
 ROOT = Path(__file__).parent.parent
 RUNS = list(find(files.published() / "runs", packs=True))
 PLACES = ("runs", "explorers/runs", "search/runs")
+BOOKS = sorted((files.published() / "notebooks").glob("*.ipynb"))
 
 
 @cache
@@ -96,7 +102,6 @@ def test_published_measurements_are_those_of_the_present_claims_and_hold_when_me
 def test_executed_notebooks_hold_no_error_and_no_word_of_the_machine():
     import json
 
-    books = sorted((files.published() / "notebooks").glob("*.ipynb"))
     names = "00_tour fig2_timing fig4_adding parity study_scan table2_pixels".split()
     names += [
         path.stem
@@ -104,9 +109,26 @@ def test_executed_notebooks_hold_no_error_and_no_word_of_the_machine():
         if "sweeps" in notebook_parameters.parameters(path)
     ]
     names.remove("study_recipe")  # its runs wait for the recipe to be fixed
-    assert {book.stem for book in books} == {f"{name}_quick" for name in names}
-    for book in books:
+    assert {book.stem for book in BOOKS} == {f"{name}_quick" for name in names}
+    for book in BOOKS:
         text = book.read_text()
         assert str(Path.home()) not in text
         outputs = [o for c in json.loads(text)["cells"] for o in c.get("outputs", [])]
         assert not [o for o in outputs if o["output_type"] == "error" or o.get("name") == "stderr"]
+
+
+@pytest.mark.parametrize("book", BOOKS, ids=[book.stem for book in BOOKS])
+def test_a_published_notebook_shows_as_many_pictures_as_it_has_figures(book):
+    """To readers that draw no plotly: a code host takes the PNG beside a figure, nbconvert makes pages of it."""
+    read = nbformat.read(book, 4)
+    data = [o.get("data", {}) for cell in read.cells for o in cell.get("outputs", [])]
+    figures = [each for each in data if "application/vnd.plotly.v1+json" in each]
+    assert len(figures) >= 2
+    for each in figures:
+        assert len(each["image/png"]) < 100_000
+        picture = Image.open(io.BytesIO(base64.b64decode(each["image/png"]))).convert("RGBA")
+        assert len(picture.getcolors()) > 10  # it is not blank
+    page, _ = HTMLExporter().from_notebook_node(read)
+    assert page.count('src="data:image/png') == len(figures)
+    text, resources = MarkdownExporter().from_notebook_node(read)
+    assert text.count("![png]") == len(resources["outputs"]) == len(figures)

@@ -9,6 +9,8 @@ import json
 import os
 import random
 import shutil
+import subprocess
+import sys
 import threading
 import time
 
@@ -122,6 +124,24 @@ def test_3_a_killed_kernel_is_said_and_the_other_notebooks_go_on(fault, store, t
         assert {path.name for path in (store / "notebooks").iterdir()} == {"counts_quick.ipynb", "counts_quick.json"}
         (row,) = overview()
         assert (row["status"] in ("pending", "resumable"), row["error"]) == (True, "its process was killed")
+        shutil.rmtree(store)
+
+
+@pytest.mark.slow
+def test_17_of_two_papermills_of_one_notebook_the_second_waits_and_uses_the_result(fault, store, tmp_path):
+    """Plain papermill, as its users start it, twice: the run is made once, by the first of the two kernels."""
+    path = bodies.book(tmp_path / "book.ipynb", TRAINS.replace("1000000", "4000"))
+    command, environment = [sys.executable, "-m", "papermill", str(path)], os.environ | {"PYTHONWARNINGS": "ignore"}
+    for index in fault(17, "two `papermill` of the same at once", 10, 1):
+        output = [str(tmp_path / f"{index}-{one}.ipynb") for one in range(2)]
+        pair = [
+            subprocess.Popen([*command, name], env=environment, stdout=-1, stderr=subprocess.STDOUT, text=True)
+            for name in output
+        ]
+        said = [process.communicate(timeout=300)[0] for process in pair]
+        assert [process.returncode for process in pair] == [0, 0], said
+        (run,) = records.find(store / "runs")
+        assert (lock.status(run), run.troubles(), locks(store)) == ("done", [], [])
         shutil.rmtree(store)
 
 

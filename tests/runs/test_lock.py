@@ -2,9 +2,12 @@
 
 import json
 import os
+import subprocess
+import sys
 import threading
 import time
 
+import psutil
 import pytest
 
 import workbench as wb
@@ -212,13 +215,30 @@ def test_a_lease_that_cannot_be_moved_away_is_an_error_that_names_it(run, monkey
         lock.count_death(run)
 
 
-def test_where_the_system_tells_nothing_of_a_process_a_signal_does(tmp_path, monkeypatch):
-    """macOS has no /proc: whether a process is there is known, not when it started."""
+def test_where_there_is_no_proc_psutil_tells_of_a_process_and_on_a_bare_node_a_signal(tmp_path, monkeypatch):
+    """macOS and Windows; without psutil it is known whether a process is there, not when it started."""
     assert lock._process_start(os.getpid()) not in (None, "unknown")
     assert lock._process_start(2**22 + 1) is None
     monkeypatch.setattr(lock, "Path", lambda path: tmp_path / path.strip("/"))
+    told = lock._process_start(os.getpid())
+    assert float(told) == pytest.approx(psutil.Process().create_time())
+    assert lock._process_start(2**22 + 1) is None
+    gone = subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE)
+    assert gone.stdout.read() == b""  # it has ended, or will at once, and nobody has asked how
+    deadline = time.monotonic() + 10
+    while lock._process_start(gone.pid) is not None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert lock._process_start(gone.pid) is None
+    gone.wait()
+    gone.stdout.close()
+    monkeypatch.setitem(sys.modules, "psutil", None)
     assert lock._process_start(os.getpid()) == "unknown"
     assert lock._process_start(2**22 + 1) is None
+    monkeypatch.setattr(os, "kill", lambda *_: pytest.fail("on Windows this interrupts"))
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert lock._process_start(os.getpid()) == "unknown"
+    monkeypatch.undo()
+    monkeypatch.setattr(lock, "Path", lambda path: tmp_path / path.strip("/"))
     assert lock._place() == ""
     (tmp_path / "proc" / "7" / "stat").mkdir(parents=True)  # what is there and cannot be read
     assert lock._process_start(7) is None

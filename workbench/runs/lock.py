@@ -267,7 +267,20 @@ def _process_start(pid: int) -> str | None:
     except OSError:
         return None
     try:
+        import psutil  # comes with ipykernel
+    except ImportError:
+        return None if sys.platform != "win32" and _is_gone(pid) else "unknown"
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else str(process.create_time())
+    except psutil.Error:
+        return None
+
+
+def _is_gone(pid: int) -> bool:
+    """Ask a process by a signal that does nothing (but on Windows, where it would interrupt it)."""
+    try:
         os.kill(pid, 0)
     except OSError:
-        return None
-    return "unknown"
+        return True
+    return False

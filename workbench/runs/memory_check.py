@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import resource
+import sys
 from pathlib import Path
 
 import torch
@@ -88,6 +88,10 @@ def _of_container() -> int | None:
 
 def _of_process() -> int | None:
     """Memory in bytes that RLIMIT_AS leaves."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     if limit == resource.RLIM_INFINITY:
         return None

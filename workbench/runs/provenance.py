@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import platform
-import resource
 import subprocess
 import sys
 import time
@@ -108,5 +107,11 @@ def _peak_mb() -> float:
         status = Path("/proc/self/status").read_text()
         return round(int(status.partition("VmHWM:")[2].split()[0]) * 1.024e-3, 1)
     except (OSError, IndexError, ValueError):
+        if sys.platform == "win32":
+            import psutil  # comes with ipykernel
+
+            return round(psutil.Process().memory_info().peak_wset / 1e6, 1)
+        import resource
+
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS, kilobytes elsewhere
         return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -210,3 +211,33 @@ def test_a_worker_is_given_a_planned_run_and_loads_no_command_line(campaign, sto
     assert (outcome.code, outcome.said[:12]) == (2, "train.steps:")
     code = "import sys, workbench.runs.jobs.plan, workbench.runs.run; sys.exit('typer' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_where_there_are_no_groups_a_child_ends_with_all_that_it_started(monkeypatch):
+    """Windows, as far as another system can tell: no killpg is asked for there."""
+    code = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])"
+    command = [sys.executable, "-c", f"{code}; print('here', file=sys.stderr, flush=True); time.sleep(60)"]
+    with monkeypatch.context() as patch:
+        patch.delattr("os.killpg")
+        patch.setattr(sys, "platform", "win32")
+        with children._process(command, os.environ) as child:
+            assert child.stderr.readline() == "here\n"
+            family = [psutil.Process(child.pid), *psutil.Process(child.pid).children()]
+    assert len(family) == 2
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert not [p for p in alive if p.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_a_child_asks_itself_to_stop_where_a_signal_from_outside_would_end_it(monkeypatch):
+    asked = []
+    before = signal.signal(signal.SIGTERM, lambda *_: asked.append(sys.platform))
+    try:
+        for platform in ("linux", "win32"):
+            monkeypatch.setattr(sys, "platform", platform)
+            threading.Thread(target=children._ask_to_stop).start()
+            deadline = time.monotonic() + 10
+            while platform not in asked and time.monotonic() < deadline:
+                time.sleep(0.01)  # the handler runs here, between two steps
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert asked == ["linux", "win32"]

@@ -1,15 +1,16 @@
 """A picture beside each plotly figure of an executed notebook, for readers that draw none: GitHub, nbconvert.
 
-Kaleido draws them in a Chromium of this machine, all in one process, after the notebooks were executed.
+Kaleido draws them in a Chromium of this machine, all in one process, after the notebooks were executed. They are PNGs,
+which every such reader shows, as transparent as the figures, and of 256 colours, which lines need no more than (a fifth
+of the bytes). For notebooks by hand: `python -m workbench.runs.jobs.pictures NOTEBOOK ...`.
 """
 
 from __future__ import annotations
 
 import base64
 import importlib.util
+import io
 import json
-import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,22 +20,25 @@ from typing import Any
 from ...files import publish
 
 PLOTLY, PNG = "application/vnd.plotly.v1+json", "image/png"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-WIDTH, HEIGHT, SCALES = (
-    900,
-    500,
-    (1.0, 0.75, 0.5),
-)  # of a figure that names no size; the first scale that is small enough
+PACKAGES = {"kaleido": "kaleido", "PIL": "pillow"}  # module -> package
+WIDTH, HEIGHT = 900, 500  # of a figure that names no size
+SCALES = (1.0, 0.75, 0.5)  # the first that is small enough
+COLOURS = 256
+SHADED = {"heatmap", "contour", "image"}  # kinds of traces that show steps where they have few colours
 START, EACH = 60.0, 30.0  # seconds to wait for a browser, and for the figures of one notebook
 MOST = 100_000  # bytes of a picture as it stands in a notebook
 
 
 def missing() -> str | None:
     """Reason why no pictures can be drawn here, or None."""
-    if importlib.util.find_spec("kaleido") is None:
-        return "kaleido is not installed; `pip install kaleido` adds it"
-    if not os.environ.get("BROWSER_PATH") and not any(map(shutil.which, BROWSERS)):
-        return "no Chromium found; install one (apt-get install chromium)"
+    for module, package in PACKAGES.items():
+        if importlib.util.find_spec(module) is None:
+            return f"{package} is not installed; `pip install {package}` adds it"
+    from choreographer.browsers.chromium import Chromium
+
+    if Chromium.find_browser(skip_local=False) is None:
+        how = "apt-get install chromium" if sys.platform == "linux" else "any Chromium will do, Chrome and Edge too"
+        return f"no Chromium found; install one ({how})"
     return None
 
 
@@ -43,9 +47,8 @@ def draw(paths: Sequence[Path]) -> str:
     none = "no pictures beside the figures: "
     if (reason := missing()) is not None:
         return none + reason
-    code = (
-        f"import sys; from pathlib import Path; from {__name__} import add; print(add(list(map(Path, sys.argv[1:]))))"
-    )
+    add_to = f"from {__package__}.pictures import add"
+    code = f"import sys; from pathlib import Path; {add_to}; print(add(list(map(Path, sys.argv[1:]))))"
     command = [sys.executable, "-c", code, *map(str, paths)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=START + EACH * len(paths))
@@ -91,9 +94,25 @@ def _drawn(kaleido: Any, figure: dict[str, Any]) -> str:
     layout = figure.get("layout", {})
     size = {"width": layout.get("width") or WIDTH, "height": layout.get("height") or HEIGHT}
     shown = {"data": figure["data"], "layout": layout}
+    shaded = any(trace.get("type") in SHADED for trace in figure["data"])
     for scale in SCALES:
         drawn: bytes = kaleido.calc_fig_sync(shown, opts={"format": "png", "scale": scale, **size})
-        text = base64.b64encode(drawn).decode()
+        text = base64.b64encode(drawn if shaded else _few_colours(drawn)).decode()
         if len(text) < MOST:
             break
     return text
+
+
+def _few_colours(png: bytes) -> bytes:
+    """The same picture with a table of colours, its transparency among them."""
+    from PIL import Image
+
+    made = io.BytesIO()
+    method = Image.Quantize.FASTOCTREE  # the one that keeps transparency
+    table = Image.open(io.BytesIO(png)).convert("RGBA").quantize(COLOURS, method=method, dither=Image.Dither.NONE)
+    table.save(made, "PNG", optimize=True)
+    return made.getvalue()
+
+
+if __name__ == "__main__":
+    print(draw([Path(name) for name in sys.argv[1:]]))

@@ -90,8 +90,8 @@ class Family:
         self.stopped.add(campaign)
         for child in list(self.alive):
             _let_go(child)
-        for after, kind in ((GRACE, signal.SIGTERM), (2 * GRACE, signal.SIGKILL)):
-            timer = threading.Timer(after, _end, (list(self.alive), kind))
+        for after, at_once in ((GRACE, False), (2 * GRACE, True)):
+            timer = threading.Timer(after, _end, (list(self.alive), at_once))
             timer.daemon = True
             timer.start()
 
@@ -175,7 +175,7 @@ def _process(command: list[str], environment: Mapping[str, str]) -> Iterator[sub
         yield child
     finally:
         FAMILY.alive.discard(child)
-        _end([child], signal.SIGKILL)
+        _end([child], at_once=True)
         child.wait()
         _let_go(child)
         if child.stderr is not None:
@@ -216,12 +216,27 @@ def _let_go(child: subprocess.Popen[str]) -> None:
             child.stdin.close()
 
 
-def _end(children: list[subprocess.Popen[str]], kind: signal.Signals) -> None:
-    """A signal to the whole group of each child that is still there."""
+def _end(children: list[subprocess.Popen[str]], at_once: bool) -> None:
+    """A signal to the whole group of each child that is still there, the last one where `at_once`."""
     for child in children:
-        if child.returncode is None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(child.pid, kind)
+        if child.returncode is not None:
+            continue
+        if sys.platform == "win32":  # which has no groups, and no signal but the last
+            _kill_tree(child.pid)
+            continue
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL if at_once else signal.SIGTERM)
+
+
+def _kill_tree(pid: int) -> None:
+    """Kill a process and all that it started."""
+    import psutil  # comes with ipykernel
+
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(pid)
+        for one in [process, *process.children(recursive=True)]:
+            with contextlib.suppress(psutil.Error):
+                one.kill()
 
 
 # --- inside the child ---
@@ -236,7 +251,7 @@ def body(arguments: list[str]) -> int:
             _follow(_interrupt_kernels)
             _notebook(*rest)
         else:
-            _follow(lambda: os.kill(os.getpid(), signal.SIGTERM))
+            _follow(_ask_to_stop)
             _run(*rest)
     except WorkbenchError as error:
         print(error, file=sys.stderr)
@@ -259,6 +274,14 @@ def _follow(stop: Callable[[], None]) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+def _ask_to_stop() -> None:
+    """SIGTERM to this process, whose handler lets the run stop at its next step."""
+    if sys.platform == "win32":  # where os.kill asks nobody
+        signal.raise_signal(signal.SIGTERM)
+    else:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
 def _run(planned: str, device: str) -> None:
     from ..planned_run import PlannedRun
 
@@ -277,7 +300,7 @@ def _interrupt_kernels() -> None:
 
     kernels = [c for c in psutil.Process().children(recursive=True) if "ipykernel" in " ".join(c.cmdline())]
     for kernel in kernels:
-        with contextlib.suppress(psutil.Error):
+        with contextlib.suppress(psutil.Error, ValueError):  # ValueError: Windows knows no such signal
             kernel.send_signal(signal.SIGINT)
     time.sleep(GRACE * 0.6)
     for kernel in kernels:
