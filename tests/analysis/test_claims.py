@@ -232,7 +232,6 @@ def test_a_diverged_run_is_counted_and_named(store, monkeypatch):
 
 
 def test_steps_to_a_threshold_are_read_off_the_curve():
-    import pandas as pd
 
     class Run:
         curve = pd.DataFrame({"step": [100, 200, 300, 400], "valid_mse": [0.009, 0.2, 0.009, 0.002]})
