@@ -1,11 +1,10 @@
 """What tests of tables share."""
 
 import pytest
+from constructed import UNDER_WAY, Constructed, of
 
 import workbench as wb
 from workbench.analysis import claims
-
-from .test_claims import UNDER_WAY, Constructed, of
 
 
 @pytest.fixture
