@@ -14,14 +14,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .. import paper
-from ..config import Config, run_id
+from ..config import Config, Treebank, run_id
 from ..paper import Experiment
 from ..paper import claims as table
 from ..paper.claims import STEPS, Claim
 from ..paper.published import quoted
 from ..runs.provenance import NUMERICS
 from ..runs.record import Record, records
-from ..tasks import data_hashes
+from ..tasks import data_hashes, spec
 from ..tasks.download import SETS
 from . import learning_curves, statistics, verdicts
 from .verdicts import Seed, Terms, Verdict
@@ -45,12 +45,8 @@ SUBSETS = {"test accuracy %, over 5,000 steps": "_long"}  # metrics of a part of
 SHARES = ("test error %", "test accuracy %", *SUBSETS)  # of examples: they have an interval over examples too
 QUOTED = ", quoted from others"  # how the source of such a number ends
 OLDER = "older records, numerics"  # how the source of records of other numerics begins
-OWN_METRICS = {
-    "adding": ("test MSE",),
-    "pixels": ("test error %",),
-    "skeletons": ("test accuracy %",),
-    "speech": ("test accuracy %", *SUBSETS),
-}
+OWN_METRICS = {"pixels": ("test error %",), "speech": ("test accuracy %", *SUBSETS)}
+OF_TARGET = {"class": "test accuracy %", "real": "test MSE", "token": "test perplexity"}  # where a task names none
 PROTOCOLS = {
     "clean": "best validation weights; batch norm statistics re-estimated on training images without dropout",
     "running": "best validation weights; batch norm statistics as training left them",
@@ -393,9 +389,9 @@ def _older(store: Store, names: Collection[str]) -> list[dict[str, Any]]:
 
 def _metrics(known: Experiment) -> tuple[str, ...]:
     task = known.config.task
-    if task.name == "treebank":
-        return ("test BPC" if task.unit == "char" else "test perplexity",)
-    return OWN_METRICS[task.name]
+    if isinstance(task, Treebank) and task.unit == "char":
+        return ("test BPC",)
+    return OWN_METRICS.get(task.name, (OF_TARGET[spec(task).target],))
 
 
 def _protocol(known: Experiment, statistics: str) -> str:

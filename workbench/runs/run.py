@@ -108,7 +108,7 @@ def run(
             "numerics": NUMERICS,
             "claims": claims.table_hash(claims.present()),
         }
-        together.lead(lambda: folder.create(made, trainer.task.chance()))
+        together.lead(lambda: folder.create(made, trainer.task.drawn()))
         pinned, lease = (
             together.lead(lambda: int(folder.spec()["threads"])),
             Lock(folder, _giving_up(stop, time_limit)),

@@ -28,8 +28,8 @@ SENTENCES = (  # an experiment and changes to it: a net of 23,000 parameters tha
     "ptbchar_small",
     {"model.hidden": 96, "model.depth": 2, "model.embedding": 32, "train.steps": 1500, "train.evaluate_every": 500},
 )
-UNITS = {"pixels": "% right", "adding": "mean squared error", "treebank": "bits a character"}
-BLANK = {"pixels": -1.0, "adding": 0.0}  # an input that says nothing
+UNITS = {"class": "% right", "real": "mean squared error", "token": "bits a character"}
+BLANK = {"pixels": -1.0}  # an input that says nothing; 0 where none is named
 
 
 class Neurons(ExplorerBase):
@@ -45,7 +45,7 @@ class Neurons(ExplorerBase):
 
     def __init__(self, budget: Budget = "quick", device: str = "auto"):
         self.budget, self.device = budget, device
-        self.nets = experiments("plain", "residual", steps=SLOW)
+        self.nets = experiments("plain", "residual", steps=SLOW, opened=True)
         self.help = ""
         if at_hand("ptb"):
             self.nets["sentences"] = "Penn Treebank, character by character, IndRNN 2 layers"
@@ -85,7 +85,7 @@ class Neurons(ExplorerBase):
         steps = spec(net.config.task).steps
         given, state, output = seen
         hushed = torch.zeros_like(state[:, neuron]) if silent else seen_after[1][:, neuron]
-        unit = UNITS[net.config.task.name]
+        unit = UNITS[spec(net.config.task).target]
         fate = "silent" if silent else f"with u = {now:.4f}" if changed else "as trained"
         said = (
             f"Neuron {neuron} of layer {layer}, u = {trained:.4f}: what it holds {figures.fading(half_life(trained))}. "
@@ -140,22 +140,24 @@ class Neurons(ExplorerBase):
             return self.expectation(net, example, edit, output, after)
         batch = net.batch(COUNT)
         x = batch.x[:, example]
-        if net.config.task.name != "pixels":
+        if spec(net.config.task).target == "real":
             parts = painted(net, example, 0, edit)
             said = f"The answer is {float(output[0]):.3f}, {float(batch.y[example]):.3f} is right."
             return {"painting": Panel(figures.painted_steps(x, parts), f"What each step adds. {said}", wide=True)}
         label, answer = int(batch.y[example]), int((output if after is None else after).argmax())
         parts = painted(net, example, answer, edit)
-        side = round(len(parts) ** 0.5)
-        order = net.order
-        image, canvas = torch.zeros(len(parts)), torch.zeros(len(parts))
-        image[order], canvas[order] = x[:, 0], parts
-        picture = figures.painted(image.view(side, side), canvas.view(side, side), f"“{answer}”")
-        said = f"The net answers {answer}; {label} is right."
+        said, words = f"The net answers {answer}; {label} is right.", "How much each step adds to the answer."
+        picture = figures.painted_steps(x, parts)
+        if net.config.task.name == "pixels":
+            side, order = round(len(parts) ** 0.5), net.order
+            image, canvas = torch.zeros(len(parts)), torch.zeros(len(parts))
+            image[order], canvas[order] = x[:, 0], parts
+            picture = figures.painted(image.view(side, side), canvas.view(side, side), f"“{answer}”")
+            words = "The digit, and how much each pixel adds to the answer."
         shares = [None if o is None else o.softmax(-1) for o in (output, after)]
         assert shares[0] is not None
         return {
-            "painting": Panel(picture, f"The digit, and how much each pixel adds to the answer. {said}"),
+            "painting": Panel(picture, f"{words} {said}"),
             "votes": Panel(figures.votes(shares[0], shares[1], label), said),
         }
 
@@ -189,7 +191,7 @@ def painted(net: TrainedNet, example: int, output: int, edit: tuple[int, int, fl
     with interventions.edited(net.net, *(edit or (0, 0))):
         if net.symbols:
             return interventions.contributions_of_tokens(net.net, x, net.symbols.index("\n"), output)
-        return interventions.contributions(net.net, x, BLANK[net.config.task.name], output)
+        return interventions.contributions(net.net, x, BLANK.get(net.config.task.name, 0.0), output)
 
 
 def explore_neurons(*, budget: Budget = "quick", device: str = "auto", **values: Any) -> Explorer:

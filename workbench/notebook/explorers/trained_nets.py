@@ -8,15 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 
 from ... import files, paper
-from ...config import Budget, Config, Task, Treebank, run_id
+from ...config import Budget, Config, Kind, Task, Treebank, run_id
 from ...errors import MissingData, WorkbenchError
-from ...models.build import build, recurrent_weights
+from ...models.build import build, recurrent_weights, without_values
+from ...models.layer import Unit, recurrences
 from ...runs.folder import Run, lookup
 from ...runs.record import Record, there
 from ...runs.run import resolve
@@ -185,15 +186,23 @@ def _step(folder: Path, changed: tuple[int, int]) -> int | None:
     return record.step if record.evaluations else None
 
 
-def experiments(*kinds: str, steps: int = 1000) -> dict[str, str]:
-    """Name -> title of experiments with these kinds of net whose records have weights, those always at hand first."""
+def experiments(*kinds: str, steps: int = 1000, opened: bool = False) -> dict[str, str]:
+    """Name -> title of experiments with these kinds of net whose records have weights, those always at hand first.
+
+    Kinds that were added to those of the paper are among them if they have u; `opened`, if all of it is in our layers.
+    """
     first = ["seqdigits_plain6", "adding_indrnn_T100", "seqmnist_plain6"]
     names = [*first, *(name for name in paper.EXPERIMENTS if name not in first)]
     shown = {}
     for name in names:
         known = paper.EXPERIMENTS[name]
         task = known.config.task
-        fits = known.config.model.kind in kinds and task.name in ("pixels", "adding") and task.length <= steps
+        model, seen = known.config.model, spec(task)
+        fits = model.kind in kinds
+        if model.kind not in get_args(Kind) and model.has_u:
+            layers = [found.layer for found in recurrences(without_values(model, seen)).values()]
+            fits = not opened or all(isinstance(layer, Unit) for layer in layers)
+        fits = fits and seen.target != "token" and task.name != "skeletons" and seen.steps <= steps
         if fits and (name == first[0] or find(known.config, 0) is not None):
             shown[name] = known.title
     return shown
@@ -244,5 +253,5 @@ def at_hand(data: str) -> bool:
 
 @lru_cache(maxsize=4)
 def _order(task: Task, seed: int) -> Tensor:
-    chance = load(task, seed, 1).chance()
-    return torch.tensor(chance.get("permutation", range(spec(task).steps)))
+    drawn = load(task, seed, 1).drawn()
+    return torch.tensor(drawn.get("permutation", range(spec(task).steps)))

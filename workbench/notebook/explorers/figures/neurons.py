@@ -74,13 +74,13 @@ def painted(image: Tensor, parts: Tensor, answer: str) -> Picture:
 
 
 def painted_steps(x: Tensor, parts: Tensor) -> Picture:
-    """The adding problem's input (T, 2) and what each step adds to the answer."""
+    """What each step of an input (T, M) adds to the answer, and the marked numbers of the adding problem."""
     picture = Picture("time step", "what the step adds", "Which steps the answer came from", height=300)
     steps = range(1, len(parts) + 1)
     picture.trace("bar", x=list(steps), y=parts.tolist(), marker={"color": BLUE}, name="adds to the answer")
-    marks = [t for t in range(len(x)) if x[t, 1] > 0]
+    marks = [t for t in range(len(x)) if x.shape[1] == 2 and x[t, 1] > 0]
     values = [float(x[t, 0]) for t in marks]
-    return picture.dots([t + 1 for t in marks], values, "marked number", ORANGE, 11)
+    return picture if not marks else picture.dots([t + 1 for t in marks], values, "marked number", ORANGE, 11)
 
 
 def painted_text(text: Sequence[str], parts: Tensor, answer: str) -> Picture:
