@@ -101,18 +101,16 @@ def rows(experiments: Sequence[str] | None = None, *, own: bool = False) -> list
     known = None if experiments is None else [paper.experiment(n) for n in experiments if n not in paper.EXHIBITS]
     names = set(paper.EXPERIMENTS) if known is None else {n for e in known for n in (e.id, e.parent) if n}
     names |= set(experiments or ()) & set(paper.EXHIBITS)
-    store = Store.read(own)
+    subjects = [(claim, *subject) for claim in table.claims() for subject in _subjects(claim)]
+    answering = {name for _, these, _ in subjects for name in these}
+    asked = [subject for subject in subjects if known is None or names & set(subject[1])]
+    store = Store.read(own, None if known is None else names | {n for _, a, b in asked for n in (*a, *b)})
     found: list[dict[str, Any]] = []
-    answering: set[str] = set()
-    for claim in table.claims():
-        for these, against in _subjects(claim):
-            answering.update(these)
-            if known is not None and not names & set(these):
-                continue
-            if claim.kind == "ratio":
-                found += [_timed(store, claim, device) for device in DEVICES]
-            else:
-                found.append(_judged(store, claim, these, against))
+    for claim, these, against in asked:
+        if claim.kind == "ratio":
+            found += [_timed(store, claim, device) for device in DEVICES]
+        else:
+            found.append(_judged(store, claim, these, against))
     found += _of_others(store, names)
     if known is None:
         found += _references(found)
@@ -152,16 +150,16 @@ def why_not_run(known: Experiment) -> str:
 
 @dataclass(frozen=True)
 class Store:
-    """The records of every experiment, without smoke runs and damaged ones."""
+    """The records of every experiment, or of some, without smoke runs and damaged ones."""
 
     by_name: Mapping[str, Sequence[Record]]
     own: bool = False
 
     @classmethod
-    def read(cls, own: bool = False) -> Store:
-        """Every record, or one's own alone."""
+    def read(cls, own: bool = False, names: Collection[str] | None = None) -> Store:
+        """Every record, or one's own alone, or those of the named experiments."""
         by_name: dict[str, list[Record]] = {}
-        for record in records(own=own):
+        for record in records(own=own, of=names):
             if record.status != "damaged" and not record.smoke:
                 by_name.setdefault(record.experiment.removesuffix("*"), []).append(record)
         return cls(by_name, own)
