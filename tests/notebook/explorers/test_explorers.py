@@ -2,12 +2,14 @@
 
 import math
 import threading
+from collections import Counter
 
 import pytest
 import torch
 
 from workbench import files
 from workbench.config import run_id
+from workbench.config.frozen import Frozen
 from workbench.errors import MissingData, ParameterError
 from workbench.notebook.explorers import EXPLORERS, Explorer, depth, length, neurons, trained_nets
 from workbench.notebook.explorers import figures as views
@@ -46,6 +48,35 @@ def test_every_control_changes_what_is_seen(opened, name):
         assert seen != before or (name, control.name) in UNSEEN, f"{control.name} changes nothing"
         explorer.reset()
         assert explorer.values == explorer.started
+
+
+@pytest.mark.parametrize("name", EXPLORERS)
+def test_controls_follow_from_the_leading_ones_alone(opened, name):
+    content, values = opened(name).content, opened(name).values
+    for changed in content.at(values).values():
+        turned = {**values, changed.name: another(changed, values[changed.name])}
+        same = content.controls(turned) == content.controls(values)
+        assert same or changed.name in content.leading, f"{changed.name} leads"
+
+
+@pytest.mark.parametrize("name", EXPLORERS)
+def test_a_move_makes_its_controls_a_few_times_and_a_config_for_each_net(opened, name, monkeypatch):
+    explorer, made = opened(name), Counter()
+    content = explorer.content
+    controls, config = content.controls, Frozen.__init__
+    control = next(c for c in content.at(explorer.values).values() if c.name == content.sweep[0])
+    value = another(control, explorer.values[control.name])
+    content.forget()  # as `opened` left it
+
+    def counted(self, **values):
+        made[type(self).__name__] += 1
+        config(self, **values)
+
+    monkeypatch.setattr(content, "controls", lambda values: made.update(["controls"]) or controls(values))
+    monkeypatch.setattr(Frozen, "__init__", counted)
+    explorer.set(**{control.name: value})
+    assert made.pop("controls") <= 1 + 2 * len(content.leading)  # for the value before and the one after
+    assert made["Config"] <= len(depth.KINDS)
 
 
 @pytest.mark.parametrize("name", EXPLORERS)
@@ -270,6 +301,8 @@ def test_in_an_app_a_snapshot_says_where_it_belongs(opened, monkeypatch, capsys)
 
 def test_a_value_that_a_new_net_does_not_allow_starts_anew():
     class Two(ExplorerBase):
+        leading = ("net",)
+
         def controls(self, values):
             most = 3 if values.get("net", "small") == "small" else 9
             return [

@@ -27,6 +27,7 @@ class Architecture(ExplorerBase):
         "what passes by a layer in residual and dense nets, and how little of a step's shape depends on T."
     )
     sweep = ("experiment",)
+    leading = ("experiment",)
 
     def __init__(self, budget: Budget = "quick", device: str = "auto"):
         self.experiments = {name: f"{name}: {known.title}" for name, known in paper.EXPERIMENTS.items()}

@@ -56,6 +56,7 @@ class Length(ExplorerBase):
         "long LSTM and IRNN stay on it; and how a step's cost grows with T."
     )
     sweep = ("steps", "task")
+    leading = ("task",)
 
     def __init__(self, budget: Budget = "quick", device: str = "auto"):
         self.budget, self.device = budget, device

@@ -42,6 +42,7 @@ class Neurons(ExplorerBase):
         "answer when one of them is silenced or made to forget."
     )
     sweep = ("neuron",)
+    leading = ("record", "layer")
 
     def __init__(self, budget: Budget = "quick", device: str = "auto"):
         self.budget, self.device = budget, device
