@@ -14,7 +14,7 @@ import torch
 
 from .. import files, paper, recurrence
 from ..config import BUDGETS, SCHEMA, Budget, Config, run_id
-from ..errors import ParameterError, StoreError, choices, quoted
+from ..errors import ParameterError, StoreError, choices, quoted, whole
 from ..models import distributed
 from ..models.distributed import Ranks
 from ..paper import claims
@@ -104,8 +104,7 @@ def _last_step(until: int | None, config: Config, last: int | None) -> int | Non
     """The step to go to: `until` where it is given and can be meant, else the budget's last."""
     if until is None:
         return last
-    if isinstance(until, bool) or not isinstance(until, int) or until < 1:
-        raise ParameterError(f"until: {until!r} is not a step to go to; a whole number of at least 1 is needed")
+    whole("until", until, what="a step to go to")
     if config.train.schedule == "one_cycle":
         raise ParameterError(
             f"until: {until} received; one cycle has a score at its end alone: --time-limit stops it to go on later, "
@@ -211,11 +210,9 @@ def reached(record: Record, until: int | None) -> bool:
     return until is not None and any(e["step"] >= until for e in record.budgets)
 
 
-def check_count(name: str, value: object, most: int = 1024) -> int:
+def check_count(name: str, value: object) -> int:
     """A number of threads or workers, or a ParameterError."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise ParameterError(f"{name}: {quoted(value)} is not a number of {name}; 1 to {most} is allowed")
-    return value
+    return whole(name, value, 1, 1024, f"a number of {name}")
 
 
 def check_time_limit(seconds: object) -> None:
