@@ -11,8 +11,7 @@ from workbench import files
 from workbench.config import run_id
 from workbench.config.frozen import Frozen
 from workbench.errors import MissingData, ParameterError
-from workbench.notebook.explorers import EXPLORERS, Explorer, depth, length, neurons, trained_nets
-from workbench.notebook.explorers import figures as views
+from workbench.notebook.explorers import EXPLORERS, Explorer, bounds, depth, length, neurons, trained_nets
 from workbench.notebook.explorers.base import Choice, ExplorerBase, Slider, Switch, panels
 from workbench.runs import folder as disk_store
 from workbench.runs.jobs import notebook_parameters
@@ -335,7 +334,7 @@ def test_the_state_of_a_widget_is_small(opened):
     state = explorer.get_state()
     state.pop("_esm"), state.pop("_css")
     assert len(str(state)) < 300_000
-    assert len(views.funnel(784, 5.0, 0.1, (10, 100)).json()) < 5_000
+    assert len(bounds.funnel(784, 5.0, 0.1, (10, 100)).json()) < 5_000
     assert panels(explorer.shown) == explorer.panels
 
 

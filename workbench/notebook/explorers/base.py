@@ -6,6 +6,7 @@ A `ExplorerBase` can be asked for a view without a browser or a kernel: the test
 from __future__ import annotations
 
 import gzip
+import math
 import shlex
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -14,10 +15,22 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ...analysis.figures.style import Picture
+from ...analysis.figures.style import BLUE, GREEN, ORANGE, PINK, YELLOW, Picture
 from ...errors import ParameterError, quoted
 
 HERE = Path(__file__).parent  # where panel.js and panel.css lie
+SMALLEST = 1e-30  # a gradient below is drawn there
+LONGEST = 1e6  # steps; so is a half-life above
+NETS = {"plain": BLUE, "residual": GREEN, "dense": YELLOW, "lstm": ORANGE, "rnn_tanh": PINK, "irnn": GREEN}
+NAMES = {
+    "plain": "IndRNN, plain",
+    "residual": "IndRNN, residual",
+    "dense": "IndRNN, dense",
+    "lstm": "LSTM",
+    "rnn_tanh": "RNN-tanh",
+    "irnn": "IRNN",
+    "gru": "GRU",
+}
 
 
 @dataclass(frozen=True)
@@ -224,3 +237,23 @@ def plotly_library() -> bytes:
     from plotly.offline import get_plotlyjs
 
     return gzip.compress(get_plotlyjs().encode(), 6)
+
+
+# --- what the explorers' pictures share: half-lives in words, ticks of logarithmic axes ---
+
+
+def fading(half: float) -> str:
+    """Say in words what becomes of a memory with this half-life."""
+    return "never fades" if math.isinf(half) else f"halves in {half:.3g} steps"
+
+
+def span(steps: float) -> str:
+    """A half-life in words."""
+    return "without end" if math.isinf(steps) else f"{steps:.3g} steps"
+
+
+def decades(picture: Picture) -> int:
+    """Count the powers of ten that a tick of a logarithmic axis spans, so that there are about six."""
+    values = [v for trace in picture.data for v in trace["y"] if v]
+    reach = math.log10(max(values) / min(values)) if values else 1.0
+    return max(1, round(reach / 6))
