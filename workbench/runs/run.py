@@ -114,7 +114,7 @@ def _last_step(until: int | None, config: Config, last: int | None) -> int | Non
 
 
 def _spec(name: str, budget: Budget, config: Config, seed: int, threads: int) -> dict[str, Any]:
-    """What a run's folder says of what is computed."""
+    """The content of a run's spec.json: all that is computed."""
     data = data_hashes(config.task)
     return {
         "schema": SCHEMA,

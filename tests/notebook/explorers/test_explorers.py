@@ -276,7 +276,7 @@ def test_before_anything_is_trained_the_published_nets_are_seen(tmp_path, monkey
     assert long.work["label"] == "Train live", "what is published can be trained here all the same"
     free = Explorer(EXPLORERS["bounds"](), clamp=False)
     assert "published record" in free.said
-    assert dict(free.content.kept("seqdigits_plain6", False).weights).keys() > {0}
+    assert dict(free.content.net_of("seqdigits_plain6", False).weights).keys() > {0}
     assert not list(tmp_path.iterdir()), "looking leaves nothing"
 
 

@@ -96,7 +96,7 @@ def _timed(
     speed = 2 * COPY / statistics.median(times["copy"])
     for one in found:
         if backward and one["what"] in contest.runs:
-            one["kept"] = contest.kept(one["what"])
+            one["kept"] = contest.bytes_held(one["what"])
         if device != "cpu":
             one["copy_bandwidth"] = speed
     return found
@@ -140,7 +140,7 @@ class Contest:
             "copy of h": copy(self.device, g.nbytes),
         }
 
-    def kept(self, name: str) -> float:
+    def bytes_held(self, name: str) -> float:
         """Bytes that the forward pass keeps for the backward pass, a step and unit; input and weights not counted."""
         (run, learned), (T, B, _, N) = self.runs[name], self.sizes
         known = {v.untyped_storage().data_ptr() for v in (self.x, *learned)}

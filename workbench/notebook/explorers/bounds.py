@@ -18,7 +18,7 @@ from ...errors import Stopped
 from ...models.bounds import bound, half_life
 from ...tasks import spec
 from .base import LONGEST, SMALLEST, Choice, Control, ExplorerBase, Job, Panel, Slider, Switch, Tell, View, span
-from .trained_nets import TrainedNet, experiments, kept
+from .trained_nets import TrainedNet, experiments, trained_net
 from .widget import Explorer
 
 LENGTHS = (10, 20, 50, 64, 100, 200, 500, 784, 1000, 2000, 5000, 10_000)
@@ -57,8 +57,8 @@ class Bounds(ExplorerBase):
             Slider("cut", "Cut every |u| to at most", CUTS, 1.2, "", "nothing is trained again"),
         ]
 
-    def kept(self, record: str, clamp: bool) -> TrainedNet:
-        return kept(record, self.budget, None if clamp else {"model.gamma": None})
+    def net_of(self, record: str, clamp: bool) -> TrainedNet:
+        return trained_net(record, self.budget, None if clamp else {"model.gamma": None})
 
     def view(
         self,
@@ -71,7 +71,7 @@ class Bounds(ExplorerBase):
         memory: bool,
         cut: float,
     ) -> View:
-        net = self.kept(record, clamp)
+        net = self.net_of(record, clamp)
         step, weights = list(net.weights.items())[round(moment / 100 * (len(net.weights) - 1))]
         low, high = epsilon ** (1 / steps), bound(steps, gamma)
         us = (low**2, low, 1.0, high, high**2)

@@ -17,7 +17,7 @@ from ...config import Budget, Config, Model, Pixels, Train
 from ...models.build import count
 from ...tasks import spec
 from .base import NAMES, NETS, Control, ExplorerBase, Job, Panel, Slider, Switch, Tell, View, decades
-from .trained_nets import TrainedNet, evaluations, kept
+from .trained_nets import TrainedNet, evaluations, trained_net
 from .widget import Explorer
 
 HIDDEN, BATCH, STEPS = 32, 8, 300  # small enough to answer at once; the steps of training here
@@ -65,7 +65,7 @@ class Depth(ExplorerBase):
         ]
 
     def nets(self, depth: int, norm: bool, shown: Mapping[str, bool]) -> dict[str, TrainedNet]:
-        return {kind: kept(config(kind, depth, norm, self.steps)) for kind in KINDS if shown[kind]}
+        return {kind: trained_net(config(kind, depth, norm, self.steps)) for kind in KINDS if shown[kind]}
 
     def view(self, depth: int, trained: bool, norm: bool, **shown: bool) -> View:
         nets = self.nets(depth, norm, shown)
@@ -125,7 +125,7 @@ def measured(net: TrainedNet) -> tuple[Tensor, float, int]:
 @cache
 def warm(kind: str) -> None:
     """Run a small net of a kind once: the first pass of a process takes longer."""
-    small = kept(config(kind, 1, steps=1))
+    small = trained_net(config(kind, 1, steps=1))
     interventions.gradient_map(small.net, small.batch(BATCH), spec(small.config.task).target)
 
 

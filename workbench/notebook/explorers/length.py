@@ -18,7 +18,7 @@ from ...analysis.figures.style import Picture, thinned
 from ...analysis.memory import gradient_through_time
 from ...config import Adding, Budget, Config, Model, Pixels, Train
 from .base import NAMES, NETS, Choice, Control, ExplorerBase, Job, Panel, Slider, Switch, Tell, View, decades
-from .trained_nets import TrainedNet, evaluations, kept
+from .trained_nets import TrainedNet, evaluations, trained_net
 from .widget import Explorer
 
 LENGTHS = {
@@ -78,7 +78,7 @@ class Length(ExplorerBase):
 
     def nets(self, task: str, steps: int, goal: int, lstm: bool, irnn: bool) -> dict[str, TrainedNet]:
         kinds = ["plain", *(["lstm"] if lstm else []), *(["irnn"] if irnn else [])]
-        return {kind: kept(config(task, steps, kind), until=goal) for kind in kinds}
+        return {kind: trained_net(config(task, steps, kind), until=goal) for kind in kinds}
 
     def view(self, task: str, steps: int, goal: int, lstm: bool, irnn: bool) -> View:
         nets = self.nets(task, steps, goal, lstm, irnn)

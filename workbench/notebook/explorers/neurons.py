@@ -18,7 +18,7 @@ from ...models.bounds import half_life
 from ...tasks import spec
 from ...training import evaluate
 from .base import Choice, Control, ExplorerBase, Panel, Slider, Switch, View, fading, span
-from .trained_nets import SLOW, TrainedNet, at_hand, experiments, kept
+from .trained_nets import SLOW, TrainedNet, at_hand, experiments, trained_net
 from .widget import Explorer
 
 COUNT = 200  # test examples that an edited net answers
@@ -53,11 +53,15 @@ class Neurons(ExplorerBase):
         else:
             self.help = "sentences too once the Penn Treebank is here: workbench data ptb"
 
-    def kept(self, record: str) -> TrainedNet:
-        return kept(SENTENCES[0], "quick", SENTENCES[1]) if record == "sentences" else kept(record, self.budget)
+    def net_of(self, record: str) -> TrainedNet:
+        return (
+            trained_net(SENTENCES[0], "quick", SENTENCES[1])
+            if record == "sentences"
+            else trained_net(record, self.budget)
+        )
 
     def controls(self, values: Mapping[str, Any]) -> list[Control]:
-        net = self.kept(values.get("record", next(iter(self.nets))))
+        net = self.net_of(values.get("record", next(iter(self.nets))))
         layers = list(list(net.weights.values())[-1].values())
         us = layers[min(int(values.get("layer", len(layers))), len(layers)) - 1]
         return [
@@ -75,7 +79,7 @@ class Neurons(ExplorerBase):
         return {"neuron": chosen, "u": AS_IT_IS, "silent": False} if isinstance(chosen, int) else {}
 
     def view(self, record: str, layer: int, neuron: int, u: float, silent: bool, sort: bool, example: int) -> View:
-        net = self.kept(record)
+        net = self.net_of(record)
         us = interventions.unit_of(net.net, layer - 1).u.detach().tolist()
         trained = us[neuron]
         changed = silent or u >= PLACES[1]
@@ -265,7 +269,7 @@ def painted_image(image: Tensor, parts: Tensor, answer: str) -> Picture:
 
 
 def painted_steps(x: Tensor, parts: Tensor) -> Picture:
-    """What each step of an input (T, M) adds to the answer, and the marked numbers of the adding problem."""
+    """The part of each step of an input (T, M) in the answer, and the marked numbers of the adding problem."""
     picture = Picture("time step", "what the step adds", "Which steps the answer came from", height=300)
     steps = range(1, len(parts) + 1)
     picture.trace("bar", x=list(steps), y=parts.tolist(), marker={"color": BLUE}, name="adds to the answer")

@@ -129,7 +129,7 @@ class TrainedNet:
         return None if self.published else self.record
 
 
-def kept(
+def trained_net(
     experiment: str | Config,
     budget: Budget = "quick",
     changes: Mapping[str, Any] | None = None,
@@ -209,22 +209,22 @@ def experiments(*kinds: str, steps: int = 1000, opened: bool = False) -> dict[st
 
 
 @lru_cache(maxsize=40)
-def _net(kept: TrainedNet) -> nn.Module:
+def _net(of: TrainedNet) -> nn.Module:
     """Record.net without an optimiser, whose import alone costs seconds."""
-    net = build(kept.config.model, spec(kept.config.task), generator(kept.seed, "init"))
-    state = kept.record.run.load_checkpoint() if kept.record else None
+    net = build(of.config.model, spec(of.config.task), generator(of.seed, "init"))
+    state = of.record.run.load_checkpoint() if of.record else None
     if state is not None:
         trained = state["trainer"]
         net.load_state_dict((trained["best"] or trained)["net"])
-        task = load(kept.config.task, kept.seed, kept.config.train.batch)
+        task = load(of.config.task, of.seed, of.config.train.batch)
         evaluate.reestimate_(net, (task.clean(index) for index in range(CLEAN_BATCHES)))
     return net.eval()
 
 
 @lru_cache(maxsize=16)
-def _weights(kept: TrainedNet) -> dict[int, dict[str, Tensor]]:
-    start = build(kept.config.model, spec(kept.config.task), generator(kept.seed, "init"))
-    return {0: recurrent_weights(start), **(kept.record.recurrent_weights() if kept.record else {})}
+def _weights(of: TrainedNet) -> dict[int, dict[str, Tensor]]:
+    start = build(of.config.model, spec(of.config.task), generator(of.seed, "init"))
+    return {0: recurrent_weights(start), **(of.record.recurrent_weights() if of.record else {})}
 
 
 @lru_cache(maxsize=8)
