@@ -1,4 +1,4 @@
-"""How far one must read to follow a training step or a slider's move: the files that they enter, counted."""
+"""Files that a training step and a slider's move enter: so far one must read to follow them."""
 
 import runpy
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What must be refused, a table: one file a kind of input, in each a list CASES. To add a case: a line there."""
+"""The table of what must be refused: one file a kind of input, in each a list CASES. To add a case: a line there."""
 
 import importlib
 import pkgutil

@@ -92,7 +92,7 @@ def child(root, code, given=""):
 
 @pytest.fixture(scope="module")
 def said(copy):
-    """What the copy answers to every command."""
+    """The copy's answers to every command."""
     contents = {name: content.hex() for name, content in CONTENTS.items()}
     done = child(copy, CHILD, json.dumps({"commands": COMMANDS, "contents": contents}))
     assert done.returncode == 0, done.stderr

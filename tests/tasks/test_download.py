@@ -1,4 +1,4 @@
-"""Where data are looked for, and that nothing falls through."""
+"""Places where data are looked for, and that nothing falls through."""
 
 import gzip
 import hashlib

@@ -133,7 +133,7 @@ def test_a_wrong_value_is_said_beside_its_control_and_changes_nothing(opened, na
 
 
 def test_work_runs_in_a_thread_stops_and_resumes_where_it_stopped(opened):
-    """What was recorded before Stop is there after a new kernel opens the explorer, and training goes on from it."""
+    """The record from before Stop is there after a new kernel opens the explorer, and training goes on from it."""
     explorer = opened("length", goal=600, steps=20, lstm=False)
     assert explorer.work["label"] == "Train live"
     moved = threading.Event()

@@ -32,7 +32,7 @@ def book(tmp_path):
 
 
 class Kaleido(types.ModuleType):
-    """What draws, without a browser: PNGs whose size goes with the square of the scale."""
+    """A stand-in for the browser that draws: PNGs whose size goes with the square of the scale."""
 
     def __init__(self, size=1000):
         super().__init__("kaleido")
