@@ -1,4 +1,4 @@
-"""What tests of tables share."""
+"""Fixtures shared by tests of tables."""
 
 import pytest
 

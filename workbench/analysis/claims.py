@@ -259,7 +259,7 @@ def _judged(store: Store, claim: Claim, these: Sequence[str], against: Sequence[
 
 
 def _line(claim: Claim, these: Sequence[str]) -> dict[str, Any]:
-    """What a claim's row says before it is judged."""
+    """The content of a claim's row before it is judged."""
     return dict.fromkeys(COLUMNS) | {
         "table": claim.place,
         "experiment": ", ".join(these),
