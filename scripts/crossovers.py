@@ -34,7 +34,7 @@ LENGTHS, CHAINS = (128, 256, 512, 1024, 4096), (16, 128, 512, 1024, 4096)  # of 
 TINY = ((1, 1, 4, 4), (1, 1, 128, 128), (2, 4, 16, 16), (20, 4, 16, 16))  # (T, B, inputs, N)
 
 
-def turns(calls: dict[str, Callable[[], object]], device: str, repeats: int) -> dict[str, float]:
+def in_rounds(calls: dict[str, Callable[[], object]], device: str, repeats: int) -> dict[str, float]:
     """The median milliseconds of each call, all taking turns; short ones are repeated within a turn."""
     clock = time.thread_time if device == "cpu" and torch.get_num_threads() == 1 else time.perf_counter
     taken: dict[str, list[float]] = {name: [] for name in calls}
@@ -67,7 +67,7 @@ def wide(repeats: int) -> list[dict]:
             cpu.LARGE = large
             torch.autograd.grad(layer(*leaves, backend="cpu"), leaves, g)
 
-        rows.append({"N": N} | turns({"fused": lambda: run(10**9), "chunked": lambda: run(1)}, "cpu", repeats))
+        rows.append({"N": N} | in_rounds({"fused": lambda: run(10**9), "chunked": lambda: run(1)}, "cpu", repeats))
     return rows
 
 
@@ -81,7 +81,7 @@ def normed(repeats: int) -> list[dict]:
             torch.autograd.grad(normalize(h, norm, mask, backend=backend), [h, *norm.parameters()], g)
 
         rows.append(
-            {"values": T * B * N} | turns({"c": lambda: run("cpu"), "torch": lambda: run("torch")}, "cpu", repeats)
+            {"values": T * B * N} | in_rounds({"c": lambda: run("cpu"), "torch": lambda: run("torch")}, "cpu", repeats)
         )
     return rows
 
@@ -94,7 +94,7 @@ def long(device: str, repeats: int) -> list[dict]:
         a, u = draw(T, 1, chains, device=device).requires_grad_(), torch.rand(chains, device=device)
         g = torch.ones_like(a)
         calls = {e: lambda e=e: torch.autograd.grad(recur(a, u, backend=e), a, g) for e in (step, "scan")}  # noqa: B023
-        rows.append({"T": T, "chains": chains} | turns(calls, device, repeats))
+        rows.append({"T": T, "chains": chains} | in_rounds(calls, device, repeats))
     return rows
 
 
@@ -104,7 +104,7 @@ def tiny(repeats: int) -> list[dict]:
     for T, B, M, N in TINY:
         x, w, b, u = draw(T, B, M), draw(N, M), draw(N), torch.rand(N)
         calls = {e: lambda e=e: layer(x, w, b, u, backend=e) for e in ("cpu", "torch", "loop")}  # noqa: B023
-        rows.append({"T": T, "B": B, "inputs": M, "N": N} | turns(calls, "cpu", repeats))
+        rows.append({"T": T, "B": B, "inputs": M, "N": N} | in_rounds(calls, "cpu", repeats))
     return rows
 
 

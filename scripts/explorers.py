@@ -25,7 +25,7 @@ from workbench.analysis import memory
 from workbench.files import make_folder
 from workbench.notebook.explorers import depth, length
 from workbench.notebook.explorers.neurons import SENTENCES
-from workbench.notebook.explorers.trained_nets import TrainedNet, kept
+from workbench.notebook.explorers.trained_nets import TrainedNet, trained_net
 from workbench.runs import pack
 from workbench.runs.folder import Run
 
@@ -41,7 +41,7 @@ def costs() -> None:
     torch.set_num_threads(1)
     rows = []
     for T in length.LENGTHS["adding"]:
-        nets = {kind: kept(length.config("adding", T, kind), until=1).fresh for kind in KINDS}
+        nets = {kind: trained_net(length.config("adding", T, kind), until=1).fresh for kind in KINDS}
         seconds: dict[str, list[float]] = {kind: [] for kind in KINDS}
         turns = next(n for limit, n in TURNS.items() if limit >= T)
         for turn in range(turns + 1):  # the first warms up
@@ -89,12 +89,12 @@ def publish(net: TrainedNet) -> str:
 def _wanted() -> Iterator[Callable[[], TrainedNet]]:
     """Each net, looked up anew at each call."""
     for experiment, changes in (SENTENCES, FREE):
-        yield partial(kept, experiment, "quick", changes)
+        yield partial(trained_net, experiment, "quick", changes)
     for kind in depth.KINDS:
-        yield partial(kept, depth.config(kind, DEPTH))
+        yield partial(trained_net, depth.config(kind, DEPTH))
     for (task, steps), goal in CURVES.items():
         for kind in KINDS:
-            yield partial(kept, length.config(task, steps, kind), until=goal)
+            yield partial(trained_net, length.config(task, steps, kind), until=goal)
 
 
 if __name__ == "__main__":

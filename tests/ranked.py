@@ -1,4 +1,4 @@
-"""What each process of `test_distributed.py` does: every case trained for a few steps, the outcome in a folder.
+"""The work of each process of `test_distributed.py`: every case trained for a few steps, the outcome in a folder.
 
 In float64, where one process and several differ by 1e-12 and a wrong statistic, mask or weight by far more.
 """

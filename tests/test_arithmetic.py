@@ -95,7 +95,7 @@ def test_avx2_is_what_the_system_says_of_an_x86(machine, told, has, monkeypatch,
 
 
 def differing(computed, stored):
-    """Why computed golden runs do not agree with the stored ones, a line each."""
+    """Reasons why computed golden runs do not agree with the stored ones, a line each."""
     alike = {key: entry for key, entry in stored.items() if entry["numerics"] == computed["numerics"]}
     if not alike:
         return ["none stored under these numerics: python scripts/golden.py"]

@@ -184,7 +184,7 @@ def test_a_script_refuses_before_it_measures(arguments, says, tmp_path, monkeypa
 @pytest.mark.parametrize("content", ["{}", "", "[]", '{"schema": 99}'])
 def test_an_explorer_opens_over_a_damaged_record(content, store):
     """As if there were none: an explorer is no place to mend a store; `workbench status` says which it is."""
-    net = trained_nets.kept("seqdigits_plain6", "smoke")
+    net = trained_nets.trained_net("seqdigits_plain6", "smoke")
     folder = store / "runs" / run_id(net.config, 0, data_hashes(net.config.task))
     folder.mkdir(parents=True)
     (folder / "spec.json").write_text(content)

@@ -1,4 +1,4 @@
-"""What is built is the same bytes every time, and an installed copy has all it reads."""
+"""A build is the same bytes every time, and an installed copy has all it reads."""
 
 import os
 import shutil

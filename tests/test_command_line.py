@@ -11,6 +11,7 @@ import pytest
 
 from workbench import paper
 from workbench.__main__ import main
+from workbench.runs.jobs import notebook_parameters, plan
 
 
 def run(capsys, *arguments):
@@ -42,6 +43,16 @@ def test_run_reports_and_is_listed(capsys, store):
     code, out, _ = run(capsys, "status", "--json")
     assert code == 0
     assert row["id"] in out
+
+
+def test_reproduce_plans_each_notebook_once(capsys, store, monkeypatch):
+    seen = []
+    planned = notebook_parameters.planned
+    monkeypatch.setattr(notebook_parameters, "planned", lambda book: seen.append(book["notebook"]) or planned(book))
+    monkeypatch.setattr(plan, "carry_out", lambda *_: None)
+    code, out, _ = run(capsys, "reproduce", "fig4_adding", "seqdigits_lstm", "--budget", "quick")
+    assert (code, seen) == (0, ["fig4_adding"])
+    assert "seqdigits_lstm" in out  # the table of what it was about
 
 
 def test_run_takes_a_config_file(capsys, store, tmp_path):

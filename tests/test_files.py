@@ -1,4 +1,4 @@
-"""Where things are: in a checkout, in an installed copy, and where the user says."""
+"""Places of things: in a checkout, in an installed copy, and where the user says."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How far a run is: a bar on a terminal, a plain line now and then elsewhere, nothing where it is not wanted."""
+"""Progress of a run: a bar on a terminal, a plain line now and then elsewhere, nothing where it is not wanted."""
 
 import io
 import os
@@ -30,7 +30,7 @@ def terminal(monkeypatch):
 
 @pytest.fixture
 def plain(monkeypatch):
-    """Where no bar is drawn, with every line due at once."""
+    """A place where no bar is drawn, with every line due at once."""
     stream = io.StringIO()
     monkeypatch.setattr(progress, "notices", lambda: stream)
     monkeypatch.setattr(progress, "PLAIN_EVERY", -1.0)

@@ -1,4 +1,4 @@
-"""What the project publishes: every committed record verifies, its nets load, and the README's table is theirs."""
+"""Everything that is published: every committed record verifies, its nets load, and the README's table is theirs."""
 
 import base64
 import io

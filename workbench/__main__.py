@@ -161,9 +161,9 @@ def reproduce(
     """Train what the notebooks show, execute them through papermill, write the tables. Resumes; repeats nothing."""
     from .runs.jobs import notebook_parameters, plan
 
-    chosen, report = targets or list(plan.DEFAULT_STUDY), _report()
-    plan.reproduce(
-        chosen,
+    report = _report()
+    runs = plan.reproduce(
+        targets or list(plan.DEFAULT_STUDY),
         budget,
         seeds=seeds,
         values=notebook_parameters.given(values or []),
@@ -179,7 +179,6 @@ def reproduce(
     if budget == "smoke":
         print("The smoke budget shows that everything runs; its nets are too small to compare with the paper.")
         return
-    runs = plan.plan(chosen, budget, seeds, notebook_parameters.given(values or []), device, say=lambda _: None)[1]
     shown = dict.fromkeys(planned_run.experiment for planned_run in runs if not planned_run.changes)
     if shown and report is not None:  # a notebook that only looks at records trains nothing
         from .analysis.claims import results_table

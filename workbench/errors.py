@@ -80,6 +80,18 @@ def quoted(value: object) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
+def whole(name: str, value: object, low: int = 1, high: int | None = None, what: str = "") -> int:
+    """A whole number from `low` to `high`, or a ParameterError, that it `is not WHAT`; True and 1.0 are none."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < low or (high is not None and value > high):
+        end = f"2**{high.bit_length()} - 1" if high and high > 10**9 else str(high)
+        allowed = f"of at least {low}" if high is None else f"from {low} to {end}"
+        kind = ParameterError if type(value) is int else KindError
+        raise kind(
+            f"{name}: {quoted(value)} {f'is not {what}' if what else 'received'}; a whole number {allowed} is needed"
+        )
+    return value
+
+
 def choices(names: object) -> str:
     """`a, b, c`, sorted, for the end of a message."""
     return ", ".join(sorted(str(name) for name in names))  # type: ignore[attr-defined]

@@ -6,12 +6,16 @@ One error for a disk that refuses.
 from __future__ import annotations
 
 import errno
+import importlib
 import os
+import pkgutil
 import secrets
 import shutil
 import stat
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 from .errors import ParameterError, StoreError, quoted
 
@@ -64,6 +68,13 @@ def cache() -> Path:
         return Path.home() / "Library" / "Caches" / "indrnn-workbench"
     chosen = os.environ.get("XDG_CACHE_HOME", "")
     return (Path(chosen) if os.path.isabs(chosen) else Path.home() / ".cache") / "indrnn-workbench"
+
+
+def modules(room: str) -> Iterator[tuple[str, ModuleType]]:
+    """Every file of a room and every folder in it, imported, by name: so one that is added there is found."""
+    package = importlib.import_module(f"{__package__}.{room}")
+    for found in sorted(pkgutil.iter_modules(package.__path__), key=lambda each: each.name):
+        yield found.name, importlib.import_module(f"{package.__name__}.{found.name}")
 
 
 def make_absolute() -> None:

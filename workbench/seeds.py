@@ -10,14 +10,12 @@ import hashlib
 
 import torch
 
-from .errors import ParameterError, quoted
+from .errors import whole
 
 
 def check_seed(seed: object) -> int:
     """The seed as a whole number in [0, 2^63), or a ParameterError (torch wraps or truncates others silently)."""
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
-        raise ParameterError(f"seed: {quoted(seed)} is not a seed; a whole number from 0 to 2**63 - 1 is needed")
-    return seed
+    return whole("seed", seed, 0, 2**63 - 1, "a seed")
 
 
 def derive(seed: int, *purpose: str | int) -> int:

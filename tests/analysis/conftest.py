@@ -1,4 +1,4 @@
-"""What tests of tables share."""
+"""Fixtures shared by tests of tables."""
 
 import pytest
 from constructed import UNDER_WAY, Constructed, of
@@ -24,5 +24,5 @@ def results(monkeypatch, store):
         *of("permmnist_res", 3.0, 3.0, 3.0, numerics=1),
         *solving,
     ]
-    monkeypatch.setattr(claims, "records", lambda own=False: records)
+    monkeypatch.setattr(claims, "records", lambda own=False, of=None: records)
     return wb.results_table()

@@ -12,6 +12,8 @@ import workbench as wb
 from workbench import files, paper
 from workbench.analysis import claims, figures, learning_curves, tables, verdicts
 from workbench.paper import claims as claims_table
+from workbench.runs.folder import Run
+from workbench.runs.record import Record
 
 
 def test_every_claim_has_a_row_and_every_verdict_is_a_word(store):
@@ -50,6 +52,22 @@ def test_a_record_of_the_present_numerics_is_not_hidden_by_a_further_older_one(s
     wb.run("seqdigits_lstm", "quick", until=100, progress=False)
     row = claims.rows(["seqdigits_lstm"])[0]
     assert (row["step"], row["n"], row["verdict"]) == (100, 1, "no claim")
+
+
+def test_a_table_of_one_experiment_reads_no_others_records(monkeypatch):
+    read = []
+    events = Run.events
+    monkeypatch.setattr(Run, "events", lambda run: read.append(Record(run).experiment) or events(run))
+    shown = wb.results_table(["seqdigits_lstm"])
+    assert len(read) > 0
+    assert {name.removesuffix("*") for name in read} == {"seqdigits_lstm"}
+    assert list(shown["ours"].dropna()) == list(everything("seqdigits_lstm")["ours"].dropna())
+
+
+def everything(name):
+    """The rows of an experiment in the whole table."""
+    table = wb.results_table()
+    return table[table["experiment"] == name]
 
 
 def test_smoke_runs_never_reach_the_table(store):

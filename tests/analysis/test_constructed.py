@@ -15,7 +15,7 @@ def shown(monkeypatch, store):
     """The row of a claim and an experiment from constructed records."""
 
     def row(claim, name, records):
-        monkeypatch.setattr(claims, "records", lambda own=False: records)
+        monkeypatch.setattr(claims, "records", lambda own=False, of=None: records)
         return next(r for r in claims.rows([name]) if r["claim"] == claim and r["experiment"] == name)
 
     return row

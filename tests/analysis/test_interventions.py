@@ -1,4 +1,4 @@
-"""What the probes find is what the mathematics says, and a probed net is left as it was."""
+"""The probes find what the mathematics says, and a probed net is left as it was."""
 
 import time
 

@@ -21,7 +21,7 @@ ADDING, PIXELS, TEXT = "adding_indrnn_T1000", "seqmnist_plain6", "ptbchar_plain6
 @pytest.fixture
 def shown(monkeypatch, store):
     def row(name, records=(), experiment=None):
-        monkeypatch.setattr(claims, "records", lambda own=False: records)
+        monkeypatch.setattr(claims, "records", lambda own=False, of=None: records)
         return next(r for r in claims.rows() if r["claim"] == name and experiment in (None, r["experiment"]))
 
     return row

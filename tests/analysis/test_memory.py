@@ -1,4 +1,4 @@
-"""What a net remembers, against exact answers."""
+"""The memory of nets, against exact answers."""
 
 import pytest
 import torch

@@ -1,23 +1,8 @@
-"""What must be refused, a table: one file a kind of input, in each a list CASES. To add a case: a line there."""
+"""The table of what must be refused: one file a kind of input, in each a list CASES. To add a case: a line there."""
 
-from . import (
-    data,
-    environment,
-    images,
-    many,
-    notebooks,
-    parameters,
-    sequence,
-    sizes,
-    skeleton,
-    speech,
-    store,
-    studies,
-    training,
-    treebank,
-    widgets,
-)
+import importlib
+import pkgutil
 
-PARTS = (sizes, sequence, training, many, parameters, notebooks, studies, widgets)
-PARTS += (images, treebank, speech, skeleton, data, store, environment)
-CASES = [case for part in PARTS for case in part.CASES]
+NAMES = sorted(found.name for found in pkgutil.iter_modules(__path__))
+PARTS = [importlib.import_module(f"{__name__}.{name}") for name in NAMES]
+CASES = [case for part in PARTS for case in getattr(part, "CASES", ())]

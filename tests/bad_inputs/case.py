@@ -1,4 +1,4 @@
-"""What a bad input is: a value, the door it comes in by, how the command ends and what its one line must say.
+"""A bad input: a value, the door it comes in by, how the command ends and what its one line must say.
 
 Doors: `python` (a call), `cli` (a command line), `notebook` (parameters of a notebook), `widget` (what a page sends to an
 explorer), `file` (something on disk), `env` (a variable of the environment). `files` lie in an empty folder, `{here}` in

@@ -9,7 +9,7 @@ LOCATE = ("data", "mnist", "--check")
 
 
 def launched(**changed: str) -> dict[str, dict[str, str]]:
-    """What torchrun sets for the first of two processes, some of it changed."""
+    """The variables that torchrun sets for the first of two processes, some of it changed."""
     return {"env": {"TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"} | changed}
 
 

@@ -27,7 +27,7 @@ JSON_CASES = {  # of a CONFIG.json: id -> content, fragments
     "config with a byte order mark": ("{}".encode("utf-8-sig"), ("config.json", "not JSON", "BOM")),
     "config of bytes that are no text": (b"\xff\xfe\x00", ("config.json", "cannot be read")),
     "config with a control sequence for a key": ('{"a\\nb\\u001b[2J": 1}', ("task: a value is needed",)),
-    "config with an unknown task": ('{"task": {"name": "copying"}, "model": {"kind": "plain"}, "train": {"steps": 1}}', ("task: ", "'copying'", "'adding', 'pixels'")),
+    "config with an unknown task": ('{"task": {"name": "copying"}, "model": {"kind": "plain"}, "train": {"steps": 1}}', ("task.name: 'copying'", "choose one of adding, pixels")),
     "config with a misspelt field": ('{"task": {"name": "adding"}, "model": {"kind": "plain", "hiden": 3}, "train": {"steps": 1}}', ("model.hiden: no such field", "did you mean hidden?")),
     "config that never ends": ('{"task": {"name": "adding"}, "model": {"kind": "plain"}, "train": {}}', ("train.steps is needed",)),
     "config with a rate of 1e400": ('{"task": {"name": "adding"}, "model": {"kind": "plain"}, "train": {"steps": 1, "lr": 1e400}}', ("train.lr: inf", "finite")),

@@ -1,4 +1,4 @@
-"""What must be refused whatever else is: item -> the case (or the beginning of several cases' names) that tries it."""
+"""Inputs that must be refused whatever else is: item -> its case (or the beginning of several cases' names)."""
 
 REQUIRED = {
     "Sizes": {

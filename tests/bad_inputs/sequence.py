@@ -15,7 +15,7 @@ from workbench.training import Trainer, evaluate
 
 from .case import CONFIG, DATA, DIGITS, INF, NAN, PARAMETER, SPEC, a, layer, refused, smoke, u, x
 
-STEPS = "a whole number of at least 1 is needed"
+STEPS = "a whole number from 1 to 2**63 - 1 is needed"
 
 
 def packed_twice(_: Path) -> object:

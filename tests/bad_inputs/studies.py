@@ -1,4 +1,4 @@
-"""What studies compare: variants in a notebook's parameter `sweeps`, and the fields that their experiments set."""
+"""Comparisons of studies: variants in a notebook's parameter `sweeps`, and the fields that their experiments set."""
 
 # ruff: noqa: E501  (a case is a line)
 from __future__ import annotations

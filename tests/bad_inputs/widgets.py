@@ -1,4 +1,4 @@
-"""What a page sends to an explorer: each is said in one line, and neither values nor pictures change."""
+"""Messages of a page to an explorer: each is said in one line, and neither values nor pictures change."""
 
 # ruff: noqa: E501  (a case is a line)
 from __future__ import annotations
@@ -19,7 +19,7 @@ def opened(name: str, **values: Any) -> Callable[[Path], object]:
 
 
 def sent(message: Any, name: str = "bounds") -> Callable[[Path], object]:
-    """What an explorer complains of when this comes from a page; nothing else of it may change."""
+    """The complaints of an explorer when this comes from a page; nothing else of it may change."""
 
     def call(_: Path) -> None:
         explorer = Explorer(EXPLORERS[name]("smoke"))

@@ -121,7 +121,7 @@ def test_every_slider_answers_the_keyboard_and_axe_finds_no_fault(lab, page, nam
 
 @pytest.mark.skipif("PICTURES" in os.environ, reason="pictures show the store that is there; this would train into it")
 def test_a_reload_a_second_tab_and_a_restart_in_the_middle_of_training_lose_nothing(lab, browser, page):
-    """What was recorded is shown again, Resume goes on from it, and the view says what happened."""
+    """The record is shown again, Resume goes on from it, and the view says what happened."""
     explorer = opened(lab, page, "length")
     for name, value in (("Sequence length T", "200"), ("Train to step", "2000")):  # long enough to be interrupted
         exact = explorer.get_by_label(f"{name}, exact")

@@ -1,4 +1,4 @@
-"""What a drop-in case is: something people do with torch.nn.RNN, written once and done with either layer.
+"""A drop-in case: something people do with torch.nn.RNN, written once and done with either layer.
 
 A case takes `make`, which makes the layer: torch.nn.RNN, the control, or wb.IndRNN with one engine. It passes if it
 returns. `control` False: only ours has the interface.

@@ -1,4 +1,4 @@
-"""What people do with torch.nn.RNN, wb.IndRNN does on every engine, or refuses in words; it is never silently wrong."""
+"""All that people do with torch.nn.RNN, wb.IndRNN does on every engine or refuses in words; never silently wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the processes do that are killed: a run of half a second, with a checkpoint every twentieth of it."""
+"""The work of the processes that are killed: a run of half a second, with a checkpoint every twentieth of it."""
 
 from __future__ import annotations
 

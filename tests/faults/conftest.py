@@ -43,7 +43,7 @@ class Fault:
 
     @property
     def more(self) -> bool:
-        """Whether to try again."""
+        """Test whether to try again."""
         return self.tried < self.tries and time.monotonic() - self.began < LONGEST
 
     def __iter__(self) -> Iterator[int]:

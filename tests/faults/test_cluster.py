@@ -87,7 +87,7 @@ def planned_runs(count, steps=3000):
 
 
 def left_in_peace(chosen, monkeypatch, tmp_path):
-    """What the trials record when nothing disturbs them, one after another in this process."""
+    """The records of the trials when nothing disturbs them, one after another in this process."""
     from workbench.runs import run as study
 
     kept = os.environ["WORKBENCH_RESULTS"]

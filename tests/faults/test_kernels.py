@@ -58,7 +58,7 @@ class Kernel:
         return client
 
     def run(self, code, client=None):
-        """What a cell prints; AssertionError where it fails."""
+        """The output of a cell; AssertionError where it fails."""
         said = []
         reply = (client or self.client).execute_interactive(
             code, timeout=120, output_hook=lambda m: said.append(m["content"].get("text", ""))

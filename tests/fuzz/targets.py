@@ -1,4 +1,4 @@
-"""What is fuzzed: readers of bytes that others made. Each gives data or one of our own errors, and nothing else.
+"""Targets of fuzzing: readers of bytes that others made. Each gives data or one of our own errors, and nothing else.
 
 A target takes any bytes, puts them before the real reader and uses what it returns as the rest of the package does.
 `make fuzz` (coverage-guided) and tests/fuzz/test_readers.py (the kept seeds and changes of them) run the same ones.
@@ -196,7 +196,7 @@ def _joined(files: dict[str, Any]) -> bytes:
 
 
 def _files(content: bytes) -> dict[str, bytes]:
-    """What stands behind the marks of `PARTS`."""
+    """The texts behind the marks of `PARTS`."""
     marks = {mark: name for name, mark in PARTS.items()}
     parts = re.split(b"([" + b"".join(marks) + b"])", content)
     return {marks[mark]: part for mark, part in zip(parts[1::2], parts[2::2], strict=True)}

@@ -1,4 +1,4 @@
-"""What autograd records of the nets: no copy of a view that was written over, no sum of gradients too many."""
+"""Records that autograd makes of the nets: no copy of a view that was written over, no sum of gradients too many."""
 
 from collections import Counter
 

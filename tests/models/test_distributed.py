@@ -216,7 +216,7 @@ def test_a_wrong_word_of_the_launcher_is_named(monkeypatch, told, said):
 
 
 def test_an_error_that_process_0_meets_is_met_by_all(monkeypatch):
-    """What the first sends is what the others are given."""
+    """The others are given what the first sends."""
     sent = []
     monkeypatch.setattr(torch.distributed, "broadcast_object_list", lambda said, *_, **__: sent.append(list(said)))
 

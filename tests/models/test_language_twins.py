@@ -24,7 +24,7 @@ OUTSIDE = ("embedding.", "decoder.")
 
 
 def ours(name):
-    """What stands between embedding and decoder is the trunk."""
+    """The trunk: all between embedding and decoder."""
     return name if name.startswith(OUTSIDE) else f"trunk.{twins.ours(name)}"
 
 

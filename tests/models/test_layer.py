@@ -190,7 +190,7 @@ def test_more_neurons_or_permuted_ones_change_nothing_else(rng):
 
 
 def test_a_module_names_its_sizes_when_it_is_printed(rng):
-    """What a person sees of a net in a notebook."""
+    """The text of a net in a notebook."""
     assert repr(wb.IndRNN(2, 3, num_layers=2, bound=1.5)) == "IndRNN(2, 3, num_layers=2, bound=1.5)"
     assert "activation=relu, bound=None" in repr(ConvIndRNN(1, 2, 3))
     assert repr(SharedDropout(0.25)) == "SharedDropout(p=0.25, over=sequence)"

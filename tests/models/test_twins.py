@@ -43,7 +43,7 @@ def net_with(twin, model, spec, backend):
 
 
 def remember(net):
-    """What each unit's recurrence gives in the passes to come, by the unit's name."""
+    """The outputs of each unit's recurrence in the passes to come, by the unit's name."""
     states = {}
     for name, module in net.named_modules():
         if isinstance(module, Unit):

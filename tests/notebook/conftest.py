@@ -1,4 +1,4 @@
-"""What the tests of explorers share."""
+"""Fixtures of the tests of explorers."""
 
 import pytest
 

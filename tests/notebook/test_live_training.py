@@ -17,7 +17,7 @@ RUNS = [PlannedRun("seqdigits_plain6", "smoke", seed, SMALL) for seed in (0, 1)]
 
 @pytest.fixture
 def frames(store, monkeypatch):
-    """What the notebook is told to show: the steps of each curve, frame after frame."""
+    """The frames that the notebook is told to show: the steps of each curve, frame after frame."""
     seen = []
 
     class Shown:

@@ -1,4 +1,4 @@
-"""How the properties draw: how often, and configs out of the schema itself."""
+"""Ways in which the properties draw: how often, and configs out of the schema itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is written is read back as it was; what is typed is a value or an error of ours."""
+"""A text is read back as it was written; what is typed is a value or an error of ours."""
 
 import json
 import math

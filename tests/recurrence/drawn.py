@@ -1,4 +1,4 @@
-"""What the tests of engine `cpu` share: arrays drawn, results compared, scripts run in a process of their own."""
+"""Shared by the tests of engine `cpu`: arrays drawn, results compared, scripts run in a process of their own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the Triton engine asks of its kernels, where there is no Triton: stand-ins in PyTorch do what each one promises.
+"""Calls of the Triton engine to its kernels, where there is no Triton: stand-ins in PyTorch do what each one promises.
 
 The kernels themselves run in `test_engine_triton.py`. Here it is what `engine_triton.py` decides: grids, chunks, types,
 what is read where.

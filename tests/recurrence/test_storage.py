@@ -56,7 +56,7 @@ def child(code, *arguments):
 
 @pytest.fixture(scope="module")
 def doors():
-    """What stands behind each door, by engine, in a process that may crash."""
+    """The call behind each door, by engine, in a process that may crash."""
     ran = child(DOORS, *ENGINES)
     assert ran.returncode == 0, ran.stderr[-2000:]
     return dict(zip(ENGINES, map(json.loads, ran.stdout.splitlines()), strict=True))

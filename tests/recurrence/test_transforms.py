@@ -41,7 +41,7 @@ def value_and_gradients(call, inputs):
 
 @pytest.fixture
 def graphs():
-    """What torch.compile makes of a function, one list of operations a graph, run as it is."""
+    """The graphs that torch.compile makes of a function, one list of operations a graph, run as it is."""
     torch._dynamo.reset()
     seen = []
 

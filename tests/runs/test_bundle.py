@@ -1,4 +1,4 @@
-"""What a campaign brings home: small files, verified, taken up where they stopped."""
+"""The files that a campaign brings home: small, verified, taken up where they stopped."""
 
 import json
 import os

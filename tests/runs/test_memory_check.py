@@ -1,4 +1,4 @@
-"""How much memory a run needs, how much there is, and which errors mean that there was not enough."""
+"""The memory that a run needs, how much there is, and which errors mean that there was not enough."""
 
 import resource
 

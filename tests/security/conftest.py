@@ -120,14 +120,14 @@ def outside() -> list[str]:
 
 
 def answers(address: str, port: int) -> bool:
-    """Whether anything takes a connection there."""
+    """Test whether anything takes a connection there."""
     with contextlib.closing(socket.socket()) as s:
         s.settimeout(5)
         return s.connect_ex((address, port)) == 0
 
 
 def listening(process: psutil.Process) -> set[tuple[str, int]]:
-    """Where a process and those it started listen: (address, port)."""
+    """The places where a process and those it started listen: (address, port)."""
     found = set()
     for each in [process, *process.children(recursive=True)]:
         with contextlib.suppress(psutil.NoSuchProcess):

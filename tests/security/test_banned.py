@@ -49,7 +49,7 @@ def constant(call, name):
 
 
 def banned(call):
-    """What is unsafe about a call, or None."""
+    """The reason why a call is unsafe, or None."""
     name = dotted(call.func)
     first, _, last = name.rpartition(".")
     rules = {

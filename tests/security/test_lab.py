@@ -51,7 +51,7 @@ def test_a_name_that_another_made_point_here_is_refused(lab):
 
 
 def test_no_other_origin_may_read_or_open_a_channel(lab):
-    """What a browser sends with a page of another site: the cookie, and that site as origin."""
+    """The headers that a browser sends with a page of another site: the cookie, and that site as origin."""
     jar, _ = logged_in(lab)
     for path in ("/api/contents", "/lab", "/files/hostile.ipynb"):
         answer = lab.ask(path, Origin="http://evil.example", Cookie=jar)

@@ -1,4 +1,4 @@
-"""What leaves this machine names nobody: no variable of the environment, no token, user, host or folder."""
+"""Nothing that leaves this machine names anybody: no variable of the environment, no token, user, host or folder."""
 
 import getpass
 import json
@@ -18,7 +18,7 @@ PLACES = re.compile(rb"(?<![A-Za-z0-9+])/(?:home|Users|root|tmp|work|mnt|var/fol
 
 
 def named(tmp_path):
-    """What must not be found: secrets, and what names this user, machine and folder."""
+    """Texts that must not be found: secrets, and what names this user, machine and folder."""
     names = {*SECRETS.values(), str(tmp_path), str(places.project()), os.getcwd(), os.environ["HOME"]}
     names |= {name for name in (socket.gethostname(), getpass.getuser()) if len(name) > 4}  # `root` is a word too
     return names

@@ -45,7 +45,7 @@ def test_an_id_is_sixteen_hex_digits_and_no_path(name, store, tmp_path):
 
 @pytest.mark.parametrize("name", ["../spec.json", "/tmp/spec.json", "ck-1-a/../../x.pt", "ck-../../x.pt", "lease", "x"])
 def test_files_that_a_worker_sends_stay_in_their_run(name, store, tmp_path):
-    """What is no part of a record is left out; the rest is then refused, for it has no spec."""
+    """Files that are no part of a record are left out; the rest is then refused, for it has no spec."""
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(StoreError):
         take("0123456789abcdef", {name: b"x"})

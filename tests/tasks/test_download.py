@@ -1,9 +1,11 @@
-"""Where data are looked for, and that nothing falls through."""
+"""Places where data are looked for, and that nothing falls through."""
 
+import gzip
 import hashlib
 import http.server
 import io
 import json
+import lzma
 import subprocess
 import sys
 import threading
@@ -55,6 +57,46 @@ def test_an_altered_file_is_an_error_even_if_the_cache_has_a_good_one(tiny, tmp_
     put(tmp_path / "cache" / "tiny", content)
     with pytest.raises(DataError, match="altered: SHA-256"):
         download.locate("tiny")
+
+
+@pytest.mark.parametrize("pack", [gzip, lzma])
+def test_the_same_bytes_packed_anew_are_the_same_data(tiny, monkeypatch, pack):
+    root, content = tiny
+    file = "a.gz" if pack is gzip else "a.xz"
+    known = download.DataSet(
+        "tiny",
+        "a test",
+        "https://data.invalid/",
+        "MIT",
+        "nobody",
+        {file: hashlib.sha256(pack.compress(content)).hexdigest()},
+        contents={file: hashlib.sha256(content).hexdigest()},
+    )
+    monkeypatch.setitem(download.SETS, "tiny", known)
+    (root / "tiny").mkdir()
+    anew = gzip.compress(content, 1, mtime=3) if pack is gzip else lzma.compress(content, check=lzma.CHECK_CRC32)
+    assert hashlib.sha256(anew).hexdigest() not in known.files.values()
+    (root / "tiny" / file).write_bytes(anew)
+    assert download.locate("tiny") == root / "tiny"
+    assert download.hashes("tiny") == known.files  # which name the runs, as before
+    for other in (pack.compress(content + b"!"), content, anew[:-9]):
+        (root / "tiny" / file).write_bytes(other)
+        with pytest.raises(DataError, match="altered: SHA-256"):
+            download.locate("tiny")
+    (root / "tiny" / file).write_bytes(anew)
+    monkeypatch.setattr(download, "LARGEST", len(content) - 1)
+    with pytest.raises(DataError, match="altered: SHA-256"):
+        download.locate("tiny")
+
+
+@pytest.mark.parametrize("name", [name for name, known in download.SETS.items() if known.contents])
+def test_what_a_packed_file_unpacks_to_is_known(name):
+    known = download.SETS[name]
+    assert known.contents.keys() == {file for file in known.files if file.endswith((".gz", ".xz"))}
+    if not download.present(name):
+        pytest.skip(f"{name} is not here")
+    folder = download.locate(name)
+    assert {file: download._unpacked(folder / file) for file in known.contents} == known.contents
 
 
 def test_a_folder_that_lacks_a_file_is_an_error(tiny):

@@ -91,13 +91,13 @@ def test_a_batch_does_not_depend_on_the_ones_before():
 
 def test_the_permutation_is_one_for_all_images_and_comes_from_the_seed():
     plain, permuted = digits(), digits(permuted=True)
-    order = permuted.chance()["permutation"]
+    order = permuted.drawn()["permutation"]
     assert sorted(order) == list(range(64))
     assert torch.equal(permuted.batch(0).x, plain.batch(0).x[order])
-    assert digits(seed=1, permuted=True).chance()["permutation"] != order
+    assert digits(seed=1, permuted=True).drawn()["permutation"] != order
     other = digits(seed=1, permuted=True, permutation=0)
-    assert other.chance()["permutation"] == order
-    assert other.chance()["valid"] == digits(seed=1).chance()["valid"] != plain.chance()["valid"]
+    assert other.drawn()["permutation"] == order
+    assert other.drawn()["valid"] == digits(seed=1).drawn()["valid"] != plain.drawn()["valid"]
 
 
 def test_a_limit_keeps_the_first_of_each_split():

@@ -15,7 +15,7 @@ def test_a_repeated_image_is_the_image_repeated(permuted):
     assert thrice.spec.steps == 3 * 64
     assert torch.equal(thrice.batch(5).x, once.batch(5).x.repeat(3, 1, 1))
     assert torch.equal(thrice.batch(5).y, once.batch(5).y)
-    assert thrice.chance() == once.chance()
+    assert thrice.drawn() == once.drawn()
 
 
 def test_a_field_with_its_default_leaves_old_identities_alone():

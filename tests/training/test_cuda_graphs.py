@@ -36,7 +36,7 @@ CONFIGS = {
 
 
 class Tape(TorchDispatchMode):
-    """What a graph does: the operators of a call, done again on the same memory, blind to Python; no value is read."""
+    """A graph: the operators of a call, done again on the same memory, blind to Python; no value is read."""
 
     def __init__(self):
         super().__init__()

@@ -14,14 +14,14 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from .. import paper
-from ..config import Config, run_id
+from ..config import Config, Treebank, run_id
 from ..paper import Experiment
 from ..paper import claims as table
 from ..paper.claims import STEPS, Claim
 from ..paper.published import quoted
 from ..runs.provenance import NUMERICS
 from ..runs.record import Record, records
-from ..tasks import data_hashes
+from ..tasks import data_hashes, spec
 from ..tasks.download import SETS
 from . import learning_curves, measurements, properties, statistics, verdicts
 from .verdicts import Seed, Terms, Verdict
@@ -45,12 +45,8 @@ SUBSETS = {"test accuracy %, over 5,000 steps": "_long"}  # metrics of a part of
 SHARES = ("test error %", "test accuracy %", *SUBSETS)  # of examples: they have an interval over examples too
 QUOTED = ", quoted from others"  # how the source of such a number ends
 OLDER = "older records, numerics"  # how the source of records of other numerics begins
-OWN_METRICS = {
-    "adding": ("test MSE",),
-    "pixels": ("test error %",),
-    "skeletons": ("test accuracy %",),
-    "speech": ("test accuracy %", *SUBSETS),
-}
+OWN_METRICS = {"pixels": ("test error %",), "speech": ("test accuracy %", *SUBSETS)}
+OF_TARGET = {"class": "test accuracy %", "real": "test MSE", "token": "test perplexity"}  # where a task names none
 PROTOCOLS = {
     "clean": "best validation weights; batch norm statistics re-estimated on training images without dropout",
     "running": "best validation weights; batch norm statistics as training left them",
@@ -106,18 +102,16 @@ def rows(experiments: Sequence[str] | None = None, *, own: bool = False) -> list
     known = None if experiments is None else [paper.experiment(n) for n in experiments if n not in paper.EXHIBITS]
     names = set(paper.EXPERIMENTS) if known is None else {n for e in known for n in (e.id, e.parent) if n}
     names |= set(experiments or ()) & set(paper.EXHIBITS)
-    store = Store.read(own)
+    subjects = [(claim, *subject) for claim in table.claims() for subject in _subjects(claim)]
+    answering = {name for _, these, _ in subjects for name in these}
+    asked = [subject for subject in subjects if known is None or names & set(subject[1])]
+    store = Store.read(own, None if known is None else names | {n for _, a, b in asked for n in (*a, *b)})
     found: list[dict[str, Any]] = []
-    answering: set[str] = set()
-    for claim in table.claims():
-        for these, against in _subjects(claim):
-            answering.update(these)
-            if known is not None and not names & set(these):
-                continue
-            if claim.kind == "ratio":
-                found += [_timed(store, claim, device) for device in DEVICES]
-            else:
-                found.append(_judged(store, claim, these, against))
+    for claim, these, against in asked:
+        if claim.kind == "ratio":
+            found += [_timed(store, claim, device) for device in DEVICES]
+        else:
+            found.append(_judged(store, claim, these, against))
     found += _of_others(store, names)
     if known is None:
         found += _references(found)
@@ -157,16 +151,16 @@ def why_not_run(known: Experiment) -> str:
 
 @dataclass(frozen=True)
 class Store:
-    """The records of every experiment, without smoke runs and damaged ones."""
+    """The records of every experiment, or of some, without smoke runs and damaged ones."""
 
     by_name: Mapping[str, Sequence[Record]]
     own: bool = False
 
     @classmethod
-    def read(cls, own: bool = False) -> Store:
-        """Every record, or one's own alone."""
+    def read(cls, own: bool = False, names: Collection[str] | None = None) -> Store:
+        """Every record, or one's own alone, or those of the named experiments."""
         by_name: dict[str, list[Record]] = {}
-        for record in records(own=own):
+        for record in records(own=own, of=names):
             if record.status != "damaged" and not record.smoke:
                 by_name.setdefault(record.experiment.removesuffix("*"), []).append(record)
         return cls(by_name, own)
@@ -271,7 +265,7 @@ def _judged(store: Store, claim: Claim, these: Sequence[str], against: Sequence[
 
 
 def _line(claim: Claim, these: Sequence[str]) -> dict[str, Any]:
-    """What a claim's row says before it is judged."""
+    """The content of a claim's row before it is judged."""
     return dict.fromkeys(COLUMNS) | {
         "table": claim.place,
         "experiment": ", ".join(these),
@@ -399,9 +393,9 @@ def _older(store: Store, names: Collection[str]) -> list[dict[str, Any]]:
 
 def _metrics(known: Experiment) -> tuple[str, ...]:
     task = known.config.task
-    if task.name == "treebank":
-        return ("test BPC" if task.unit == "char" else "test perplexity",)
-    return OWN_METRICS[task.name]
+    if isinstance(task, Treebank) and task.unit == "char":
+        return ("test BPC",)
+    return OWN_METRICS.get(task.name, (OF_TARGET[spec(task).target],))
 
 
 def _protocol(known: Experiment, statistics: str) -> str:

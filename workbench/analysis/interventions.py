@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ParameterError
-from ..models.layer import Recurrent, Unit
+from ..models.layer import Unit, recurrences
 from ..recurrence import recur
 from ..tasks import Batch
 from ..training import evaluate
@@ -40,15 +40,14 @@ def through_time(us: Sequence[float], steps: int) -> Tensor:
 @torch.no_grad()
 def tightened(net: nn.Module, batch: Batch, target: str, bound: float) -> evaluate.Scores:
     """Score a net with every u cut to [-bound, bound], nothing retrained."""
-    units = [layer for layer in recurrent(net) if isinstance(layer, Recurrent)]
-    kept = [unit.u.clone() for unit in units]
+    before = [(found.u, found.u.clone()) for found in recurrences(net).values()]
     try:
-        for unit in units:
-            unit.u.clamp_(-bound, bound)
+        for u, _ in before:
+            u.clamp_(-bound, bound)
         return evaluate.score(net, [batch], target)
     finally:
-        for unit, u in zip(units, kept, strict=True):
-            unit.u.copy_(u)
+        for u, was in before:
+            u.copy_(was)
 
 
 @contextmanager

@@ -183,7 +183,7 @@ def told(near: pd.DataFrame) -> pd.DataFrame:
 
 
 def _tells(ours: float, other: float, chance: float) -> str:
-    """What a curve says of our net: nothing, where chance alone is worth as much as another net."""
+    """The word of a curve of our net: nothing, where chance alone is worth as much as another net."""
     if np.isnan(other):
         return "nothing: no other net's curve is published"
     if chance >= other:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from ..errors import ParameterError, quoted
+from ..errors import ParameterError, quoted, whole
 from ..models.bounds import bound, half_life, near_one
 from ..models.build import build
 from ..paper import experiment
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def impulse_response(u: float, steps: int) -> Tensor:
     """The states of one ReLU neuron after an input of 1 at its first step: u^k while u >= 0. -> (steps,)."""
-    a = torch.zeros(_whole(steps), 1, 1, dtype=torch.float64)
+    a = torch.zeros(whole("steps", steps, 1, 2**63 - 1, "a sequence length"), 1, 1, dtype=torch.float64)
     a[0] = 1
     return recur(a, torch.tensor([u], dtype=torch.float64))[:, 0, 0]
 
@@ -39,7 +39,9 @@ def neuron_gradients(us: Sequence[float], steps: int) -> dict[str, Tensor]:
     -> {"u = 0.99": (steps,), ...}, k = 0 first, float64.
     """
     u = torch.tensor(list(us), dtype=torch.float64)
-    a = torch.ones(_whole(steps), 1, len(u), dtype=torch.float64, requires_grad=True)
+    a = torch.ones(
+        whole("steps", steps, 1, 2**63 - 1, "a sequence length"), 1, len(u), dtype=torch.float64, requires_grad=True
+    )
     h = recur(a, u)
     if not bool(torch.isfinite(h).all() and (h > 0).all()):
         raise ParameterError(f"us: {quoted(list(us))} received; above -1, and states that stay finite, are needed")
@@ -49,7 +51,7 @@ def neuron_gradients(us: Sequence[float], steps: int) -> dict[str, Tensor]:
 
 def deviation(us: Sequence[float], steps: int) -> float:
     """The largest relative difference of `neuron_gradients` from u^k; 0.0 would be every bit."""
-    k = torch.arange(_whole(steps), dtype=torch.float64)
+    k = torch.arange(whole("steps", steps, 1, 2**63 - 1, "a sequence length"), dtype=torch.float64)
     gradients = neuron_gradients(us, steps).values()
     return max(float((g - u**k).abs().div((u**k).abs()).max()) for u, g in zip(us, gradients, strict=True))
 
@@ -200,9 +202,3 @@ def last_tokens() -> pd.DataFrame:
         return pd.DataFrame()
     folder = download.locate("ptb")
     return pd.DataFrame([{"unit": unit, **last_token(read(folder, unit))} for unit in ("char", "word")])
-
-
-def _whole(steps: object) -> int:
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-        raise ParameterError(f"steps: {quoted(steps)} is not a sequence length; a whole number of at least 1 is needed")
-    return steps

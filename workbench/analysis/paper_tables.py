@@ -121,14 +121,14 @@ def _shown(cell: Cell, rows: Sequence[Row], name: str) -> str:
 
 
 def _stands_beside(row: Row, cell: Cell, name: str) -> bool:
-    """Whether a row has our number for a cell that the paper quotes from others."""
+    """Test whether a row has our number for a cell that the paper quotes from others."""
     here = row["verdict"] == "reference" and row["table"] == name and row["paper"] == cell.quoted
     begin = _COLUMNS.get(cell.column, "")
     return here and row["experiment"] in paper.EXPERIMENTS and row["experiment"].startswith(begin) and row["n"] > 0
 
 
 def _schedule(row: Row) -> str:
-    """What tells apart the rows of one claim: a cycle of ours, a kind of device."""
+    """The mark that tells apart the rows of one claim: a cycle of ours, a kind of device."""
     device = str(row["device"]).partition(":")[0]
     if row["experiment"] == "timing":
         return {"cpu": "CPU ", "cuda": "GPU "}[device]

@@ -70,7 +70,7 @@ def render(table: pd.DataFrame, format_: str) -> str:
 
 
 def in_short(results: pd.DataFrame, width: int | None = None) -> str:
-    """What holds, for a terminal of so many characters: the counts, the abstract's sentences, claims with an answer,
+    """The summary, for a terminal of so many characters: the counts, the abstract's sentences, claims with an answer,
     claims without one and why, what is not run; then what is no claim. Parts without a row are left out.
     """
     others = results[results["claim"].isna() & results["ours"].notna() & ~_older(results)]
@@ -219,7 +219,7 @@ def abstract(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def _test(row: Mapping[str, Any]) -> str:
-    """What a row tests, in one line: experiment, metric and what is claimed of it."""
+    """The test of a row, in one line: experiment, metric and what is claimed of it."""
     apart = ", " if _kind(row) in ("property", "ratio") else " "
     return f"{_who(row)}{': ' * bool(row['experiment'])}{row['metric']}{apart}{_theirs(row)}".strip()
 

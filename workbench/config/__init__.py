@@ -15,7 +15,7 @@ from pydantic import model_validator
 from ..errors import ParameterError, quoted
 from .frozen import Frozen, canonical_json, nearest, parse_json, parse_value
 from .model import Kind, Model
-from .task import Adding, Pixels, Skeletons, Speech, Task, Treebank
+from .task import Adding, AnyTask, Pixels, Skeletons, Speech, Task, Treebank
 from .train import Train
 
 __all__ = [
@@ -27,20 +27,19 @@ SCHEMA = 1  # raised when the meaning of a stored config changes
 
 Budget = Literal["smoke", "quick", "paper"]
 BUDGETS: tuple[Budget, ...] = ("smoke", "quick", "paper")
-_OF_INDRNN = ("plain", "residual", "dense")  # the kinds of net that have u
 _LANGUAGE = ("embedding", "tied", "dropout_words", "dropout_input", "dropout_head", "freeze_last_token", "norm_over")
 
 
 class Config(Frozen):
     """One experiment's computation: task, model, training. The seed and how far to go stand beside it."""
 
-    task: Task
+    task: AnyTask
     model: Model
     train: Train
 
     @model_validator(mode="after")
     def _language_nets_read_language(self) -> Self:
-        if self.train.u_lr != 1 and self.model.kind not in _OF_INDRNN:
+        if self.train.u_lr != 1 and not self.model.has_u:
             raise ValueError(f"train.u_lr has no meaning for kind {self.model.kind!r}, which has no u; leave it out")
         if self.train.wrap_test and self.task.name != "pixels":
             raise ValueError(f"train.wrap_test has no meaning for task {self.task.name!r}; leave it out")

@@ -11,8 +11,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..errors import ParameterError, choices, quoted
 
-TASKS = ("adding", "pixels", "treebank", "skeletons", "speech")
-
 
 class Frozen(BaseModel):
     """A part of a config. Unknown fields, wrong types and values out of range raise ParameterError."""
@@ -67,7 +65,7 @@ def parse_value(text: str) -> Any:
 def _explain(error: ValidationError, fields: Collection[str]) -> str:
     """The first complaint in one line: path, value received, what is allowed."""
     first = error.errors(include_url=False)[0]
-    path = ".".join(str(part) for part in first["loc"] if part not in TASKS)
+    path = ".".join(str(part) for part in first["loc"])
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         return f"{path}: no such field; {nearest(path, fields)}"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from .. import files
+from ..errors import quoted
 from .frozen import Frozen
 from .task import Size
 
@@ -13,11 +15,20 @@ Kind = Literal["plain", "residual", "dense", "lstm", "gru", "rnn_tanh", "irnn", 
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
+def _known(kind: str) -> str:
+    """A kind of net, ours or of a file added to models/."""
+    if kind not in FIELDS:
+        dict(files.modules("models"))
+    if kind not in FIELDS:
+        raise ValueError(f"{quoted(kind)} received; choose one of {', '.join(map(repr, FIELDS))}")
+    return kind
+
+
 class Model(Frozen):
     """A net. `gamma` bounds the gradient over the whole sequence: |u| <= gamma^(1/T); `u_max` is that bound itself;
     neither leaves u free. The dropouts of single places are None where they equal `dropout`."""
 
-    kind: Kind
+    kind: Annotated[str, AfterValidator(_known)]
     depth: Annotated[int, Field(ge=1, le=1000)] = Field(1, description="layers; of a residual net, blocks of two")
     hidden: Size = 128
     growth: Size = Field(16, description="dense: features that each layer adds, k of the paper")
@@ -83,18 +94,23 @@ class Model(Frozen):
             raise ValueError("dropout_over has no meaning where nothing is dropped; leave it out")
         if self.kind == "transformer" and self.hidden % self.heads:
             raise ValueError(f"heads: {self.heads} received; a divisor of hidden {self.hidden} is needed")
-        meaningful = _MEANING.get(self.kind, _BASELINE)
+        meaningful = FIELDS[self.kind]
         for field, info in type(self).model_fields.items():
             if field not in meaningful and field not in _ALWAYS and getattr(self, field) != info.default:
                 raise ValueError(f"{field} has no meaning for kind {self.kind!r}; leave it out")
         return self
+
+    @property
+    def has_u(self) -> bool:
+        """True for a kind of net whose neurons have recurrent weights of their own, which `gamma` bounds."""
+        return "gamma" in FIELDS[self.kind]
 
 
 _ALWAYS = {"kind", "dropout", "readout_init", "dropout_words", "dropout_input", "dropout_last", "embedding", "tied"}
 _BASELINE = {"depth", "hidden"}
 _INDRNN = {"activation", "norm", "norm_over", "norm_gain", "gamma", "u_max", "start", "last_near_one", "init"}
 _INDRNN |= {"freeze_last_token", "dropout_head", "dropout_over"}
-_MEANING = {
+FIELDS = dict.fromkeys(get_args(Kind), _BASELINE) | {  # kind -> the fields that have a meaning for it
     "plain": _INDRNN | _BASELINE,
     "residual": _INDRNN | _BASELINE | {"shortcut"},
     "dense": _INDRNN

@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
+from .. import files
+from ..errors import ParameterError, choices, quoted
 from .frozen import Frozen
 
 Size = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Limit = Annotated[Size | None, Field(description="examples kept of each split, for smoke runs; None: all")]
 
 
-class Adding(Frozen):
+class Task(Frozen):
+    """Base of the tasks' configs. A class with its own `name: Literal[...]` is known from where it is written on."""
+
+    KNOWN: ClassVar[dict[str, type[Task]]] = {}
+    name: str
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        (name,) = get_args(cls.model_fields["name"].annotation)
+        Task.KNOWN[name] = cls
+
+
+class Adding(Task):
     """The adding problem (Li et al. 2019, section 5.1): sum the two marked numbers of a sequence of `length`."""
 
     name: Literal["adding"]
     length: Annotated[int, Field(ge=2, le=10**8)] = 100
 
 
-class Pixels(Frozen):
+class Pixels(Task):
     """An image read pixel by pixel: MNIST (784 steps), or scikit-learn's digits (64 steps); or `repeats` times over."""
 
     name: Literal["pixels"]
@@ -46,7 +61,7 @@ class Pixels(Frozen):
         return self.pixels * self.repeats
 
 
-class Treebank(Frozen):
+class Treebank(Task):
     """The next word or character of the Penn Treebank, in chunks of about `length` tokens with the state carried over.
 
     `chunks`: `random` draws each chunk's length around `length` (5 % around half of it) and sets the state to zero
@@ -60,7 +75,7 @@ class Treebank(Frozen):
     limit: Annotated[Size | None, Field(description="tokens kept of each split, for smoke runs; None: all")] = None
 
 
-class Skeletons(Frozen):
+class Skeletons(Task):
     """An action from the joints of one or two bodies, `length` frames sampled from each clip.
 
     `protocol`: who or what is left for the test: subjects, cameras (NTU 60), setups (NTU 120).
@@ -92,7 +107,7 @@ class Skeletons(Frozen):
         return self
 
 
-class Speech(Frozen):
+class Speech(Task):
     """A spoken digit from its raw waveform, one sample a step: 1,148 to 18,262 steps (Free Spoken Digit Dataset)."""
 
     name: Literal["speech"]
@@ -108,4 +123,17 @@ class Speech(Frozen):
         return 18_262
 
 
-Task = Annotated[Adding | Pixels | Treebank | Skeletons | Speech, Field(discriminator="name")]
+def _by_name(value: Any) -> Any:
+    """The config that a mapping's `name` calls for. A name that is not ours may be that of a file added to tasks/."""
+    if not isinstance(value, Mapping):
+        return value
+    name = value.get("name")
+    if name not in tuple(Task.KNOWN):
+        dict(files.modules("tasks"))
+    if name not in tuple(Task.KNOWN):
+        found = "a value is needed" if name is None else f"{quoted(name)} received"
+        raise ParameterError(f"name: {found}; choose one of {choices(Task.KNOWN)}")
+    return Task.KNOWN[name](**value)
+
+
+AnyTask = Annotated[SerializeAsAny[Task], BeforeValidator(_by_name)]

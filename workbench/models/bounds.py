@@ -12,7 +12,7 @@ import warnings
 
 import torch
 
-from ..errors import ParameterError, quoted
+from ..errors import ParameterError, quoted, whole
 
 
 def bound(steps: int, gamma: float = 2.0) -> float:
@@ -21,8 +21,7 @@ def bound(steps: int, gamma: float = 2.0) -> float:
     Warns where float32 can no longer tell the bound from 1 (about T = 10 million for gamma = 2).
     Raises ParameterError unless steps is a whole number >= 1 and gamma is finite and > 0.
     """
-    if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps < 2**63:
-        raise ParameterError(f"steps: {quoted(steps)} is not a sequence length; a whole number of at least 1 is needed")
+    whole("steps", steps, 1, 2**63 - 1, "a sequence length")
     if isinstance(gamma, bool) or not isinstance(gamma, int | float) or not 0 < gamma <= sys.float_info.max:
         raise ParameterError(f"gamma: {quoted(gamma)} cannot bound a gradient; a finite number above 0 is needed")
     u_max = float(gamma ** (1 / steps))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import UnionType
 from typing import Any
 
@@ -18,11 +18,12 @@ from .baselines.transformer import Transformer
 from .dense import Dense
 from .distributed import Ranks
 from .language import Language
-from .layer import BatchNorm, Recurrent, SharedDropout
+from .layer import BatchNorm, SharedDropout, recurrences
+from .net import KINDS
 from .plain import Plain
 from .residual import residual
 
-KINDS: dict[str, Callable[[Model, Spec, Generator | None], nn.Module]] = {
+KINDS |= {
     "plain": Plain,
     "residual": residual,
     "dense": Dense,
@@ -62,8 +63,13 @@ def count(net: nn.Module) -> int:
 
 def count_of(model: Model, spec: Spec) -> int:
     """Count the numbers that training may change in the net of a config, without making it: 80 million cost nothing."""
+    return count(without_values(model, spec))
+
+
+def without_values(model: Model, spec: Spec) -> nn.Module:
+    """The net of a config as its modules and shapes alone, which costs nothing."""
     with torch.device("meta"), _Blank():
-        return count(build(model, spec))
+        return build(model, spec)
 
 
 class _Blank(TorchFunctionMode):
@@ -75,9 +81,10 @@ class _Blank(TorchFunctionMode):
 
 def clamp_(net: nn.Module) -> None:
     """Project the u of every layer into its bound."""
-    for module in net.modules():
-        if isinstance(module, Recurrent):
-            module.clamp_()
+    with torch.no_grad():
+        for found in recurrences(net).values():
+            if found.bound is not None:
+                found.u.clamp_(-found.bound, found.bound)
 
 
 def misfit(net: nn.Module, weights: Mapping[str, Tensor], slack: float) -> str | None:
@@ -93,17 +100,15 @@ def misfit(net: nn.Module, weights: Mapping[str, Tensor], slack: float) -> str |
             return f"{name} has shape {tuple(value.shape)}, {tuple(wanted[name].shape)} is needed"
         if not bool(torch.isfinite(value).all()):
             return f"{name} is not finite"
-    for name, module in net.named_modules():
-        if isinstance(module, Recurrent) and module.bound is not None:
-            largest = float(weights[f"{name}.u"].abs().max())
-            if largest > module.bound + slack:
-                return f"{name}.u reaches {largest:.4g}, more than {slack:.4g} over its bound {module.bound:.4g}"
+    for name, _, _, bound in recurrences(net).values():
+        if bound is not None and (largest := float(weights[name].abs().max())) > bound + slack:
+            return f"{name} reaches {largest:.4g}, more than {slack:.4g} over its bound {bound:.4g}"
     return None
 
 
 def recurrent_weights(net: nn.Module) -> dict[str, Tensor]:
     """Layer name -> u (N,), in the order of use; empty for nets without one."""
-    return {name: module.u.detach() for name, module in net.named_modules() if isinstance(module, Recurrent)}
+    return {name: found.u.detach() for name, found in recurrences(net).items()}
 
 
 def set_generator(net: nn.Module, generator: Generator | None) -> None:
@@ -124,6 +129,5 @@ def set_ranks(net: nn.Module, ranks: Ranks) -> None:
 
 def set_backend(net: nn.Module, backend: str) -> None:
     """Choose the engine of every layer."""
-    for module in net.modules():
-        if isinstance(module, Recurrent):
-            module.backend = backend
+    for found in recurrences(net).values():
+        found.layer.backend = backend  # type: ignore[assignment]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import nn
 
 from ..config import Model
@@ -17,8 +16,8 @@ from .baselines import transformer
 from .baselines.lru import LRU
 from .baselines.mingru import MinGRU
 from .baselines.sru import SRU
-from .build import _Blank, build, count
-from .layer import Linear, Unit
+from .build import count, without_values
+from .layer import Unit, recurrences
 
 
 @dataclass(frozen=True)
@@ -54,9 +53,8 @@ class Drawing:
 
 def draw(model: Model, spec: Spec) -> Drawing:
     """The parts of the net that `build(model, spec)` makes."""
-    with torch.device("meta"), _Blank():
-        net = build(model, spec)
-    pen = _Pen(spec)
+    net = without_values(model, spec)
+    pen = _Pen(spec, net)
     pen.box("input", "tokens" if spec.target == "token" else "features a step", spec.inputs, None, "input")
     pen.module(net)
     return Drawing(tuple(pen.parts), tuple(pen.arcs), count(net), spec.target == "token")
@@ -65,8 +63,11 @@ def draw(model: Model, spec: Spec) -> Drawing:
 class _Pen:
     """Goes through a net and leaves boxes and arcs."""
 
-    def __init__(self, spec: Spec):
-        self.spec = spec
+    def __init__(self, spec: Spec, net: nn.Module):
+        self.spec, self.net = spec, net
+        self.own: dict[nn.Module, nn.ParameterList] = {}  # the recurrent weights of each layer that has some
+        for found in recurrences(net).values():
+            self.own.setdefault(found.layer, nn.ParameterList()).append(found.u)
         self.parts: list[Part] = []
         self.arcs: list[Arc] = []
 
@@ -79,6 +80,9 @@ class _Pen:
         features = self.parts[-1].features
         if isinstance(module, Unit):
             self.unit(module, name)
+        elif module in self.own and module is not self.net:
+            N = self.own[module][-1].numel()
+            self.box(type(module).__name__, f"{getattr(module, 'activation', 'f')}(a + u h)", N, module, "indrnn")
         elif isinstance(module, nn.RNNBase | SRU | LRU | MinGRU):
             N, past = getattr(module, "hidden", 0), "each cell reads its own past"
             if isinstance(module, nn.RNNBase):
@@ -98,7 +102,7 @@ class _Pen:
             self.arcs += [Arc(first + row, first + row + 2, "sum") for row in range(0, len(module.layers) - 1, 2)]
         elif isinstance(module, dense.Block):
             self.block(module)
-        elif isinstance(module, Linear):
+        elif isinstance(module, nn.Linear):
             role = name in ("readout", "decoder")
             self.box(
                 name if role else "FC",
@@ -117,6 +121,8 @@ class _Pen:
             self.children(module)
 
     def children(self, module: nn.Module) -> None:
+        if module in self.own:  # the net itself
+            self.box("u", "f(a + u h)", count(self.own[module]), self.own[module], "indrnn")
         later = ("readout", "decoder")
         for name, child in sorted(module.named_children(), key=lambda item: item[0] in later):
             self.module(child, name)

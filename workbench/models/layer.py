@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Generator, Tensor, nn
@@ -183,6 +183,30 @@ class SharedDropout(nn.Module):
 
     def extra_repr(self) -> str:
         return f"p={self.p}, over={self.over}"
+
+
+class Recurrence(NamedTuple):
+    """Recurrent weights u (N,) of a net: their name in its state, the layer that has them, and their bound or None."""
+
+    name: str
+    layer: nn.Module
+    u: nn.Parameter
+    bound: float | None
+
+
+def recurrences(net: nn.Module) -> dict[str, Recurrence]:
+    """The recurrent weights of a net, in the order of use, by the name of their layer.
+
+    They are known by their name alone: a parameter `u`, or `u_l0`, ... as `IndRNN` has them, of one dimension. What is
+    called so is bounded by the `bound` of its layer, listed, drawn and trained at the rate of u.
+    """
+    found = {}
+    for place, layer in net.named_modules():
+        for key, u in layer._parameters.items():
+            if u is not None and u.dim() == 1 and (key == "u" or key.startswith("u_l")):
+                name = f"{place}.{key}".removeprefix(".")
+                found[place if key == "u" else name] = Recurrence(name, layer, u, getattr(layer, "bound", None))
+    return found
 
 
 class Recurrent(nn.Module):

@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from torch import Generator, Tensor, nn
 
 from ..config import Model
+from ..config.model import FIELDS
+from ..errors import ParameterError, choices
 from ..tasks.contract import Spec
 from . import bounds
 from .layer import Head, Linear, Unit, at_end
 from .sequence import Span
+
+Maker = Callable[[Model, Spec, Generator | None], nn.Module]
+Made = TypeVar("Made", bound=Maker)
+KINDS: dict[str, Maker] = {}  # kind -> what makes such a net; `build` adds those of the paper
+
+
+def register(kind: str, *fields: str) -> Callable[[Made], Made]:
+    """Make a kind of net known by its name, with the fields of a config that have a meaning for it.
+
+        @register("mine", "depth", "hidden", "gamma", "u_max")
+        class Mine(Stack): ...
+
+    With `gamma` among them, its neurons have recurrent weights of their own: see `layer.recurrences`.
+    """
+    if unknown := set(fields) - Model.model_fields.keys():
+        raise ParameterError(f"fields: {choices(unknown)} received; choose among {choices(Model.model_fields)}")
+
+    def known(made: Made) -> Made:
+        FIELDS[kind], KINDS[kind] = {*fields}, made
+        return made
+
+    return known
 
 
 class Parts:

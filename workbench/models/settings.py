@@ -10,18 +10,13 @@ import torch
 from torch import nn
 
 from .. import recurrence
-from ..errors import FixedError, KindError, ParameterError, choices, quoted
+from ..errors import FixedError, KindError, ParameterError, choices, quoted, whole
 from ..recurrence.activation import ACTIVATIONS
 
 
 def size(name: str, value: object) -> int:
     """A number of neurons, features or layers."""
-    message = f"{name}: {quoted(value)} is not a size; a whole number from 1 to 2**31 - 1 is needed"
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise KindError(message)
-    if not 1 <= value < 2**31:
-        raise ParameterError(message)
-    return value
+    return whole(name, value, 1, 2**31 - 1, "a size")
 
 
 def flag(name: str, value: object) -> bool:

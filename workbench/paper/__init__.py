@@ -7,16 +7,18 @@ a training log they published. Where paper and code differ, the settings are the
 
 from __future__ import annotations
 
+from .. import files
 from ..errors import ParameterError
 from ..errors import quoted as shown  # `quoted` is a module of this package
-from . import adding, cycle, pixels, skeletons, speech, treebank
+from . import cycle
 from .experiment import Claim as Claim
 from .experiment import Experiment as Experiment
 from .published import EXHIBITS as EXHIBITS
 from .published import Exhibit as Exhibit
 
-_OF_PAPER = [e for source in (adding, pixels, skeletons, speech, treebank) for e in source.experiments()]
-EXPERIMENTS: dict[str, Experiment] = {e.id: e for e in (*_OF_PAPER, *cycle.experiments(_OF_PAPER))}
+# Every file here with a function `experiments`, in the order of their names; then the cycles of what they name.
+_FOUND = [e for _, source in files.modules("paper") if hasattr(source, "experiments") for e in source.experiments()]
+EXPERIMENTS: dict[str, Experiment] = {e.id: e for e in (*_FOUND, *cycle.cycles(_FOUND))}
 
 
 def experiment(name: str) -> Experiment:

@@ -54,7 +54,7 @@ _NOTE = (
 )
 
 
-def experiments(parents: Iterable[Experiment]) -> list[Experiment]:
+def cycles(parents: Iterable[Experiment]) -> list[Experiment]:
     """One cycle for every cell of Tables 2, 3 and 4, for its rivals on sequential MNIST, for digits and UTD-MHAD."""
     lengths = MNIST | DIGITS | UTD | TREEBANK
     return [_cycle(parent, *lengths[parent.id]) for parent in parents if parent.id in lengths]

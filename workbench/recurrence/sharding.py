@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 
-def spread(*tensors: Tensor) -> bool:
+def sharded(*tensors: Tensor) -> bool:
     """Is one of them a DTensor? Its rules are told to PyTorch on first sight."""
     module = sys.modules.get("torch.distributed.tensor")
     found = module is not None and any(isinstance(tensor, module.DTensor) for tensor in tensors)

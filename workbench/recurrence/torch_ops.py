@@ -46,7 +46,7 @@ def run(a: Tensor, u: Tensor, h0: Tensor, activation: str, backend: str) -> Tens
         return engine_loop.recur(a, u, h0, activation)
     if transformed():
         return autograd.recur(a, u, h0, activation, engine, False)
-    sharding.spread(a, u, h0)
+    sharding.sharded(a, u, h0)
     return recur(a, u, h0, activation, backend)  # type: ignore[no-any-return]
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from .. import files
 from ..config import Budget, Config, canonical_json, run_id
 from ..paper import claims
-from ..tasks import data_hashes
+from ..tasks import data_hashes, spec
 from .folder import Run
 from .record import Record
 from .run import reached, resolve
@@ -69,7 +69,7 @@ class PlannedRun(NamedTuple):
     def cost(self) -> float:
         """A guess at how long it takes, from nothing: steps x length x layers."""
         config = self._resolved()[0]
-        return float((self.until or config.train.steps or 10**6) * config.task.length * config.model.depth)
+        return float((self.until or config.train.steps or 10**6) * spec(config.task).steps * config.model.depth)
 
     def _resolved(self) -> tuple[Config, int | None]:
         return _resolve(self.experiment, self.budget, self.changes)

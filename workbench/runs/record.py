@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -251,14 +252,17 @@ def find_id(run_id: str) -> Record | None:
     return max(there(run_id), key=lambda r: r.reach, default=None)
 
 
-def records(*, own: bool = False) -> list[Record]:
+def records(*, own: bool = False, of: Collection[str] | None = None) -> list[Record]:
     """Every record, one's own first (with `own` no others); of a run that is also published, the further one.
 
-    One of the present numerics comes before a further one of others, which nothing can continue.
+    One of the present numerics comes before a further one of others, which nothing can continue. With `of`, those of
+    the named experiments, changed ones too: of others only the spec is read.
     """
     best: dict[str, Record] = {}
     for record in (Record(run) for n, run in _found() if not (own and n)):
         try:
+            if of is not None and record.experiment.removesuffix("*") not in of:
+                continue
             if record.id not in best or record.rank > best[record.id].rank:
                 best[record.id] = record
         except StoreError:

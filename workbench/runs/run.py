@@ -14,8 +14,9 @@ import torch
 
 from .. import files, paper, recurrence
 from ..config import BUDGETS, SCHEMA, Budget, Config, run_id
-from ..errors import ParameterError, StoreError, choices, quoted
+from ..errors import ParameterError, StoreError, choices, quoted, whole
 from ..models import distributed
+from ..models.distributed import Ranks
 from ..paper import claims
 from ..seeds import check_seed
 from ..tasks import data_hashes, download, spec
@@ -60,14 +61,7 @@ def run(
     the record, in a folder that all can read.
     """
     name, config, last = resolve(experiment, budget, changes)
-    if until is not None and (isinstance(until, bool) or not isinstance(until, int) or until < 1):
-        raise ParameterError(f"until: {until!r} is not a step to go to; a whole number of at least 1 is needed")
-    if until is not None and config.train.schedule == "one_cycle":
-        raise ParameterError(
-            f"until: {until} received; one cycle has a score at its end alone: --time-limit stops it to go on later, "
-            "train.steps makes it shorter"
-        )
-    until = last if until is None else until
+    until = _last_step(until, config, last)
     check_seed(seed)
     check_time_limit(time_limit)
     pinned = 1 if threads is None else check_count("threads", threads)
@@ -76,8 +70,8 @@ def run(
     device = distributed.own_device(check_device(device))
     if backend != "auto" and (reason := recurrence.unavailable(backend)) is not None:
         raise ParameterError(f"backend: {backend!r} cannot run here: {reason}")
-    data = data_hashes(config.task)
-    folder = Run(files.runs() / run_id(config, seed, data))
+    made = _spec(name, budget, config, seed, pinned)
+    folder = Run(files.runs() / made["id"])
     together = distributed.join(device)
     label = f"{name} seed {seed}"
     with together.company(label):
@@ -86,33 +80,12 @@ def run(
             return Record(folder)
         if not fresh:
             together.lead(lambda: check_progress(folder))
-        each = config if device == "cpu" else config.set({"train.batch": -(-config.train.batch // together.count)})
-        memory_check.check(each, device, label)
-        try:  # before the folder: a wrong value leaves no trace
-            trainer = Trainer(config, seed, device=device, backend=backend, ranks=together, graphs=graphs)
-        except (MemoryError, RuntimeError) as error:
-            if memory_check.is_exhaustion(error):
-                raise memory_check.refusal(config, label, "it could not be had") from None
-            raise
+        trainer = _trainer(config, seed, label, device=device, backend=backend, ranks=together, graphs=graphs)
         if fresh:  # only now, when nothing given is wrong
             together.lead(lambda: _set_aside(folder))
-        made = {
-            "schema": SCHEMA,
-            "id": folder.path.name,
-            "experiment": name,
-            "smoke": budget == "smoke",
-            "config": config.model_dump(),
-            "seed": seed,
-            "data": data,
-            "threads": pinned,
-            "numerics": NUMERICS,
-            "claims": claims.table_hash(claims.present()),
-        }
-        together.lead(lambda: folder.create(made, trainer.task.chance()))
-        pinned, lease = (
-            together.lead(lambda: int(folder.spec()["threads"])),
-            Lock(folder, _giving_up(stop, time_limit)),
-        )
+        together.lead(lambda: folder.create(made, trainer.task.drawn()))
+        pinned = together.lead(lambda: int(folder.spec()["threads"]))
+        lease = Lock(folder, _giving_up(stop, time_limit))
         with ExitStack() as held:
 
             def take() -> bool:
@@ -125,6 +98,48 @@ def run(
                         until, time_limit, asked
                     )
     return Record(folder)
+
+
+def _last_step(until: int | None, config: Config, last: int | None) -> int | None:
+    """The step to go to: `until` where it is given and can be meant, else the budget's last."""
+    if until is None:
+        return last
+    whole("until", until, what="a step to go to")
+    if config.train.schedule == "one_cycle":
+        raise ParameterError(
+            f"until: {until} received; one cycle has a score at its end alone: --time-limit stops it to go on later, "
+            "train.steps makes it shorter"
+        )
+    return until
+
+
+def _spec(name: str, budget: Budget, config: Config, seed: int, threads: int) -> dict[str, Any]:
+    """The content of a run's spec.json: all that is computed."""
+    data = data_hashes(config.task)
+    return {
+        "schema": SCHEMA,
+        "id": run_id(config, seed, data),
+        "experiment": name,
+        "smoke": budget == "smoke",
+        "config": config.model_dump(),
+        "seed": seed,
+        "data": data,
+        "threads": threads,
+        "numerics": NUMERICS,
+        "claims": claims.table_hash(claims.present()),
+    }
+
+
+def _trainer(config: Config, seed: int, label: str, *, device: str, ranks: Ranks, **ways: Any) -> Trainer:
+    """A run in memory, made before its folder: a wrong value, or too little memory, leaves no trace."""
+    each = config if device == "cpu" else config.set({"train.batch": -(-config.train.batch // ranks.count)})
+    memory_check.check(each, device, label)
+    try:
+        return Trainer(config, seed, device=device, ranks=ranks, **ways)
+    except (MemoryError, RuntimeError) as error:
+        if memory_check.is_exhaustion(error):
+            raise memory_check.refusal(config, label, "it could not be had") from None
+        raise
 
 
 def _set_aside(folder: Run) -> None:
@@ -195,11 +210,9 @@ def reached(record: Record, until: int | None) -> bool:
     return until is not None and any(e["step"] >= until for e in record.budgets)
 
 
-def check_count(name: str, value: object, most: int = 1024) -> int:
+def check_count(name: str, value: object) -> int:
     """A number of threads or workers, or a ParameterError."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise ParameterError(f"{name}: {quoted(value)} is not a number of {name}; 1 to {most} is allowed")
-    return value
+    return whole(name, value, 1, 1024, f"a number of {name}")
 
 
 def check_time_limit(seconds: object) -> None:

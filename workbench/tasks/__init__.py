@@ -1,14 +1,14 @@
-"""The tasks, one file each, behind one contract. To add one: a file here, a config in config/task.py, a line in `ALL`.
+"""The tasks, one file each, behind one contract; the file's name is the task's. To add one: a file here.
 
-Each file has `spec(config)`, `hashes(config)` and `task(config, seed, batch_size)`.
+Each file has `spec(config)`, `hashes(config)` and `task(config, seed, batch_size)`. The config of one that is added
+stands in its file, a `config.Task` with a `name: Literal[...]`; those of the paper are in config/task.py.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, cast
 
-from .. import config
-from . import adding, pixels, skeletons, speech, treebank
+from .. import config, files
 from .contract import Batch as Batch
 from .contract import Spec as Spec
 from .contract import Task as Task
@@ -23,11 +23,7 @@ class _Module(Protocol):
 
 
 ALL: dict[str, _Module] = {  # each takes its own config
-    "adding": adding,  # type: ignore[dict-item]
-    "pixels": pixels,  # type: ignore[dict-item]
-    "skeletons": skeletons,  # type: ignore[dict-item]
-    "speech": speech,  # type: ignore[dict-item]
-    "treebank": treebank,  # type: ignore[dict-item]
+    name: cast(_Module, module) for name, module in files.modules("tasks") if hasattr(module, "task")
 }
 
 

@@ -42,7 +42,7 @@ class AddingTask:
         for index, start in enumerate(range(0, SIZES[split], size)):
             yield self._draw(split, index, min(size, SIZES[split] - start))
 
-    def chance(self) -> dict[str, Any]:
+    def drawn(self) -> dict[str, Any]:
         return {}
 
     def _draw(self, stream: str, index: int, count: int) -> Batch:

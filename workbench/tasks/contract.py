@@ -61,5 +61,5 @@ class Task(Protocol):
     def examples(self, split: Split, size: int) -> Iterator[Batch]:
         """A split, each example once, in its own order, at most `size` at a time."""
 
-    def chance(self) -> dict[str, Any]:
+    def drawn(self) -> dict[str, Any]:
         """Decisions of the seed that a reader may want to see, as JSON: split, permutation."""

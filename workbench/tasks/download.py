@@ -8,11 +8,14 @@ $WORKBENCH_DATA that does not exist, is an error.
 from __future__ import annotations
 
 import errno
+import gzip
 import hashlib
+import lzma
 import os
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import zlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .. import files as places
@@ -20,6 +23,7 @@ from ..errors import DataError, MissingData, ParameterError, choices
 from ..files import unusable
 from ..progress import Transfer, notices
 
+LARGEST = 2**28  # bytes that a packed file is unpacked to, to see whether they are the known ones
 PAUSES = (1.0, 3.0)  # seconds before a second and a third try where a transfer broke off
 
 
@@ -27,8 +31,10 @@ PAUSES = (1.0, 3.0)  # seconds before a second and a third try where a transfer 
 class DataSet:
     """A published data set: its files with their SHA-256, where they come from, what may be done with them.
 
-    `ask` says in words where to get what no address gives: the files of `needs` (patterns, one of them is enough), or,
-    if there are none, the set's own files. `original` is a file that is taken in their place; its reader verifies it.
+    The hashes name a run's data, and are those of the files as published. `contents` has the SHA-256 of what a packed
+    file unpacks to, so that the same bytes packed anew pass too, as the same data. `ask` says in words where to get
+    what no address gives: the files of `needs` (patterns, one of them is enough), or, if there are none, the set's own
+    files. `original` is a file that is taken in their place; its reader verifies it.
     """
 
     name: str
@@ -40,6 +46,7 @@ class DataSet:
     ask: str = ""
     needs: tuple[str, ...] = ()
     original: str = ""
+    contents: dict[str, str] = field(default_factory=dict)
 
     def where_to_get(self, files: Sequence[str]) -> str:
         """Advice for files that are not there, up to the place where to put them."""
@@ -68,6 +75,9 @@ SETS: dict[str, DataSet] = {
             "recordings.npy.xz": "44d90893995fddb6b3c6fe748427f7e74ff626be36ba6221c63a35ac7bb63416",
             "index.csv": "2364961f6ee751a9cf1910f12c5602d0a76ed1f2b205670301db56dcc1c31874",
         },
+        contents={
+            "recordings.npy.xz": "415afd16f4008aea18f2d81c3ef4803850969d7d9892ec369495a20ebf5abd4d",
+        },
         ask="get https://github.com/Jakobovski/free-spoken-digit-dataset/archive/refs/heads/master.zip and put it, as "
         "free-spoken-digit-dataset-master.zip,",
         original="free-spoken-digit-dataset-master.zip",
@@ -83,6 +93,12 @@ SETS: dict[str, DataSet] = {
             "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
             "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
             "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+        },
+        contents={
+            "train-images-idx3-ubyte.gz": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+            "train-labels-idx1-ubyte.gz": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+            "t10k-images-idx3-ubyte.gz": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+            "t10k-labels-idx1-ubyte.gz": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
         },
     ),
     "ntu": DataSet(
@@ -127,6 +143,9 @@ SETS: dict[str, DataSet] = {
         files={
             "skeletons.npy.xz": "a8420161c753beeb7a717219fb839a601218170aa31e820cf9438ac9f47ee15f",
             "index.csv": "972785bd68e6a151e08f7209b43983ad8fdcae72a4a7675befb239f9f7b2c6e4",
+        },
+        contents={
+            "skeletons.npy.xz": "c08ab08b58f4ce16985634cca1d0c498d9869a41fcc46148e8d1620b3f427eee",
         },
         ask="get https://personal.utdallas.edu/~kehtar/UTD-MHAD/Skeleton.zip and put it",
         original="Skeleton.zip",
@@ -184,19 +203,35 @@ def obtainable(name: str) -> bool:
 
 def verify(name: str, folder: Path) -> Path:
     """Compare every file of a set in a folder with its SHA-256; DataError names the first that differs."""
-    return _verify(name, folder, _known(name).files)
+    return _verify(_known(name), folder, _known(name).files)
 
 
-def _verify(name: str, folder: Path, files: Mapping[str, str]) -> Path:
-    for file, expected in files.items():
+def _verify(wanted: DataSet, folder: Path, files: Collection[str]) -> Path:
+    for file in files:
+        expected = wanted.files[file]
         try:
             found = hashlib.sha256((folder / file).read_bytes()).hexdigest()
         except OSError as error:
             raise DataError(f"{folder / file}: cannot be read: {error.strerror}") from None
-        if found != expected:
+        if found != expected and (file not in wanted.contents or _unpacked(folder / file) != wanted.contents[file]):
             what = f"altered: SHA-256 {found[:16]}... found, {expected[:16]}... expected"
-            raise DataError(f"{folder / file}: {what}; remove that file, then `workbench data {name}`")
+            raise DataError(f"{folder / file}: {what}; remove that file, then `workbench data {wanted.name}`")
     return folder
+
+
+def _unpacked(path: Path) -> str | None:
+    """The SHA-256 of what a .gz or .xz file unpacks to; None where it does not, or to more than `LARGEST` bytes."""
+    digest, size = hashlib.sha256(), 0
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else lzma.open(path) as stream:
+            while piece := stream.read(2**20):
+                digest.update(piece)
+                size += len(piece)
+                if size > LARGEST:
+                    return None
+    except (OSError, EOFError, zlib.error, lzma.LZMAError):
+        return None
+    return digest.hexdigest()
 
 
 def _with_needs(wanted: DataSet, folder: Path) -> Path:
@@ -226,8 +261,8 @@ def _folders(name: str) -> list[Path]:
 def _fetch(wanted: DataSet, missing: Sequence[str]) -> Path:
     """Fetch the files that the cache lacks; a file has its name only when it is whole."""
     folder = cache() / wanted.name
-    there = {file: sha for file, sha in wanted.files.items() if file not in missing}
-    _verify(wanted.name, folder, there)
+    there = [file for file in wanted.files if file not in missing]
+    _verify(wanted, folder, there)
     kept = f" ({len(there)} of {len(wanted.files)} files are here)" if there else ""
     print(f"{wanted.name}: fetching from {wanted.url}{kept}", file=notices(), flush=True)
     for file in missing:

@@ -87,7 +87,7 @@ class PixelsTask:
         for rows in self.rows[split].split(size):
             yield self._read("test" if split == "test" else "train", rows)
 
-    def chance(self) -> dict[str, Any]:
+    def drawn(self) -> dict[str, Any]:
         split = {"valid": self.rows["valid"].tolist()}
         return {**split, "permutation": self.order.tolist()} if self.permuted else split
 

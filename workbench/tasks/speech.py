@@ -93,7 +93,7 @@ class SpeechTask:
                 yield self._read(rows[first:end])
                 first = end
 
-    def chance(self) -> dict[str, Any]:
+    def drawn(self) -> dict[str, Any]:
         return {}
 
     def wave(self, row: int) -> Tensor:

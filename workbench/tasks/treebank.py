@@ -125,7 +125,7 @@ class TreebankTask:
             part = slice(start, start + length)
             yield Batch(x[part].contiguous(), y[part].contiguous(), start=start)
 
-    def chance(self) -> dict[str, Any]:
+    def drawn(self) -> dict[str, Any]:
         return {}
 
     def _draw(self, rng: torch.Generator) -> Epoch:

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import tasks
-from ..errors import ParameterError, quoted
+from ..errors import ParameterError, quoted, whole
 from ..models.build import clamp_
 from ..tasks import Batch
 from ..tasks.treebank import TreebankTask
@@ -83,8 +83,8 @@ def choose(
         if not numbers or not all(_is_a_share(v) for v in numbers):
             raise ParameterError(f"{name}: {quoted(numbers)} received; numbers from 0 to 1 are needed, at least one")
     for name, count in (("batches", batches), ("tokens", tokens)):
-        if count is not None and (type(count) is not int or count < 1):
-            raise ParameterError(f"{name}: {quoted(count)} received; a whole number of at least 1 is needed, or None")
+        if count is not None:
+            whole(name, count)
     rms = statistics(net, islice(task.segments("train", task.batch_size, SEGMENT), batches))
     seen = None if tokens is None else -(-tokens // SEGMENT)
     tried = {

@@ -16,14 +16,15 @@ from torch import Tensor, nn
 from ..models.baselines.lru import LRU
 from ..models.baselines.mingru import MinGRU
 from ..models.baselines.sru import SRU
-from ..models.layer import BatchNorm, Recurrent
+from ..models.layer import BatchNorm, recurrences
 from ..tasks import Batch
 from . import evaluate
 
 
 def recurrent(net: nn.Module) -> list[nn.Module]:
     """The recurrent layers of a net, in the order of use."""
-    return [module for module in net.modules() if isinstance(module, Recurrent | nn.RNNBase | SRU | LRU | MinGRU)]
+    own = {found.layer for found in recurrences(net).values()} - {net}
+    return [module for module in net.modules() if module in own or isinstance(module, nn.RNNBase | SRU | LRU | MinGRU)]
 
 
 def gradient_map(net: nn.Module, batch: Batch, target: str) -> tuple[Tensor, float]:

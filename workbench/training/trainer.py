@@ -21,7 +21,7 @@ from ..config import Config, Train
 from ..errors import DataError, ParameterError, RunError, Stopped, StoreError
 from ..models.build import build, clamp_, misfit, recurrent_weights, set_backend, set_generator, set_ranks
 from ..models.distributed import ALONE, Ranks
-from ..models.layer import BatchNorm, Recurrent
+from ..models.layer import BatchNorm, recurrences
 from ..seeds import check_seed, generator
 from ..tasks.contract import Batch, Split
 from . import evaluate
@@ -396,14 +396,12 @@ def optimizer(net: nn.Module, train: Train, recorded_on: torch.device | None = N
     A group's `factor` times the schedule's rate is its rate. Where steps are recorded on a device, it lies there.
     """
     decayed: list[Tensor] = []
-    of_u: list[Tensor] = []
+    of_u: list[Tensor] = [] if train.u_lr == 1 else [found.u for found in recurrences(net).values()]
     for module in net.modules():
         if isinstance(module, nn.Linear | nn.Embedding) or (isinstance(module, BatchNorm) and train.decay_gains):
             decayed.append(module.weight)
         elif isinstance(module, nn.RNNBase):
             decayed += [p for name, p in module.named_parameters() if name.startswith("weight")]
-        elif isinstance(module, Recurrent) and train.u_lr != 1:
-            of_u.append(module.u)
     chosen = {id(p) for p in (*decayed, *of_u)}
     rest = [p for p in net.parameters() if id(p) not in chosen and p.requires_grad]
     groups: list[dict[str, Any]] = [

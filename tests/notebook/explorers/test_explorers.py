@@ -2,15 +2,16 @@
 
 import math
 import threading
+from collections import Counter
 
 import pytest
 import torch
 
 from workbench import files
 from workbench.config import run_id
+from workbench.config.frozen import Frozen
 from workbench.errors import MissingData, ParameterError
-from workbench.notebook.explorers import EXPLORERS, Explorer, depth, length, neurons, trained_nets
-from workbench.notebook.explorers import figures as views
+from workbench.notebook.explorers import EXPLORERS, Explorer, bounds, depth, length, neurons, trained_nets
 from workbench.notebook.explorers.base import Choice, ExplorerBase, Slider, Switch, panels
 from workbench.runs import folder as disk_store
 from workbench.runs.jobs import notebook_parameters
@@ -46,6 +47,35 @@ def test_every_control_changes_what_is_seen(opened, name):
         assert seen != before or (name, control.name) in UNSEEN, f"{control.name} changes nothing"
         explorer.reset()
         assert explorer.values == explorer.started
+
+
+@pytest.mark.parametrize("name", EXPLORERS)
+def test_controls_follow_from_the_leading_ones_alone(opened, name):
+    content, values = opened(name).content, opened(name).values
+    for changed in content.at(values).values():
+        turned = {**values, changed.name: another(changed, values[changed.name])}
+        same = content.controls(turned) == content.controls(values)
+        assert same or changed.name in content.leading, f"{changed.name} leads"
+
+
+@pytest.mark.parametrize("name", EXPLORERS)
+def test_a_move_makes_its_controls_a_few_times_and_a_config_for_each_net(opened, name, monkeypatch):
+    explorer, made = opened(name), Counter()
+    content = explorer.content
+    controls, config = content.controls, Frozen.__init__
+    control = next(c for c in content.at(explorer.values).values() if c.name == content.sweep[0])
+    value = another(control, explorer.values[control.name])
+    content.forget()  # as `opened` left it
+
+    def counted(self, **values):
+        made[type(self).__name__] += 1
+        config(self, **values)
+
+    monkeypatch.setattr(content, "controls", lambda values: made.update(["controls"]) or controls(values))
+    monkeypatch.setattr(Frozen, "__init__", counted)
+    explorer.set(**{control.name: value})
+    assert made.pop("controls") <= 1 + 2 * len(content.leading)  # for the value before and the one after
+    assert made["Config"] <= len(depth.KINDS)
 
 
 @pytest.mark.parametrize("name", EXPLORERS)
@@ -103,7 +133,7 @@ def test_a_wrong_value_is_said_beside_its_control_and_changes_nothing(opened, na
 
 
 def test_work_runs_in_a_thread_stops_and_resumes_where_it_stopped(opened):
-    """What was recorded before Stop is there after a new kernel opens the explorer, and training goes on from it."""
+    """The record from before Stop is there after a new kernel opens the explorer, and training goes on from it."""
     explorer = opened("length", goal=600, steps=20, lstm=False)
     assert explorer.work["label"] == "Train live"
     moved = threading.Event()
@@ -246,7 +276,7 @@ def test_before_anything_is_trained_the_published_nets_are_seen(tmp_path, monkey
     assert long.work["label"] == "Train live", "what is published can be trained here all the same"
     free = Explorer(EXPLORERS["bounds"](), clamp=False)
     assert "published record" in free.said
-    assert dict(free.content.kept("seqdigits_plain6", False).weights).keys() > {0}
+    assert dict(free.content.net_of("seqdigits_plain6", False).weights).keys() > {0}
     assert not list(tmp_path.iterdir()), "looking leaves nothing"
 
 
@@ -270,6 +300,8 @@ def test_in_an_app_a_snapshot_says_where_it_belongs(opened, monkeypatch, capsys)
 
 def test_a_value_that_a_new_net_does_not_allow_starts_anew():
     class Two(ExplorerBase):
+        leading = ("net",)
+
         def controls(self, values):
             most = 3 if values.get("net", "small") == "small" else 9
             return [
@@ -302,7 +334,7 @@ def test_the_state_of_a_widget_is_small(opened):
     state = explorer.get_state()
     state.pop("_esm"), state.pop("_css")
     assert len(str(state)) < 300_000
-    assert len(views.funnel(784, 5.0, 0.1, (10, 100)).json()) < 5_000
+    assert len(bounds.funnel(784, 5.0, 0.1, (10, 100)).json()) < 5_000
     assert panels(explorer.shown) == explorer.panels
 
 

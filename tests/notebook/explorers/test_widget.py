@@ -85,7 +85,7 @@ def test_a_net_too_slow_to_wait_for_is_cut_in_a_thread_that_can_be_stopped(opene
     explorer.wait(60)
     curve = explorer.figures["tightening"].data[0]
     assert list(curve.x) == list(bounds.CURVE)
-    net = explorer.content.kept("seqdigits_plain6", True)
+    net = explorer.content.net_of("seqdigits_plain6", True)
     assert list(curve.y) == [score(net, cut) for cut in bounds.CURVE]
     assert "With every |u| cut to 1.2, it reaches" in explorer.said
 
@@ -94,7 +94,7 @@ def test_of_the_adding_problem_the_marked_steps_are_shown_and_the_parts_make_the
     monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path))
     wb.run("adding_indrnn_T100", "quick", until=100, progress=False)
     explorer = Explorer(EXPLORERS["neurons"](), record="adding_indrnn_T100", example=2)
-    net = explorer.content.kept("adding_indrnn_T100")
+    net = explorer.content.net_of("adding_indrnn_T100")
     batch = net.batch(neurons.COUNT)
     x = batch.x[:, 2]
     bars, marks = explorer.figures["painting"].data

@@ -44,7 +44,7 @@ def reproduce(address, **settings):
 
 
 def listening():
-    """Where this process listens: (address, port)."""
+    """The places where this process listens: (address, port)."""
     return {tuple(c.laddr) for c in psutil.Process().net_connections("inet") if c.status == psutil.CONN_LISTEN}
 
 

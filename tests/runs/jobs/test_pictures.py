@@ -31,7 +31,7 @@ def book(tmp_path):
 
 
 class Kaleido(types.ModuleType):
-    """What draws, without a browser: noise, which no format makes small."""
+    """A stand-in for the browser that draws: noise, which no format makes small."""
 
     def __init__(self, size=10):
         super().__init__("kaleido")

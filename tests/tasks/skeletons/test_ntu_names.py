@@ -1,4 +1,4 @@
-"""What follows from names alone: the counts of every protocol, as published."""
+"""Consequences of names alone: the counts of every protocol, as published."""
 
 import os
 from collections import Counter

@@ -112,7 +112,7 @@ def test_subjects_and_cameras_are_split_and_a_twentieth_held_out(recordings):
 
 
 def test_the_held_out_clips_come_from_the_seed(recordings):
-    held_out = [tuple(skeletons.task(ntu(), seed, 2).chance()["valid"]) for seed in (0, 0, 1, 2, 3)]
+    held_out = [tuple(skeletons.task(ntu(), seed, 2).drawn()["valid"]) for seed in (0, 0, 1, 2, 3)]
     assert held_out[0] == held_out[1]
     assert len(set(held_out)) > 1
 
@@ -190,7 +190,7 @@ def test_every_training_clip_comes_once_an_epoch(few):
 def test_the_seed_says_which_training_subject_is_left_out(few):
     for seed, subject in enumerate((1, 3, 5, 7, 1)):
         task = skeletons.task(made_utd(), seed, 2)
-        assert task.chance() == {"valid_subject": subject}
+        assert task.drawn() == {"valid_subject": subject}
         assert set(few[1][task.rows["valid"]]) == {subject}
         assert set(few[1][task.rows["train"]]) == {1, 3, 5, 7} - {subject}
         assert set(few[1][task.rows["test"]]) == {2, 4, 6, 8}

@@ -16,10 +16,10 @@ precision avoids: the larger of its matrix products and of its bytes at the spee
 from __future__ import annotations
 
 from . import record as record
-from .axes import scaling as scaling
 from .correctness import correctness as correctness
 from .layers import SHAPES as SHAPES
 from .layers import layers as layers
+from .layers import scaling as scaling
 from .ratios import starts as starts
 from .report import faster as faster
 from .report import report as report

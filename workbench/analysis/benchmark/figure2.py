@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ...config import Adding, Model
-from ...errors import ParameterError, quoted
+from ...errors import whole
 from ...models.build import build
 from ...paper.published import published
 from ...runs.run import check_device, pinned_threads
@@ -49,8 +49,7 @@ def training_batches(
     """
     import pandas as pd
 
-    if isinstance(batches, bool) or not isinstance(batches, int) or batches < 1:
-        raise ParameterError(f"batches: {quoted(batches)} received; a whole number of at least 1 is needed")
+    whole("batches", batches)
     rows = []
     for T in lengths:
         times = times_of(NETS, T, device, threads, batches)

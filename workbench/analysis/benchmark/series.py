@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from ... import recurrence
-from .axes import scaling
 from .correctness import correctness
-from .layers import SHAPES, layers
+from .layers import SHAPES, layers, scaling
 from .startup import start
 from .timing import Row
 from .training_steps import training_step

@@ -17,13 +17,13 @@ from .style import GRID as GRID
 from .style import INK as INK
 from .style import PAPER as PAPER
 from .style import blank as blank
-from .sweeps import parallel as parallel
-from .sweeps import sweep_map as sweep_map
 from .timings import floors as floors
 from .timings import layers as layers
 from .timings import scaling as scaling
 from .timings import timing as timing
 from .variants import over_depth as over_depth
+from .variants import parallel as parallel
+from .variants import sweep_map as sweep_map
 from .variants import variant_curves as variant_curves
 from .variants import variant_differences as variant_differences
 from .variants import variant_panels as variant_panels

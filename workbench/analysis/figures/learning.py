@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from ... import paper
 from ...config import Treebank
-from ...tasks import treebank
+from ...tasks import spec, treebank
 from .. import learning_curves
 from .style import COLOURS, INK, PAPER, blank
 
@@ -24,7 +24,7 @@ BASELINE = 1 / 6  # the MSE of always answering 1 on the adding problem
 
 def adding(records: Sequence[Record]) -> go.Figure:
     """Fig. 4: validation MSE over training steps, one line a run, the paper's curves dotted."""
-    length = records[0].config.task.length if records else 0
+    length = spec(records[0].config.task).steps if records else 0
     figure = blank("training step", "mean squared error", f"Adding problem, T = {length}")
     shown: set[str] = set()
     for record in records:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Sequence
-from copy import deepcopy
-from functools import cache
 from typing import Any
 
 import plotly.graph_objects as go
@@ -26,26 +24,29 @@ COLOURS = {
 PAPER = {"dash": "dot", "width": 2}
 
 
-def blank(x: str, y: str, title: str = "") -> go.Figure:
-    """An empty figure in the house style with labelled axes."""
+def layout(x: str, y: str, title: str = "") -> dict[str, Any]:
+    """The one layout of all figures, with labelled axes, as a plain dictionary."""
     lines = {"gridcolor": GRID, "zerolinecolor": GRID, "linecolor": GRID, "tickcolor": GRID}
     axis = {**lines, "showline": True, "ticks": "outside"}
-    figure = go.Figure()
-    figure.update_layout(
-        title={"text": title, "x": 0, "xref": "paper"},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": INK, "size": 14},
-        xaxis={"title": x, **axis},
-        yaxis={"title": y, **axis},
-        legend={"orientation": "h", "y": -0.22, "x": 0},
-        margin={"l": 70, "r": 20, "t": 50 if title else 20, "b": 60},
-        height=430,
-        autosize=True,
-        showlegend=True,
-        hovermode="x unified",
-    )
-    return figure
+    return {
+        "title": {"text": title, "x": 0, "xref": "paper"},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"color": INK, "size": 14},
+        "xaxis": {"title": {"text": x}, **axis},
+        "yaxis": {"title": {"text": y}, **axis},
+        "legend": {"orientation": "h", "y": -0.22, "x": 0},
+        "margin": {"l": 70, "r": 20, "t": 50 if title else 20, "b": 60},
+        "height": 430,
+        "autosize": True,
+        "showlegend": True,
+        "hovermode": "x unified",
+    }
+
+
+def blank(x: str, y: str, title: str = "") -> go.Figure:
+    """An empty figure in the house style with labelled axes."""
+    return go.Figure(layout=layout(x, y, title))
 
 
 BLUE, ORANGE, GREEN, PINK, YELLOW = COLOURS.values()
@@ -59,12 +60,7 @@ class Picture:
 
     def __init__(self, x: str, y: str, title: str = "", height: int = 340):
         self.data: list[dict[str, Any]] = []
-        self.layout: dict[str, Any] = deepcopy(_layout())
-        self.layout["title"]["text"] = title
-        self.layout["xaxis"]["title"]["text"] = x
-        self.layout["yaxis"]["title"]["text"] = y
-        self.layout["height"] = height
-        self.layout["shapes"], self.layout["annotations"] = [], []
+        self.layout = _small(x, y, title, height)
 
     def line(self, x: Iterable[float], y: Iterable[float], name: str, colour: str, **style: Any) -> Picture:
         """A line; `style` are the line's properties (width, dash)."""
@@ -156,17 +152,15 @@ def thinned(count: int, most: int = 200) -> Sequence[int]:
     return sorted({*range(0, count, step), count - 1})
 
 
-@cache
-def _layout() -> dict[str, Any]:
-    layout: dict[str, Any] = blank("x", "y", "title").to_plotly_json()["layout"]
-    layout.pop("template", None)
-    layout["font"]["size"] = 13
-    layout["title"] |= {"font": {"size": 15}, "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 8}}
-    layout["legend"] |= {"y": 1.01, "yanchor": "bottom", "font": {"size": 12}}
+def _small(x: str, y: str, title: str, height: int) -> dict[str, Any]:
+    """The layout of a figure beside others, its legend above."""
+    small = layout(x, y, title)
+    small["font"]["size"] = 13
+    small["title"] |= {"font": {"size": 15}, "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 8}}
+    small["legend"] |= {"y": 1.01, "yanchor": "bottom", "font": {"size": 12}}
     for axis in ("xaxis", "yaxis"):
-        layout[axis]["tickfont"] = {"size": 12}
-        layout[axis]["ticklabeloverflow"] = "allow"  # to measure every label is a fifth of the drawing
-        layout[axis]["title"] = {"font": {"size": 13}}
-    layout["margin"] = {"l": 64, "r": 14, "t": 74, "b": 48}
-    layout["hovermode"] = "closest"
-    return layout
+        small[axis]["tickfont"] = {"size": 12}
+        small[axis]["ticklabeloverflow"] = "allow"  # to measure every label is a fifth of the drawing
+        small[axis]["title"]["font"] = {"size": 13}
+    small["margin"] = {"l": 64, "r": 14, "t": 74, "b": 48}
+    return small | {"height": height, "hovermode": "closest", "shapes": [], "annotations": []}

@@ -73,10 +73,11 @@ def gradients(norms: Mapping[str, Any]) -> go.Figure:
 def recurrent_weights_of(record: Record) -> go.Figure:
     """`recurrent_weights` of a run's last evaluation, with its bound."""
     from ...models.bounds import bound
+    from ...tasks import spec
 
     model, weights = record.config.model, record.recurrent_weights()
     step = max(weights, default=0)
-    u_max = model.u_max if model.gamma is None else bound(record.config.task.length, model.gamma)
+    u_max = model.u_max if model.gamma is None else bound(spec(record.config.task).steps, model.gamma)
     return recurrent_weights(
         weights.get(step, {}), u_max, f"{record.experiment}: recurrent weights after step {step:,}"
     )

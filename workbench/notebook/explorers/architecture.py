@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from ... import paper
+from ...analysis.figures import INK
+from ...analysis.figures.style import BLUE, GREEN, YELLOW, Picture
 from ...config import Budget, Config
 from ...models import diagram
+from ...models.diagram import Arc, Drawing
 from ...tasks import spec
-from . import figures
-from .base import Choice, Control, ExplorerBase, Panel, Slider, View
+from .base import NAMES, Choice, Control, ExplorerBase, Panel, Slider, View
 from .widget import Explorer
 
 AS_IT_IS = 0  # the place of a slider that leaves the experiment's own value alone
@@ -27,6 +29,7 @@ class Architecture(ExplorerBase):
         "what passes by a layer in residual and dense nets, and how little of a step's shape depends on T."
     )
     sweep = ("experiment",)
+    leading = ("experiment",)
 
     def __init__(self, budget: Budget = "quick", device: str = "auto"):
         self.experiments = {name: f"{name}: {known.title}" for name, known in paper.EXPERIMENTS.items()}
@@ -62,15 +65,15 @@ class Architecture(ExplorerBase):
         own = sum(part.features for part in drawn.parts if part.kind == "indrnn")
         kind, inputs = config.model.kind, "1 input" if task.inputs == 1 else f"{task.inputs:,} inputs"
         said = (
-            f"{experiment}: {figures.NAMES.get(kind, kind)} for {inputs} a step "
+            f"{experiment}: {NAMES.get(kind, kind)} for {inputs} a step "
             f"over T = {task.steps:,} steps and {task.outputs:,} outputs; {drawn.parameters:,} parameters"
         )
         said += f", {own:,} of them recurrent weights, one a neuron." if own else "."
         listed = "; ".join(f"{p.name}: {p.inside}, {p.parameters:,} parameters" for p in drawn.parts)
-        picture = figures.architecture(drawn, "From the input, below, to the output")
+        picture = architecture(drawn, "From the input, below, to the output")
         panels = {
             "net": Panel(picture, f"{said} From input to output: {listed}", wide=True),
-            "shares": Panel(figures.shares(drawn), f"What the parameters do. {said}", wide=True),
+            "shares": Panel(shares(drawn), f"What the parameters do. {said}", wide=True),
         }
         return View(panels, said)
 
@@ -78,3 +81,114 @@ class Architecture(ExplorerBase):
 def explore_architecture(*, budget: Budget = "quick", device: str = "auto", **values: Any) -> Explorer:
     """Open the drawing of a net, its controls at the given values (`experiment="seqmnist_dense"`)."""
     return Explorer(Architecture(budget, device), **values)
+
+
+# --- its figures: data in, a picture out ---
+
+PAINT = {
+    "input": "rgba(128,128,128,0.20)",
+    "fc": "rgba(230,159,0,0.28)",
+    "indrnn": "rgba(0,150,224,0.26)",
+    "other": "rgba(213,94,0,0.26)",
+    "readout": "rgba(0,158,115,0.30)",
+}
+ROW = 27  # pixels
+UNHEARD: dict[str, Any] = {
+    "hoverinfo": "skip",
+    "showlegend": False,
+}  # what is drawn, not data; a trace costs a tenth of as many shapes
+
+
+def architecture(drawing: Drawing, title: str) -> Picture:
+    """A net from input (below) to output, as boxes with what is in them and the shape they give; beside them, as bars,
+    where the parameters are."""
+    parts, last = drawing.parts, len(drawing.parts) - 1
+    picture = Picture("", "", title, height=max(300, 90 + ROW * len(parts)))
+    for kind in dict.fromkeys(part.kind for part in parts):
+        _boxes(picture, [row for row, part in enumerate(parts) if part.kind == kind], PAINT[kind])
+    ways = [y for row in range(1, len(parts)) for y in (row - 0.62, row - 0.38, None)]
+    picture.trace(x=[5] * len(ways), y=ways, mode="lines", line={"color": INK, "width": 1}, name="", **UNHEARD)
+    names = [f"<b>{part.name}</b>  {part.inside}" for part in parts]
+    given = [f"(T, B, {part.features:,})" for part in parts]
+    if not drawing.words:
+        given[-1] = f"(B, {parts[-1].features:,})"
+    for x, text, place in ((0.15, names, "middle right"), (9.85, given, "middle left")):
+        style = {"mode": "text", "text": text, "textposition": place, "cliponaxis": False, **UNHEARD}
+        picture.trace(x=[x] * len(parts), y=list(range(len(parts))), name="", **style)
+    for arc in drawing.arcs:
+        _arc(picture, arc)
+    words = [f"{part.name}: {part.inside}; {part.parameters:,} parameters" for part in parts]
+    hover = {"hovertext": words, "hovertemplate": "%{hovertext}<extra></extra>"}
+    rows = list(range(len(parts)))
+    picture.dots([5] * len(parts), rows, "parts", BLUE, ROW, opacity=0, **hover)
+    picture.trace(
+        "bar",
+        x=[part.parameters for part in parts],
+        y=rows,
+        orientation="h",
+        xaxis="x2",
+        name="parameters",
+        marker={"color": BLUE},
+        text=[f"{part.parameters:,}" if part.parameters else "" for part in parts],
+        textposition="outside",
+        cliponaxis=False,
+        **hover,
+    )
+    bare = {"visible": False, "fixedrange": True}
+    most = max(part.parameters for part in parts) or 1
+    across = {**picture.layout["xaxis"], "domain": [0.74, 0.97], "range": [0, 1.18 * most], "nticks": 4}
+    across["title"] = {"text": "parameters", "font": {"size": 13}}
+    left = -2.6 if drawing.arcs else -0.1
+    picture.set(xaxis={**bare, "domain": [0, 0.72], "range": [left, 10.1]}, xaxis2={**across, "anchor": "y"})
+    picture.axis("yaxis", visible=False, range=[-0.6, last + 0.6], fixedrange=True).unnamed(46)
+    picture.layout["margin"]["l"] = 10
+    return picture.set(bargap=0.35)
+
+
+def shares(drawing: Drawing) -> Picture:
+    """Draw the shares of a net's parameters by what they do."""
+    kinds = {"fc": "FC alone", "indrnn": "IndRNN layers: products, norm", "other": "other layers", "readout": "readout"}
+    sums = {words: sum(p.parameters for p in drawing.parts if p.kind == kind) for kind, words in kinds.items()}
+    own = sum(part.features for part in drawing.parts if part.kind == "indrnn")
+    sums[kinds["indrnn"]] -= own
+    sums["IndRNN layers: recurrent weights u"] = own
+    shown = {words: n for words, n in sums.items() if n}
+    picture = Picture("parameters", "", "What the parameters do", height=110 + 34 * len(shown))
+    picture.trace(
+        "bar",
+        x=list(shown.values()),
+        y=list(shown),
+        orientation="h",
+        name="parameters",
+        marker={"color": BLUE},
+        text=[f"{n:,} ({n / drawing.parameters:.1%})" for n in shown.values()],
+        textposition="outside",
+        cliponaxis=False,
+        hovertemplate="%{y}: %{x:,}<extra></extra>",
+    )
+    picture.axis("xaxis", range=[0, 1.25 * max(shown.values())])
+    return picture.set(bargap=0.4).unnamed().axis("yaxis", autorange="reversed", automargin=True)
+
+
+def _boxes(picture: Picture, rows: list[int], paint: str) -> None:
+    """A box at each of these rows, as one trace."""
+    x = [at for _ in rows for at in (0, 10, 10, 0, 0, None)]
+    y = [at for row in rows for at in (row - 0.38, row - 0.38, row + 0.38, row + 0.38, row - 0.38, None)]
+    line = {"color": INK, "width": 1}
+    picture.trace(x=x, y=y, mode="lines", fill="toself", fillcolor=paint, line=line, name="", **UNHEARD)
+
+
+def _arc(picture: Picture, arc: Arc) -> None:
+    """A way past the boxes on their left: a sum with its plus, or the bracket of a dense block."""
+    x = -0.9 if arc.kind == "sum" else -0.5
+    low, high = arc.start + (0 if arc.kind == "sum" else 0.62), arc.end + (0 if arc.kind == "sum" else 0.38)
+    path = f"M 0 {low} L {x} {low} L {x} {high} L 0 {high}"
+    colour = GREEN if arc.kind == "sum" else YELLOW
+    picture.layout["shapes"].append({"type": "path", "path": path, "line": {"color": colour, "width": 2.5}})
+    if arc.kind == "sum":
+        picture.note("+", x=x, y=high, font={"size": 18, "color": INK}, xanchor="right")
+    else:
+        words = arc.words.replace(", each", ",<br>each").replace(": ", ":<br>")
+        picture.note(
+            words, x=x - 0.1, y=(low + high) / 2, textangle=-90, xanchor="right", font={"size": 11, "color": INK}
+        )

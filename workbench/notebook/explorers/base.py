@@ -6,6 +6,7 @@ A `ExplorerBase` can be asked for a view without a browser or a kernel: the test
 from __future__ import annotations
 
 import gzip
+import math
 import shlex
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -14,10 +15,22 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ...analysis.figures.style import Picture
+from ...analysis.figures.style import BLUE, GREEN, ORANGE, PINK, YELLOW, Picture
 from ...errors import ParameterError, quoted
 
 HERE = Path(__file__).parent  # where panel.js and panel.css lie
+SMALLEST = 1e-30  # a gradient below is drawn there
+LONGEST = 1e6  # steps; so is a half-life above
+NETS = {"plain": BLUE, "residual": GREEN, "dense": YELLOW, "lstm": ORANGE, "rnn_tanh": PINK, "irnn": GREEN}
+NAMES = {
+    "plain": "IndRNN, plain",
+    "residual": "IndRNN, residual",
+    "dense": "IndRNN, dense",
+    "lstm": "LSTM",
+    "rnn_tanh": "RNN-tanh",
+    "irnn": "IRNN",
+    "gru": "GRU",
+}
 
 
 @dataclass(frozen=True)
@@ -146,6 +159,7 @@ class ExplorerBase:
     title = ""
     look = ""  # what to look for
     sweep: tuple[str, ...] = ()  # the controls whose frames a static page holds
+    leading: tuple[str, ...] = ()  # the controls whose values change what those behind them allow
     view: Callable[..., View]
 
     def controls(self, values: Mapping[str, Any]) -> list[Control]:
@@ -159,8 +173,8 @@ class ExplorerBase:
     def settle(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """A value for every control: the given one where it fits, else the one that it starts with."""
         values: dict[str, Any] = {}
-        for name in [control.name for control in self.controls({})]:
-            control = self._control(name, values)
+        for name in self.at({}):
+            control = self.at(values)[name]
             try:
                 values[name] = control.check(given.get(name, control.start))
             except ParameterError:
@@ -169,20 +183,28 @@ class ExplorerBase:
 
     def check(self, given: Mapping[str, Any], values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
         """Given values beside those that hold -> (those accepted, a complaint for each of the others)."""
-        names = [control.name for control in self.controls({})]
+        names = self.at({})
         accepted: dict[str, Any] = {}
         complaints = {n: f"{n}: no such control; choose one of {', '.join(names)}" for n in given if n not in names}
         for name in names:
             if name in given:
                 try:
-                    accepted[name] = self._control(name, {**values, **accepted}).check(given[name])
+                    accepted[name] = self.at({**values, **accepted})[name].check(given[name])
                 except ParameterError as error:
                     complaints[name] = str(error)
         return accepted, complaints
 
-    def _control(self, name: str, values: Mapping[str, Any]) -> Control:
-        """A control where those before it have these values: what it allows may depend on them."""
-        return next(control for control in self.controls(values) if control.name == name)
+    def at(self, values: Mapping[str, Any]) -> dict[str, Control]:
+        """The controls by name where the leading ones have these values, made once a move: see `forget`."""
+        made: dict[tuple[Any, ...], dict[str, Control]] = self.__dict__.setdefault("_made", {})
+        key = tuple(values.get(name) for name in self.leading)
+        if key not in made:
+            made[key] = {control.name: control for control in self.controls(values)}
+        return made[key]
+
+    def forget(self) -> None:
+        """Make the controls anew at the next move: what was trained meanwhile may change them."""
+        self.__dict__.pop("_made", None)
 
 
 def _named(control: Control) -> dict[str, Any]:
@@ -215,3 +237,23 @@ def plotly_library() -> bytes:
     from plotly.offline import get_plotlyjs
 
     return gzip.compress(get_plotlyjs().encode(), 6)
+
+
+# --- what the explorers' pictures share: half-lives in words, ticks of logarithmic axes ---
+
+
+def fading(half: float) -> str:
+    """Say in words what becomes of a memory with this half-life."""
+    return "never fades" if math.isinf(half) else f"halves in {half:.3g} steps"
+
+
+def span(steps: float) -> str:
+    """A half-life in words."""
+    return "without end" if math.isinf(steps) else f"{steps:.3g} steps"
+
+
+def decades(picture: Picture) -> int:
+    """Count the powers of ten that a tick of a logarithmic axis spans, so that there are about six."""
+    values = [v for trace in picture.data for v in trace["y"] if v]
+    reach = math.log10(max(values) / min(values)) if values else 1.0
+    return max(1, round(reach / 6))

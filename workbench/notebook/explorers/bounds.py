@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from torch import Tensor
+
 from ...analysis import interventions
 from ...analysis.figures import height
+from ...analysis.figures.style import BLUE, GREEN, ORANGE, SHADE, Picture, thinned
 from ...config import Budget
 from ...errors import Stopped
 from ...models.bounds import bound, half_life
 from ...tasks import spec
-from . import figures
-from .base import Choice, Control, ExplorerBase, Job, Panel, Slider, Switch, Tell, View
-from .trained_nets import TrainedNet, experiments, kept
+from .base import LONGEST, SMALLEST, Choice, Control, ExplorerBase, Job, Panel, Slider, Switch, Tell, View, span
+from .trained_nets import TrainedNet, experiments, trained_net
 from .widget import Explorer
 
 LENGTHS = (10, 20, 50, 64, 100, 200, 500, 784, 1000, 2000, 5000, 10_000)
@@ -54,8 +57,8 @@ class Bounds(ExplorerBase):
             Slider("cut", "Cut every |u| to at most", CUTS, 1.2, "", "nothing is trained again"),
         ]
 
-    def kept(self, record: str, clamp: bool) -> TrainedNet:
-        return kept(record, self.budget, None if clamp else {"model.gamma": None})
+    def net_of(self, record: str, clamp: bool) -> TrainedNet:
+        return trained_net(record, self.budget, None if clamp else {"model.gamma": None})
 
     def view(
         self,
@@ -68,7 +71,7 @@ class Bounds(ExplorerBase):
         memory: bool,
         cut: float,
     ) -> View:
-        net = self.kept(record, clamp)
+        net = self.net_of(record, clamp)
         step, weights = list(net.weights.items())[round(moment / 100 * (len(net.weights) - 1))]
         low, high = epsilon ** (1 / steps), bound(steps, gamma)
         us = (low**2, low, 1.0, high, high**2)
@@ -76,16 +79,16 @@ class Bounds(ExplorerBase):
         over, under = sum(u > high for u in every), sum(u < low for u in every)
         panels = {
             "funnel": Panel(
-                figures.funnel(steps, gamma, epsilon, LENGTHS),
+                funnel(steps, gamma, epsilon, LENGTHS),
                 f"The range of |u| closes around 1 as sequences grow. At {steps} steps: {low:.5f} to {high:.5f}.",
             ),
             "gradient": Panel(
-                figures.survival(interventions.through_time(us, steps), us, gamma, epsilon),
+                survival(interventions.through_time(us, steps), us, gamma, epsilon),
                 f"Gradient against steps back, logarithmic: between {epsilon:g} and {gamma:g} after {steps} steps for "
                 "weights in the range, far beyond on both sides for weights outside it.",
             ),
             "weights": Panel(
-                figures.neurons_by_layer(weights, low, high, cut if cut < CUTS[-1] else None, memory),
+                neurons_by_layer(weights, low, high, cut if cut < CUTS[-1] else None, memory),
                 f"The recurrent weights of {net.origin} after step {step:,}, layer by layer: {over} of {len(every)} "
                 f"neurons above {high:.4f}, {under} below {low:.4f}.",
             ),
@@ -95,7 +98,7 @@ class Bounds(ExplorerBase):
             unit = "test accuracy, %" if spec(net.config.task).target == "class" else "mean squared error"
             ours, here = [score(net, c) for c in CURVE], score(net, cut)
             panels["tightening"] = Panel(
-                figures.tightening(CURVE, ours, unit, cut, here),
+                tightening(CURVE, ours, unit, cut, here),
                 f"{unit} of the net as every |u| is cut to less: {here:.3g} at {cut:g}, {ours[-1]:.3g} uncut.",
             )
         at = "at its start" if step == 0 else f"after step {step:,}"
@@ -134,3 +137,68 @@ def score(net: TrainedNet, cut: float) -> float:
 def explore_bounds(*, budget: Budget = "quick", device: str = "auto", **values: Any) -> Explorer:
     """Open the explorer of recurrent-weight bounds, its controls at the given values (`steps=100, gamma=2.0`)."""
     return Explorer(Bounds(budget, device), **values)
+
+
+# --- its figures: data in, a picture out ---
+
+
+def funnel(steps: int, gamma: float, epsilon: float, lengths: Sequence[int]) -> Picture:
+    """Table 1 as a picture: over how many steps which |u| keeps the gradient between epsilon and gamma."""
+    picture = Picture("sequence length T, steps", "recurrent weight |u|", "Where |u| may lie")
+    picture.line(lengths, [gamma ** (1 / T) for T in lengths], "explodes above", ORANGE)
+    picture.line(lengths, [epsilon ** (1 / T) for T in lengths], "vanishes below", BLUE)
+    picture.data[-1] |= {"fill": "tonexty", "fillcolor": SHADE}
+    ends = (epsilon ** (1 / steps), gamma ** (1 / steps))
+    picture.line([steps, steps], ends, f"at T = {steps:,}", GREEN, width=5)
+    picture.data[-1] |= {"mode": "lines+markers", "marker": {"size": 9}}
+    return picture.axis("xaxis", type="log", dtick=1).axis("yaxis", range=[0.6, 1.4])
+
+
+def survival(gradient: Tensor, us: Sequence[float], gamma: float, epsilon: float) -> Picture:
+    """The gradient k steps back for five u around the range, (k, n), with the largest and the smallest wanted."""
+    picture = Picture("steps back k", "gradient through k steps", "The gradient through time, differentiated")
+    shown = thinned(len(gradient))
+    styles = ((BLUE, "dot"), (BLUE, "solid"), (GREEN, "solid"), (ORANGE, "solid"), (ORANGE, "dot"))
+    for column, (u, (colour, dash)) in enumerate(zip(us, styles, strict=True)):
+        values = gradient[shown, column].clamp(SMALLEST, 1 / SMALLEST).tolist()
+        picture.line(shown, values, f"|u| = {u:.6g}", colour, dash=dash)
+    picture.level(gamma, "the largest wanted", log=True)
+    picture.level(epsilon, "the smallest wanted", below=True, log=True)
+    reach = 2.2 * max(math.log10(gamma), -math.log10(epsilon), 0.2)
+    return picture.axis(
+        "yaxis", type="log", exponentformat="power", dtick=max(1, round(reach / 3)), range=[-reach, reach]
+    )
+
+
+def neurons_by_layer(
+    weights: Mapping[str, Tensor], low: float, high: float, cut: float | None = None, memory: bool = False
+) -> Picture:
+    """Every neuron's u, or its half-life, in its layer; the admissible range shaded, a tighter cut as a line."""
+    what = "half-life, steps" if memory else "recurrent weight u"
+    picture = Picture("layer", what, "How long each neuron remembers" if memory else "Recurrent weights by layer")
+    for index, u in enumerate(weights.values(), 1):
+        values = sorted(u.tolist())
+        n = len(values)
+        half = [half_life(v) for v in values]
+        words = [f"u = {v:.5f}, half-life {span(h)}" for v, h in zip(values, half, strict=True)]
+        heights = [min(max(h, 0.1), LONGEST) for h in half] if memory else values
+        places = [index - 0.36 + 0.72 * (i + 0.5) / n for i in range(n)]
+        marker = {"opacity": 0.75}
+        more = {"text": words, "hovertemplate": "%{text}<extra>layer " + f"{index}</extra>", "showlegend": False}
+        picture.dots(places, heights, f"layer {index}", BLUE, 6 if n <= 64 else 4, marker=marker, **more)
+    if memory:
+        picture.band(min(half_life(low), LONGEST), LONGEST * 3)
+        picture.axis("yaxis", type="log", range=[-1.1, 6.3], exponentformat="power")
+    else:
+        picture.band(low, high, edge=BLUE).band(-high, -low, edge=BLUE)
+        for sign in (1, -1) if cut is not None else ():
+            picture.level(sign * (cut or 0.0), colour=ORANGE)
+    return picture.unnamed().axis("xaxis", dtick=1, range=[0.5, max(len(weights), 1) + 0.5])
+
+
+def tightening(cuts: Sequence[float], heights: Sequence[float], unit: str, cut: float, height: float) -> Picture:
+    """A trained net's score as every |u| is cut to less and less, nothing retrained; the present cut marked."""
+    picture = Picture("every |u| cut to at most", unit, "The trained net with its memory cut")
+    picture.line(cuts, heights, "not retrained", BLUE)
+    picture.dots([cut], [height], f"|u| ≤ {cut:.4g}: {height:.4g}", ORANGE, 13)
+    return picture.axis("yaxis", **({"range": [0, 100]} if unit.endswith("%") else {"rangemode": "tozero"}))

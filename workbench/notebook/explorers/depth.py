@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Mapping
 from functools import cache, lru_cache
@@ -10,13 +11,13 @@ from typing import Any
 from torch import Tensor
 
 from ...analysis import interventions
-from ...analysis.figures import height
+from ...analysis.figures import INK, height
+from ...analysis.figures.style import LEVELS, Picture
 from ...config import Budget, Config, Model, Pixels, Train
 from ...models.build import count
 from ...tasks import spec
-from . import figures
-from .base import Control, ExplorerBase, Job, Panel, Slider, Switch, Tell, View
-from .trained_nets import TrainedNet, evaluations, kept
+from .base import NAMES, NETS, Control, ExplorerBase, Job, Panel, Slider, Switch, Tell, View, decades
+from .trained_nets import TrainedNet, evaluations, trained_net
 from .widget import Explorer
 
 HIDDEN, BATCH, STEPS = 32, 8, 300  # small enough to answer at once; the steps of training here
@@ -60,11 +61,11 @@ class Depth(ExplorerBase):
             Slider("depth", "Recurrent layers", range(1, 25), 8, "layers", "residual: odd, dense: even from 4 on"),
             Switch("trained", "After training", help="off: as the nets start"),
             Switch("norm", "Batch norm in the IndRNNs", True),
-            *(Switch(kind, figures.NAMES[kind], True) for kind in KINDS),
+            *(Switch(kind, NAMES[kind], True) for kind in KINDS),
         ]
 
     def nets(self, depth: int, norm: bool, shown: Mapping[str, bool]) -> dict[str, TrainedNet]:
-        return {kind: kept(config(kind, depth, norm, self.steps)) for kind in KINDS if shown[kind]}
+        return {kind: trained_net(config(kind, depth, norm, self.steps)) for kind in KINDS if shown[kind]}
 
     def view(self, depth: int, trained: bool, norm: bool, **shown: bool) -> View:
         nets = self.nets(depth, norm, shown)
@@ -78,22 +79,18 @@ class Depth(ExplorerBase):
             rows[kind] = (parameters, 1000 * seconds, height(curve[-1]["valid"]) if curve else None)
         said = self.summary(maps, depth)
         if trained and missing:
-            said += f" Not trained yet, shown as they start: {', '.join(figures.NAMES[kind] for kind in missing)}."
+            said += f" Not trained yet, shown as they start: {', '.join(NAMES[kind] for kind in missing)}."
         panels = {
             "maps": Panel(
-                figures.gradient_maps(maps),
+                gradient_maps(maps),
                 "Maps of layers against time steps, one a net; bright where the gradient is strong. " + said,
                 wide=True,
             ),
-            "layers": Panel(figures.by_layer(maps), f"Gradient norm by layer, logarithmic. {said}"),
-            "time": Panel(
-                figures.by_step(maps), "Gradient norm by steps before the end in the lowest layer, logarithmic."
-            ),
+            "layers": Panel(by_layer(maps), f"Gradient norm by layer, logarithmic. {said}"),
+            "time": Panel(by_step(maps), "Gradient norm by steps before the end in the lowest layer, logarithmic."),
             "costs": Panel(
-                figures.costs(rows),
-                "; ".join(
-                    f"{figures.NAMES[k]}: {p:,} parameters, {ms:.3g} ms a step" for k, (p, ms, _) in rows.items()
-                ),
+                costs(rows),
+                "; ".join(f"{NAMES[k]}: {p:,} parameters, {ms:.3g} ms a step" for k, (p, ms, _) in rows.items()),
                 wide=True,
             ),
         }
@@ -105,14 +102,14 @@ class Depth(ExplorerBase):
         for kind, gradient in maps.items():
             norms = gradient.double().norm(dim=1)
             share = float(norms[0] / norms[-1].clamp_min(1e-300))
-            parts.append(f"{figures.NAMES[kind]} {share:.2g}")
+            parts.append(f"{NAMES[kind]} {share:.2g}")
         layers = "1 layer" if depth == 1 else f"{depth} layers"
         return f"With {layers}, of a gradient of 1 at the last layer arrives at the first: {', '.join(parts)}."
 
     def job(self, nets: list[TrainedNet]) -> Job | None:
         def run(tell: Tell, stop: threading.Event) -> None:
             for net in nets:
-                net.train(tell, stop, self.device, figures.NAMES[net.config.model.kind])
+                net.train(tell, stop, self.device, NAMES[net.config.model.kind])
 
         return Job(f"Train {len(nets)} nets ({self.steps} steps each)", run) if nets else None
 
@@ -128,10 +125,98 @@ def measured(net: TrainedNet) -> tuple[Tensor, float, int]:
 @cache
 def warm(kind: str) -> None:
     """Run a small net of a kind once: the first pass of a process takes longer."""
-    small = kept(config(kind, 1, steps=1))
+    small = trained_net(config(kind, 1, steps=1))
     interventions.gradient_map(small.net, small.batch(BATCH), spec(small.config.task).target)
 
 
 def explore_depth(*, budget: Budget = "quick", device: str = "auto", **values: Any) -> Explorer:
     """Open the explorer of depth, its controls at the given values (`depth=12, norm=False`)."""
     return Explorer(Depth(budget, device), **values)
+
+
+# --- its figures: data in, a picture out ---
+
+FAINTEST = -8.0  # powers of ten below the strongest gradient
+
+
+def gradient_maps(maps: Mapping[str, Tensor]) -> Picture:
+    """Each net's gradient at every layer and step, side by side: brightness is its power of ten below the strongest."""
+    picture = Picture("", "layer", "The gradient at every layer and time step", height=330)
+    gap, n = 0.012, max(len(maps), 1)
+    width = (1 - gap * (n - 1)) / n
+    axis = {**picture.layout["xaxis"], "title": {"text": "time step", "font": {"size": 13}}}
+    for index, (kind, gradient) in enumerate(maps.items()):
+        number = "" if index == 0 else str(index + 1)
+        low = index * (width + gap)
+        levels = (gradient.double() / gradient.max().clamp_min(1e-300)).clamp_min(1e-300).log10()
+        picture.trace(
+            "heatmap",
+            z=[[round(v, 2) for v in row] for row in levels.clamp_min(FAINTEST).tolist()],
+            x=list(range(1, gradient.shape[1] + 1)),
+            y=list(range(1, len(gradient) + 1)),
+            name=NAMES[kind],
+            xaxis=f"x{number}",
+            coloraxis="coloraxis",
+            hovertemplate="layer %{y}, step %{x}: 10^%{z}<extra>" + NAMES[kind] + "</extra>",
+        )
+        picture.layout[f"xaxis{number}"] = {**axis, "domain": [low, low + width], "anchor": "y"}
+        picture.note(NAMES[kind], x=low, xref="paper", y=1.01, yref="paper", xanchor="left", yanchor="bottom")
+    most = max((len(gradient) for gradient in maps.values()), default=1)
+    picture.axis("yaxis", dtick=max(1, round(most / 6)), range=[0.5, most + 0.5])
+    bar = {"title": {"text": "power of ten", "side": "right", "font": {"size": 12}}, "thickness": 14, "len": 1}
+    return picture.set(coloraxis={"colorscale": LEVELS, "cmin": FAINTEST, "cmax": 0, "colorbar": bar}, showlegend=False)
+
+
+def by_layer(maps: Mapping[str, Tensor]) -> Picture:
+    """The gradient that reaches each layer, all steps together, relative to the last layer's."""
+    picture = Picture("layer, 1 reads the input", "gradient norm, last layer = 1", "Down through the layers")
+    for kind, gradient in maps.items():
+        norms = gradient.double().norm(dim=1)
+        picture.line(range(1, len(norms) + 1), _relative(norms, norms[-1]), NAMES[kind], NETS[kind])
+        picture.data[-1] |= {"mode": "lines+markers"}
+    picture.layout["margin"]["t"] = 92  # five names are three lines where the page is narrow
+    return picture.axis("yaxis", type="log", exponentformat="power", dtick=decades(picture))
+
+
+def by_step(maps: Mapping[str, Tensor]) -> Picture:
+    """The gradient that reaches each step of the lowest layer, relative to its last step's."""
+    picture = Picture("steps before the end", "gradient norm, last step = 1", "Back through time, in the lowest layer")
+    for kind, gradient in maps.items():
+        norms = gradient[0].double().flip(0)
+        picture.line(range(len(norms)), _relative(norms, norms[0]), NAMES[kind], NETS[kind])
+    picture.layout["margin"]["t"] = 92
+    return picture.axis("yaxis", type="log", exponentformat="power", dtick=decades(picture))
+
+
+def costs(rows: Mapping[str, tuple[int, float, float | None]]) -> Picture:
+    """Draw what each net costs and reaches: (parameters, milliseconds a step, accuracy in per cent or None)."""
+    picture = Picture("milliseconds a training step", "", "What it costs, and what it reaches")
+    for kind, (parameters, milliseconds, accuracy) in rows.items():
+        reached = "not trained yet" if accuracy is None else f"{accuracy:.1f} % right"
+        picture.trace(
+            "bar",
+            x=[milliseconds],
+            y=[NAMES[kind]],
+            orientation="h",
+            name=NAMES[kind],
+            marker={"color": NETS[kind]},
+            text=[f"{milliseconds:.3g} ms, {parameters:,} parameters, {reached}"],
+            textposition="none",
+            hovertemplate="%{text}<extra></extra>",
+        )
+        picture.note(
+            f"{parameters:,} parameters, {reached}",
+            x=0,
+            y=NAMES[kind],
+            xanchor="left",
+            xshift=6,
+            yshift=-17,
+            font={"size": 11, "color": INK},
+        )
+    picture.set(bargap=0.62, height=80 + 42 * len(rows))
+    return picture.unnamed().axis("yaxis", range=[len(rows) - 0.25, -0.6], automargin=True)
+
+
+def _relative(values: Tensor, one: Tensor) -> list[float]:
+    """Infinity, which is not drawn, where nothing is left in float32."""
+    return [v if v > 0 else math.inf for v in (values / one.clamp_min(1e-300)).tolist()]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -12,12 +13,12 @@ import pandas as pd
 from torch import Tensor
 
 from ... import files
-from ...analysis.figures import height
+from ...analysis.figures import INK, height
+from ...analysis.figures.style import Picture, thinned
 from ...analysis.memory import gradient_through_time
 from ...config import Adding, Budget, Config, Model, Pixels, Train
-from . import figures
-from .base import Choice, Control, ExplorerBase, Job, Panel, Slider, Switch, Tell, View
-from .trained_nets import TrainedNet, evaluations, kept
+from .base import NAMES, NETS, Choice, Control, ExplorerBase, Job, Panel, Slider, Switch, Tell, View, decades
+from .trained_nets import TrainedNet, evaluations, trained_net
 from .widget import Explorer
 
 LENGTHS = {
@@ -56,6 +57,7 @@ class Length(ExplorerBase):
         "long LSTM and IRNN stay on it; and how a step's cost grows with T."
     )
     sweep = ("steps", "task")
+    leading = ("task",)
 
     def __init__(self, budget: Budget = "quick", device: str = "auto"):
         self.budget, self.device = budget, device
@@ -76,7 +78,7 @@ class Length(ExplorerBase):
 
     def nets(self, task: str, steps: int, goal: int, lstm: bool, irnn: bool) -> dict[str, TrainedNet]:
         kinds = ["plain", *(["lstm"] if lstm else []), *(["irnn"] if irnn else [])]
-        return {kind: kept(config(task, steps, kind), until=goal) for kind in kinds}
+        return {kind: trained_net(config(task, steps, kind), until=goal) for kind in kinds}
 
     def view(self, task: str, steps: int, goal: int, lstm: bool, irnn: bool) -> View:
         nets = self.nets(task, steps, goal, lstm, irnn)
@@ -85,7 +87,7 @@ class Length(ExplorerBase):
             rows = evaluations(net.config, net.seed)
             points = [(row["step"], height(row["valid"])) for row in rows]
             curves[kind] = [(0, None), *points] if points else []
-            words.append(f"{figures.NAMES[kind]} {self.progress(points, goal, task, net.published)}")
+            words.append(f"{NAMES[kind]} {self.progress(points, goal, task, net.published)}")
         if not self.training:
             self.remembered = {k: memory(net)[0] for k, net in nets.items() if k == "plain" or steps <= RNN_LIMIT}
         times = {kind: 1000 * memory(net.fresh)[1] for kind, net in nets.items() if kind in self.remembered}
@@ -93,18 +95,16 @@ class Length(ExplorerBase):
         unit = "mean squared error" if task == "adding" else "validation accuracy, %"
         todo = [net for net in nets.values() if evaluated(net) < goal]
         panels = {
-            "learning": Panel(figures.learning(curves, unit, goal), f"{unit} over training steps. {said}", wide=True),
+            "learning": Panel(learning(curves, unit, goal), f"{unit} over training steps. {said}", wide=True),
             "cost": Panel(
-                figures.step_costs(published_costs(), times, steps),
+                step_costs(published_costs(), times, steps),
                 "Milliseconds of a forward and backward pass against sequence length, both logarithmic; here: "
-                + ", ".join(f"{figures.NAMES[k]} {ms:.3g} ms" for k, ms in times.items()),
+                + ", ".join(f"{NAMES[k]} {ms:.3g} ms" for k, ms in times.items()),
             ),
             "memory": Panel(
-                figures.remembered(self.remembered),
+                remembered(self.remembered),
                 "How strongly the answer depends on the input k steps before the end, relative to the last step: "
-                + ", ".join(
-                    f"{figures.NAMES[k]} {float(g[-1]):.2g} at the first step" for k, g in self.remembered.items()
-                ),
+                + ", ".join(f"{NAMES[k]} {float(g[-1]):.2g} at the first step" for k, g in self.remembered.items()),
             ),
         }
         return View(panels, said, self.job(todo))
@@ -128,7 +128,7 @@ class Length(ExplorerBase):
             self.training = True
             try:
                 for net in nets:
-                    net.train(tell, stop, self.device, figures.NAMES[net.config.model.kind])
+                    net.train(tell, stop, self.device, NAMES[net.config.model.kind])
             finally:
                 self.training = False
 
@@ -171,3 +171,49 @@ def published_costs() -> dict[str, list[tuple[int, float]]]:
 def explore_length(*, budget: Budget = "quick", device: str = "auto", **values: Any) -> Explorer:
     """Open the explorer of sequence length, its controls at the given values (`task="digits", steps=512`)."""
     return Explorer(Length(budget, device), **values)
+
+
+# --- its figures: data in, a picture out ---
+
+
+def learning(curves: Mapping[str, Sequence[tuple[int, float | None]]], unit: str, goal: int) -> Picture:
+    """Validation scores while nets train, (step, score), with what guessing reaches, and where training here ends."""
+    picture = Picture("training step", unit, "Learning, live", height=360)
+    for kind, points in curves.items():
+        shown = [(step, value) for step, value in points if value is not None]
+        picture.line([s for s, _ in shown], [v for _, v in shown], NAMES[kind], NETS[kind])
+        picture.data[-1] |= {"mode": "lines+markers", "marker": {"size": 5}}
+    if unit.endswith("%"):
+        picture.level(10, "guessing: 10 %").axis("yaxis", range=[0, 100])
+    else:
+        picture.level(1 / 6, "always answering 1: 1/6").axis("yaxis", range=[0, 0.25])
+    last = max([goal, *(points[-1][0] for points in curves.values() if points)])
+    line = {"color": INK, "dash": "dot", "width": 1.5}
+    end = {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": goal, "x1": goal, "line": line}
+    picture.layout["shapes"].append(end)
+    side = {"xanchor": "right", "xshift": -4} if goal > last / 2 else {"xanchor": "left", "xshift": 4}
+    picture.note("Train live stops here", x=goal, y=1, yref="paper", yanchor="top", **side)
+    return picture.axis("xaxis", range=[0, last * 1.02])
+
+
+def step_costs(measured: Mapping[str, Sequence[tuple[int, float]]], here: Mapping[str, float], steps: int) -> Picture:
+    """Milliseconds of a pass against T: measured once (lines), and now, here (points)."""
+    picture = Picture(
+        "sequence length T, steps", "ms, forward and backward", "What one pass costs: here (points), as published"
+    )
+    for kind, points in measured.items():
+        picture.line([T for T, _ in points], [ms for _, ms in points], f"{NAMES[kind]}, published", NETS[kind])
+        picture.data[-1]["showlegend"] = kind not in here
+    for kind, ms in here.items():
+        picture.dots([steps], [ms], f"{NAMES[kind]} {ms:.3g} ms", NETS[kind], 12)
+    return picture.axis("xaxis", type="log", dtick=1, range=[0.9, 3.8]).axis("yaxis", type="log", dtick=1)
+
+
+def remembered(gradients: Mapping[str, Tensor]) -> Picture:
+    """Draw how strongly a net's answer depends on the input k steps before the end, relative to the last step's."""
+    picture = Picture("steps before the end", "dependence, last step = 1", "What it still remembers")
+    for kind, gradient in gradients.items():
+        shown = thinned(len(gradient), 300)
+        values = [v if v > 0 else math.inf for v in gradient[shown].tolist()]
+        picture.line(shown, values, NAMES[kind], NETS[kind])
+    return picture.axis("yaxis", type="log", exponentformat="power", dtick=decades(picture))

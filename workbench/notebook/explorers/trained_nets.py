@@ -8,15 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 
 from ... import files, paper
-from ...config import Budget, Config, Task, Treebank, run_id
+from ...config import Budget, Config, Kind, Task, Treebank, run_id
 from ...errors import MissingData, WorkbenchError
-from ...models.build import build, recurrent_weights
+from ...models.build import build, recurrent_weights, without_values
+from ...models.layer import Unit, recurrences
 from ...runs.folder import Run, lookup
 from ...runs.record import Record, there
 from ...runs.run import resolve
@@ -128,7 +129,7 @@ class TrainedNet:
         return None if self.published else self.record
 
 
-def kept(
+def trained_net(
     experiment: str | Config,
     budget: Budget = "quick",
     changes: Mapping[str, Any] | None = None,
@@ -185,37 +186,45 @@ def _step(folder: Path, changed: tuple[int, int]) -> int | None:
     return record.step if record.evaluations else None
 
 
-def experiments(*kinds: str, steps: int = 1000) -> dict[str, str]:
-    """Name -> title of experiments with these kinds of net whose records have weights, those always at hand first."""
+def experiments(*kinds: str, steps: int = 1000, opened: bool = False) -> dict[str, str]:
+    """Name -> title of experiments with these kinds of net whose records have weights, those always at hand first.
+
+    Kinds that were added to those of the paper are among them if they have u; `opened`, if all of it is in our layers.
+    """
     first = ["seqdigits_plain6", "adding_indrnn_T100", "seqmnist_plain6"]
     names = [*first, *(name for name in paper.EXPERIMENTS if name not in first)]
     shown = {}
     for name in names:
         known = paper.EXPERIMENTS[name]
         task = known.config.task
-        fits = known.config.model.kind in kinds and task.name in ("pixels", "adding") and task.length <= steps
+        model, seen = known.config.model, spec(task)
+        fits = model.kind in kinds
+        if model.kind not in get_args(Kind) and model.has_u:
+            layers = [found.layer for found in recurrences(without_values(model, seen)).values()]
+            fits = not opened or all(isinstance(layer, Unit) for layer in layers)
+        fits = fits and seen.target != "token" and task.name != "skeletons" and seen.steps <= steps
         if fits and (name == first[0] or find(known.config, 0) is not None):
             shown[name] = known.title
     return shown
 
 
 @lru_cache(maxsize=40)
-def _net(kept: TrainedNet) -> nn.Module:
+def _net(of: TrainedNet) -> nn.Module:
     """Record.net without an optimiser, whose import alone costs seconds."""
-    net = build(kept.config.model, spec(kept.config.task), generator(kept.seed, "init"))
-    state = kept.record.run.load_checkpoint() if kept.record else None
+    net = build(of.config.model, spec(of.config.task), generator(of.seed, "init"))
+    state = of.record.run.load_checkpoint() if of.record else None
     if state is not None:
         trained = state["trainer"]
         net.load_state_dict((trained["best"] or trained)["net"])
-        task = load(kept.config.task, kept.seed, kept.config.train.batch)
+        task = load(of.config.task, of.seed, of.config.train.batch)
         evaluate.reestimate_(net, (task.clean(index) for index in range(CLEAN_BATCHES)))
     return net.eval()
 
 
 @lru_cache(maxsize=16)
-def _weights(kept: TrainedNet) -> dict[int, dict[str, Tensor]]:
-    start = build(kept.config.model, spec(kept.config.task), generator(kept.seed, "init"))
-    return {0: recurrent_weights(start), **(kept.record.recurrent_weights() if kept.record else {})}
+def _weights(of: TrainedNet) -> dict[int, dict[str, Tensor]]:
+    start = build(of.config.model, spec(of.config.task), generator(of.seed, "init"))
+    return {0: recurrent_weights(start), **(of.record.recurrent_weights() if of.record else {})}
 
 
 @lru_cache(maxsize=8)
@@ -244,5 +253,5 @@ def at_hand(data: str) -> bool:
 
 @lru_cache(maxsize=4)
 def _order(task: Task, seed: int) -> Tensor:
-    chance = load(task, seed, 1).chance()
-    return torch.tensor(chance.get("permutation", range(spec(task).steps)))
+    drawn = load(task, seed, 1).drawn()
+    return torch.tensor(drawn.get("permutation", range(spec(task).steps)))

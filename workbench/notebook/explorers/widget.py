@@ -170,11 +170,12 @@ class Explorer(anywidget.AnyWidget):
             if view.sets:
                 self.values = self.content.settle({**self.values, **view.sets})
             self.shown = view
-            self.controls = [control.spec() for control in self.content.controls(self.values)]
+            self.controls = [control.spec() for control in self.content.at(self.values).values()]
             self.panels = panels(view)
             self.said = view.said
             if not self.busy:
                 self.work = {**self.work, "state": "idle", "label": view.job.label if view.job else ""}
+            self.content.forget()
 
     def _labour(self, job: Job) -> None:
         """The thread's part: the job, its progress in words, and at the end what became of it."""

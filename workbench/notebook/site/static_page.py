@@ -44,7 +44,7 @@ show("{frames}", "{library}", document.getElementById("explorer"));
 def page(content: ExplorerBase, values: Mapping[str, Any]) -> bytes:
     """An explorer as one HTML file: `sweep` may be turned, everything else stands at the given values."""
     start = content.settle(values)
-    turned = [control for control in content.controls(start) if control.name in content.sweep]
+    turned = [control for control in content.at(start).values() if control.name in content.sweep]
     names = [control.name for control in turned]
     places = itertools.product(*(control.positions() for control in turned))
     figures: dict[str, int] = {}

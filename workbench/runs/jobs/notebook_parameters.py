@@ -17,7 +17,7 @@ from typing import Any
 
 from ... import files, paper
 from ...config import BUDGETS, parse_value
-from ...errors import ParameterError, choices, quoted
+from ...errors import ParameterError, choices, quoted, whole
 from .. import variants
 from ..planned_run import PlannedRun
 from ..run import check_device, substitute
@@ -53,8 +53,8 @@ class Parameter:
             raise ParameterError(f"budget: {value!r} is unknown; choose one of {choices(BUDGETS)}")
         elif self.name == "device":
             check_device(value)
-        elif self.name == "seeds" and not 1 <= value <= MOST_SEEDS:
-            raise ParameterError(f"seeds: {quoted(value)} is not a number of seeds; 1 to {MOST_SEEDS} is allowed")
+        elif self.name == "seeds":
+            whole("seeds", value, 1, MOST_SEEDS, "a number of seeds")
         return value
 
 

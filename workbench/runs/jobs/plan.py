@@ -77,15 +77,17 @@ def reproduce(
     out: Path | None = None,
     report: Callable[[], Path] | None = None,
     say: Callable[[str], None] = print,
-) -> None:
+) -> list[PlannedRun]:
     """Notebooks and experiments at a budget: their runs first, several at once, then the notebooks, then the `report`.
 
-    Raises RunError if anything failed (the rest is done all the same) and Stopped on Ctrl-C, SIGTERM or time limit.
+    -> the runs of all. Raises RunError if anything failed (the rest is done all the same) and Stopped on Ctrl-C,
+    SIGTERM or time limit.
     """
     means = Means(workers, device, scheduler, slurm, time_limit, out, report)
     means.check()
     books, runs = plan(targets, budget, seeds, values or {}, device, say)
-    carry_out(runs, [(path, book, notebook_parameters.planned(book)) for path, book in books], means, say)
+    carry_out(runs, books, means, say)
+    return runs
 
 
 def sweep(
@@ -114,9 +116,9 @@ def plan(
     values: Mapping[str, Any],
     device: str,
     say: Callable[[str], None] = print,
-) -> tuple[list[tuple[Path, dict[str, Any]]], list[PlannedRun]]:
-    """The notebooks with their checked parameters, and the runs of all targets, each once."""
-    books: list[tuple[Path, dict[str, Any]]] = []
+) -> tuple[list[Book], list[PlannedRun]]:
+    """The notebooks with their checked parameters and their runs, and the runs of all targets, each once."""
+    books: list[Book] = []
     runs: list[PlannedRun] = []
     notebook_parameters.Parameter("budget", str, "").check(budget)
     notebook_parameters.Parameter("device", str, "").check(device)
@@ -136,8 +138,8 @@ def plan(
         given = {"budget": budget, "device": device, **({"seeds": seeds} if seeds is not None else {})}
         given = {name: value for name, value in given.items() if name in known} | dict(values)
         book = notebook_parameters.at_hand(notebook_parameters.check(path, given), say)
-        books.append((path, book))
-        runs += notebook_parameters.planned(book)
+        books.append((path, book, notebook_parameters.planned(book)))
+        runs += books[-1][2]
     return books, list(dict.fromkeys(runs))
 
 

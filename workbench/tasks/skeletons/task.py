@@ -96,7 +96,7 @@ class SkeletonsTask:
                 chosen = rows[here].repeat_interleave(count)
                 yield self._shown(chosen, steps[here].flatten(), chance[here].flatten(0, 1), count)
 
-    def chance(self) -> dict[str, Any]:
+    def drawn(self) -> dict[str, Any]:
         return self.held_out
 
     def _drawn(self, count: int, rng: Generator) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,43 @@
+"""Words of the glossary: those it does not use name no file, class or function, and no docstring begins as a riddle."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+import workbench
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = sorted(Path(workbench.__file__).parent.rglob("*.py"))
+FILES = [*PACKAGE, *sorted((ROOT / "scripts").glob("*.py")), *sorted((ROOT / "tests").rglob("*.py"))]
+UNUSED = set("arm arms crew chance spread shelf lesson sight kept attempt trial room turns twins prose".split())
+LEFT = {("folder.py", "chance"), ("imports.py", "room")}  # a file's name on disk; the rooms of the package
+RIDDLE = re.compile(r"(What|Whether|Where|Why|How)\b")
+
+
+def named(path):
+    """The file, its classes and its functions."""
+    made = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    return [path.stem, *(node.name for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, made))]
+
+
+def riddles(text):
+    """The first lines of docstrings that begin with a question."""
+    made = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    said = (ast.get_docstring(node) for node in ast.walk(ast.parse(text)) if isinstance(node, made))
+    return [words.splitlines()[0] for words in said if words and RIDDLE.match(words)]
+
+
+def test_no_name_is_a_word_that_the_glossary_leaves_out():
+    found = {(path.name, name) for path in FILES if "tests" not in path.parts for name in named(path)}
+    assert {pair for pair in found if pair[1].lower() in UNUSED} <= LEFT
+
+
+def test_docstrings_begin_with_a_noun_phrase_or_a_verb():
+    assert {str(path.name): lines for path in FILES if (lines := riddles(path.read_text("utf-8")))} == {}
+
+
+@pytest.mark.parametrize("text", ['"""What a net is."""', 'def f():\n    """Whether it is."""', 'class A:\n    "How."'])
+def test_a_riddle_is_seen(text):
+    assert len(riddles(text)) == 1
