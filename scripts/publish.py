@@ -22,6 +22,7 @@ from workbench.errors import RunError
 from workbench.runs import pack
 from workbench.runs.folder import find, lookup
 from workbench.runs.jobs import notebook_parameters
+from workbench.runs.provenance import NUMERICS
 from workbench.runs.record import Record
 
 LARGEST = 4_000_000  # bytes of a checkpoint that is committed
@@ -41,7 +42,7 @@ def published_files(record: Record) -> pack.Files:
     names = ("spec.json", "chance.json", "events.jsonl", "result.json")
     paths = [path for name in names if (path := record.run.path / name).exists()]
     contents = {path.name: path.read_bytes() for path in paths}
-    if record.run.result() is None:
+    if record.run.result() is None and record.numerics == NUMERICS:  # of another, nobody can continue it
         newest = {path.name: path.read_bytes() for path in record.run.checkpoints()[:1]}
         contents |= {name: content for name, content in newest.items() if len(content) <= LARGEST}
     return contents

@@ -76,3 +76,12 @@ def test_a_record_whose_config_is_not_the_one_of_its_id_is_refused(begun):
     with pytest.raises(StoreError, match=r"spec\.json: its content does not give its id"):
         found.verify()
     assert reading.Record(begun.run).status == "resumable"
+
+
+def test_a_cycle_at_its_end_where_the_rate_is_0_verifies_and_gives_its_net(store):
+    changes = {"train.steps": 6, "train.evaluate_every": 3, "task.length": 4, "model.hidden": 4}
+    cycle = {"train.schedule": "one_cycle", "train.drop_every": None}
+    record = wb.run("adding_indrnn_T100", "smoke", changes=changes | cycle, progress=False)
+    assert record.status == "done"
+    record.verify()
+    assert not record.net().training

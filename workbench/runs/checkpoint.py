@@ -30,7 +30,7 @@ class _Schedule(_Part):
     """All of a schedule's own; no other attribute of it can be set."""
 
     model_config = ConfigDict(extra="forbid")
-    lr: float = Field(gt=0, le=10)
+    lr: float = Field(ge=0, le=10)  # 0 at the end of a cycle
     best: float
     best_step: Count
     waited: Count
