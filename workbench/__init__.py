@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-if TYPE_CHECKING:  # the table of public names: to add one, a line here
+# The table of public names: to add one, a line here.
+if TYPE_CHECKING:
     from . import analysis as analysis
     from .analysis import figures as figures
     from .analysis.claims import results_table as results_table
@@ -52,6 +53,7 @@ def _homes() -> dict[str, tuple[str, str]]:
 
 
 _HOMES = _homes()
+_MODULES = ("analysis", "dynamic", "figures")
 __all__ = sorted(_HOMES)
 
 
@@ -59,9 +61,9 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'workbench' has no attribute {name!r}")
     module, own = _HOMES[name]
-    if not module:
-        return importlib.import_module(f".{own}", __name__)
-    return getattr(__import__(f"{__name__}.{module}", fromlist=[own]), own)
+    if name in _MODULES:
+        return importlib.import_module(f".{module}.{own}".replace("..", "."), __name__)
+    return getattr(importlib.import_module(f".{module}", __name__), own)
 
 
 def __dir__() -> list[str]:

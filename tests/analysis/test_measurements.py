@@ -163,7 +163,7 @@ def test_the_layer_is_measured_and_its_claims_are_reproduced(shown, store):
 
 
 class Trained:
-    """What is read of a record whose net is measured."""
+    """A record as far as one is read whose net is measured."""
 
     experiment, seed, smoke, numerics, claims = ADDING, 0, False, NUMERICS, PRESENT
     config = paper.experiment(ADDING).config

@@ -6,7 +6,8 @@ from workbench import paper
 from workbench.analysis.figures import style
 from workbench.models import diagram
 from workbench.models.build import count_of
-from workbench.notebook.explorers import EXPLORERS, figures
+from workbench.notebook.explorers import EXPLORERS, bounds
+from workbench.notebook.explorers import architecture as explorer
 from workbench.notebook.site import pages, static_page
 from workbench.tasks import spec
 
@@ -31,7 +32,7 @@ def test_a_residual_net_has_a_sum_a_block_and_a_dense_one_a_bracket_a_block():
 
 
 def test_a_picture_is_what_plotly_draws():
-    drawn = figures.funnel(100, 2.0, 0.5, (10, 100))
+    drawn = bounds.funnel(100, 2.0, 0.5, (10, 100))
     figure = drawn.figure()
     assert list(figure.data[0].y) == [2 ** (1 / 10), 2 ** (1 / 100)]
     assert figure.layout.xaxis.title.text == "sequence length T, steps"
@@ -56,7 +57,7 @@ def test_a_sum_is_an_arc_with_a_plus_and_a_dense_block_a_bracket_with_its_words(
     for name, kind in (("seqmnist_res", "sum"), ("seqmnist_dense", "block")):
         config = paper.experiment(name).config
         drawn = diagram.draw(config.model, spec(config.task))
-        layout = figures.architecture(drawn, name).figure().layout
+        layout = explorer.architecture(drawn, name).figure().layout
         ways = [shape.path for shape in layout.shapes if shape.type == "path"]
         assert len(ways) == len(drawn.arcs)
         for way, arc in zip(ways, drawn.arcs, strict=True):
@@ -69,7 +70,7 @@ def test_a_sum_is_an_arc_with_a_plus_and_a_dense_block_a_bracket_with_its_words(
             said = [note.text.replace("<br>", " ") for note in notes]
             assert said == [arc.words for arc in drawn.arcs]
     plain = paper.experiment("seqmnist_plain6").config
-    assert not figures.architecture(diagram.draw(plain.model, spec(plain.task)), "").figure().layout.shapes
+    assert not explorer.architecture(diagram.draw(plain.model, spec(plain.task)), "").figure().layout.shapes
 
 
 def test_a_net_of_words_gives_an_answer_at_each_step_and_another_one_at_the_end():
@@ -78,7 +79,7 @@ def test_a_net_of_words_gives_an_answer_at_each_step_and_another_one_at_the_end(
         drawn = diagram.draw(config.model, spec(config.task))
         shapes = [
             trace
-            for trace in figures.architecture(drawn, name).figure().data
+            for trace in explorer.architecture(drawn, name).figure().data
             if trace.type == "scatter" and trace.mode == "text"
         ][1]
         assert shapes.text[-1] == last

@@ -52,7 +52,7 @@ def shown(x, y):
 
 
 def written(rows, order=slice(None)):
-    """What `shown` has to give for these rows of scikit-learn's own array, which the package has not touched."""
+    """Rows that `shown` has to give for these of scikit-learn's own array, which the package has not touched."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
@@ -62,7 +62,7 @@ def written(rows, order=slice(None)):
 @pytest.mark.parametrize("permuted", [False, True])
 def test_stream_and_splits_are_the_images_of_the_file_in_one_order_each_with_its_label(permuted):
     task = digits(seed=5, batch=100, permuted=permuted)
-    order, valid = (task.chance().get(name) for name in ("permutation", "valid"))
+    order, valid = (task.drawn().get(name) for name in ("permutation", "valid"))
     order = slice(None) if order is None else order
     train = sorted(set(range(1437)) - set(valid))
     stream = [pair for step in range(14) for pair in shown(*task.batch(step)[:2])][: len(train)]

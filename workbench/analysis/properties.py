@@ -235,7 +235,7 @@ def one_neuron(net: nn.Module, task: Task) -> float:
 
 @torch.no_grad()
 def _last(net: nn.Module, batches: Iterable[Batch]) -> tuple[Tensor, Tensor]:
-    """What the readout is given, (examples, N), and the targets, in double precision."""
+    """Inputs of the readout, (examples, N), and the targets, in double precision."""
     given: list[Tensor] = []
     readout: Any = net.readout
     hook = readout.register_forward_pre_hook(lambda module, inputs: given.append(inputs[0].double()))

@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._higher_order_ops.scan import scan
 from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 from ..errors import ParameterError
@@ -52,6 +51,8 @@ def run(a: Tensor, u: Tensor, h0: Tensor, activation: str, backend: str) -> Tens
 
 def scanned(a: Tensor, u: Tensor, h0: Tensor, activation: str) -> Tensor:
     """The states by torch's higher-order operator `scan`, as torch.export writes them down: one step, for every T."""
+    from torch._higher_order_ops.scan import scan  # it loads the compiler, a second and a half
+
     dtype, wide, f = a.dtype, torch.promote_types(a.dtype, torch.float32), ACTIVATIONS[activation].value
     h0, a, u = h0.to(wide).contiguous(), a.to(wide).contiguous(), u.to(wide)
 
@@ -66,10 +67,13 @@ def scanned(a: Tensor, u: Tensor, h0: Tensor, activation: str) -> Tensor:
     return h.to(dtype)
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _writes_onnx() -> bool:
     """Does torch.onnx.export run? It has a translation of our operator, or fails by it."""
     return bool(torch.onnx.is_in_onnx_export())
+
+
+# What torch.compiler.assume_constant_result sets, without loading the compiler: its answer is asked, not traced.
+_writes_onnx._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def refuse_export() -> None:
