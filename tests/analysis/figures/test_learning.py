@@ -28,7 +28,9 @@ def test_the_papers_curve_of_the_adding_problem_is_drawn_once_for_all_seeds(publ
 
 def test_long_runs_of_the_adding_problem_have_a_logarithmic_axis(published):
     assert figures.adding([published("adding_indrnn_T100")]).layout.xaxis.type == "log"  # to step 60,300
-    assert figures.adding([published("adding_lstm_T100")]).layout.xaxis.range == (0, 5_100)
+    short = published("adding_lstm_T100")
+    assert short.step < 10_000
+    assert figures.adding([short]).layout.xaxis.range == pytest.approx((0, 1.02 * short.step))
 
 
 def test_a_run_without_a_row_yet_is_no_line(store):
