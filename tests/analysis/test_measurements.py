@@ -53,6 +53,9 @@ def test_a_seed_counts_once_it_ended_in_every_experiment(shown):
 
 def test_a_run_that_diverged_answers_robustness_and_is_lost_to_any_other_claim(shown):
     three = [r for seed in range(3) for r in robust(seed, 0.5, 0.01, 0.01)]
+    three[0] = Constructed(PIXELS, 0, None)
+    row = shown("abstract-relu_robust", three)
+    assert (row["verdict"], row["note"].startswith("2 of 3; measured inf")) == ("undecided", True)
     for seed in range(3):
         three[3 * seed] = Constructed(PIXELS, seed, None)
     assert shown("abstract-relu_robust", three)["verdict"] == "not reproduced"
