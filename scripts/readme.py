@@ -74,10 +74,12 @@ def speed() -> str:
         + (f", {100 * row['floor']:.0f} % of the floor" if "floor" in row else "")
         for count, row in steps.items()
     )
+    flushed = "; numbers below 1.2e-38 count as zero for all" if about.get("denormals") == "flushed" else ""
     return (
         f"Times faster than `torch.nn.LSTM` in the same interleaved run, the median over its rounds and their range "
         f"({about['cores']} cores, {about['processor']}, "
-        f"torch {about['torch']}, {about['date']}, load up to {load:.1f}); *of the floor*: its share of our time:\n\n"
+        f"torch {about['torch']}, {about['date']}, load up to {load:.1f}{flushed}); *of the floor*: its share of our "
+        "time:\n\n"
         + tables.markdown(benchmark.summary(rows))
         + f"\nA whole training step of `seqmnist_plain6`: {step}.\n"
     )

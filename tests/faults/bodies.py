@@ -98,7 +98,7 @@ def starved(results: Path, megabytes: int) -> None:
     _quietly(results)
     held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (held + megabytes * 2**20, resource.RLIM_INFINITY))
-    memory_check.available = lambda _: None  # as where nothing tells how much there is
+    memory_check.available = lambda _: 2**60  # as where nothing tells how little there is
     try:
         wb.run("adding_indrnn_T100", "paper", changes={"task.length": 20_000, "train.batch": 64}, progress=False)
     except WorkbenchError as error:

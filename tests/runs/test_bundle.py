@@ -92,8 +92,7 @@ from workbench.__main__ import main
 sys.exit(main(sys.argv[1:]))
 """
 STUDY = (
-    "dask distributed plotly papermill nbformat jupyterlab IPython ipykernel ipywidgets anywidget pooch scipy sklearn "
-    "psutil"
+    "dask distributed plotly papermill nbformat jupyterlab IPython ipykernel ipywidgets anywidget pooch scipy sklearn"
 )
 
 
@@ -104,7 +103,7 @@ def bare(*arguments):
 
 @pytest.mark.slow
 def test_a_bare_node_runs_a_campaign(store, tmp_path):
-    """torch, numpy, pandas, pydantic, typer, tqdm and nothing else: one run after another, and a bundle."""
+    """torch, numpy, pandas, pydantic, typer, tqdm, psutil and nothing else: one run after another, and a bundle."""
     out = str(tmp_path / "out")
     done = bare("reproduce", NAME, "--budget", "smoke", "--seeds", "1", "--out", out, "--time-limit", "9m")
     assert done.returncode == 0, done.stderr

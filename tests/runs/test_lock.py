@@ -215,9 +215,9 @@ def test_a_lease_that_cannot_be_moved_away_is_an_error_that_names_it(run, monkey
         lock.count_death(run)
 
 
-def test_where_there_is_no_proc_psutil_tells_of_a_process_and_on_a_bare_node_a_signal(tmp_path, monkeypatch):
-    """macOS and Windows; without psutil it is known whether a process is there, not when it started."""
-    assert lock._process_start(os.getpid()) not in (None, "unknown")
+def test_where_there_is_no_proc_psutil_tells_of_a_process(tmp_path, monkeypatch):
+    """As on macOS and Windows."""
+    assert lock._process_start(os.getpid()) is not None
     assert lock._process_start(2**22 + 1) is None
     monkeypatch.setattr(lock, "Path", lambda path: tmp_path / path.strip("/"))
     told = lock._process_start(os.getpid())
@@ -231,15 +231,8 @@ def test_where_there_is_no_proc_psutil_tells_of_a_process_and_on_a_bare_node_a_s
     assert lock._process_start(gone.pid) is None
     gone.wait()
     gone.stdout.close()
-    monkeypatch.setitem(sys.modules, "psutil", None)
-    assert lock._process_start(os.getpid()) == "unknown"
-    assert lock._process_start(2**22 + 1) is None
-    monkeypatch.setattr(os, "kill", lambda *_: pytest.fail("on Windows this interrupts"))
-    monkeypatch.setattr(sys, "platform", "win32")
-    assert lock._process_start(os.getpid()) == "unknown"
-    monkeypatch.undo()
-    monkeypatch.setattr(lock, "Path", lambda path: tmp_path / path.strip("/"))
     assert lock._place() == ""
+    (tmp_path / "proc" / "self").mkdir(parents=True)
     (tmp_path / "proc" / "7" / "stat").mkdir(parents=True)  # what is there and cannot be read
     assert lock._process_start(7) is None
 

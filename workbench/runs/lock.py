@@ -22,6 +22,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from ..config import canonical_json
 from ..errors import RunError, Stopped, StoreError
 from ..files import publish, unusable
@@ -259,28 +261,13 @@ def _place() -> str:
 def _process_start(pid: int) -> str | None:
     """Start time of a process of this machine, so that a reused pid is not taken for it; None if it is gone."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()  # no clock that is set moves it
         return None if fields[0] in "ZX" else fields[19]  # a zombie holds nothing
-    except FileNotFoundError:
+    except OSError:
         if Path("/proc/self").exists():
             return None
-    except OSError:
-        return None
-    try:
-        import psutil  # comes with ipykernel
-    except ImportError:
-        return None if sys.platform != "win32" and _is_gone(pid) else "unknown"
     try:
         process = psutil.Process(pid)
         return None if process.status() == psutil.STATUS_ZOMBIE else str(process.create_time())
     except psutil.Error:
         return None
-
-
-def _is_gone(pid: int) -> bool:
-    """Ask a process by a signal that does nothing (but on Windows, where it would interrupt it)."""
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return True
-    return False

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
+import psutil
 import torch
 
 from .. import tasks
@@ -30,25 +30,25 @@ def needed(config: Config) -> int:
     return states * LEANEST.get(model.kind, 8) + 7 * 4 * weights
 
 
-def available(device: str) -> int | None:
-    """Bytes that a process of this machine may still take, None where nothing tells."""
+def available(device: str) -> int:
+    """Bytes that a process of this machine may still take."""
     if device.startswith("cuda"):
         return int(torch.cuda.mem_get_info()[0])
-    rooms = [room for room in (_of_machine(), _of_container(), _of_process()) if room is not None]
-    return min(rooms, default=None)
+    rooms = (psutil.virtual_memory().available, _of_container(), _of_process())
+    return min(room for room in rooms if room is not None)
 
 
 def check(config: Config, device: str, label: str) -> None:
     """OutOfMemory, before anything is started, where even the leanest estimate does not fit."""
     room = available(device)
-    if room is not None and needed(config) > room:
+    if needed(config) > room:
         raise refusal(config, label, f"has {_gb(room)}")
 
 
 def check_bytes(size: int, device: str, label: str) -> None:
     """OutOfMemory where so many bytes cannot be had."""
     room = available(device)
-    if room is not None and size > room:
+    if size > room:
         raise OutOfMemory(f"{label}: out of memory: needs at least {_gb(size)}, has {_gb(room)}")
 
 
@@ -67,14 +67,6 @@ def is_exhaustion(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(sign in str(error) for sign in signs)
 
 
-def _of_machine() -> int | None:
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration):
-        return None
-
-
 def _of_container() -> int | None:
     """Memory in bytes that the control group leaves; files that are only cached do not count."""
     group = Path("/sys/fs/cgroup")
@@ -88,17 +80,11 @@ def _of_container() -> int | None:
 
 def _of_process() -> int | None:
     """Memory in bytes that RLIMIT_AS leaves."""
-    if sys.platform == "win32":
+    if not hasattr(psutil, "RLIMIT_AS"):  # Linux alone
         return None
-    import resource
-
-    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    if limit == resource.RLIM_INFINITY:
-        return None
-    try:
-        return limit - int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    except OSError:
-        return limit
+    process = psutil.Process()
+    limit, _ = process.rlimit(psutil.RLIMIT_AS)
+    return None if limit == psutil.RLIM_INFINITY else int(limit - process.memory_info().vms)
 
 
 def _gb(size: int) -> str:

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 
 from .. import __version__
@@ -108,8 +109,6 @@ def _peak_mb() -> float:
         return round(int(status.partition("VmHWM:")[2].split()[0]) * 1.024e-3, 1)
     except (OSError, IndexError, ValueError):
         if sys.platform == "win32":
-            import psutil  # comes with ipykernel
-
             return round(psutil.Process().memory_info().peak_wset / 1e6, 1)
         import resource
 

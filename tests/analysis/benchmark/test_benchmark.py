@@ -11,7 +11,7 @@ import torch
 
 from workbench import files, recurrence
 from workbench.analysis import benchmark, figures
-from workbench.analysis.benchmark import series, timing
+from workbench.analysis.benchmark import figure2, series, timing
 from workbench.errors import DataError, ParameterError
 
 SMALL = ("4,2,3,5", "4,2,1,5")
@@ -150,6 +150,26 @@ def test_rivals_interleave_and_the_first_round_does_not_count():
 def test_a_slow_rival_takes_part_in_every_third_round(monkeypatch):
     monkeypatch.setattr(timing, "PATIENCE", 0.0)
     assert len(timing.interleave({"slow": lambda: None}, 7, "cpu")["slow"]) == 3
+
+
+def test_denormal_numbers_count_as_zero_while_rivals_are_timed_and_only_then():
+    tiny, found = torch.tensor([1e-30]), []
+
+    def shrunk():
+        found.append(float(tiny * 1e-10))
+
+    for before in (False, True, False):
+        torch.set_flush_denormal(before)
+        timing.interleave({"product": shrunk}, 1, "cpu")
+        shrunk()
+        assert found[-3:-1] == [0.0, 0.0]
+        assert (found[-1] == 0) is before
+
+
+def test_so_in_the_batches_of_figure_2(monkeypatch):
+    tiny = torch.tensor([1e-30])
+    monkeypatch.setattr(figure2, "_batch", lambda *_: lambda _: float(tiny * 1e-10))
+    assert figure2.times_of(["IndRNN, 1 layer"], 4, "cpu", 1, 1) == {"IndRNN, 1 layer": [0.0]}
 
 
 def test_the_published_sizes_have_their_first_layers():

@@ -24,6 +24,7 @@ from ...runs.run import check_device, pinned_threads
 from ...seeds import generator
 from ...tasks import load
 from ...training import evaluate
+from .timing import flushed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,7 +65,7 @@ def training_batches(
 def times_of(nets: Iterable[str], T: int, device: str, threads: int, batches: int) -> dict[str, list[float]]:
     """Seconds of each batch of each of NETS, which take turns, after one batch that does not count."""
     device = check_device(device)
-    with pinned_threads(threads):
+    with pinned_threads(threads), flushed():
         rivals = {name: _batch(Model.model_validate(NETS[name]), T, device) for name in nets}
         times: dict[str, list[float]] = {name: [] for name in rivals}
         for index in range(batches + 1):

@@ -68,6 +68,7 @@ def about(device: str) -> dict[str, Any]:
         **provenance(torch.get_num_threads(), device, "auto", 1),
         "cores": os.cpu_count(),
         "processor": _processor(),
+        "denormals": "flushed",  # timing.flushed
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
     }
 

@@ -21,6 +21,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from ...errors import DONE, STOPPED, WorkbenchError
 from ...files import make_absolute, make_folder, publish
 from .. import instructions, lock
@@ -230,8 +232,6 @@ def _end(children: list[subprocess.Popen[str]], at_once: bool) -> None:
 
 def _kill_tree(pid: int) -> None:
     """Kill a process and all that it started."""
-    import psutil  # comes with ipykernel
-
     with contextlib.suppress(psutil.Error):
         process = psutil.Process(pid)
         for one in [process, *process.children(recursive=True)]:
@@ -296,8 +296,6 @@ def _notebook(path: str, values: str, output: str) -> None:
 
 def _interrupt_kernels() -> None:
     """Interrupt the kernel, so that a run inside it stops with a checkpoint; killed, it would run no `finally`."""
-    import psutil  # comes with ipykernel
-
     kernels = [c for c in psutil.Process().children(recursive=True) if "ipykernel" in " ".join(c.cmdline())]
     for kernel in kernels:
         with contextlib.suppress(psutil.Error, ValueError):  # ValueError: Windows knows no such signal
