@@ -17,7 +17,7 @@ RECIPE: dict[str, Any] = {
     "train.schedule": "one_cycle",
     "train.optimizer": "adamw",
     "train.lr": 4e-3,
-    "train.weight_decay": 0.01,
+    "train.weight_decay": 0.1,
     "train.decay_gains": False,
     "train.clip_norm": 1.0,
     "train.clip": None,
@@ -49,7 +49,7 @@ TREEBANK = {
     "ptbword_dense": (5_920, 148, 148),
 }
 _NOTE = (
-    "The net and data of {parent} under one cycle of ours: AdamW, peak rate 4e-3, decay 0.01 on matrices, the rate of "
+    "The net and data of {parent} under one cycle of ours: AdamW, peak rate 4e-3, decay 0.1 on matrices, the rate of "
     "u a tenth, the gradient's norm at most 1{more}. Its last weights count."
 )
 
