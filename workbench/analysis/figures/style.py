@@ -117,6 +117,11 @@ class Picture:
         self.layout.update(layout)
         return self
 
+    def narrow(self, **layout: Any) -> Picture:
+        """Properties of the layout where an explorer has little room for the figure."""
+        self.layout.setdefault("meta", {}).setdefault("narrow", {}).update(layout)
+        return self
+
     def unnamed(self, room: int = 42) -> Picture:
         """Without a legend, and without the room for one."""
         self.layout["margin"]["t"] = room

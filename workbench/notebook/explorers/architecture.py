@@ -112,8 +112,11 @@ def architecture(drawing: Drawing, title: str) -> Picture:
     given = [f"(T, B, {part.features:,})" for part in parts]
     if not drawing.words:
         given[-1] = f"(B, {parts[-1].features:,})"
-    for x, text, place in ((0.15, names, "middle right"), (9.85, given, "middle left")):
-        style = {"mode": "text", "text": text, "textposition": place, "cliponaxis": False, **UNHEARD}
+    short = [f"<b>{part.name}</b>  {part.inside.split(', ')[0]}" for part in parts]
+    sizes = [f"{part.parameters:,}" if part.parameters else "" for part in parts]
+    for x, text, little, place in ((0.15, names, short, "middle right"), (9.85, given, sizes, "middle left")):
+        meta = {"narrow": {"text": little}}
+        style = {"mode": "text", "text": text, "textposition": place, "cliponaxis": False, "meta": meta, **UNHEARD}
         picture.trace(x=[x] * len(parts), y=list(range(len(parts))), name="", **style)
     for arc in drawing.arcs:
         _arc(picture, arc)
@@ -129,9 +132,10 @@ def architecture(drawing: Drawing, title: str) -> Picture:
         xaxis="x2",
         name="parameters",
         marker={"color": BLUE},
-        text=[f"{part.parameters:,}" if part.parameters else "" for part in parts],
+        text=sizes,
         textposition="outside",
         cliponaxis=False,
+        meta={"narrow": {"visible": False}},
         **hover,
     )
     bare = {"visible": False, "fixedrange": True}
@@ -142,6 +146,8 @@ def architecture(drawing: Drawing, title: str) -> Picture:
     picture.set(xaxis={**bare, "domain": [0, 0.72], "range": [left, 10.1]}, xaxis2={**across, "anchor": "y"})
     picture.axis("yaxis", visible=False, range=[-0.6, last + 0.6], fixedrange=True).unnamed(46)
     picture.layout["margin"]["l"] = 10
+    little = {"xaxis": {**picture.layout["xaxis"], "domain": [0, 1]}, "xaxis2": {"visible": False, "domain": [0, 1]}}
+    picture.narrow(**little, title={**picture.layout["title"], "text": f"{title}, with parameters"})
     return picture.set(bargap=0.35)
 
 

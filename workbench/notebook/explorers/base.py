@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from ...analysis.figures.style import BLUE, GREEN, ORANGE, PINK, YELLOW, Picture
-from ...errors import ParameterError, quoted
+from ...errors import ParameterError, choices, quoted
 
-HERE = Path(__file__).parent  # where panel.js and panel.css lie
+HERE = Path(__file__).parent  # where the browser's part lies
 SMALLEST = 1e-30  # a gradient below is drawn there
 LONGEST = 1e6  # steps; so is a half-life above
 NETS = {"plain": BLUE, "residual": GREEN, "dense": YELLOW, "lstm": ORANGE, "rnn_tanh": PINK, "irnn": GREEN}
@@ -43,6 +43,7 @@ class Slider:
     start: float
     unit: str = ""
     help: str = ""
+    play: bool = False  # with buttons that play, pause and step through its stops
 
     def check(self, value: object) -> float:
         """The value if it fits, whole where all stops are; else a ParameterError."""
@@ -68,7 +69,7 @@ class Slider:
     def spec(self) -> dict[str, Any]:
         """Return what the screen needs to draw it."""
         stops = [float(f"{stop:.10g}") if isinstance(stop, float) else stop for stop in self.stops]
-        return {"kind": "slider", "stops": stops, "unit": self.unit, **_named(self)}
+        return {"kind": "slider", "stops": stops, "unit": self.unit, "play": self.play, **_named(self)}
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,21 @@ class Switch:
 
 
 Control = Slider | Choice | Switch
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """Something to try: what its button says, the values that it sets (all others as they start), what to see there.
+
+    `see` is shown while these values hold, so that it can be tested against the view; "" where there is nothing to say
+    (a preset).
+    """
+
+    label: str
+    values: Mapping[str, Any]
+    see: str = ""
+
+
 Tell = Callable[[float | None, str], None]  # the share done (None: unknown), and a sentence
 
 
@@ -158,6 +174,8 @@ class ExplorerBase:
     name = ""  # the public function is explore_NAME, the notebook too
     title = ""
     look = ""  # what to look for
+    exercises: Sequence[Exercise] = ()  # what to try, as buttons in this order
+    presets: Sequence[Exercise] = ()  # states worth a look, behind one list
     sweep: tuple[str, ...] = ()  # the controls whose frames a static page holds
     leading: tuple[str, ...] = ()  # the controls whose values change what those behind them allow
     view: Callable[..., View]
@@ -169,6 +187,13 @@ class ExplorerBase:
     def clicked(self, figure: str, point: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values that change where a point of a figure is clicked: x, y, name of the trace, customdata."""
         return {}
+
+    def exercise(self, label: str) -> Exercise:
+        """The exercise or preset of this label."""
+        known = {one.label: one for one in (*self.exercises, *self.presets)}
+        if label not in known:
+            raise ParameterError(f"label: {quoted(label)} received; choose one of {choices(known)}")
+        return known[label]
 
     def settle(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """A value for every control: the given one where it fits, else the one that it starts with."""
@@ -209,6 +234,11 @@ class ExplorerBase:
 
 def _named(control: Control) -> dict[str, Any]:
     return {"name": control.name, "label": control.label, "help": control.help}
+
+
+def script() -> str:
+    """The browser's part of an explorer, one module made of its files."""
+    return "\n".join((HERE / f"{name}.js").read_text(encoding="utf-8") for name in ("controls", "figures", "panel"))
 
 
 def panels(view: View) -> list[dict[str, Any]]:

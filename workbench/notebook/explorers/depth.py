@@ -144,7 +144,7 @@ def gradient_maps(maps: Mapping[str, Tensor]) -> Picture:
     picture = Picture("", "layer", "The gradient at every layer and time step", height=330)
     gap, n = 0.012, max(len(maps), 1)
     width = (1 - gap * (n - 1)) / n
-    axis = {**picture.layout["xaxis"], "title": {"text": "time step", "font": {"size": 13}}}
+    axis = {**picture.layout["xaxis"], "nticks": 4}
     for index, (kind, gradient) in enumerate(maps.items()):
         number = "" if index == 0 else str(index + 1)
         low = index * (width + gap)
@@ -159,12 +159,18 @@ def gradient_maps(maps: Mapping[str, Tensor]) -> Picture:
             coloraxis="coloraxis",
             hovertemplate="layer %{y}, step %{x}: 10^%{z}<extra>" + NAMES[kind] + "</extra>",
         )
-        picture.layout[f"xaxis{number}"] = {**axis, "domain": [low, low + width], "anchor": "y"}
-        picture.note(NAMES[kind], x=low, xref="paper", y=1.01, yref="paper", xanchor="left", yanchor="bottom")
+        title = {"text": "time step" if index == n // 2 else "", "font": {"size": 13}}
+        picture.layout[f"xaxis{number}"] = {**axis, "title": title, "domain": [low, low + width], "anchor": "y"}
+        place = {"xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "bottom", "align": "left"}
+        words, font = NAMES[kind].replace(", ", ",<br>"), {"size": 11, "color": INK}
+        picture.note(words, x=low, y=1.01, **place, font=font)
     most = max((len(gradient) for gradient in maps.values()), default=1)
     picture.axis("yaxis", dtick=max(1, round(most / 6)), range=[0.5, most + 0.5])
     bar = {"title": {"text": "power of ten", "side": "right", "font": {"size": 12}}, "thickness": 14, "len": 1}
-    return picture.set(coloraxis={"colorscale": LEVELS, "cmin": FAINTEST, "cmax": 0, "colorbar": bar}, showlegend=False)
+    scale = {"colorscale": LEVELS, "cmin": FAINTEST, "cmax": 0}
+    below = {**bar, "title": {**bar["title"], "side": "top"}, "orientation": "h", "y": -0.3, "yanchor": "top"}
+    picture.narrow(coloraxis={**scale, "colorbar": below}, margin={"l": 44, "r": 8, "t": 70, "b": 110}, height=390)
+    return picture.set(coloraxis={**scale, "colorbar": bar}, showlegend=False)
 
 
 def by_layer(maps: Mapping[str, Tensor]) -> Picture:

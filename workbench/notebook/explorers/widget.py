@@ -20,20 +20,31 @@ import traitlets
 
 from ...errors import ParameterError, Stopped, WorkbenchError, choices, quoted
 from ...runs.run import pinned_threads
-from .base import HERE, ExplorerBase, Job, View, code, panels, parameters, plotly_library
+from .base import HERE, ExplorerBase, Job, View, code, panels, parameters, plotly_library, script
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+MOST = 8  # figures of an explorer
 REDRAW = 0.25  # seconds between two pictures of work under way
 IDLE: dict[str, Any] = {"state": "idle", "label": "", "share": None, "said": ""}
 
 
-class Explorer(anywidget.AnyWidget):
-    """An explorer with its values: `set(gamma=2.0)` turns a control, `figures` is what is seen, `reset()` starts
-    anew."""
+class Turned(traitlets.Any):
+    """A trait of a control's name: what is set is checked as the control checks it."""
 
-    _esm = HERE / "panel.js"
+    def validate(self, obj: Explorer, value: Any) -> Any:
+        assert self.name is not None
+        return obj.content.at(obj.values)[self.name].check(value)
+
+
+class Explorer(anywidget.AnyWidget):
+    """An explorer with its values: `set(gamma=2.0)` turns a control, `figures` is what is seen, `reset()` starts anew.
+
+    Every control is also a trait of its name, which may be observed and linked as any widget's; `value` holds them all.
+    """
+
+    _esm = script()
     _css = HERE / "panel.css"
     title = traitlets.Unicode().tag(sync=True)
     look = traitlets.Unicode().tag(sync=True)
@@ -43,6 +54,11 @@ class Explorer(anywidget.AnyWidget):
     said = traitlets.Unicode().tag(sync=True)
     complaints = traitlets.Dict().tag(sync=True)
     work = traitlets.Dict(IDLE).tag(sync=True)
+    exercises: Any = traitlets.List().tag(sync=True)
+    presets: Any = traitlets.List().tag(sync=True)
+    see = traitlets.Unicode().tag(sync=True)  # what the exercise says whose values hold
+    app = traitlets.Bool().tag(sync=True)  # alone on its page, whose address may say its state
+    value = traitlets.Dict()
     answered = traitlets.Dict().tag(sync=True)  # the last message of a page that was dealt with
 
     def __init__(self, content: ExplorerBase, **values: Any):
@@ -55,7 +71,12 @@ class Explorer(anywidget.AnyWidget):
         self.busy = False  # whether long work is under way
         self.stopping = threading.Event()
         self.shown: View | None = None
-        super().__init__(title=content.title, look=content.look, values=self.started)
+        self.tried: tuple[dict[str, Any], str] = ({}, "")  # the values of the last exercise, and what it said to see
+        named = {"exercises": [one.label for one in content.exercises], "presets": [p.label for p in content.presets]}
+        about = {"title": content.title, "look": content.look, "app": in_app(), **named}
+        self.add_traits(**{name: Turned(value).tag(sync=True) for name, value in self.started.items()})
+        super().__init__(values=self.started, **about)
+        self.observe(self._linked, list(self.started))
         self.on_msg(self._received)
         self.redraw()
 
@@ -77,6 +98,12 @@ class Explorer(anywidget.AnyWidget):
     def reset(self) -> None:
         """All controls as they were at first."""
         self._turn(self.started)
+
+    def exercise(self, label: str) -> None:
+        """Turn all controls to where an exercise or a preset has them; ParameterError where none has this label."""
+        one = self.content.exercise(label)
+        self.tried = self.content.settle(one.values), one.see
+        self._turn(self.tried[0])
 
     def start(self) -> None:
         """Begin the long work that is offered now, if any, in a thread."""
@@ -109,16 +136,30 @@ class Explorer(anywidget.AnyWidget):
         return parameters(self.content, self.values)
 
     def snapshot(self) -> None:
-        """Show the figures as they are now as ordinary outputs, which stay in the notebook and need no kernel.
+        """Show the figures as ordinary outputs, which stay in the notebook and need no kernel.
 
-        Not in an app (Voila), where nothing stays and plotly's renderer fails: there it says so.
+        At once where nobody looks on (papermill), else as they are when the button is pressed that is shown first. Not
+        in an app (Voila), where nothing stays and plotly's renderer fails: there it says so.
         """
         from IPython.display import HTML, display
+        from ipywidgets import Button, Layout
 
-        in_app = os.environ.get("SERVER_SOFTWARE", "").startswith("voila")
-        shown = [HTML("<p>In a notebook, not in this app.</p>")] if in_app else self.figures.values()
-        for figure in shown:
-            display(figure)
+        if self.app:
+            display(HTML("<p>In a notebook, not in this app.</p>"))
+        elif not looked_on():
+            for figure in self.figures.values():
+                display(figure)
+        else:
+            button = Button(description="Keep the figures as they are now", layout=Layout(width="auto"))
+            display(button)
+            places = [display(HTML(""), display_id=True) for _ in range(MOST)]
+
+            def keep(_: Any) -> None:
+                shown = [*self.figures.values(), *[HTML("")] * MOST]
+                for place, figure in zip(places, shown, strict=False):
+                    place.update(figure)
+
+            button.on_click(keep)
 
     # --- what the browser asks for ---
 
@@ -137,6 +178,8 @@ class Explorer(anywidget.AnyWidget):
                     self._turn(self.content.clicked(message["figure"], message["point"], self.values))
                 case "reset":
                     self.reset()
+                case "exercise":
+                    self.exercise(message["label"])
                 case "start":
                     self.start()
                 case "stop":
@@ -163,6 +206,11 @@ class Explorer(anywidget.AnyWidget):
             self.complaints = dict(keep or {})
             self.redraw()
 
+    def _linked(self, change: Any) -> None:
+        """Turn the control whose trait was set from outside."""
+        if change.new != self.values[change.name]:
+            self._turn({change.name: change.new})
+
     def redraw(self) -> None:
         """Draw the view of the values that hold."""
         with self.drawing, pinned_threads(1), self.hold_sync():
@@ -173,6 +221,10 @@ class Explorer(anywidget.AnyWidget):
             self.controls = [control.spec() for control in self.content.at(self.values).values()]
             self.panels = panels(view)
             self.said = view.said
+            self.see = self.tried[1] if self.values == self.tried[0] else ""
+            self.value = self.values
+            for name in list(self.values):
+                setattr(self, name, self.values[name])
             if not self.busy:
                 self.work = {**self.work, "state": "idle", "label": view.job.label if view.job else ""}
             self.content.forget()
@@ -214,6 +266,18 @@ class Explorer(anywidget.AnyWidget):
         return bundle
 
 
+def in_app() -> bool:
+    """Whether this kernel serves a page of Voila."""
+    return os.environ.get("SERVER_SOFTWARE", "").startswith("voila")
+
+
+def looked_on() -> bool:
+    """Whether a person runs this cell: those who execute notebooks (papermill, nbclient) allow no input."""
+    from IPython import get_ipython
+
+    return bool(getattr(getattr(get_ipython(), "kernel", None), "_allow_stdin", False))
+
+
 NEEDS: dict[str, dict[str, type]] = {  # what each message of a page must hold
     "set": {"values": Mapping},
     "click": {"figure": str, "point": Mapping},
@@ -222,6 +286,7 @@ NEEDS: dict[str, dict[str, type]] = {  # what each message of a page must hold
     "html": {"page": str},
     "plotly": {},
     "reset": {},
+    "exercise": {"label": str},
     "start": {},
     "stop": {},
 }

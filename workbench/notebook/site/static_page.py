@@ -10,12 +10,12 @@ import gzip
 import html
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ...runs.run import pinned_threads
-from ..explorers.base import HERE, ExplorerBase, code, panels, parameters, plotly_library
+from ..explorers.base import HERE, Exercise, ExplorerBase, code, panels, parameters, plotly_library, script
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -63,16 +63,30 @@ def page(content: ExplorerBase, values: Mapping[str, Any]) -> bytes:
         "figures": list(figures),
         "frames": frames,
         "start": start,
+        "exercises": _within(content, content.exercises, names, start),
+        "presets": _within(content, content.presets, names, start),
     }
     text = PAGE.format(
         title=html.escape(content.title),
         style=(HERE / "panel.css").read_text(encoding="utf-8"),
-        panel=(HERE / "panel.js").read_text(encoding="utf-8").replace("export default { render };", ""),
+        panel=script().replace("export default { render };", ""),
         still=Path(__file__).with_name("static_page.js").read_text(encoding="utf-8"),
         frames=_packed(json.dumps(held, separators=(",", ":")).encode()),
         library=base64.b64encode(plotly_library()).decode(),
     )
     return text.encode()
+
+
+def _within(
+    content: ExplorerBase, tried: Sequence[Exercise], names: Sequence[str], start: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Those exercises by label that a page can show: all that they change are controls which may be turned there."""
+    settled = {one.label: (content.settle(one.values), one.see) for one in tried}
+    return {
+        label: {"values": values, "see": see}
+        for label, (values, see) in settled.items()
+        if all(values[name] == start[name] for name in start if name not in names)
+    }
 
 
 def _packed(content: bytes) -> str:
