@@ -27,7 +27,7 @@ lab: $(READY) ## JupyterLab on the notebooks, opening the tour
 	@$(BIN)/python -m workbench lab --port $(PORT)
 
 app: $(READY) ## the explorers as an app without code (Voila), with a token, on this machine only
-	@$(BIN)/python -m voila notebooks --port $(PORT) --token --Voila.ip=127.0.0.1 --template=lab
+	@$(BIN)/python -m workbench.notebook.app --port=$(PORT) --token
 
 test: $(READY) ## all tests, every notebook at the smoke budget among them
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile

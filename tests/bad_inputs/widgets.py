@@ -66,6 +66,8 @@ CASES = [
         ("a message that is no message", sent(3), ("do: 3 received", "choose one of")),
         ("a click without a figure", sent({"do": "click", "point": {}}, "neurons"), ("click: figure None received",)),
         ("a click on no point", sent({"do": "click", "figure": "roll", "point": 3}, "neurons"), ("click: point 3 received",)),
+        ("an exercise that there is none of", sent({"do": "exercise", "label": "none"}), ("label: 'none' received", "choose one of")),
+        ("an exercise that is a list", sent({"do": "exercise", "label": []}), ("exercise: label [] received",)),
         ("a text for no page", sent({"do": "code"}), ("code: page None received",)),
         ("an explorer opened at a word", opened("bounds", gamma="large"), ("gamma: 'large' is not a number",)),
         ("an explorer opened beyond its end", opened("depth", depth=10**6), ("depth: 1000000 received", "is allowed")),

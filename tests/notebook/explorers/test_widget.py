@@ -3,13 +3,14 @@
 import gzip
 import threading
 
+import ipywidgets
 import pytest
 import torch
 
 import workbench as wb
 from workbench.errors import ParameterError
-from workbench.notebook.explorers import EXPLORERS, Explorer, bounds, neurons, trained_nets
-from workbench.notebook.explorers.base import Job, View
+from workbench.notebook.explorers import EXPLORERS, Explorer, bounds, neurons, trained_nets, widget
+from workbench.notebook.explorers.base import Exercise, ExplorerBase, Job, Slider, View
 from workbench.notebook.site import static_page
 
 
@@ -104,3 +105,100 @@ def test_of_the_adding_problem_the_marked_steps_are_shown_and_the_parts_make_the
         answer, nothing = (float(net.net(v)[0]) for v in (batch.x[:, 2:3], torch.zeros_like(batch.x[:, 2:3])))
     assert sum(bars.y) == pytest.approx(answer - nothing, abs=0.02), "integrated gradients add up"
     assert f"The answer is {answer:.3f}, {float(batch.y[2]):.3f} is right." in explorer.shown.panels["painting"].alt
+
+
+class Try(ExplorerBase):
+    """Two numbers, the second at most the first."""
+
+    title, look = "Try", "look."
+    leading = ("most",)
+    exercises = (Exercise("Both at three", {"most": 3, "n": 3}, "They are equal."),)
+    presets = (Exercise("High", {"most": 9}),)
+
+    def controls(self, values):
+        most = int(values.get("most", 5))
+        return [Slider("most", "Most", range(1, 10), 5), Slider("n", "n", range(most + 1), 1, play=True)]
+
+    def view(self, most, n):
+        return View({}, f"{n} of {most}")
+
+
+def test_an_exercise_sets_its_values_and_says_what_to_see_while_they_hold():
+    explorer = Explorer(Try(), n=4)
+    assert (explorer.exercises, explorer.presets) == (["Both at three"], ["High"])
+    explorer.exercise("Both at three")
+    assert (explorer.said, explorer.see) == ("3 of 3", "They are equal.")
+    explorer.set(n=2)
+    assert explorer.see == ""
+    explorer.set(n=3)
+    assert explorer.see == "They are equal."
+    explorer._received(None, {"do": "exercise", "label": "High", "page": "p", "turn": 1}, [])
+    assert (explorer.said, explorer.see) == ("1 of 9", ""), "all others as they start, not as it was opened"
+    with pytest.raises(ParameterError, match="choose one of Both at three, High"):
+        explorer.exercise("Low")
+
+
+@pytest.mark.parametrize("name", EXPLORERS)
+def test_every_control_is_a_trait_of_its_name_and_of_nothing_else(opened, name):
+    explorer = opened(name)
+    for control, value in explorer.values.items():
+        assert not hasattr(Explorer, control)
+        assert getattr(explorer, control) == value
+        assert control in explorer.get_state(), "a page may link it"
+    labels = [one.label for one in (*explorer.content.exercises, *explorer.content.presets)]
+    assert len(set(labels)) == len(labels)
+    for label in labels:
+        explorer.exercise(label)
+        given = explorer.content.exercise(label).values
+        assert given.items() <= explorer.values.items(), label
+
+
+def test_a_trait_turns_its_control_and_can_be_observed_and_linked():
+    explorer, seen = Explorer(Try()), []
+    explorer.observe(lambda change: seen.append(change.new), "n")
+    explorer.n = "4"
+    assert explorer.values == {"most": 5, "n": 4}
+    assert explorer.said == "4 of 5"
+    explorer.most = 3
+    assert (explorer.n, explorer.said) == (1, "1 of 3"), "what does not fit any more starts anew"
+    assert seen == [4, 1]
+    with pytest.raises(ParameterError, match=r"n: 7 received; 0 to 3 is allowed"):
+        explorer.n = 7
+    assert (explorer.n, explorer.values["n"]) == (1, 1)
+    other = ipywidgets.IntSlider()
+    ipywidgets.link((explorer, "n"), (other, "value"))
+    other.value = 3
+    assert explorer.said == "3 of 3"
+    out = ipywidgets.interactive_output(lambda at: seen.append(at), {"at": explorer})
+    explorer.set(n=2)
+    assert seen[-1] == {"most": 3, "n": 2}
+    out.close()
+
+
+def test_a_control_turned_by_what_it_tells_ends_where_it_was_turned():
+    explorer = Explorer(Try())
+    explorer.observe(lambda change: explorer.set(n=0), "most")
+    explorer.set(most=4)
+    assert (explorer.most, explorer.n, explorer.said) == (4, 0, "0 of 4")
+
+
+def test_where_someone_looks_on_a_snapshot_waits_for_its_button(opened, monkeypatch):
+    shown, updated = [], []
+
+    class Place:
+        def update(self, figure):
+            updated.append(figure)
+
+    def display(what, display_id=None):
+        shown.append(what)
+        return Place() if display_id else None
+
+    monkeypatch.setattr(widget, "looked_on", lambda: True)
+    monkeypatch.setattr("IPython.display.display", display)
+    explorer = opened("bounds")
+    explorer.snapshot()
+    assert updated == []
+    shown[0].click()
+    figures = list(explorer.figures.values())
+    assert updated[: len(figures)] == figures
+    assert len(updated) == len(shown) - 1 == widget.MOST

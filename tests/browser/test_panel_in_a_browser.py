@@ -1,0 +1,225 @@
+"""The panel of an explorer in a browser, without a kernel: what is tried, played, undone, linked, where it lies."""
+
+from pathlib import Path
+
+import axe_playwright_python
+import pytest
+
+from workbench.analysis.figures.style import BLUE, Picture
+from workbench.notebook.explorers import EXPLORERS, base
+from workbench.notebook.explorers.base import Choice, Exercise, ExplorerBase, Panel, Slider, Switch, View
+from workbench.notebook.site import static_page
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # playwright's own warnings
+AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
+FAULTS = """async () => (await axe.run('.wb-explorer', {resultTypes: ['violations']})).violations
+  .filter(v => ['serious', 'critical'].includes(v.impact)).map(v => `${v.id}: ${v.nodes.map(n => n.html).join(' ')}`)"""
+SIZES = ((390, 844), (768, 1024), (1024, 768), (1440, 900))
+# Words whose boxes overlap by more than the rim of a line, as far as they are seen, and those that a figure cuts off.
+OVERLAPS = """() => {
+  const clip = (box, by) => ({left: Math.max(box.left, by.left), right: Math.min(box.right, by.right),
+    top: Math.max(box.top, by.top), bottom: Math.min(box.bottom, by.bottom)});
+  const kinds = ':is(svg text, h2, h3, p, label, button, select, .wb-exact)';
+  const texts = [...document.querySelectorAll(`.wb-explorer ${kinds}`)]
+    .filter(e => (e.textContent.trim() || e.value) && e.checkVisibility()).map(e => {
+      const box = e.getBoundingClientRect(), side = e.closest('.wb-side')?.getBoundingClientRect();
+      return {e, words: (e.textContent || e.value).slice(0, 40), box: side ? clip(box, side) : box};
+    }).filter(({box}) => box.right - box.left > 1 && box.bottom - box.top > 1);
+  const found = [];
+  texts.forEach((a, i) => texts.slice(i + 1).forEach(b => {
+    if (a.e.contains(b.e) || b.e.contains(a.e)) return;
+    const both = clip(a.box, b.box);
+    if (both.right - both.left > 2 && both.bottom - both.top > 4) found.push(`“${a.words}” on “${b.words}”`);
+  }));
+  for (const {e, words, box} of texts) {
+    const plot = e.closest('.wb-plot')?.getBoundingClientRect();
+    if (plot && (box.left < plot.left - 3 || box.right > plot.right + 3)) found.push(`“${words}” is cut off`);
+  }
+  return found;
+}"""
+BESIDE = """() => {
+  const room = document.documentElement.clientHeight, side = document.querySelector('.wb-side');
+  document.querySelector('.wb-plot').scrollIntoView();
+  window.scrollBy(0, -40); // its heading is seen too
+  return [...document.querySelectorAll('.wb-side input[type=range]')].map(slider => {
+    slider.focus();
+    const figure = document.querySelector('.wb-plot').getBoundingClientRect(), hand = slider.getBoundingClientRect();
+    const seen = Math.min(figure.bottom, room) - Math.max(figure.top, 0);
+    const beside = hand.right <= figure.left && hand.top >= 0 && hand.bottom <= room;
+    return [slider.dataset.name, beside ? seen / figure.height : 0];
+  });
+}"""
+
+
+class Small(ExplorerBase):
+    """Two sliders, a switch and a choice, and two figures that count the same steps."""
+
+    name, title, look = "small", "Small", "small numbers."
+    sweep = ("steps", "loud", "kind")
+    exercises = (
+        Exercise("Take three", {"steps": 3, "loud": True}, "Three of them, loud."),
+        Exercise("Elsewhere", {"fixed": 2}, "Not on this page."),
+    )
+    presets = (Exercise("Many", {"steps": 5}),)
+
+    def controls(self, values):
+        return [
+            Slider("steps", "Steps", range(1, 7), 2, "steps", play=True),
+            Switch("loud", "Loud"),
+            Choice("kind", "Kind", {"a": "A", "b": "B"}, "a"),
+            Slider("fixed", "Fixed", range(1, 4), 1),
+        ]
+
+    def view(self, steps, loud, kind, fixed):
+        line = Picture("step", "height", "A line whose name is long").line(range(1, 9), range(8), "height", BLUE)
+        dots = Picture("height", "step", "Dots &lt;in&gt; another order")
+        dots.dots(range(8), [steps] * 8, "steps", BLUE, customdata=list(range(8, 0, -1)))
+        for picture in (line, dots):
+            picture.data[0]["meta"] = {"link": "step"}
+        line.narrow(title={"text": "Narrow"})
+        return View({"line": Panel(line, "A line"), "dots": Panel(dots, "Dots")}, f"{steps} {loud} {kind} {fixed}")
+
+
+@pytest.fixture
+def shown(browser, tmp_path):
+    """shown(content, hash="", **how): a page of an explorer, drawn; its errors are `complaints`."""
+    opened = []
+
+    def show(content, hash="", **how):
+        path = tmp_path / "page.html"
+        path.write_bytes(static_page.page(content, {}))
+        page = browser.new_page(**how)
+        page.complaints = []
+        page.on("pageerror", lambda error: page.complaints.append(str(error)))
+        page.on("console", lambda said: said.type == "error" and page.complaints.append(said.text))
+        page.goto(path.as_uri() + hash)
+        page.wait_for_selector(".wb-explorer[data-drawn]", timeout=60_000)
+        opened.append(page)
+        return page
+
+    yield show
+    for page in opened:
+        assert page.complaints == []
+        page.close()
+
+
+def said(page, words):
+    page.locator(".wb-said", has_text=words).wait_for(timeout=10_000)
+
+
+def press(page, name):
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def test_exercises_presets_undo_and_redo(shown):
+    page = shown(Small())
+    assert page.get_by_role("group", name="Try").get_by_role("button").all_inner_texts() == ["Take three"]
+    assert page.get_by_role("button", name="Undo").is_disabled()
+    press(page, "Take three")
+    said(page, "3 true a 1")
+    page.locator(".wb-see", has_text="Three of them, loud.").wait_for()
+    page.get_by_label("Presets").select_option("Many")
+    said(page, "5 false a 1")
+    assert page.locator(".wb-see").inner_text() == ""
+    press(page, "Undo")
+    said(page, "3 true a 1")
+    press(page, "Undo")
+    said(page, "2 false a 1")
+    assert page.get_by_role("button", name="Undo").is_disabled()
+    press(page, "Redo")
+    press(page, "Redo")
+    said(page, "5 false a 1")
+    assert page.get_by_role("button", name="Redo").is_disabled()
+    press(page, "Reset")
+    said(page, "2 false a 1")
+    press(page, "Undo")
+    said(page, "5 false a 1")
+
+
+def test_a_slider_plays_to_its_end_pauses_and_steps(shown):
+    page = shown(Small())
+    press(page, "Step: Steps")
+    said(page, "3 false")
+    press(page, "Play: Steps")
+    press(page, "Pause: Steps")
+    page.get_by_role("button", name="Play: Steps", exact=True).wait_for()
+    page.get_by_label("Loud").check()
+    held = page.locator(".wb-said").inner_text()
+    page.wait_for_timeout(900)
+    assert page.locator(".wb-said").inner_text() == held, "it stands while it pauses"
+    press(page, "Play: Steps")
+    said(page, "6 true")
+    page.get_by_role("button", name="Play: Steps", exact=True).wait_for(timeout=5_000)  # it halted at its end
+    press(page, "Step: Steps")
+    said(page, "1 true")
+
+
+def test_an_address_opens_its_state_follows_the_moves_and_says_what_does_not_fit(shown):
+    page = shown(Small(), "#steps=4&loud=true&kind=b&utm=x")
+    said(page, "4 true b 1")
+    press(page, "Step: Steps")
+    said(page, "5 true b 1")
+    page.wait_for_function("location.hash === '#steps=5&loud=true&kind=b&fixed=1'")
+    press(page, "Copy link")
+    link = page.locator(".wb-text").input_value()
+    assert link == page.url
+    page.goto(link.replace("steps=5", "steps=many").replace("kind=b", "kind=c").replace("fixed=1", "fixed=2"))
+    page.locator(".wb-complaint", has_text="steps: many received; a number is needed").wait_for()
+    page.locator(".wb-complaint", has_text="kind: c received").wait_for()
+    page.locator(".wb-banner", has_text="fixed: 2 received; this page holds 1 alone").wait_for()
+    said(page, "5 true b 1")
+
+
+def test_what_is_hovered_is_marked_in_every_figure_that_counts_the_same(shown):
+    page = shown(Small(), viewport={"width": 1200, "height": 900})
+    page.evaluate(
+        "globalThis.workbenchPlotly.then(p => p.Fx.hover(document.querySelector('.wb-plot'),"
+        " [{curveNumber: 0, pointNumber: 2}]))"
+    )
+    marks = page.locator(".wb-panel:nth-child(2) .hoverlayer .hovertext")
+    marks.wait_for()
+    assert "(5, 2)" in marks.inner_text(), "step 3 is the sixth of the dots"
+
+
+def test_titles_are_words_of_the_page_and_narrow_figures_have_their_own_form(shown):
+    page = shown(Small(), viewport={"width": 1440, "height": 900})
+    assert page.locator("h3").all_inner_texts() == ["A line whose name is long", "Dots <in> another order"]
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.locator("h3", has_text="Narrow").wait_for(timeout=10_000)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save as SVG: dots").click()
+    assert "another order" in Path(download.value.path()).read_text(), "a saved figure has its title in it"
+
+
+def test_a_finger_moves_the_controls(shown):
+    page = shown(Small(), has_touch=True, viewport={"width": 390, "height": 844})
+    page.get_by_role("button", name="Step: Steps").tap()
+    said(page, "3 false")
+    page.get_by_label("Loud").tap()
+    said(page, "3 true")
+
+
+@pytest.mark.parametrize("name", EXPLORERS)
+def test_no_text_lies_on_another_and_controls_stay_beside_their_figure(shown, monkeypatch, tmp_path, name):
+    """At the sizes of a phone, a tablet, two screens; with all controls, as in a notebook, over the published nets."""
+    monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path / "results"))
+    for kind in (base.Slider, base.Choice, base.Switch):
+        monkeypatch.setattr(kind, "positions", lambda control: [control.start])
+    content = EXPLORERS[name]()
+    content.sweep = tuple(content.at({}))
+    page = shown(content)
+    found = {}
+    for width, height in SIZES:
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_timeout(700)  # figures take the new size
+        found[f"{width}x{height}"] = page.evaluate(OVERLAPS)
+    assert found == {size: [] for size in found}
+    page.set_viewport_size({"width": 590, "height": 600})  # as in JupyterLab at 1024x768, its file browser open
+    page.wait_for_timeout(700)
+    hidden = {slider: seen for slider, seen in page.evaluate(BESIDE) if seen < 0.6}
+    assert hidden == {}
+    page.add_script_tag(path=str(AXE))
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_timeout(400)
+        assert page.evaluate(FAULTS) == []

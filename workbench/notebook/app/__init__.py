@@ -1,0 +1,1 @@
+"""The explorers as an app without code."""
