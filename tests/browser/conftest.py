@@ -66,9 +66,9 @@ class Lab:
             headers={"Authorization": f"token {self.token}"},
         )
 
-    def open(self, page, name: str) -> None:
-        """Open a notebook alone on the page and wait until its kernel is there."""
-        page.goto(f"{self.url}/doc/tree/{name}.ipynb?token={self.token}&reset")
+    def open(self, page, name: str, place: str = "doc") -> None:
+        """Open a notebook alone on the page, or beside the file browser ("lab"), and wait until its kernel is there."""
+        page.goto(f"{self.url}/{place}/tree/{name}.ipynb?token={self.token}&reset")
         page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
         # The notebook's own indicator reads idle before a kernel exists, and Run All would ask which one to use.
         idle = "document.querySelector('#jp-main-statusbar')?.textContent.includes('| Idle')"

@@ -7,17 +7,14 @@ import statistics
 import time
 from pathlib import Path
 
-import axe_playwright_python
 import psutil
 import pytest
+from browser.looks import AXE, BESIDE, FAULTS, OVERLAPS
 
 from workbench.notebook.explorers import EXPLORERS
 from workbench.notebook.site import static_page
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # playwright's own warnings
-AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
-FAULTS = """async () => (await axe.run('.wb-explorer', {resultTypes: ['violations']})).violations
-  .filter(v => ['serious', 'critical'].includes(v.impact)).map(v => `${v.id}: ${v.nodes.map(n => n.html).join(' ')}`)"""
 ANSWERED = "before => (document.querySelector('.wb-explorer').dataset.turn ?? null) !== before"
 CLOCK = """() => {
   const explorer = document.querySelector('.wb-explorer');
@@ -30,6 +27,7 @@ CLOCK = """() => {
   new MutationObserver(frame).observe(explorer, {attributes: true, attributeFilter: ['data-turn']});
 }"""
 CLOSED_FORM, RUNS_NETS = 150, 500  # milliseconds that a move may take
+FIRST = 8000  # from Run All, with a kernel that is there, to the first picture
 ERRORS = ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.{}']"
 UNTRAINED = {"moment"}  # controls that show nothing where nothing is recorded
 
@@ -119,6 +117,28 @@ def test_every_slider_answers_the_keyboard_and_axe_finds_no_fault(lab, page, nam
     explorer.screenshot(path=folder / f"explore_{name}_dark.png")
 
 
+def test_in_a_small_jupyterlab_the_figure_stays_beside_the_slider_in_hand(lab, page):
+    """At 1024x768 with the file browser open; what is prepared for the reader is hidden."""
+    page.set_viewport_size({"width": 1024, "height": 768})
+    lab.theme(page, "JupyterLab Light")
+    lab.open(page, "explore_neurons", "lab")
+    lab.run_all(page, cells=3)
+    explorer = drawn(page)
+    assert page.locator(".jp-FileBrowser").first.is_visible()
+    assert page.locator(".jp-CodeCell .jp-InputArea-editor:visible").count() == 0
+    assert {slider: seen for slider, seen in page.evaluate(BESIDE) if seen < 0.6} == {}
+    assert page.evaluate(OVERLAPS) == []
+    page.get_by_role("button", name="Keep the figures as they are now").click()
+    page.locator(".jp-OutputArea-output .js-plotly-plot").first.wait_for(timeout=30_000)
+    before = explorer.locator(".wb-said").inner_text()
+    explorer.get_by_label("Neuron, exact").fill("1")
+    explorer.get_by_label("Neuron, exact").press("Enter")
+    explorer.locator(".wb-said", has_text="Neuron 1 ").wait_for()
+    explorer.get_by_role("button", name="Undo").click()
+    explorer.locator(".wb-said", has_text=before).wait_for()
+    unharmed(page)
+
+
 @pytest.mark.skipif("PICTURES" in os.environ, reason="pictures show the store that is there; this would train into it")
 def test_a_reload_a_second_tab_and_a_restart_in_the_middle_of_training_lose_nothing(lab, browser, page):
     """The record is shown again, Resume goes on from it, and the view says what happened."""
@@ -200,7 +220,10 @@ COLUMNS = "explorer slider moves what value limit cpu_ms load_1min cores browser
 def test_the_time_from_key_to_picture_is_measured(lab, browser, page):
     """From a key to the frame that shows its pictures, on the browser's own clock; beside it, because other work on the
     machine makes that longer, the processor time of kernel and page."""
-    rows, session = [], page.context.new_cdp_session(page)
+    rows = [
+        (name, "", 1, "first_picture_ms", first(lab, page, name), FIRST, "", os.getloadavg()[0]) for name in EXPLORERS
+    ]
+    session = page.context.new_cdp_session(page)
     session.send("Performance.enable", {"timeDomain": "threadTicks"})
     for name, slider, moves, limit in (
         ("bounds", "gamma", 10, CLOSED_FORM),
@@ -234,6 +257,16 @@ def test_what_500_moves_leave_behind_is_measured(lab, browser, page):
     grown = [round(100 * (new / old - 1), 1) for old, new in zip(before, heaps(page, lab), strict=True)]
     what = ("page_memory_growth_percent", "kernel_memory_growth_percent")
     record(browser, [("bounds", "gamma", 500, w, value, 5, "", load) for w, value in zip(what, grown, strict=True)])
+
+
+def first(lab, page, name):
+    """Milliseconds from Run All to an explorer's first picture."""
+    lab.open(page, f"explore_{name}")
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    began = time.perf_counter()
+    page.get_by_text("Run All Cells", exact=True).first.click()
+    page.wait_for_selector(".wb-explorer[data-drawn]", timeout=60_000)
+    return round(1000 * (time.perf_counter() - began))
 
 
 def record(browser, rows):

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-import axe_playwright_python
 import pytest
+from browser.looks import AXE, BESIDE, FAULTS, OVERLAPS
 
 from workbench.analysis.figures.style import BLUE, Picture
 from workbench.notebook.explorers import EXPLORERS, base
@@ -11,44 +11,7 @@ from workbench.notebook.explorers.base import Choice, Exercise, ExplorerBase, Pa
 from workbench.notebook.site import static_page
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # playwright's own warnings
-AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
-FAULTS = """async () => (await axe.run('.wb-explorer', {resultTypes: ['violations']})).violations
-  .filter(v => ['serious', 'critical'].includes(v.impact)).map(v => `${v.id}: ${v.nodes.map(n => n.html).join(' ')}`)"""
 SIZES = ((390, 844), (768, 1024), (1024, 768), (1440, 900))
-# Words whose boxes overlap by more than the rim of a line, as far as they are seen, and those that a figure cuts off.
-OVERLAPS = """() => {
-  const clip = (box, by) => ({left: Math.max(box.left, by.left), right: Math.min(box.right, by.right),
-    top: Math.max(box.top, by.top), bottom: Math.min(box.bottom, by.bottom)});
-  const kinds = ':is(svg text, h2, h3, p, label, button, select, .wb-exact)';
-  const texts = [...document.querySelectorAll(`.wb-explorer ${kinds}`)]
-    .filter(e => (e.textContent.trim() || e.value) && e.checkVisibility()).map(e => {
-      const box = e.getBoundingClientRect(), side = e.closest('.wb-side')?.getBoundingClientRect();
-      return {e, words: (e.textContent || e.value).slice(0, 40), box: side ? clip(box, side) : box};
-    }).filter(({box}) => box.right - box.left > 1 && box.bottom - box.top > 1);
-  const found = [];
-  texts.forEach((a, i) => texts.slice(i + 1).forEach(b => {
-    if (a.e.contains(b.e) || b.e.contains(a.e)) return;
-    const both = clip(a.box, b.box);
-    if (both.right - both.left > 2 && both.bottom - both.top > 4) found.push(`“${a.words}” on “${b.words}”`);
-  }));
-  for (const {e, words, box} of texts) {
-    const plot = e.closest('.wb-plot')?.getBoundingClientRect();
-    if (plot && (box.left < plot.left - 3 || box.right > plot.right + 3)) found.push(`“${words}” is cut off`);
-  }
-  return found;
-}"""
-BESIDE = """() => {
-  const room = document.documentElement.clientHeight, side = document.querySelector('.wb-side');
-  document.querySelector('.wb-plot').scrollIntoView();
-  window.scrollBy(0, -40); // its heading is seen too
-  return [...document.querySelectorAll('.wb-side input[type=range]')].map(slider => {
-    slider.focus();
-    const figure = document.querySelector('.wb-plot').getBoundingClientRect(), hand = slider.getBoundingClientRect();
-    const seen = Math.min(figure.bottom, room) - Math.max(figure.top, 0);
-    const beside = hand.right <= figure.left && hand.top >= 0 && hand.bottom <= room;
-    return [slider.dataset.name, beside ? seen / figure.height : 0];
-  });
-}"""
 
 
 class Small(ExplorerBase):
@@ -216,8 +179,7 @@ def test_no_text_lies_on_another_and_controls_stay_beside_their_figure(shown, mo
     assert found == {size: [] for size in found}
     page.set_viewport_size({"width": 590, "height": 600})  # as in JupyterLab at 1024x768, its file browser open
     page.wait_for_timeout(700)
-    hidden = {slider: seen for slider, seen in page.evaluate(BESIDE) if seen < 0.6}
-    assert hidden == {}
+    assert {slider: seen for slider, seen in page.evaluate(BESIDE) if seen < 0.6} == {}
     page.add_script_tag(path=str(AXE))
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)

@@ -11,12 +11,13 @@ from workbench import files
 from workbench.config import run_id
 from workbench.config.frozen import Frozen
 from workbench.errors import MissingData, ParameterError
+from workbench.models import diagram
 from workbench.notebook.explorers import EXPLORERS, Explorer, bounds, depth, length, neurons, trained_nets
 from workbench.notebook.explorers.base import Choice, ExplorerBase, Slider, Switch, panels
 from workbench.runs import folder as disk_store
 from workbench.runs.jobs import notebook_parameters
 from workbench.runs.record import Record
-from workbench.tasks import download
+from workbench.tasks import download, spec
 
 
 def another(control, value):
@@ -353,3 +354,24 @@ def test_memory_does_not_grow_with_moves(opened):
     before = psutil.Process().memory_info().rss
     moves(500)
     assert psutil.Process().memory_info().rss < 1.05 * before
+
+
+def test_what_the_exercises_of_architecture_say_to_see_is_there(opened):
+    explorer = opened("architecture")
+    parameters = explorer.content.config("seqmnist_plain6", 0, 0)
+
+    def drawn(label):
+        explorer.exercise(label)
+        config = explorer.content.config(**explorer.values)
+        return diagram.draw(config.model, spec(config.task))
+
+    as_it_is = diagram.draw(parameters.model, spec(parameters.task))
+    assert len([part for part in as_it_is.parts if part.kind == "indrnn"]) == 6
+    assert {part.features for part in as_it_is.parts if part.kind == "indrnn"} == {128}
+    assert drawn("Twice as deep").parameters / as_it_is.parameters == pytest.approx(2, rel=0.15)
+    assert drawn("Twice as wide").parameters / as_it_is.parameters == pytest.approx(4, rel=0.15)
+    assert {arc.kind for arc in drawn("A residual net").arcs} == {"sum"}
+    assert {arc.kind for arc in drawn("A dense net").arcs} == {"block"}
+    lstm = drawn("An LSTM")
+    assert any("every neuron reads every other's past" in part.inside for part in lstm.parts)
+    assert not any(part.kind == "indrnn" for part in lstm.parts)

@@ -12,7 +12,7 @@ from ...config import Budget, Config
 from ...models import diagram
 from ...models.diagram import Arc, Drawing
 from ...tasks import spec
-from .base import NAMES, Choice, Control, ExplorerBase, Panel, Slider, View
+from .base import NAMES, Choice, Control, Exercise, ExplorerBase, Panel, Slider, View
 from .widget import Explorer
 
 AS_IT_IS = 0  # the place of a slider that leaves the experiment's own value alone
@@ -27,6 +27,25 @@ class Architecture(ExplorerBase):
     look = (
         "where the parameters are (in the products between layers, hardly any in the recurrence: one number a neuron), "
         "what passes by a layer in residual and dense nets, and how little of a step's shape depends on T."
+    )
+    exercises = (
+        Exercise(
+            "A residual net",
+            {"experiment": "seqmnist_res"},
+            "Green: what a block is given passes by it and is added to what it makes.",
+        ),
+        Exercise(
+            "A dense net",
+            {"experiment": "seqmnist_dense"},
+            "Yellow: each layer of a block reads all that those before it made.",
+        ),
+        Exercise(
+            "An LSTM",
+            {"experiment": "seqmnist_lstm"},
+            "No neuron has a recurrent weight of its own: every neuron reads every other's past.",
+        ),
+        Exercise("Twice as deep", {"depth": 12}, "Twice the six layers are about twice the parameters."),
+        Exercise("Twice as wide", {"width": 256}, "Twice the 128 neurons a layer are about four times the parameters."),
     )
     sweep = ("experiment",)
     leading = ("experiment",)
