@@ -1,4 +1,4 @@
-"""What browser tests look for in an explorer's page, as the page's own code: faults, overlaps, what is beside what."""
+"""Code that browser tests run in an explorer's page to find faults, overlaps, and what lies beside what."""
 
 from pathlib import Path
 

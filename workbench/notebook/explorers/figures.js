@@ -2,7 +2,7 @@
 
 const INK = "#808080"; // figures.py's; the page's own colour takes its place
 const TITLE = 32; // pixels of a figure that its title takes where it is drawn in it
-const NARROW = 520; // pixels of width below which a figure takes the form that it has for narrow places
+const NARROW = 640; // pixels of width below which a figure takes the form that it has for narrow places
 
 function plotly(model) {
   globalThis.workbenchPlotly ??= new Promise((resolve, reject) => {
@@ -100,7 +100,7 @@ function panel(name, act, hovered) {
   let titled = {};
   let listening = false;
   let last;
-  const narrow = () => plot.clientWidth < NARROW;
+  const narrow = () => plot.clientWidth > 0 && plot.clientWidth < NARROW;
   const draw = async (library, spec, colour) => {
     last = [library, spec, colour];
     plot.setAttribute("aria-label", spec.alt);

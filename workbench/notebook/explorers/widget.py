@@ -73,9 +73,10 @@ class Explorer(anywidget.AnyWidget):
         self.shown: View | None = None
         self.tried: tuple[dict[str, Any], str] = ({}, "")  # the values of the last exercise, and what it said to see
         named = {"exercises": [one.label for one in content.exercises], "presets": [p.label for p in content.presets]}
-        about = {"title": content.title, "look": content.look, "app": in_app(), **named}
+        app = os.environ.get("SERVER_SOFTWARE", "").startswith("voila")
+        self.values = self.started  # what the traits of the controls are checked beside
         self.add_traits(**{name: Turned(value).tag(sync=True) for name, value in self.started.items()})
-        super().__init__(values=self.started, **about)
+        super().__init__(title=content.title, look=content.look, app=app, **named)
         self.observe(self._linked, list(self.started))
         self.on_msg(self._received)
         self.redraw()
@@ -266,13 +267,8 @@ class Explorer(anywidget.AnyWidget):
         return bundle
 
 
-def in_app() -> bool:
-    """Whether this kernel serves a page of Voila."""
-    return os.environ.get("SERVER_SOFTWARE", "").startswith("voila")
-
-
 def looked_on() -> bool:
-    """Whether a person runs this cell: those who execute notebooks (papermill, nbclient) allow no input."""
+    """Say whether a person runs this cell: papermill and nbclient, which execute notebooks, allow no input."""
     from IPython import get_ipython
 
     return bool(getattr(getattr(get_ipython(), "kernel", None), "_allow_stdin", False))
