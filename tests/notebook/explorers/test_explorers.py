@@ -293,8 +293,9 @@ def test_the_published_nets_of_the_explorers_are_small_and_whole():
 
 
 def test_in_an_app_a_snapshot_says_where_it_belongs(opened, monkeypatch, capsys):
-    explorer = opened("bounds")
     monkeypatch.setenv("SERVER_SOFTWARE", "voila/0.5")
+    explorer = opened("bounds")
+    assert explorer.app, "its page's address is its own"
     explorer.snapshot()
     assert capsys.readouterr().out.count("IPython.core.display.HTML") == 1
 
