@@ -40,7 +40,9 @@ class Small(ExplorerBase):
         for picture in (line, dots):
             picture.data[0]["meta"] = {"link": "step"}
         line.narrow(title={"text": "Narrow"})
-        return View({"line": Panel(line, "A line"), "dots": Panel(dots, "Dots")}, f"{steps} {loud} {kind} {fixed}")
+        return View(
+            {"line": Panel(line, "A line", wide=True), "dots": Panel(dots, "Dots")}, f"{steps} {loud} {kind} {fixed}"
+        )
 
 
 @pytest.fixture
@@ -135,13 +137,17 @@ def test_an_address_opens_its_state_follows_the_moves_and_says_what_does_not_fit
 
 def test_what_is_hovered_is_marked_in_every_figure_that_counts_the_same(shown):
     page = shown(Small(), viewport={"width": 1200, "height": 900})
-    page.evaluate(
-        "globalThis.workbenchPlotly.then(p => p.Fx.hover(document.querySelector('.wb-plot'),"
-        " [{curveNumber: 0, pointNumber: 2}]))"
-    )
+    place = """() => {
+      const plot = document.querySelector('.wb-plot'), box = plot.getBoundingClientRect();
+      const {xaxis, yaxis} = plot._fullLayout;
+      return [box.left + xaxis._offset + xaxis.d2p(3), box.top + yaxis._offset + yaxis.d2p(2)];
+    }"""
+    x, y = page.evaluate(place)
+    page.mouse.move(x - 40, y)
+    page.mouse.move(x, y)
     marks = page.locator(".wb-panel:nth-child(2) .hoverlayer .hovertext")
     marks.wait_for()
-    assert "(5, 2)" in marks.inner_text(), "step 3 is the sixth of the dots"
+    assert "(5, 2)" in marks.text_content(), "step 3 is the sixth of the dots"
 
 
 def test_titles_are_words_of_the_page_and_narrow_figures_have_their_own_form(shown):

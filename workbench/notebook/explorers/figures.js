@@ -142,7 +142,7 @@ function panel(name, act, hovered) {
       return pointNumber === undefined ? [] : [{ curveNumber, pointNumber }];
     });
     const axes = [...new Set(points.map(({ curveNumber }) => axesOf(traces[curveNumber])))];
-    if (points.length > 0) library.Fx.hover(plot, points, axes, true);
+    if (points.length > 0) library.Fx.hover(plot, points, axes);
     else if (listening) library.Fx.unhover(plot);
   };
   return { whole, draw, mark, forget: (library) => library?.purge(plot) };

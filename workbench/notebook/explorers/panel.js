@@ -16,12 +16,11 @@ function history(first, go) {
   const saw = (values) => {
     const names = changed(now, values);
     if (names.length === 0) return;
-    const name = names.join();
-    const same = name === before.name && Date.now() - before.at < ONE_MOVE;
+    const same = names.length === 1 && names[0] === before.name && Date.now() - before.at < ONE_MOVE;
     if (!going) {
       if (!same) past.push(now);
       future.length = 0;
-      before = { name, at: Date.now() };
+      before = { name: names[0], at: Date.now() };
     }
     going = false;
     now = values;
