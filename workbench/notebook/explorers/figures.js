@@ -124,6 +124,7 @@ function panel(name, act, hovered) {
       layout.margin = { ...layout.margin, t: Math.max(8, (layout.margin?.t ?? 80) - TITLE) };
       layout.height = (layout.height ?? 450) - TITLE;
     }
+    plot.style.height = `${layout.height}px`; // else plotly, where the width changes, takes what it finds
     await library.react(plot, traces, layout, { displayModeBar: false, responsive: true });
     if (!listening) {
       listening = true;
