@@ -109,6 +109,8 @@ class Picture:
 
     def axis(self, name: str, **properties: Any) -> Picture:
         """Properties of `xaxis` or `yaxis`."""
+        if properties.get("exponentformat") == "power":
+            properties["tickfont"] = {"size": 10}  # plotly writes powers a quarter larger
         self.layout[name].update(properties)
         return self
 

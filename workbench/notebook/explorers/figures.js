@@ -2,6 +2,7 @@
 
 const INK = "#808080"; // figures.py's; the page's own colour takes its place
 const TITLE = 32; // pixels of a figure that its title takes where it is drawn in it
+const SAME = 40; // pixels that a width may change until the figure is drawn anew
 const NARROW = 640; // pixels of width below which a figure takes the form that it has for narrow places
 
 function plotly(model) {
@@ -100,16 +101,23 @@ function panel(name, act, hovered) {
   let titled = {};
   let listening = false;
   let last;
-  const narrow = () => plot.clientWidth > 0 && plot.clientWidth < NARROW;
+  let width = 0;
+  const other = () => plot.clientWidth > 0 && Math.abs(plot.clientWidth - width) > SAME;
   const draw = async (library, spec, colour) => {
     last = [library, spec, colour];
     plot.setAttribute("aria-label", spec.alt);
     whole.classList.toggle("wb-wide", spec.wide);
     const wanted = spec.figure.replaceAll(`"${INK}"`, JSON.stringify(colour));
-    if (wanted + narrow() === text) return;
-    text = wanted + narrow();
+    if (wanted === text && !other()) return;
+    if (other()) {
+      library.purge(plot); // plotly leaves the legend, and what only one form has, where they were
+      listening = false;
+      known = [];
+      width = plot.clientWidth;
+    }
+    text = wanted;
     const { data, layout } = JSON.parse(wanted);
-    if (narrow()) {
+    if (width && width < NARROW) {
       Object.assign(layout, layout.meta?.narrow);
       for (const trace of data) Object.assign(trace, trace.meta?.narrow);
     }
@@ -133,9 +141,9 @@ function panel(name, act, hovered) {
       );
       plot.on("plotly_hover", ({ points: [p] }) => hovered(name, p.data.meta?.link, p.customdata ?? p.x));
       plot.on("plotly_unhover", () => hovered(name));
-      new ResizeObserver(() => text.endsWith(String(narrow())) || draw(...last)).observe(plot);
     }
   };
+  new ResizeObserver(() => last && other() && draw(...last)).observe(plot);
   // What is hovered in another figure: marked here where a trace counts the same thing, by its `meta.link`.
   const mark = (library, link, key) => {
     const points = traces.flatMap((trace, curveNumber) => {
