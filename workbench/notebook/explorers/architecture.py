@@ -167,6 +167,7 @@ def architecture(drawing: Drawing, title: str) -> Picture:
     picture.layout["margin"]["l"] = 10
     little = {"xaxis": {**picture.layout["xaxis"], "domain": [0, 1]}, "xaxis2": {"visible": False, "domain": [0, 1]}}
     picture.narrow(**little, title={**picture.layout["title"], "text": f"{title}, with parameters"})
+    picture.narrow(margin={**picture.layout["margin"], "b": 8}, height=picture.layout["height"] - 40)
     return picture.set(bargap=0.35)
 
 
@@ -192,6 +193,7 @@ def shares(drawing: Drawing) -> Picture:
         hovertemplate="%{y}: %{x:,}<extra></extra>",
     )
     picture.axis("xaxis", range=[0, 1.25 * max(shown.values())])
+    picture.narrow(xaxis={**picture.layout["xaxis"], "range": [0, 3 * max(shown.values())], "nticks": 3})
     return picture.set(bargap=0.4).unnamed().axis("yaxis", autorange="reversed", automargin=True)
 
 

@@ -2,7 +2,8 @@
 
 const INK = "#808080"; // figures.py's; the page's own colour takes its place
 const TITLE = 32; // pixels of a figure that its title takes where it is drawn in it
-const SAME = 40; // pixels that a width may change until the figure is drawn anew
+const SAME = 4; // pixels that a width may change until the figure is drawn anew
+const SETTLED = 80; // milliseconds without a change of width until then
 const NARROW = 640; // pixels of width below which a figure takes the form that it has for narrow places
 
 function plotly(model) {
@@ -110,7 +111,7 @@ function panel(name, act, hovered) {
     const wanted = spec.figure.replaceAll(`"${INK}"`, JSON.stringify(colour));
     if (wanted === text && !other()) return;
     if (other()) {
-      library.purge(plot); // plotly leaves the legend, and what only one form has, where they were
+      library.purge(plot); // plotly, resized, leaves the legend, and what only one form has, where they were
       listening = false;
       known = [];
       width = plot.clientWidth;
@@ -133,7 +134,7 @@ function panel(name, act, hovered) {
       layout.height = (layout.height ?? 450) - TITLE;
     }
     plot.style.height = `${layout.height}px`; // else plotly, where the width changes, takes what it finds
-    await library.react(plot, traces, layout, { displayModeBar: false, responsive: true });
+    await library.react(plot, traces, layout, { displayModeBar: false });
     if (!listening) {
       listening = true;
       plot.on("plotly_click", ({ points: [p] }) =>
@@ -143,7 +144,12 @@ function panel(name, act, hovered) {
       plot.on("plotly_unhover", () => hovered(name));
     }
   };
-  new ResizeObserver(() => last && other() && draw(...last)).observe(plot);
+  let settling;
+  const settle = () => {
+    clearTimeout(settling);
+    settling = setTimeout(() => last && other() && draw(...last), SETTLED);
+  };
+  new ResizeObserver(settle).observe(plot);
   // What is hovered in another figure: marked here where a trace counts the same thing, by its `meta.link`.
   const mark = (library, link, key) => {
     const points = traces.flatMap((trace, curveNumber) => {
