@@ -188,12 +188,13 @@ def shares(drawing: Drawing) -> Picture:
         name="parameters",
         marker={"color": BLUE},
         text=[f"{n:,} ({n / drawing.parameters:.1%})" for n in shown.values()],
+        meta={"narrow": {"text": [f"{n:,}" for n in shown.values()]}},
         textposition="outside",
         cliponaxis=False,
         hovertemplate="%{y}: %{x:,}<extra></extra>",
     )
     picture.axis("xaxis", range=[0, 1.25 * max(shown.values())])
-    picture.narrow(xaxis={**picture.layout["xaxis"], "range": [0, 3 * max(shown.values())], "nticks": 3})
+    picture.narrow(xaxis={**picture.layout["xaxis"], "range": [0, 4 * max(shown.values())], "nticks": 3})
     return picture.set(bargap=0.4).unnamed().axis("yaxis", autorange="reversed", automargin=True)
 
 
