@@ -117,7 +117,7 @@ def test_every_slider_answers_the_keyboard_and_axe_finds_no_fault(lab, page, nam
     explorer.screenshot(path=folder / f"explore_{name}_dark.png")
 
 
-def test_in_a_small_jupyterlab_the_figure_stays_beside_the_slider_in_hand(lab, page):
+def test_in_a_small_jupyterlab_the_figure_stays_beside_the_slider_in_hand(lab, page, tmp_path):
     """At 1024x768 with the file browser open; what is prepared for the reader is hidden."""
     page.set_viewport_size({"width": 1024, "height": 768})
     lab.theme(page, "JupyterLab Light")
@@ -126,8 +126,11 @@ def test_in_a_small_jupyterlab_the_figure_stays_beside_the_slider_in_hand(lab, p
     explorer = drawn(page)
     assert page.locator(".jp-FileBrowser").first.is_visible()
     assert page.locator(".jp-CodeCell .jp-InputArea-editor:visible").count() == 0
-    assert {slider: seen for slider, seen in page.evaluate(BESIDE) if seen < 0.6} == {}
+    beside = page.evaluate(BESIDE)
+    assert beside
+    assert {slider: seen for slider, seen in beside if seen < 0.6} == {}
     assert page.evaluate(OVERLAPS) == []
+    page.screenshot(path=Path(os.environ.get("PICTURES", tmp_path)) / "jupyterlab_1024.png")
     page.get_by_role("button", name="Keep the figures as they are now").click()
     page.locator(".jp-OutputArea-output .js-plotly-plot").first.wait_for(timeout=30_000)
     before = explorer.locator(".wb-said").inner_text()
