@@ -71,8 +71,8 @@ class Study:
 
     @property
     def records(self) -> list[Record]:
-        """The runs of this notebook, with every further seed of its experiments that is recorded: tables count them
-        too, of the same numerics. Under `own` the first look trains those planned that are not recorded."""
+        """The runs of this notebook, with every further seed of its experiments that is recorded and scored, of the
+        newest numerics: tables count them too. Under `own` the first look trains those planned that are not recorded."""
         if self._records is None:
             self._records = self._with_further_seeds(take(self.planned, self.device, own=self.own))
         return self._records
@@ -85,7 +85,7 @@ class Study:
             runs = [PlannedRun(name, self.budget, seed) for seed in range(SEARCH)]  # type: ignore[arg-type]
             seeds = {run: record for run in runs if (record := run.found(own=self.own)) is not None}
             newest = max((record.numerics for record in seeds.values()), default=0)
-            found += [r for run, r in seeds.items() if run in self.planned or r.numerics == newest]
+            found += [r for run, r in seeds.items() if run in self.planned or (r.numerics == newest and r.budgets)]
         shown = {record.id for record in found}
         return [*found, *(record for record in taken if record.id not in shown)]
 
