@@ -64,7 +64,7 @@ def test_after_run_all_the_reader_stands_at_a_picture_of_published_records(lab, 
     assert "published record" in said
     assert "none of your own" in said
     assert page.get_by_role("button", name="Train").count() == 1
-    ink = figure.locator("text.xtitle").first.evaluate("e => getComputedStyle(e).fill")
+    ink = figure.locator("text.ytitle").first.evaluate("e => getComputedStyle(e).fill")
     words = page.locator(".jp-RenderedMarkdown p").first.evaluate("e => getComputedStyle(e).color")
     assert ink == words, "a figure's words have the ink of the page"
     page.evaluate("window.onbeforeunload = null")

@@ -64,7 +64,7 @@ class Offer:
             parts.append(f"Missing: {'; '.join(lacking[:NAMED])}{more}.")
         if (seconds := self._cost()) is not None:
             minutes = _counted(max(1, round(seconds / 60)), "minute")
-            parts.append(f"Trained here it takes about {minutes}, as long as it took when it was recorded.")
+            parts.append(f"Training here takes about {minutes}, one run after another, as it did when recorded.")
         return " ".join(filter(None, parts))
 
     def show(self) -> None:

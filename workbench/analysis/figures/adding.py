@@ -65,7 +65,7 @@ def adding(records: Sequence[Record], longer: Sequence[str] = ()) -> go.Figure:
                 shown.add(f"{net} paper")
         end = max((int(r.curve["step"].max()) for r in own if len(r.curve)), default=END)
         line = {"color": INK, "dash": "dash", "width": 1}
-        text = {"annotation_text": "always answer 1: 1/6"} if not index else {}
+        text = {"annotation_text": "always answer 1: 1/6", "annotation_position": "bottom left"} if not index else {}
         figure.add_hline(y=BASELINE, line=line, **text, **place)
         if end > 20_000:  # what tells the nets apart happens within the first tenth of the paper's 60,300 steps
             figure.update_xaxes(type="log", dtick=1, range=[2, math.log10(end * 1.02)], **place)
@@ -95,9 +95,9 @@ def _panels(x: str, y: str, headings: Sequence[str]) -> go.Figure:
     look = blank(x, y).layout
     axes = {name: getattr(look, name).to_plotly_json() for name in ("xaxis", "yaxis")}
     figure.update_layout(look)
-    figure.update_xaxes(axes["xaxis"]).update_xaxes(title="", row=1)
-    figure.update_xaxes(title=x, row=rows)
-    figure.update_yaxes(axes["yaxis"]).update_yaxes(title="", col=2)
+    figure.update_xaxes(axes["xaxis"]).update_xaxes(title_text="")
+    figure.update_xaxes(title_text=x, row=rows)
+    figure.update_yaxes(axes["yaxis"]).update_yaxes(title_text="", col=2)
     figure.update_annotations(font={"color": INK, "size": TEXT})
     return figure.update_layout(height=120 + 300 * rows, margin={"t": 50}, legend={"y": -0.12})
 
