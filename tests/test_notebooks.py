@@ -108,7 +108,7 @@ def test_reproduce_trains_and_a_notebook_that_a_person_opens_does_not():
     assert len(runs) == 1
     asked = plan.plan(["table2_pixels"], "smoke", None, {"records": "published"}, "auto")
     assert asked[1] == []
-    with pytest.raises(ParameterError, match="records: 'all' is unknown; choose one of published, own"):
+    with pytest.raises(ParameterError, match="records: 'all' is unknown; choose one of own, published"):
         plan.plan(["table2_pixels"], "smoke", None, {"records": "all"}, "auto")
 
 

@@ -143,9 +143,11 @@ def plan(
             **({"seeds": seeds} if seeds is not None else {}),
         }
         given = {name: value for name, value in given.items() if name in known} | dict(values)
-        book = notebook_parameters.at_hand(notebook_parameters.check(path, given), say)
+        book = notebook_parameters.check(path, given)
+        trains = book.get("records") != "published"  # else they are shown whether their data are here or not
+        book = notebook_parameters.at_hand(book, say) if trains else book
         books.append((path, book, notebook_parameters.planned(book)))
-        runs += books[-1][2] if book.get("records") != "published" else []
+        runs += books[-1][2] if trains else []
     return books, list(dict.fromkeys(runs))
 
 
