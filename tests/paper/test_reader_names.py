@@ -32,6 +32,7 @@ def test_a_text_is_worded_and_a_command_stays():
     said = in_words("seqdigits_lstm: test accuracy %; workbench run seqdigits_lstm --fresh; seqdigits_lstm_of_mine")
     words = "sequential digits (8 x 8), LSTM"
     assert said == f"{words}: test accuracy %; workbench run seqdigits_lstm --fresh; seqdigits_lstm_of_mine"
+    assert in_words("seqdigits_lstm, seqdigits_lstm, and more") == f"{words}; {words}, and more"
 
 
 def test_all_experiments_at_once_are_told_apart():

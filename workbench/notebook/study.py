@@ -72,7 +72,7 @@ class Study:
     @property
     def records(self) -> list[Record]:
         """The runs of this notebook, with every further seed of its experiments that is recorded and scored, of the
-        newest numerics: tables count them too. Under `own` the first look trains those planned that are not recorded."""
+        newest numerics: tables count them too. Under `own` the first look trains what is planned and not recorded."""
         if self._records is None:
             self._records = self._with_further_seeds(take(self.planned, self.device, own=self.own))
         return self._records

@@ -27,14 +27,17 @@ def reader_names(names: Sequence[str]) -> dict[str, str]:
 
 
 def in_words(text: str) -> str:
-    """A text with the names of experiments in words, but for those in a command (`workbench run NAME`)."""
-    return _pattern().sub(lambda found: reader_name(found[0]), text)
+    """A text with the names of experiments in words, but for those in a command (`workbench run NAME`).
+
+    Several names joined by commas are then joined by semicolons, since words hold commas.
+    """
+    return _pattern().sub(lambda found: reader_name(found[1]) + (";" if found[2] else ""), text)
 
 
 @cache
 def _pattern() -> re.Pattern[str]:
-    longest_first = sorted(paper.EXPERIMENTS, key=len, reverse=True)
-    return re.compile(rf"(?<!run )\b(?:{'|'.join(longest_first)})\b\*?")
+    names = "|".join(sorted(paper.EXPERIMENTS, key=len, reverse=True))
+    return re.compile(rf"(?<!run )\b((?:{names})\b\*?)(,(?= (?:{names})\b))?")
 
 
 def _net(name: str) -> str:
