@@ -59,9 +59,11 @@ def test_every_parameter_is_annotated_and_every_run_is_known(path):
 @pytest.mark.slow
 @pytest.mark.parametrize("path", BOOKS, ids=NAMES)
 def test_a_notebook_runs_at_the_smoke_budget(path, store, tmp_path):
-    """As papermill users run it: from another folder, parameters on papermill's own command line."""
+    """As papermill users run it: from another folder, parameters on papermill's own command line; it really trains."""
     output = tmp_path / "out.ipynb"
     command = [sys.executable, "-m", "papermill", str(path), str(output), "-p", "budget", "smoke", "-k", "python3"]
+    if "records" in notebook_parameters.parameters(path):
+        command += ["-p", "records", "own"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=quiet())
     assert done.returncode == 0, done.stderr[-2000:]
     outputs = [o for c in cells(output) if c["cell_type"] == "code" for o in c["outputs"]]
@@ -92,6 +94,29 @@ def test_a_wrong_parameter_is_refused_inside_the_notebook(store, tmp_path):
     assert done.returncode == 1
     assert message in done.stderr
     assert not (store / "runs").exists()
+
+
+def test_reproduce_trains_and_a_notebook_that_a_person_opens_does_not():
+    """The parameter `records`: `own` from the command line, `published` where nobody says; a notebook that has runs has
+    it, and no other."""
+    for path in BOOKS:
+        known = notebook_parameters.parameters(path)
+        assert ("records" in known) == bool({"experiments", "sweeps", "grid"} & set(known)), path.stem
+        assert "records" not in known or known["records"].default == "published"
+    ((_, book, runs),), planned = plan.plan(["table2_pixels"], "smoke", None, {}, "auto")
+    assert (book["records"], planned) == ("own", runs)
+    assert len(runs) == 1
+    asked = plan.plan(["table2_pixels"], "smoke", None, {"records": "published"}, "auto")
+    assert asked[1] == []
+    with pytest.raises(ParameterError, match="records: 'all' is unknown; choose one of own, published"):
+        plan.plan(["table2_pixels"], "smoke", None, {"records": "all"}, "auto")
+
+
+def test_a_sweep_s_runs_are_planned_like_any():
+    path = notebook_parameters.find("sweep")
+    runs = notebook_parameters.planned(notebook_parameters.check(path, {"budget": "smoke", "seeds": 2}))
+    assert len(runs) == 8  # two depths, two bounds, two seeds
+    assert {run.experiment for run in runs} == {"seqdigits_plain6"}
 
 
 def test_an_unchanged_notebook_is_not_executed_again(store, monkeypatch):
@@ -189,13 +214,15 @@ def test_what_is_recorded_is_not_trained_again_live(store, capsys):
         "experiments": ["seqdigits_lstm"],
         "baselines": [],
         "seeds": 1,
+        "records": "own",
     }
     study = Study(scope)
     (record,) = study.records
     study.live()
     assert "all 1 runs are recorded already; they are shown below" in capsys.readouterr().out
     assert [found.id for found in study.records] == [record.id]
-    assert study.table()["experiment"].tolist() == ["seqdigits_lstm"]  # smoke nets are not set beside the paper's
+    assert study.results()["experiment"].tolist() == ["seqdigits_lstm"]  # smoke nets are not set beside the paper's
+    assert "LSTM" in study.table()
 
 
 def test_a_whole_number_is_a_float_where_one_is_needed_and_an_exhibit_is_its_notebook():

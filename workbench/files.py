@@ -54,6 +54,11 @@ def paper() -> Path:
     return project() / "results" / "paper"
 
 
+def lab_config() -> Path:
+    """Folder of Jupyter's configuration path with the settings of JupyterLab that `workbench lab` changes."""
+    return _PACKAGE / "notebook" / "lab"
+
+
 def notebooks() -> Path:
     """The notebooks' sources."""
     return project() / "notebooks"

@@ -1,6 +1,7 @@
 """Notebooks as a person meets them: opened in JupyterLab in a browser, run, looked at in light and dark."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,44 @@ def test_a_notebook_runs_in_the_browser_without_an_error(lab, browser, name, the
     page.screenshot(path=folder / f"{name}_{theme.lower()}.png")
     page.evaluate("window.onbeforeunload = null")
     page.close()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # playwright's own
+@pytest.mark.parametrize(("name", "theme"), [("fig4_adding", "Dark"), ("table2_pixels", "Light")])
+def test_after_run_all_the_reader_stands_at_a_picture_of_published_records(lab, browser, name, theme, tmp_path):
+    page = browser.new_page(viewport={"width": 1280, "height": 900}, device_scale_factor=1)
+    lab.theme(page, f"JupyterLab {theme}")
+    lab.open(page, name)
+    began = time.monotonic()
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_text("Run All Cells", exact=True).first.click()
+    figure = page.locator(".js-plotly-plot").first
+    figure.locator(".main-svg").first.wait_for(state="attached", timeout=120_000)
+    print(f"{name}: first figure after {time.monotonic() - began:.1f} s")
+    idle = "document.querySelector('#jp-main-statusbar')?.textContent.includes('| Idle')"
+    page.wait_for_function(idle, timeout=120_000)
+    page.wait_for_function(VISIBLE, arg=0.9, timeout=30_000)
+    page.wait_for_timeout(1_000)
+    assert page.evaluate(VISIBLE, 0.9), "it stays there"
+    page.screenshot(path=Path(os.environ.get("PICTURES", tmp_path)) / f"{name}_run_all_{theme.lower()}.png")
+    said = page.locator("p", has_text="Shown:").first.inner_text()
+    assert "published record" in said
+    assert "none of your own" in said
+    assert page.get_by_role("button", name="Train").count() == 1
+    ink = figure.locator("text.ytitle").first.evaluate("e => getComputedStyle(e).fill")
+    words = page.locator(".jp-RenderedMarkdown p").first.evaluate("e => getComputedStyle(e).color")
+    assert ink == words, "a figure's words have the ink of the page"
+    page.evaluate("window.onbeforeunload = null")
+    page.close()
+
+
+VISIBLE = """least => {
+  const box = document.querySelector(".js-plotly-plot").getBoundingClientRect();
+  const frame = document.querySelector(".jp-Notebook").getBoundingClientRect();
+  const seen = Math.min(box.bottom, frame.bottom) - Math.max(box.top, frame.top);
+  return seen >= least * Math.min(box.height, frame.height);
+}"""
 
 
 def test_the_server_answers_nobody_without_its_token(lab):

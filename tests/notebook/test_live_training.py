@@ -36,7 +36,7 @@ def test_each_evaluation_is_a_frame_and_each_run_a_curve(frames):
         *([[2, 4, 6], x] for x in ([2], [2, 4], [2, 4, 6], [2, 4, 6])),
     ]  # fmt: skip
     for line, record, planned_run in zip(shown.figure.data, (first, second), RUNS, strict=True):
-        assert line.name == planned_run.label
+        assert line.name == planned_run.reader_name
         assert list(line.y) == [height(row["valid"]) for row in record.evaluations]
     assert shown.figure.data[0].line.color != shown.figure.data[1].line.color
 

@@ -125,7 +125,9 @@ def test_a_histogram_has_its_neurons_in_the_right_bins():
 def test_the_official_logs_are_drawn_to_their_ends():
     names = [e.id for e in NTU]
     figure = figures.official(names, "valid_accuracy")
-    assert [trace.name for trace in figure.data] == [name for name in names if paper.experiment(name).curve]
+    assert [trace.name for trace in figure.data] == [
+        paper.experiment(name).title for name in names if paper.experiment(name).curve
+    ]
     assert max(np.max(trace.x) for trace in figure.data) > 400_000
     assert all(np.min(trace.y) > 0 and np.max(trace.y) < 100 for trace in figure.data)
     looks = {(t.line.color, t.line.dash) for t in figure.data}

@@ -20,6 +20,8 @@ LOOKS = {
     "under way": ("\u2026", "#4f5b66"),
 }
 _CELL = "text-align:left;vertical-align:top;padding:3px 10px;white-space:normal;line-height:1.6"
+_STAYS = "position:sticky;background:var(--jp-layout-color0,Canvas)"  # while the rest of a wide table scrolls
+_LONG = 60  # letters of a cell that is not squeezed to a word's width
 
 
 class Html(str):
@@ -61,13 +63,27 @@ def table(frame: pd.DataFrame, caption: str = "") -> Html:
 
 
 def grid(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "") -> Html:
-    """A table of cells that are HTML already under a head of plain words; the first cell of a row names it."""
+    """A table of cells that are HTML already under a head of plain words; the first cell of a row names it.
+
+    Where it is wider than the page it scrolls, and the first column and a column `verdict` stay in sight.
+    """
     titled = f'<caption style="text-align:left">{escape(caption)}</caption>' if caption else ""
-    heads = "".join(f'<th scope="col" style="{_CELL}">{escape(name)}</th>' for name in head)
+    places = [_place(name, index, [row[index] for row in rows]) for index, name in enumerate(head)]
+    heads = "".join(
+        f'<th scope="col" style="{where}">{escape(name)}</th>' for name, where in zip(head, places, strict=True)
+    )
     lines = "".join(
-        f'<tr><th scope="row" style="{_CELL};font-weight:normal">{row[0]}</th>'
-        + "".join(f'<td style="{_CELL}">{cell}</td>' for cell in row[1:])
+        f'<tr><th scope="row" style="{places[0]};font-weight:normal">{row[0]}</th>'
+        + "".join(f'<td style="{where}">{cell}</td>' for cell, where in zip(row[1:], places[1:], strict=True))
         + "</tr>"
         for row in rows
     )
-    return Html(f"<table>{titled}<thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table>\n")
+    body = f"<table>{titled}<thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table>"
+    return Html(f'<div style="overflow-x:auto" tabindex="0">{body}</div>\n')
+
+
+def _place(name: str, index: int, cells: Sequence[str]) -> str:
+    """The style of a column: where it stays when the others scroll, and room for long words."""
+    stays = f";{_STAYS};left:0" if not index else f";{_STAYS};right:0" if name == "verdict" else ""
+    long = any(len(re.sub(r"<[^>]*>", "", cell)) > _LONG for cell in cells)
+    return _CELL + stays + ";min-width:16em" * long

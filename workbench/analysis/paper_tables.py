@@ -50,6 +50,11 @@ def names() -> tuple[str, ...]:
     return tuple(_CAPTIONS)
 
 
+def experiments(name: str) -> list[str]:
+    """The experiments that stand in a table or figure, cycles of ours among them."""
+    return [known.id for known in paper.EXPERIMENTS.values() if known.where == name]
+
+
 def table(results: pd.DataFrame, name: str) -> html.Html:
     """One of `names` from the rows of `results_table`, as HTML."""
     if name not in _CAPTIONS:

@@ -17,6 +17,7 @@ from .. import files
 from ..config import canonical_json
 from ..errors import ParameterError, choices
 from ..files import make_folder, publish
+from ..paper import reader_names
 from ..paper.claims import STEPS, Claim
 from ..paper.claims import claims as every_claim
 from . import claims, html, terminal, verdicts
@@ -121,6 +122,11 @@ def _tests(results: pd.DataFrame) -> pd.DataFrame:
     rows = [plain(row) for row in results.to_dict("records")]
     shown = [(row["table"], _test(row), ours(row), str(row["n"]), row["verdict"], _reason(row["note"])) for row in rows]
     return pd.DataFrame(shown, columns=["where", "test", "ours (95 %)", "n", "verdict", "note"])
+
+
+def in_words(table: pd.DataFrame) -> pd.DataFrame:
+    """Any table with the names of experiments in a reader's words."""
+    return table.map(lambda value: reader_names.in_words(value) if isinstance(value, str) else value)
 
 
 def once(table: pd.DataFrame) -> pd.DataFrame:

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import ParameterError, choices, quoted
+from ..errors import ParameterError, RunError, choices, quoted
 from ..runs import variants
+from ..runs.planned_run import take
 from ..runs.record import Record
 from ..runs.variants import Variant
 from . import claims
@@ -116,17 +117,15 @@ def value(record: Record, measure: str) -> float | None:
 
 
 class Variants:
-    """A study's variants and their records: `wb.Variants(study.values)` trains what is not recorded; `variants["64
-    steps"]` is a group of them, `variants["64 steps", "784 steps"]` are two. `runs`: variant -> its records, one a
+    """A study's variants and their records: `wb.Variants(study.values)` trains what is not recorded, or takes what
+    is recorded where `records` is `published`; `variants["64 steps"]` is a group of them, `variants["64 steps", "784
+    steps"]` are two. `runs`: variant -> its records, one a
     seed."""
 
     def __init__(self, values: Mapping[str, Any], runs: Mapping[Variant, Sequence[Record]] | None = None):
         if runs is None:
-            planned_runs = variants.runs(values)
-            runs = {
-                each: [planned_run.train(values["device"]) for planned_run in mine]
-                for each, mine in planned_runs.items()
-            }
+            own = values.get("records", "own") == "own"
+            runs = {each: take(mine, values["device"], own=own) for each, mine in variants.runs(values).items()}
         self.values, self.runs = values, runs
 
     def __getitem__(self, groups: str | tuple[str, ...]) -> Variants:
@@ -140,6 +139,9 @@ class Variants:
         """A row a run: group, variant, seed, status, the step it came to, and its value."""
         import pandas as pd
 
+        if not any(self.runs.values()):
+            groups = ", ".join(dict.fromkeys(each.group for each in self.runs))
+            raise RunError(f"{groups}: nothing of it is recorded yet; the button above trains it")
         rows = [
             {"group": each.group, "variant": each.name, "seed": r.seed, "status": r.status}
             | {"step": r.budgets[-1]["step"] if r.budgets else r.step, measure: value(r, measure)}

@@ -33,13 +33,15 @@ def _experiment(net: str, length: int) -> Experiment:
     else:
         size = LATER[net][1] if net in LATER else {}
         model = Model.model_validate({"kind": net, "readout_init": "glorot", **size})
+    title = LATER[net][0] if net in LATER else TITLES[net]
     # lr: paper section 5.1; which lengths are "long" for IRNN's 1e-5 is not said, we take 500 and more.
     lr = 2e-3 if net in ("lstm", "rnn_tanh", *LATER) else 1e-5 if net == "irnn" and length >= 500 else 2e-4
     train = Train(batch=32, lr=lr, steps=END, drop_every=20_100, evaluate_every=100)
     return Experiment(
         id=f"adding_{net}_T{length}",
         where="not in the paper" if net in LATER else "Fig. 4",
-        title=f"adding problem, T = {length}, {LATER[net][0] if net in LATER else TITLES[net]}",
+        title=f"adding problem, T = {length}, {title}",
+        net=title,
         config=Config(task=Adding(name="adding", length=length), model=model, train=train),
         quick=QUICK[length],
         smoke={**SMOKE, "task.length": SMOKE_LENGTH[length]},

@@ -77,6 +77,7 @@ def _cycle(parent: Experiment, steps: int, every: int, quick: int) -> Experiment
         parent,
         id=f"{parent.id}_cycle",
         title=f"{parent.title}, one cycle",
+        net=f"{parent.net}, one cycle",
         config=parent.config.set(changes),
         quick=quick,
         smoke=smoke,

@@ -25,7 +25,7 @@ class Experiment:
     """One cell or curve: `quick` steps are minutes on two cores and the beginning of the paper's run; `smoke` changes
     the config into one of seconds; `curve` names the official learning curve in results/paper/curves. Under one cycle
     `quick` steps are a cycle of their own, since the beginning of one means nothing. `parent` names the experiment
-    whose net and data this one has under another schedule."""
+    whose net and data this one has under another schedule; `net` is what a reader calls the net, the end of `title`."""
 
     id: str
     where: str
@@ -40,6 +40,12 @@ class Experiment:
     note: str = ""
     seeds: int = field(default=3)
     parent: str | None = None
+    net: str = ""
+
+    @property
+    def task_words(self) -> str:
+        """The task for a reader: the title without the net at its end."""
+        return self.title.removesuffix(f", {self.net}")
 
     def at(self, budget: Budget) -> tuple[Config, int | None]:
         """The config of a budget and the step it goes to; None means the end of the schedule."""

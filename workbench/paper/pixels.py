@@ -16,8 +16,8 @@ SMOKE: dict[str, Any] = {
 }
 INDRNN = {"norm": "after", "dropout": 0.1, "gamma": 5.0}
 NETS: dict[str, tuple[str, dict[str, Any]]] = {
-    "plain6": ("IndRNN 6 layers", {"kind": "plain", "depth": 6, **INDRNN}),
-    "plain12": ("IndRNN 12 layers", {"kind": "plain", "depth": 12, **INDRNN}),
+    "plain6": ("IndRNN, 6 layers", {"kind": "plain", "depth": 6, **INDRNN}),
+    "plain12": ("IndRNN, 12 layers", {"kind": "plain", "depth": 12, **INDRNN}),
     "res": ("res-IndRNN, 5 blocks", {"kind": "residual", "depth": 5, **INDRNN, "last_near_one": True}),
     "dense": (
         "dense-IndRNN (8, 6, 4), k = 16",
@@ -97,6 +97,7 @@ def _indrnn(task: str, net: str, *, near_one: bool = False) -> Experiment:
     base = f"{task}_{net}"
     error, log_error, log, curve = CLAIMS[base]
     title, model = NETS[net]
+    title += ", last layer near 1" * near_one
     train, note = TRAIN, _NOTE_STATISTICS
     if base == "permmnist_dense":
         train = TRAIN.model_copy(update={"patience": 200})  # the official log's, option pThre
@@ -109,7 +110,8 @@ def _indrnn(task: str, net: str, *, near_one: bool = False) -> Experiment:
     return Experiment(
         id=base + ("_near1" if near_one else ""),
         where="Table 2",
-        title=f"{_TASK_TITLES[task]}, {title}" + (", last layer near 1" if near_one else ""),
+        title=f"{_TASK_TITLES[task]}, {title}",
+        net=title,
         config=Config(
             task=Pixels(name="pixels", permuted=task == "permmnist"), model=Model.model_validate(model), train=train
         ),
@@ -136,6 +138,7 @@ def _baseline(task: str, kind: str) -> Experiment:
         id=experiment,
         where="not in the paper" if kind in ("gru", "transformer") else "Table 2",
         title=f"{_TASK_TITLES[task]}, {_TITLES[kind]}",
+        net=_TITLES[kind],
         config=Config(
             task=Pixels(name="pixels", permuted=task == "permmnist"),
             model=Model.model_validate({"kind": kind, **(_TRANSFORMER if kind == "transformer" else {})}),
@@ -166,6 +169,7 @@ def _digits(task: str, net: str) -> Experiment:
         id=f"{task}_{net}",
         where="not in the paper",
         title=f"{_TASK_TITLES[task]}, {title}",
+        net=title,
         config=Config(
             task=Pixels(name="pixels", source="digits", permuted=task == "permdigits"),
             model=Model.model_validate(model),

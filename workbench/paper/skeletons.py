@@ -22,8 +22,8 @@ DENSE = {
 }
 RESIDUAL = {"kind": "residual", "depth": 5, "hidden": 512, **INDRNN, "last_near_one": True, "dropout": 0.5}
 NETS: dict[str, tuple[str, dict[str, Any]]] = {
-    "plain4": ("IndRNN 4 layers", {"kind": "plain", "depth": 4, "hidden": 512, **INDRNN}),
-    "plain6": ("IndRNN 6 layers", {"kind": "plain", "depth": 6, "hidden": 512, **INDRNN, "dropout": 0.4}),
+    "plain4": ("IndRNN, 4 layers", {"kind": "plain", "depth": 4, "hidden": 512, **INDRNN}),
+    "plain6": ("IndRNN, 6 layers", {"kind": "plain", "depth": 6, "hidden": 512, **INDRNN, "dropout": 0.4}),
     "res": ("res-IndRNN, 5 blocks", RESIDUAL),
     "dense": ("dense-IndRNN (8, 6, 4), k = 48", DENSE),
     "denseaug": ("dense-IndRNN (8, 6, 4), k = 48, augmented", {**DENSE, "differences": True}),
@@ -118,6 +118,7 @@ def _ntu(source: str, split: str, net: str) -> Experiment:
         id=name,
         where="Table 5" if known.paper else "official log" if known.stored else "v3" if claims else "not in the paper",
         title=f"NTU RGB+D {source.removeprefix('ntu')}, {said}, {title}",
+        net=title,
         config=Config(
             task=Skeletons.model_validate({"name": "skeletons", **task}),
             model=Model.model_validate(model),
@@ -144,6 +145,7 @@ def _utd(net: str) -> Experiment:
         id=f"utd_{net}",
         where="not in the paper",
         title=f"UTD-MHAD, cross-subject, {title}",
+        net=title,
         config=Config(
             task=Skeletons.model_validate(UTD),
             model=Model.model_validate(model),
@@ -165,11 +167,13 @@ def _utd_augmented() -> Experiment:
     73; relative to the hip 82, 69, 72, 77; with differences 85, 79, 80, 83; turned and scaled 86, 81, 81, 89; the rate
     dropped on the way 88, 82, 88, 89. The nearest neighbour has 82, 82, 82, 84 there.
     """
+    net = "IndRNN, 6 layers, centred, differences, augmented"
     task = {"centred": True, "differences": True, "turn": 30.0, "scale": 0.1, "samplings": 40}
     return Experiment(
         id="utd_plain6_aug",
         where="not in the paper",
-        title="UTD-MHAD, cross-subject, IndRNN 6 layers, centred, differences, augmented",
+        title=f"UTD-MHAD, cross-subject, {net}",
+        net=net,
         config=Config(
             task=Skeletons.model_validate(UTD | task),
             model=Model.model_validate({"kind": "plain", "depth": 6, "hidden": 128, **INDRNN, "dropout": 0.25}),

@@ -33,6 +33,7 @@ def _experiment(net: str) -> Experiment:
         id=f"speech_{net}",
         where="not in the paper",
         title=f"spoken digits, raw waveforms, {title}",
+        net=title,
         config=Config(
             task=Speech(name="speech"),
             model=Model.model_validate(model),

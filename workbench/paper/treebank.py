@@ -115,6 +115,7 @@ def _cell(
         id=name,
         where="Table 4" if word else "Table 3",
         title=f"Penn Treebank, {'words' if word else 'characters'}, {title}",
+        net=title,
         config=Config(
             task=Treebank.model_validate({"name": "treebank", "unit": "word" if word else "char", **task}),
             model=Model.model_validate(model),
@@ -139,13 +140,13 @@ CURVES = {
 
 def _characters() -> list[Experiment]:
     """Table 3: plain and residual nets as of 2018, dense ones as of 2020."""
-    plain = ("IndRNN 6 layers", {**INDRNN_2018, "kind": "plain", "depth": 6, "dropout": 0.25})
+    plain = ("IndRNN, 6 layers", {**INDRNN_2018, "kind": "plain", "depth": 6, "dropout": 0.25})
     sums = {**INDRNN_2018, "kind": "residual", "shortcut": "sum", "dropout": 0.3}
     old = [
         ("plain6", *plain, 50, 783, 1.26),
         ("plain6", *plain, 150, 261, 1.23),
-        ("res21", "res-IndRNN 21 layers", {**sums, "depth": 10}, 50, 783, 1.21),
-        ("res11", "res-IndRNN 11 layers", {**sums, "depth": 5}, 150, 261, 1.19),
+        ("res21", "res-IndRNN, 21 layers", {**sums, "depth": 10}, 50, 783, 1.21),
+        ("res11", "res-IndRNN, 11 layers", {**sums, "depth": 5}, 150, 261, 1.19),
     ]
     log = Claim(BPC, 1.2497, _LOG + "2018-08", log=True)
     found = []
@@ -198,7 +199,7 @@ def _words() -> list[Experiment]:
         ),
         _cell(
             "ptbword_plain6",
-            "IndRNN 6 layers",
+            "IndRNN, 6 layers",
             {**hidden, "kind": "plain", "depth": 6},
             TRAIN,
             {},

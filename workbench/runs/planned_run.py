@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from .. import files
 from ..config import Budget, Config, canonical_json, run_id
 from ..paper import claims
+from ..paper.reader_names import reader_name
 from ..tasks import data_hashes, spec
 from .folder import Run
-from .record import Record
+from .record import Record, find_id
 from .run import reached, resolve
 from .run import run as run_experiment
 
@@ -31,6 +32,12 @@ class PlannedRun(NamedTuple):
         return f"{self.experiment}{' ' * bool(fields)}{fields} seed {self.seed}"
 
     @property
+    def reader_name(self) -> str:
+        """The same in a reader's words: net and task, not the experiment's name."""
+        fields = "".join(f", {path.partition('.')[2].replace('_', ' ')} {value}" for path, value in self.changes)
+        return f"{reader_name(self.experiment)}{fields}, seed {self.seed}"
+
+    @property
     def run(self) -> Run:
         """Its folder in this user's store, whether it is there or not."""
         config = self._resolved()[0]
@@ -47,7 +54,15 @@ class PlannedRun(NamedTuple):
             at_end = row["status"] in ("done", "diverged")
             return at_end or (self.until is not None and (row.get("scored_step") or 0) >= self.until)
         run = self.run
-        return (run.path / "spec.json").exists() and reached(Record(run), self.until)
+        return (run.path / "spec.json").exists() and self.answered_by(Record(run))
+
+    def found(self, *, own: bool = False) -> Record | None:
+        """The furthest record of it, one's `own` only or published too; None where there is none."""
+        return find_id(self.run.path.name, own=own)
+
+    def answered_by(self, record: Record) -> bool:
+        """Say whether a record of it goes as far as its budget."""
+        return reached(record, self.until)
 
     def train(self, device: str = "auto", **means: Any) -> Record:
         """Train it in this process as far as its budget goes, or take what is recorded; `means` go to `run`."""
@@ -78,6 +93,13 @@ class PlannedRun(NamedTuple):
     def worth(self) -> tuple[int, bool, float]:
         """The order of a campaign whose time is short: a first seed of everything, the paper's claims, the cheap."""
         return self.seed, not claims.answered_by(self.experiment), self.cost
+
+
+def take(planned_runs: Sequence[PlannedRun], device: str = "auto", *, own: bool = True) -> list[Record]:
+    """The records of planned runs: trained where one's `own` store lacks them, or else those that there are at all."""
+    if own:
+        return [planned_run.train(device) for planned_run in planned_runs]
+    return [record for planned_run in planned_runs if (record := planned_run.found()) is not None]
 
 
 @lru_cache(maxsize=4096)

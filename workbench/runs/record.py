@@ -247,9 +247,9 @@ def find(name: str, seed: int, *, smoke: bool = False, own: bool = False) -> Rec
     return max(there(wanted, own=own), key=lambda r: r.step, default=None)
 
 
-def find_id(run_id: str) -> Record | None:
-    """The furthest record of an id, one's own or published; None if there is none."""
-    return max(there(run_id), key=lambda r: r.reach, default=None)
+def find_id(run_id: str, *, own: bool = False) -> Record | None:
+    """The furthest record of an id, one's `own` only or published too; None if there is none."""
+    return max(there(run_id, own=own), key=lambda r: r.reach, default=None)
 
 
 def records(*, own: bool = False, of: Collection[str] | None = None) -> list[Record]:

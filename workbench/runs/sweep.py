@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .. import paper
 from ..config import Budget, parse_value
 from ..errors import ParameterError, choices, quoted
-from .planned_run import PlannedRun
+from .planned_run import PlannedRun, take
 from .record import Record, overview
 from .run import resolve
 
@@ -87,7 +87,7 @@ def results(experiment: str, grid: Grid, budget: Budget, seeds: int) -> pd.DataF
 def run(experiment: str, grid: Grid, budget: Budget, seeds: int, device: str = "auto") -> list[Record]:
     """Train what is not recorded of a grid, one run after another in this process; the records, in the grid's order."""
     grid = grid if isinstance(grid, Mapping) else parse(grid, experiment)
-    return [planned_run.train(device) for planned_run in planned_runs(experiment, grid, budget, seeds)]
+    return take(planned_runs(experiment, grid, budget, seeds), device)
 
 
 def score_of(table: pd.DataFrame) -> str:
@@ -99,12 +99,14 @@ def score_of(table: pd.DataFrame) -> str:
 
 
 class Sweep:
-    """A grid as a notebook shows it: `wb.Sweep(study.values)` trains what is not recorded; `table` has a row a run."""
+    """A grid as a notebook shows it: `wb.Sweep(study.values)` trains what is not recorded, or takes what is recorded
+    where `records` is `published`; `table` has a row a run."""
 
     def __init__(self, values: Mapping[str, Any]):
         self.experiment, self.budget, self.seeds = values["experiment"], values["budget"], values["seeds"]
         self.grid = parse(values["grid"], self.experiment)
-        self.records = run(self.experiment, self.grid, self.budget, self.seeds, values["device"])
+        runs = planned_runs(self.experiment, self.grid, self.budget, self.seeds)
+        self.records = take(runs, values["device"], own=values.get("records", "own") == "own")
         self.table = results(self.experiment, self.grid, self.budget, self.seeds)
         self.fields, self.score = list(self.grid), score_of(self.table)
 

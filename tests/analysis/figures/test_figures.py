@@ -80,5 +80,5 @@ def test_a_difference_stands_beside_zero_with_its_interval_and_one_that_is_none_
 
 def test_nets_that_the_paper_lacks_are_drawn_without_a_curve_of_its(store):
     record = wb.run("adding_lru_T100", "quick", until=100, progress=False)
-    assert [trace.name for trace in wb.figures.adding([record]).data] == ["lru, ours"]
-    assert [trace.name for trace in wb.figures.curves_of([record]).data] == ["adding_lru_T100, seed 0"]
+    assert [trace.name for trace in wb.figures.adding([record]).data] == ["LRU, ours"]
+    assert [trace.name for trace in wb.figures.curves_of([record]).data] == ["LRU, 2 layers, seed 0"]

@@ -20,10 +20,26 @@ def published():
 def test_the_papers_curve_of_the_adding_problem_is_drawn_once_for_all_seeds(published):
     record = published("adding_indrnn_T100")
     traces = figures.adding([record, record]).data
-    assert [trace.name for trace in traces] == ["IndRNN, ours", "IndRNN, paper", "IndRNN, ours"]
-    assert [trace.showlegend for trace in traces] == [True, None, False]
+    assert [trace.name for trace in traces] == ["IndRNN, ours", "IndRNN, ours", "IndRNN, paper"]
+    assert [trace.showlegend for trace in traces] == [True, False, True]
     assert list(traces[0].y) == record.curve["valid_mse"].tolist()
-    assert list(traces[1].y) == learning_curves.published_curve("adding_indrnn_T100")["mse"].tolist()
+    assert list(traces[2].y) == learning_curves.published_curve("adding_indrnn_T100")["mse"].tolist()
+
+
+def test_every_length_has_its_panel_with_the_papers_curve_whether_we_have_a_record_or_not(published):
+    shown = figures.adding([published("adding_indrnn_T100"), published("adding_indrnn_T500")], ["adding_irnn_T1000"])
+    titles = [note.text for note in shown.layout.annotations if note.text.startswith("Adding")]
+    assert titles == [
+        "Adding problem, T = 100",
+        "Adding problem, T = 500, ours of an earlier numerics",
+        "Adding problem, T = 1,000, not recorded",
+    ]
+    at = {trace.name: set() for trace in shown.data}
+    for trace in shown.data:
+        at[trace.name].add(trace.xaxis)
+    assert at == {"IndRNN, ours": {"x", "x2"}, "IndRNN, paper": {"x", "x2"}, "IRNN, paper": {"x3"}}
+    named = [trace.name for trace in shown.data if trace.showlegend]
+    assert sorted(named) == sorted(set(named)), "each name stands once in the legend"
 
 
 def test_long_runs_of_the_adding_problem_have_a_logarithmic_axis(published):
@@ -50,7 +66,7 @@ def test_the_official_log_is_drawn_to_a_little_past_our_last_step(published):
     assert list(official.x) == [step for step in log["step"] if step <= reach]
     assert 0 < len(official.x) < len(log)
     twice = figures.learning([record, record]).data
-    assert [trace.name for trace in twice].count("seqmnist_plain6, official log") == 1
+    assert [trace.name for trace in twice].count("IndRNN, 6 layers, official log") == 1
     assert [trace.showlegend for trace in twice if trace.name.endswith("ours")] == [True, False]
 
 
@@ -58,7 +74,7 @@ def test_what_has_no_log_is_drawn_alone_and_a_column_that_is_not_there_not_at_al
     changes = {"model.depth": 1, "model.hidden": 4, "train.steps": 4, "train.evaluate_every": 2, "task.limit": 64}
     record = wb.run(NEVER, "smoke", changes=changes, progress=False)
     (line,) = figures.learning([record], "valid_accuracy").data
-    assert (list(line.x), line.name) == ([2, 4], f"{record.experiment}, ours")
+    assert (list(line.x), line.name) == ([2, 4], "IndRNN, 6 layers, changed, ours")
     assert list(figures.learning([record], "valid_bpc").data) == []
 
 

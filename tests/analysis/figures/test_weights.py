@@ -41,6 +41,7 @@ def test_a_violin_a_layer_holds_its_last_weights_between_the_bounds(record):
     assert [violin.name for violin in figure.data] == ["1", "2"]
     for violin, u in zip(figure.data, last.values(), strict=True):
         assert violin.y.tolist() == u.tolist()
+        assert violin.spanmode == "hard", "it ends with the data: no net has a u beyond its bound"
     limit = bound(record.config.task.length, record.config.model.gamma)
     assert [line.y0 for line in figure.layout.shapes] == [limit, -limit]
     assert "after step 4" in figure.layout.title.text

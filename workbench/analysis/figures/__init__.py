@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from .adding import adding as adding
 from .learning import accuracy_by_length as accuracy_by_length
-from .learning import adding as adding
 from .learning import curves_of as curves_of
 from .learning import height as height
+from .learning import height_unit as height_unit
 from .learning import learning as learning
 from .learning import nearness as nearness
 from .learning import official as official

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,8 @@ import plotly.graph_objects as go
 
 from ... import paper
 from ...config import Treebank
-from ...tasks import spec, treebank
+from ...paper.reader_names import reader_name, reader_names
+from ...tasks import treebank
 from .. import learning_curves
 from .style import COLOURS, INK, PAPER, blank
 
@@ -18,51 +18,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ...runs.record import Record
-
-BASELINE = 1 / 6  # the MSE of always answering 1 on the adding problem
-
-
-def adding(records: Sequence[Record]) -> go.Figure:
-    """Fig. 4: validation MSE over training steps, one line a run, the paper's curves dotted."""
-    length = spec(records[0].config.task).steps if records else 0
-    figure = blank("training step", "mean squared error", f"Adding problem, T = {length}")
-    shown: set[str] = set()
-    for record in records:
-        net = _net(record)
-        colour = COLOURS.get(net, COLOURS["second"])
-        curve = record.curve
-        if len(curve):
-            figure.add_scatter(
-                x=curve["step"],
-                y=curve["valid_mse"],
-                name=f"{net}, ours",
-                legendgroup=net,
-                showlegend=net not in shown,
-                line={"color": colour, "width": 1.6},
-                opacity=0.85,
-                hovertemplate=f"{net}, seed {record.seed}: %{{y:.4f}}<extra></extra>",
-            )
-        published = net not in shown and record.experiment in paper.EXPERIMENTS and not record.smoke
-        if published and len(official := learning_curves.published_curve(record.experiment)):
-            figure.add_scatter(
-                x=official["step"],
-                y=official["mse"],
-                name=f"{net}, paper",
-                legendgroup=f"{net} paper",
-                line={"color": colour, **PAPER},
-                hovertemplate=f"{net}, paper: %{{y:.4f}}<extra></extra>",
-            )
-        shown.add(net)
-    end = max((int(r.curve["step"].max()) for r in records if len(r.curve)), default=1000)
-    figure.add_hline(
-        y=BASELINE, line={"color": INK, "dash": "dash", "width": 1}, annotation_text="always answer 1: 1/6"
-    )
-    if end > 20_000:  # what tells the nets apart happens within the first tenth of the paper's 60,300 steps
-        figure.update_xaxes(type="log", dtick=1, range=[2, math.log10(end * 1.02)])
-    else:
-        figure.update_xaxes(range=[0, end * 1.02])
-    figure.update_yaxes(rangemode="tozero", range=[0, 0.25])
-    return figure
 
 
 def learning(records: Sequence[Record], column: str = "valid_batch_accuracy") -> go.Figure:
@@ -74,22 +29,22 @@ def learning(records: Sequence[Record], column: str = "valid_batch_accuracy") ->
     figure = blank("training step", unit, f"{_LEARNING_TITLES[column.rpartition('_')[0]]}, {unit}")
     end = max((int(r.curve["step"].max()) for r in records if len(r.curve)), default=1)
     palette = list(COLOURS.values())
-    names = list(dict.fromkeys(r.experiment for r in records))
+    names = reader_names([r.experiment for r in records])
     seen: set[str] = set()
     for record in records:
-        colour = palette[names.index(record.experiment) % len(palette)]
+        colour, net = palette[list(names).index(record.experiment) % len(palette)], names[record.experiment]
         curve = record.curve
         if not len(curve) or column not in curve:
             continue
         figure.add_scatter(
             x=curve["step"],
             y=scale * curve[column],
-            name=f"{record.experiment}, ours",
+            name=f"{net}, ours",
             legendgroup=record.experiment,
             showlegend=record.experiment not in seen,
             mode="lines+markers",
             line={"color": colour},
-            hovertemplate=f"{record.experiment}, seed {record.seed}: %{{y:.4g}}<extra></extra>",
+            hovertemplate=f"{net}, seed {record.seed}: %{{y:.4g}}<extra></extra>",
         )
         if record.experiment in paper.EXPERIMENTS and record.experiment not in seen and not record.smoke:
             official = learning_curves.official_curve(record.experiment)
@@ -98,7 +53,7 @@ def learning(records: Sequence[Record], column: str = "valid_batch_accuracy") ->
                 figure.add_scatter(
                     x=near["step"],
                     y=scale * near[column],
-                    name=f"{record.experiment}, official log",
+                    name=f"{net}, official log",
                     mode="lines+markers",
                     marker={"symbol": "diamond-open", "size": 9},
                     line={"color": colour, **PAPER},
@@ -119,7 +74,7 @@ def nearness(table: pd.DataFrame) -> go.Figure:
     figure = blank("mean distance to the published curve, points (bits, perplexities, squared errors: %)", "")
     begun = table[table["seeds"] > 0]
     names = [
-        f"{name}, {curve}<br>{seeds} seed{'s' * (seeds > 1)}, to step {until:,.0f}"
+        f"{reader_name(name)}, {curve}<br>{seeds} seed{'s' * (seeds > 1)}, to step {until:,.0f}"
         for name, curve, seeds, until in zip(
             begun["experiment"], begun["curve"], begun["seeds"].astype(int), begun["until"], strict=True
         )
@@ -145,7 +100,7 @@ def passes(records: Sequence[Record], column: str = "valid_bpc", beside: Sequenc
     ours as lines with points, the official logs of the experiments `beside` dotted."""
     unit = _LEARNING_UNITS[column.rpartition("_")[2]][0]
     figure = blank("passes through the training text", unit, f"{_LEARNING_TITLES[column.rpartition('_')[0]]}, {unit}")
-    names = list(dict.fromkeys([r.experiment for r in records] + list(beside)))
+    names = reader_names([*(r.experiment for r in records), *beside])
     colours = {name: list(COLOURS.values())[i % len(COLOURS)] for i, name in enumerate(names)}
     for record in records:
         curve, task = record.curve, record.config.task
@@ -153,20 +108,20 @@ def passes(records: Sequence[Record], column: str = "valid_bpc", beside: Sequenc
             figure.add_scatter(
                 x=curve["step"] / treebank.batches_per_epoch(task, record.config.train.batch),
                 y=curve[column],
-                name=f"{record.experiment}, seed {record.seed}",
+                name=f"{names[record.experiment]}, seed {record.seed}",
                 mode="lines+markers",
                 marker={"size": 4},
                 line={"color": colours[record.experiment]},
-                hovertemplate=f"{record.experiment}: %{{y:.4g}}<extra></extra>",
+                hovertemplate=f"{names[record.experiment]}: %{{y:.4g}}<extra></extra>",
             )
     for name in beside:
         official = learning_curves.official_curve(name)
         figure.add_scatter(
             x=official["step"] / paper.experiment(name).config.train.evaluate_every,
             y=official[column],
-            name=f"{name}, official log",
+            name=f"{names[name]}, official log",
             line={"color": colours[name], **PAPER},
-            hovertemplate=f"{name}, official log: %{{y:.4g}}<extra></extra>",
+            hovertemplate=f"{names[name]}, official log: %{{y:.4g}}<extra></extra>",
         )
     figure.update_xaxes(type="log")
     if unit == "perplexity":
@@ -179,6 +134,12 @@ def height(scores: Mapping[str, float]) -> float:
     return 100 * scores["accuracy"] if "accuracy" in scores else scores.get("bpc", scores.get("mse", float("nan")))
 
 
+def height_unit(scores: Mapping[str, float]) -> str:
+    """The unit of `height`."""
+    return next((unit for name, unit in _HEIGHTS.items() if name in scores), "score")
+
+
+_HEIGHTS = {"accuracy": "accuracy, %", "bpc": "bits a token", "mse": "squared error"}
 _LEARNING_TITLES = {
     "train": "Training (with dropout, mean of the steps between evaluations)",
     "valid": "Validation",
@@ -193,22 +154,20 @@ _LEARNING_UNITS = {
 }
 
 
-def _net(record: Record) -> str:
-    kinds = {"plain": "IndRNN", "lstm": "LSTM", "irnn": "IRNN", "rnn_tanh": "RNN-tanh"}
-    return kinds.get(record.config.model.kind, record.config.model.kind)
-
-
 def curves_of(records: Sequence[Record]) -> go.Figure:
     """Validation curves of any records, a line each; the official log's and the paper's dotted, once an experiment."""
     scores = [r.evaluations[0]["valid"] for r in records if r.evaluations]
     percent = bool(scores) and "accuracy" in scores[0]
     figure = blank("training step", "validation accuracy, %" if percent else "validation score")
-    palette, seen = list(COLOURS.values()), list(dict.fromkeys(r.experiment for r in records))
+    palette, names = list(COLOURS.values()), reader_names([r.experiment for r in records])
+    seen = list(names)
     for record in records:
         rows = [row for row in record.evaluations if None not in row["valid"].values()]
         colour = palette[seen.index(record.experiment) % len(palette)]
-        name = f"{record.experiment}, seed {record.seed}{' (smoke)' if record.smoke else ''}"
-        changed = ", ".join(f"{path.partition('.')[2]}={value}" for path, value in record.changes.items())
+        name = f"{names[record.experiment]}, seed {record.seed}{' (smoke)' if record.smoke else ''}"
+        changed = ", ".join(
+            f"{path.partition('.')[2].replace('_', ' ')} {value}" for path, value in record.changes.items()
+        )
         figure.add_scatter(
             x=[row["step"] for row in rows],
             y=[height(row["valid"]) for row in rows],
@@ -221,7 +180,7 @@ def curves_of(records: Sequence[Record]) -> go.Figure:
         look: dict[str, Any] = {"color": palette[seen.index(experiment) % len(palette)], **PAPER}
         for source, x, y in _published(experiment):
             near = x <= max(end * 1.6, 12_000)
-            figure.add_scatter(x=x[near], y=y[near], name=f"{experiment}, {source}", mode="lines", line=look)
+            figure.add_scatter(x=x[near], y=y[near], name=f"{names[experiment]}, {source}", mode="lines", line=look)
     return figure
 
 
@@ -244,6 +203,7 @@ def official(experiments: Sequence[str], column: str = "valid_accuracy") -> go.F
     unit, scale = _LEARNING_UNITS[column.rpartition("_")[2]]
     figure = blank("training step", unit, f"Official logs: {_LEARNING_TITLES[column.rpartition('_')[0]].lower()}")
     logs = {name: learning_curves.official_curve(name) for name in experiments if paper.experiment(name).curve}
+    names = reader_names(list(logs))
     nets = list(dict.fromkeys(name.rpartition("_")[2] for name in logs))
     splits = list(dict.fromkeys(name.rpartition("_")[0] for name in logs))
     for name, log in logs.items():
@@ -252,9 +212,9 @@ def official(experiments: Sequence[str], column: str = "valid_accuracy") -> go.F
         figure.add_scatter(
             x=log["step"],
             y=scale * log[column],
-            name=name,
+            name=names[name],
             line={"color": list(COLOURS.values())[nets.index(net) % len(COLOURS)], "dash": dash, "width": 1.6},
-            hovertemplate=f"{name}: %{{y:.4g}}<extra></extra>",
+            hovertemplate=f"{names[name]}: %{{y:.4g}}<extra></extra>",
         )
     figure.update_xaxes(type="log", dtick=1)
     figure.update_layout(height=520)

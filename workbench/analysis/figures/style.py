@@ -14,6 +14,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 INK, GRID = "#808080", "rgba(128,128,128,0.25)"
+TITLE, TEXT, SMALL = 15, 13, 12  # pixels of a figure's words: its title; axes and notes; ticks and legend
 COLOURS = {
     "IndRNN": "#0096e0",
     "LSTM": "#d55e00",
@@ -27,15 +28,15 @@ PAPER = {"dash": "dot", "width": 2}
 def layout(x: str, y: str, title: str = "") -> dict[str, Any]:
     """The one layout of all figures, with labelled axes, as a plain dictionary."""
     lines = {"gridcolor": GRID, "zerolinecolor": GRID, "linecolor": GRID, "tickcolor": GRID}
-    axis = {**lines, "showline": True, "ticks": "outside"}
+    axis = {**lines, "showline": True, "ticks": "outside", "tickfont": {"size": SMALL}}
     return {
-        "title": {"text": title, "x": 0, "xref": "paper"},
+        "title": {"text": title, "x": 0, "xref": "paper", "font": {"size": TITLE}},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"color": INK, "size": 14},
-        "xaxis": {"title": {"text": x}, **axis},
-        "yaxis": {"title": {"text": y}, **axis},
-        "legend": {"orientation": "h", "y": -0.22, "x": 0},
+        "font": {"color": INK, "size": TEXT},
+        "xaxis": {"title": {"text": x, "font": {"size": TEXT}}, **axis},
+        "yaxis": {"title": {"text": y, "font": {"size": TEXT}}, **axis},
+        "legend": {"orientation": "h", "y": -0.22, "x": 0, "font": {"size": SMALL}},
         "margin": {"l": 70, "r": 20, "t": 50 if title else 20, "b": 60},
         "height": 430,
         "autosize": True,
@@ -162,12 +163,9 @@ def thinned(count: int, most: int = 200) -> Sequence[int]:
 def _small(x: str, y: str, title: str, height: int) -> dict[str, Any]:
     """The layout of a figure beside others, its legend above."""
     small = layout(x, y, title)
-    small["font"]["size"] = 13
-    small["title"] |= {"font": {"size": 15}, "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 8}}
-    small["legend"] |= {"y": 1.01, "yanchor": "bottom", "font": {"size": 12}}
+    small["title"] |= {"y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 8}}
+    small["legend"] |= {"y": 1.01, "yanchor": "bottom"}
     for axis in ("xaxis", "yaxis"):
-        small[axis]["tickfont"] = {"size": 12}
         small[axis]["ticklabeloverflow"] = "allow"  # to measure every label is a fifth of the drawing
-        small[axis]["title"]["font"] = {"size": 13}
     small["margin"] = {"l": 64, "r": 14, "t": 74, "b": 48}
     return small | {"height": height, "hovermode": "closest", "shapes": [], "annotations": []}

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
-from .style import COLOURS, GRID, INK, PAPER, blank
+from ...paper.reader_names import reader_name, reader_names
+from .style import COLOURS, GRID, INK, PAPER, TEXT, blank
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,6 +43,7 @@ def recurrent_weights(weights: Mapping[str, Tensor], bound: float | None = None,
             name=str(index),
             line={"color": COLOURS["IndRNN"]},
             meanline={"visible": True},
+            spanmode="hard",  # cut at the data: no net has a u beyond its bound
             points="all",
             pointpos=0,
             jitter=0.6,
@@ -58,13 +60,14 @@ def recurrent_weights(weights: Mapping[str, Tensor], bound: float | None = None,
 def gradients(norms: Mapping[str, Any]) -> go.Figure:
     """Draw how much of the readout's gradient reaches each earlier time step, on a logarithmic axis: one line a net."""
     figure = blank("steps before the end", "gradient norm, relative to the last step", "The gradient through time")
+    names = reader_names(list(norms))
     for index, (name, values) in enumerate(norms.items()):
         colour = COLOURS.get(name, list(COLOURS.values())[index % len(COLOURS)])
         figure.add_scatter(
             y=[float(v) or None for v in values],  # a gradient that has underflowed is not drawn
-            name=name,
+            name=names[name],
             line={"color": colour, "width": 2.5},
-            hovertemplate=f"{name}: %{{y:.3g}}<extra></extra>",
+            hovertemplate=f"{names[name]}: %{{y:.3g}}<extra></extra>",
         )
     figure.update_yaxes(type="log", exponentformat="power")
     return figure
@@ -79,7 +82,7 @@ def recurrent_weights_of(record: Record) -> go.Figure:
     step = max(weights, default=0)
     u_max = model.u_max if model.gamma is None else bound(spec(record.config.task).steps, model.gamma)
     return recurrent_weights(
-        weights.get(step, {}), u_max, f"{record.experiment}: recurrent weights after step {step:,}"
+        weights.get(step, {}), u_max, f"{reader_name(record.experiment)}: recurrent weights after step {step:,}"
     )
 
 
@@ -125,7 +128,7 @@ def weight_histograms(
             figure.add_scatter(x=x, y=y, **steps, name="paper, Fig. 5", legendgroup="paper", **shown, **place)
     figure.update_xaxes(title="recurrent weight u", row=rows)
     figure.update_yaxes(title="neurons, %", col=1)
-    figure.update_annotations(font={"color": INK, "size": 13})
+    figure.update_annotations(font={"color": INK, "size": TEXT})
     legend = {"orientation": "h", "y": -0.16 if rows > 1 else -0.3, "x": 0}
     figure.update_layout(height=140 + 230 * rows, margin={"t": 80}, bargap=0, hovermode="closest", legend=legend)
     return figure
@@ -135,7 +138,7 @@ def weight_histograms_of(record: Record, printed: Sequence[Mapping[str, str]] = 
     """`weight_histograms` of a run's last evaluation beside the weights that its seed began with."""
     bound, after, before = _weights_of(record)
     step = max(record.recurrent_weights(), default=0)
-    return weight_histograms(after, before, printed, bound, f"{record.experiment}: u after step {step:,}")
+    return weight_histograms(after, before, printed, bound, f"{reader_name(record.experiment)}: u after step {step:,}")
 
 
 def weight_shares(records: Sequence[Record], printed: Sequence[Mapping[str, str]] = ()) -> go.Figure:
@@ -144,12 +147,13 @@ def weight_shares(records: Sequence[Record], printed: Sequence[Mapping[str, str]
     figure = blank("layer", "neurons, %", "Neurons that forget, neurons that remember")
     palette = [COLOURS["IndRNN"], COLOURS["IRNN"], COLOURS["RNN-tanh"]]
     measured: list[tuple[str, dict[str, list[float]], dict[str, Any]]] = []
+    names = reader_names([record.experiment for record in records])
     for index, record in enumerate(records):
         weights = _weights_of(record)[1].values()
         shares = {"u<0": [float((u < 0).float().mean()) for u in weights]}
         shares["u>0.9"] = [float((u > 0.9).float().mean()) for u in weights]
         line = {"width": 2.5, "color": palette[index % len(palette)]}
-        measured.append((f"{record.experiment}, seed {record.seed}", shares, line))
+        measured.append((f"{names[record.experiment]}, seed {record.seed}", shares, line))
     theirs = {what: [float(row["value"]) for row in printed if row["metric"] == f"fraction {what}"] for what in _SHARES}
     if any(theirs.values()):
         measured.append(("paper, Fig. 5", theirs, {**PAPER, "color": COLOURS["LSTM"]}))

@@ -18,12 +18,13 @@ from typing import Any
 from ... import files, paper
 from ...config import BUDGETS, parse_value
 from ...errors import ParameterError, choices, quoted, whole
-from .. import variants
+from .. import sweep, variants
 from ..planned_run import PlannedRun
 from ..run import check_device, substitute
 
 TYPES: dict[str, type] = {"int": int, "float": float, "str": str, "bool": bool, "list": list}
 MOST_SEEDS = 1000
+RECORDS = ("published", "own")  # what a notebook shows: what there is, or what it trains itself where it is missing
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,15 @@ class Parameter:
             raise ParameterError(f"{self.name}: {quoted(value)} received; a value of type {wanted} is needed")
         if isinstance(value, float) and not math.isfinite(value):
             raise ParameterError(f"{self.name}: {value!r} received; a finite number is needed")
-        if self.name in ("experiments", "baselines"):
+        if self.name in ("experiments", "baselines", "beside", "longer"):
             for name in value:
                 paper.experiment(name)
         elif self.name == "sweeps":
             variants.read(value)
         elif self.name == "budget" and value not in BUDGETS:
             raise ParameterError(f"budget: {value!r} is unknown; choose one of {choices(BUDGETS)}")
+        elif self.name == "records" and value not in RECORDS:
+            raise ParameterError(f"records: {value!r} is unknown; choose one of {choices(RECORDS)}")
         elif self.name == "device":
             check_device(value)
         elif self.name == "seeds":
@@ -122,7 +125,7 @@ def planned(values: Mapping[str, Any]) -> list[PlannedRun]:
     """The runs a notebook shows under its parameters, each once.
 
     By convention `experiments` run with `seeds` seeds and `baselines` with one; the variants of `sweeps` see
-    `variant.runs`.
+    `variant.runs`, the combinations of `grid` `sweep.planned_runs`.
     """
     budget, runs = values.get("budget", "quick"), []
     for name in values.get("experiments", []):
@@ -132,6 +135,9 @@ def planned(values: Mapping[str, Any]) -> list[PlannedRun]:
         runs += [
             planned_run for of_a_seed in zip(*variants.runs(values).values(), strict=True) for planned_run in of_a_seed
         ]
+    if "grid" in values:
+        grid = sweep.parse(values["grid"], values["experiment"])
+        runs += sweep.planned_runs(values["experiment"], grid, budget, values["seeds"])
     return list(dict.fromkeys(runs))
 
 

@@ -16,6 +16,8 @@ from ...files import make_folder, unusable
 from ..provenance import code
 from ..record import Record
 
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
 
 def execute(path: Path, values: Mapping[str, Any], output: Path) -> None:
     """Run a notebook in a kernel of its own and publish the result under `output`; RunError where a cell fails.
@@ -72,14 +74,22 @@ def execute(path: Path, values: Mapping[str, Any], output: Path) -> None:
 
 
 def _tidy(path: Path) -> None:
-    """Take times and folders of this machine out of an executed notebook, so that equal runs give equal files."""
+    """Take times and folders of this machine out of an executed notebook, so that equal runs give equal files; and
+    widgets that have no other form, which are dead without their kernel."""
     notebook = json.loads(path.read_text(encoding="utf-8"))
     notebook["metadata"].pop("papermill", None)
     notebook["metadata"].pop("widgets", None)
     for cell in notebook["cells"]:
         cell["metadata"].pop("papermill", None)
         cell["metadata"].pop("execution", None)
+        if "outputs" in cell:
+            cell["outputs"] = [output for output in cell["outputs"] if not _is_bare_widget(output)]
     path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _is_bare_widget(output: Mapping[str, Any]) -> bool:
+    data = output.get("data", {})
+    return WIDGET in data and set(data) <= {WIDGET, "text/plain"}
 
 
 def fingerprint(path: Path, values: Mapping[str, Any], records: list[Record]) -> str:

@@ -22,7 +22,7 @@ from ...files import check_place, publish, results
 from .. import bundle, import_runs, lock
 from .. import sweep as sweeps
 from ..planned_run import PlannedRun
-from ..record import Record, overview
+from ..record import overview
 from ..run import check_count, check_device, check_time_limit
 from . import dask_cluster, notebook_parameters, papermill, pictures, worker
 from .worker import Campaign, Files, Job, Outcome
@@ -105,6 +105,7 @@ def sweep(
     planned_runs = sweeps.planned_runs(experiment, chosen, budget, seeds)  # type: ignore[arg-type]
     path = notebook_parameters.find("sweep")
     given = {"experiment": experiment, "grid": list(grid), "budget": budget, "seeds": seeds, "device": means.device}
+    given["records"] = "own"
     carry_out(planned_runs, [(path, notebook_parameters.check(path, given), planned_runs)], means, say)
     return sweeps.results(experiment, chosen, budget, seeds)  # type: ignore[arg-type]
 
@@ -135,11 +136,18 @@ def plan(
             continue
         path = notebook_parameters.find(target)
         known = notebook_parameters.parameters(path)
-        given = {"budget": budget, "device": device, **({"seeds": seeds} if seeds is not None else {})}
+        given = {
+            "budget": budget,
+            "device": device,
+            "records": "own",
+            **({"seeds": seeds} if seeds is not None else {}),
+        }
         given = {name: value for name, value in given.items() if name in known} | dict(values)
-        book = notebook_parameters.at_hand(notebook_parameters.check(path, given), say)
+        book = notebook_parameters.check(path, given)
+        trains = book.get("records") != "published"  # else they are shown whether their data are here or not
+        book = notebook_parameters.at_hand(book, say) if trains else book
         books.append((path, book, notebook_parameters.planned(book)))
-        runs += books[-1][2]
+        runs += books[-1][2] if trains else []
     return books, list(dict.fromkeys(runs))
 
 
@@ -281,8 +289,8 @@ def _notebook_job(path: Path, book: Mapping[str, Any]) -> Job:
 
 def _fingerprint(path: Path, book: Mapping[str, Any], planned_runs: Sequence[PlannedRun]) -> str:
     """A hash of all that an executed notebook depends on."""
-    runs = [planned_run.run for planned_run in planned_runs]
-    return papermill.fingerprint(path, book, [Record(run) for run in runs if (run.path / "spec.json").exists()])
+    found = (planned_run.found(own=book.get("records") != "published") for planned_run in planned_runs)
+    return papermill.fingerprint(path, book, [record for record in found if record is not None])
 
 
 def _manifest(path: Path, book: Mapping[str, Any]) -> Path:

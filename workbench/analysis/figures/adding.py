@@ -1,0 +1,119 @@
+"""The adding problem: Fig. 4, a panel a length."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import plotly.graph_objects as go
+
+from ... import paper
+from ...config import Config
+from ...runs.provenance import NUMERICS
+from ...tasks import spec
+from .. import learning_curves
+from .style import COLOURS, INK, PAPER, TEXT, blank
+
+if TYPE_CHECKING:
+    from ...runs.record import Record
+
+BASELINE = 1 / 6  # the MSE of always answering 1
+END = 60_300  # steps of the paper's curves
+
+
+def adding(records: Sequence[Record], longer: Sequence[str] = ()) -> go.Figure:
+    """Fig. 4: validation MSE over training steps, a panel a length, one line a run, the paper's curves dotted; the
+    paper's also of the experiments `longer` that have no record here."""
+    others = {name: _length(paper.experiment(name).config) for name in longer}
+    lengths = sorted({*(_length(r.config) for r in records), *others.values()})
+    panels = {T: [r for r in records if _length(r.config) == T] for T in lengths}
+    figure = _panels("training step", "mean squared error", [_heading(T, own) for T, own in panels.items()])
+    shown: set[str] = set()
+    for index, (T, own) in enumerate(panels.items()):
+        place = _place(index, len(panels))
+        for record in own:
+            net, curve = _net(record), record.curve
+            if len(curve):
+                figure.add_scatter(
+                    x=curve["step"],
+                    y=curve["valid_mse"],
+                    name=f"{net}, ours",
+                    legendgroup=net,
+                    showlegend=net not in shown,
+                    line={"color": COLOURS.get(net, COLOURS["second"]), "width": 1.6},
+                    opacity=0.85,
+                    hovertemplate=f"{net}, seed {record.seed}: %{{y:.4f}}<extra></extra>",
+                    **place,
+                )
+                shown.add(net)
+        recorded = [r.experiment for r in own if not r.smoke and r.experiment in paper.EXPERIMENTS]
+        for name in dict.fromkeys([*recorded, *(name for name in others if others[name] == T)]):
+            official = learning_curves.published_curve(name)
+            net = _net_of(paper.experiment(name).config.model.kind)
+            if len(official):
+                figure.add_scatter(
+                    x=official["step"],
+                    y=official["mse"],
+                    name=f"{net}, paper",
+                    legendgroup=f"{net} paper",
+                    showlegend=f"{net} paper" not in shown,
+                    line={"color": COLOURS.get(net, COLOURS["second"]), **PAPER},
+                    hovertemplate=f"{net}, paper: %{{y:.4f}}<extra></extra>",
+                    **place,
+                )
+                shown.add(f"{net} paper")
+        end = max((int(r.curve["step"].max()) for r in own if len(r.curve)), default=END)
+        line = {"color": INK, "dash": "dash", "width": 1}
+        text = {"annotation_text": "always answer 1: 1/6", "annotation_position": "bottom left"} if not index else {}
+        figure.add_hline(y=BASELINE, line=line, **text, **place)
+        if end > 20_000:  # what tells the nets apart happens within the first tenth of the paper's 60,300 steps
+            figure.update_xaxes(type="log", dtick=1, range=[2, math.log10(end * 1.02)], **place)
+        else:
+            figure.update_xaxes(range=[0, end * 1.02], **place)
+    figure.update_yaxes(rangemode="tozero", range=[0, 0.25])
+    return figure
+
+
+def _length(config: Config) -> int:
+    return spec(config.task).steps
+
+
+def _heading(T: int, own: Sequence[Record]) -> str:
+    older = bool(own) and all(record.numerics < NUMERICS for record in own)
+    return f"Adding problem, T = {T:,}" + ("" if own else ", not recorded") + ", ours of an earlier numerics" * older
+
+
+def _panels(x: str, y: str, headings: Sequence[str]) -> go.Figure:
+    """An empty figure with a panel a heading, two in a row."""
+    if len(headings) < 2:
+        return blank(x, y, "".join(headings))
+    from plotly.subplots import make_subplots
+
+    rows = -(-len(headings) // 2)
+    figure = make_subplots(rows, 2, subplot_titles=headings, horizontal_spacing=0.09, vertical_spacing=0.5 / rows / 2)
+    look = blank(x, y).layout
+    axes = {name: getattr(look, name).to_plotly_json() for name in ("xaxis", "yaxis")}
+    figure.update_layout(look)
+    figure.update_xaxes(axes["xaxis"]).update_xaxes(title_text="")
+    figure.update_xaxes(title_text=x, row=rows)
+    figure.update_yaxes(axes["yaxis"]).update_yaxes(title_text="", col=2)
+    figure.update_annotations(font={"color": INK, "size": TEXT})
+    return figure.update_layout(height=120 + 300 * rows, margin={"t": 50}, legend={"y": -0.12})
+
+
+def _place(index: int, count: int) -> dict[str, int]:
+    """Row and column of a panel; none where there is one alone."""
+    return {} if count < 2 else {"row": index // 2 + 1, "col": index % 2 + 1}
+
+
+def _net(record: Record) -> str:
+    return _net_of(record.config.model.kind)
+
+
+def _net_of(kind: str) -> str:
+    return _NETS.get(kind, kind)
+
+
+_NETS = {"plain": "IndRNN", "lstm": "LSTM", "irnn": "IRNN", "rnn_tanh": "RNN-tanh"}
+_NETS |= {"lru": "LRU", "mingru": "minGRU", "transformer": "Transformer"}
