@@ -203,7 +203,7 @@ def test_the_command_line_trains_the_same_net_to_the_last_bit(tmp_path, store, c
     net = wb.IndRNNClassifier(hidden=8, random_state=3, device="cpu", progress=False).fit(X, y)
     assert weights_sha256(net.net_) == result["weights_sha256"]
     assert net.score(X_test, y_test) == result["test"]["accuracy"]
-    assert told["experiment"] == "train"
+    assert told["experiment"] == "train.ts"
     assert sequences.hashes(sequences.Sequences(name="sequences", path=str(tmp_path / "train.ts"))) == {
         "data": json.loads((record / "spec.json").read_text())["data"]["data"]
     }

@@ -61,7 +61,7 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         hidden: int = recipe.NET["hidden"],
         depth: int = recipe.NET["depth"],
         dropout: float = recipe.NET["dropout"],
-        gamma: float | None = recipe.OF_INDRNN["gamma"],
+        gamma: float | None = recipe.NET["gamma"],
         lr: float = RECIPE["train.lr"],
         batch: int = recipe.BATCH,
         epochs: int = recipe.EPOCHS,
@@ -110,9 +110,8 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         if not isinstance(seed, int) or isinstance(seed, bool):
             seed = int(check_random_state(seed).randint(2**31))
         rows = split.parts(content, task, seed)
-        net = {name: set_[name] for name in ("hidden", "depth", "dropout")} | dict(set_["net"] or {})
-        if set_["gamma"] != recipe.OF_INDRNN["gamma"]:  # else the recipe's, where the kind has a u to bound
-            net = {"gamma": set_["gamma"]} | net
+        sizes = ("hidden", "depth", "dropout", "gamma")  # those of the recipe are left out where a kind lacks them
+        net = {name: set_[name] for name in sizes if set_[name] != recipe.NET[name]} | dict(set_["net"] or {})
         cycle = {name: set_[name] for name in ("kind", "lr", "batch", "epochs", "patience")}
         self.config_ = recipe.recipe(task, len(rows["train"]), len(rows["valid"]), net=net, **cycle)
         made = SequencesTask(content, task, seed, self.config_.train.batch)

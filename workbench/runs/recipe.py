@@ -10,14 +10,13 @@ from typing import Any
 
 from ..config import Config, Model, Train
 from ..config.model import FIELDS
-from ..errors import whole
+from ..errors import ParameterError, whole
 from ..paper.cycle import OF_U, RECIPE
 from ..tasks import sequences
 from ..tasks.sequences import Sequences, split
 
 BATCH, EPOCHS, PATIENCE = 16, 40, 20  # the last two counted in passes through the training sequences
-NET: dict[str, Any] = {"hidden": 64, "depth": 2, "dropout": 0.3}
-OF_INDRNN: dict[str, Any] = {"gamma": 2.0, "norm": "after"}  # where the kind has such fields
+NET: dict[str, Any] = {"hidden": 64, "depth": 2, "dropout": 0.3, "gamma": 2.0, "norm": "after"}  # what a kind has of it
 KIND = "bidirectional"
 
 
@@ -27,7 +26,7 @@ def recipe(
     held: int,
     *,
     kind: str = KIND,
-    net: Mapping[str, Any] = NET,
+    net: Mapping[str, Any] | None = None,
     lr: float = RECIPE["train.lr"],
     batch: int = BATCH,
     epochs: int = EPOCHS,
@@ -35,13 +34,14 @@ def recipe(
 ) -> Config:
     """The config of a task with `learnt` training sequences and `held` ones held out to choose by.
 
-    `net` has fields of the model; `patience`: passes through the data in a row without a lower loss on what is held
-    out, after which training ends and the weights of the lowest loss count; None: the last weights of the whole cycle.
+    `net` has the fields of the model that differ from `NET`. `patience`: passes through the data in a row without a
+    lower loss on what is held out, after which training ends and the weights of the lowest loss count; None: the last
+    weights of the whole cycle.
     """
     for name, value in (("epochs", epochs), ("batch", batch), ("patience", 1 if patience is None else patience)):
         whole(name, value)
-    of_kind = {name: value for name, value in OF_INDRNN.items() if name in FIELDS[Model(kind=kind).kind]}
-    model = Model(kind=kind, **of_kind | dict(net))
+    known = {*FIELDS[Model(kind=kind).kind], "dropout"}
+    model = Model(kind=kind, **{name: value for name, value in NET.items() if name in known} | dict(net or {}))
     batch = min(batch, learnt)
     each = -(-learnt // batch)
     steps = epochs * each
@@ -54,7 +54,10 @@ def recipe(
 def of_file(path: str, changes: Mapping[str, Any]) -> Config:
     """The recipe for a file or folder of sequences, with fields changed by path."""
     own = {name.removeprefix("task."): value for name, value in changes.items() if name.startswith("task.")}
-    task = Sequences(**{"name": "sequences", "path": path, **own})
+    try:
+        task = Sequences(**{"name": "sequences", "path": path, **own})
+    except ParameterError as error:
+        raise ParameterError(f"task.{error}") from None
     rows = split.parts(sequences.found(task), task, 0)
     kind = changes.get("model.kind", KIND)
     made = recipe(task, len(rows["train"]), len(rows["valid"]), kind=kind)

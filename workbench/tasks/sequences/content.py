@@ -64,12 +64,6 @@ class Content:
         )
 
 
-def in_memory(sequences: Sequence[Array]) -> tuple[Callable[[int], Array], Array]:
-    """`read` and `lengths` of arrays (steps, channels), put one behind the other as float32."""
-    lengths = np.array([len(each) for each in sequences], dtype=np.int64)
-    return in_a_row(np.concatenate([as_float32(each) for each in sequences]), lengths)
-
-
 def in_a_row(values: Array, lengths: Array) -> tuple[Callable[[int], Array], Array]:
     """`read` and `lengths` of values (sum of lengths, channels) that lie one sequence behind the other."""
     ends = lengths.cumsum()
@@ -86,10 +80,9 @@ def real_steps(values: Array) -> Array:
     """Steps of each row of values (n, T) or (n, T, channels): those behind its last value are padding, nan."""
     n, T = values.shape[:2]
     lengths = np.full(n, T, dtype=np.int64)
-    if values.dtype.kind != "f":
+    if values.dtype.kind != "f" or values.size == 0:
         return lengths
-    last = values[:, -1] if T else values[:, :0]
-    for row in np.flatnonzero(np.isnan(last).reshape(n, -1).all(1)):
+    for row in np.flatnonzero(np.isnan(values[:, -1]).reshape(n, -1).all(1)):
         real = np.flatnonzero(~np.isnan(values[row]).reshape(T, -1).all(1))
         lengths[row] = real[-1] + 1 if real.size else 0
     return lengths

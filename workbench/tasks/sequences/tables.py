@@ -108,7 +108,7 @@ def _values(frame: pd.DataFrame, columns: list[str], place: str) -> Array:
     for index, name in enumerate(columns):
         column = frame[name]
         if column.dtype.kind not in "fiub":
-            found = pd.to_numeric(column, errors="coerce")
+            found = pd.to_numeric(column.astype(object), errors="coerce")
             wrong = np.flatnonzero(found.isna().to_numpy() & column.notna().to_numpy())
             if wrong.size or column.dtype.kind in "mMc":
                 row = int(wrong[0]) if wrong.size else 0
@@ -130,7 +130,7 @@ def _times(frame: pd.DataFrame, column: str, place: str) -> Array:
         except (ValueError, TypeError):
             values = frame[column]
     if values.dtype.kind == "M" and not values.isna().any():
-        found: Array = values.to_numpy().astype(np.int64)
+        found: Array = values.astype("int64").to_numpy()
         return found
     return numbers(_cells(frame, column), f"{place}: {column}")
 
@@ -138,8 +138,8 @@ def _times(frame: pd.DataFrame, column: str, place: str) -> Array:
 def _cells(frame: pd.DataFrame, column: str) -> Array:
     """A column as an array of numbers or of objects."""
     values = frame[column]
-    kind = values.dtype.kind
-    cells: Array = values.to_numpy() if kind in "fiub" else values.to_numpy(dtype=object, na_value=None)
+    plain = isinstance(values.dtype, np.dtype) and values.dtype.kind in "fiub"
+    cells: Array = values.to_numpy() if plain else values.to_numpy(dtype=object, na_value=None)
     return cells
 
 
