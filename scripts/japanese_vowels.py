@@ -1,6 +1,6 @@
 """Choose the recipe's settings on the training part of Japanese Vowels, then score what was chosen on its test.
 
-    python scripts/japanese_vowels.py choose FOLDER      # 5-fold cross-validation on the 270 training sequences
+    python scripts/japanese_vowels.py choose FOLDER      # 3-fold cross-validation on the 270 training sequences
     python scripts/japanese_vowels.py test FOLDER        # seeds 0-4 of the defaults and of the best LSTM
 
 FOLDER holds JapaneseVowels_TRAIN.ts and JapaneseVowels_TEST.ts. Writes results/japanese_vowels_choice.csv, one row a
@@ -28,27 +28,21 @@ from workbench.tasks import sequences  # noqa: E402
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
 CHOICE, SCORES = RESULTS / "japanese_vowels_choice.csv", RESULTS / "japanese_vowels.csv"
-FOLDS = 5
-LSTM: dict[str, Any] = {"kind": "lstm", "hidden": 64, "depth": 1}
-TRIED: list[dict[str, Any]] = [  # settings that differ from the first row of each net
+FOLDS = 3
+LSTM: dict[str, Any] = {"kind": "lstm", "depth": 1, "patience": None}
+TRIED: list[dict[str, Any]] = [  # settings that differ from the estimator's as it was when they were tried
     {},
     {"patience": None},
-    {"valid": 0},
-    {"dropout": 0.1},
-    {"dropout": 0.5},
-    {"depth": 1},
-    {"depth": 3, "hidden": 128},
-    {"hidden": 128},
-    {"lr": 8e-3},
-    {"lr": 2e-3},
-    {"epochs": 20},
-    {"epochs": 80},
-    {"kind": "plain"},
+    {"patience": None, "epochs": 20},
+    {"patience": None, "dropout": 0.5},
     LSTM,
+    {"patience": None, "hidden": 128},
     LSTM | {"lr": 1e-2},
-    LSTM | {"depth": 2},
+    {"patience": None, "dropout": 0.5, "hidden": 128},
+    {"patience": None, "kind": "plain"},
+    {"patience": None, "lr": 8e-3},
+    {"patience": None, "depth": 3, "hidden": 128},
     LSTM | {"hidden": 128},
-    LSTM | {"dropout": 0.1},
 ]
 
 
@@ -77,10 +71,10 @@ def add(path: Path, row: dict[str, Any]) -> None:
 
 
 def fitted(settings: dict[str, Any], seed: int, X: list[np.ndarray], y: np.ndarray) -> tuple[Any, float]:
-    """An estimator trained on X and y, and the seconds it took."""
-    began = time.perf_counter()
+    """An estimator trained on X and y, and the processor seconds it took."""
+    began = time.process_time()
     net = wb.IndRNNClassifier(**settings, device="cpu", random_state=seed, progress=False).fit(X, y)
-    return net, time.perf_counter() - began
+    return net, time.process_time() - began
 
 
 def choose(folder: Path) -> None:
@@ -95,7 +89,7 @@ def choose(folder: Path) -> None:
                 continue
             net, seconds = fitted(settings, fold, [X[i] for i in learnt], y[learnt])
             right = int((net.predict([X[i] for i in left]) == y[left]).sum())
-            row = {"settings": name, "fold": fold, "right": right, "n": len(left), "seconds": f"{seconds:.1f}"}
+            row = {"settings": name, "fold": fold, "right": right, "n": len(left), "cpu_seconds": f"{seconds:.1f}"}
             add(CHOICE, row)
             print(row, flush=True)
 
@@ -125,7 +119,7 @@ def test(folder: Path) -> None:
             accuracy = f"{100 * right / len(y_test):.2f}"
             weights = sum(p.numel() for p in net.net_.parameters() if p.requires_grad)
             row = {"settings": name, "seed": seed, "right": right, "n": len(y_test), "accuracy": accuracy}
-            row |= {"weights": weights, "seconds": f"{seconds:.1f}"}
+            row |= {"weights": weights, "cpu_seconds": f"{seconds:.1f}"}
             add(SCORES, row)
             print(row, flush=True)
 

@@ -100,7 +100,7 @@ def test_numbers_asked_for_are_scaled_by_the_training_part_alone(tmp_path):
     torch.testing.assert_close(y.mean(), torch.tensor(0.0), atol=1e-6, rtol=0)
     torch.testing.assert_close(y.square().mean(), torch.tensor(1.0))
     back = task.y * task.answer_scaling.deviation[0] + task.answer_scaling.mean[0]
-    torch.testing.assert_close(back, torch.arange(N).double() ** 2, atol=1e-3, rtol=1e-6)
+    torch.testing.assert_close(back, torch.arange(N).float() ** 2, atol=1e-3, rtol=1e-6)
 
 
 def test_a_sequence_scaled_by_itself_has_mean_0_and_deviation_1(tmp_path):
