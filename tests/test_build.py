@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from test_sequences_page import BLOCKS, run_page
 
 from workbench.runs.folder import find
 from workbench.runs.pack import CHECKPOINTS
@@ -71,15 +72,22 @@ def test_the_wheel_holds_the_package_and_all_that_it_reads(wheel):
         assert (name if name.startswith("workbench/") else f"workbench/_project/{name}") in held
 
 
-def test_a_copy_installed_from_the_wheel_lists_and_verifies(wheel, tmp_path):
-    """In an environment of its own, which sees this one's dependencies and nothing of the checkout."""
-    venv.create(tmp_path / "env", system_site_packages=True)
-    python = tmp_path / "env" / ("Scripts" if os.name == "nt" else "bin") / "python"
-    site = next((tmp_path / "env").glob("[Ll]ib*/**/site-packages"))
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory):
+    """An environment of its own, which sees this one's dependencies and nothing of the checkout: python, variables."""
+    folder = tmp_path_factory.mktemp("installed")
+    venv.create(folder / "env", system_site_packages=True)
+    python = folder / "env" / ("Scripts" if os.name == "nt" else "bin") / "python"
+    site = next((folder / "env").glob("[Ll]ib*/**/site-packages"))
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", site, wheel]
     subprocess.run(install, check=True, capture_output=True)
     here = {k: v for k, v in os.environ.items() if not k.startswith(("WORKBENCH", "PYTEST"))}
-    here |= {"PYTHONPATH": sysconfig.get_path("purelib"), "XDG_DATA_HOME": str(tmp_path / "home")}
+    here |= {"PYTHONPATH": sysconfig.get_path("purelib"), "XDG_DATA_HOME": str(folder / "home")}
+    return python, here
+
+
+def test_a_copy_installed_from_the_wheel_lists_and_verifies(installed, tmp_path):
+    python, here = installed
 
     def said(*command):
         done = subprocess.run([python, *command], cwd=tmp_path, env=here, capture_output=True, text=True)
@@ -90,6 +98,14 @@ def test_a_copy_installed_from_the_wheel_lists_and_verifies(wheel, tmp_path):
     code += "; print(workbench.__file__, files.published())"
     code += "; print(*(r.id for r in record.records() if r.verify() is None))"
     where, verified = said("-c", code).splitlines()
-    assert all(Path(path).is_relative_to(tmp_path / "env") for path in where.split())
+    assert all(Path(path).is_relative_to(python.parent.parent) for path in where.split())
     assert set(verified.split()) == {run.path.name for run in find(ROOT / "results/published/runs", packs=True)}
     assert "adding_indrnn_T100" in said("-m", "workbench", "list")
+
+
+def test_the_page_of_sequences_is_done_with_the_wheel_alone(wheel, installed, tmp_path):
+    """From the installation to a score on a table of one's own; each block of the page, installing apart."""
+    assert any(f"pip install {wheel.name}" in text for _, text in BLOCKS)
+    python, here = installed
+    indrnn = run_page(python, tmp_path, here)[1]
+    assert float(dict(line.split(maxsplit=1) for line in indrnn.splitlines())["test_accuracy"]) > 0.9

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from .notebook.study import Study as Study
     from .recurrence import available as available
     from .recurrence import recur as recur
+    from .runs.estimator import IndRNNClassifier as IndRNNClassifier
+    from .runs.estimator import IndRNNRegressor as IndRNNRegressor
     from .runs.record import Record as Record
     from .runs.record import list_records as list_records
     from .runs.run import run as run

@@ -91,7 +91,7 @@ def list_(
 
 @app.command()
 def run(
-    experiment: Annotated[str, typer.Argument(help="A name of `workbench list`, or a CONFIG.json.")],
+    experiment: Annotated[str, typer.Argument(help="A name of `workbench list`, a CONFIG.json, or your data.")],
     budget: BudgetOption = "quick",
     seed: Annotated[str, typer.Option(help="Decides everything that is random.")] = "0",
     device: DeviceOption = "auto",

@@ -27,7 +27,7 @@ from workbench.errors import DataError, ParameterError, StoreError, WorkbenchErr
 from workbench.runs import checkpoint, lock, record
 from workbench.runs import folder as runs
 from workbench.runs.folder import Run
-from workbench.tasks import pixels, treebank
+from workbench.tasks import pixels, sequences, treebank
 from workbench.tasks.skeletons import bodies, ntu_file
 from workbench.training import Trainer
 
@@ -111,6 +111,35 @@ def text(content: bytes, folder: Path) -> None:
         with contextlib.suppress(DataError):
             tokens, vocabulary = treebank.read.__wrapped__(folder, unit)
             assert all(0 <= int(t.min()) <= int(t.max()) < len(vocabulary) for t in tokens.values())
+
+
+def own_sequences(content: bytes, folder: Path) -> None:
+    """Sequences of one's own in a format that the first byte names, and what a net would read of them."""
+    kinds: dict[bytes, tuple[str, dict[str, Any]]] = {
+        b"Z": (".npz", {}),
+        b"N": (".npy", {}),
+        b"C": (".csv", {"target": "y"}),
+        b"L": (".csv", {"target": "y", "sequence": "s", "time": "t"}),
+        b"T": (".ts", {}),
+        b"W": ("", {}),
+    }
+    suffix, fields = kinds.get(content[:1], (".ts", {}))
+    path = folder / f"x{suffix}" if suffix else folder / "waves" / "a" / "a.wav"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.save(folder / "y.npy", np.arange(4) % 2)
+    path.write_bytes(content[1:])
+    if not suffix:  # a second recording, of another class
+        path.with_name("b").mkdir(exist_ok=True)
+        path.with_name("b").joinpath("b.wav").write_bytes(content[1:])
+        path = folder / "waves"
+    with contextlib.suppress(DataError, ParameterError):
+        config = sequences.Sequences(name="sequences", path=str(path), missing="previous", **fields)
+        found = sequences.found(config)
+        assert all(len(found.read(row)) == found.lengths[row] for row in range(len(found.lengths)))
+        task = sequences.SequencesTask(found, config, 0, 1)
+        batch = task.batch(0)
+        assert bool(torch.isfinite(batch.x).all())
+        assert 0 <= int(batch.y[0]) < task.spec.outputs
 
 
 def a_record(content: bytes, folder: Path) -> None:
@@ -269,6 +298,7 @@ TARGETS: dict[str, Callable[[bytes, Path], None]] = {
     "idx": idx,
     "skeleton": skeleton,
     "text": text,
+    "sequences": own_sequences,
     "record": a_record,
     "checkpoint": a_checkpoint,
 }

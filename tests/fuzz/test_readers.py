@@ -7,7 +7,14 @@ import warnings
 import pytest
 from fuzz import targets
 
-CHANGES = {"idx": 3000, "skeleton": 4000, "text": 1500, "record": 250, "checkpoint": 60}  # about four seconds each
+CHANGES = {
+    "idx": 3000,
+    "skeleton": 4000,
+    "text": 1500,
+    "sequences": 300,
+    "record": 250,
+    "checkpoint": 60,
+}  # about four seconds each
 TOKENS = [b"", b"\0", b"\xff", b"\n", b" ", b"-", b"9", b"25", b"1e999", b"nan", b"1_0", b"null", b'"', b"{}", b"[", b"seal", b"\\ud800"]  # fmt: skip  # noqa: E501
 SLOWEST = 20  # processor seconds of one input
 

@@ -138,3 +138,33 @@ def test_a_cycle_has_the_net_and_data_of_its_parent(name):
         assert images <= 702_100 * 32 / 20
     if parent.id == "permmnist_plain6":
         assert images <= 1_193_400 * 32 / 20
+
+
+def test_an_early_stop_takes_the_weights_of_the_lowest_validation_loss():
+    trainer = Trainer(CYCLE.set({"train.early_stop": 2, "train.steps": 60, "train.evaluate_every": 2}), 0)
+    rows, weights = [], []
+    losses = iter([3.0, 1.0, 2.0, 4.0])
+    trainer.task.examples = lambda *_: iter(())
+
+    def scored(net, *_, **__):
+        weights.append(weights_sha256(net))
+        return {"loss": next(losses), "accuracy": 0.5, "n": 1}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluate, "score", scored)
+        while not trainer.ended:
+            trainer.advance()
+            if trainer.due:
+                rows.append(trainer.evaluation())
+    assert [row["outcome"] for row in rows] == [
+        "best" if loss in (3.0, 1.0) else "wait" for loss in (3.0, 1.0, 2.0, 4.0)
+    ]
+    assert trainer.step == 8 < 60
+    assert trainer.schedule.best_step == 4
+    assert weights_sha256(trainer.best_net()) == weights[1], "each is scored as it is, the second one is taken"
+    assert len(set(weights)) == 4
+
+
+def test_an_early_stop_needs_a_cycle():
+    with pytest.raises(ParameterError, match="early_stop has no meaning without schedule 'one_cycle'"):
+        Train(steps=5, early_stop=2)

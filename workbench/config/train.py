@@ -17,7 +17,8 @@ class Train(Frozen):
     multiply the rate by `factor` and double r; the `drops`-th drop ends training. `drop_every`: multiply the rate by
     `factor` every so many steps. `steps` ends training at the latest; None leaves it to the schedule.
     `one_cycle`: the rate rises in a line to `lr` over the share `warmup` of `steps`, then falls along half a cosine to
-    0. Its last weights count, not the best ones, and its evaluations re-estimate batch norm's statistics first.
+    0. Its last weights count, not the best ones, unless `early_stop` is set, and its evaluations re-estimate batch
+    norm's statistics first.
     """
 
     batch: Size = 32
@@ -41,6 +42,11 @@ class Train(Frozen):
     schedule: Literal["drops", "one_cycle"] = "drops"
     warmup: float = Field(0.05, ge=0, lt=1, description="one_cycle: the share of the steps in which the rate rises")
     evaluate_every: Size = 100
+    early_stop: Size | None = Field(
+        None,
+        description="one_cycle: ends after so many evaluations in a row without a lower loss on the validation part; "
+        "the weights of the lowest loss count, not the last ones",
+    )
     patience: Size | None = None
     drop_every: Size | None = None
     factor: float = Field(0.1, gt=0, lt=1)
@@ -85,6 +91,8 @@ class Train(Frozen):
         for name in ("patience", "drop_every"):
             if cycle and getattr(self, name) is not None:
                 raise ValueError(f"{name} has no meaning under schedule 'one_cycle'; leave it out")
+        if not cycle and self.early_stop is not None:
+            raise ValueError("early_stop has no meaning without schedule 'one_cycle'; leave it out")
         if cycle and self.steps is None:
             raise ValueError("steps is needed under schedule 'one_cycle': its rates are shares of them")
         if cycle and self.bn_statistics in ("validation", "test"):

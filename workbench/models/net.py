@@ -103,10 +103,12 @@ class Parts:
 class Stack(nn.Module):
     """Layers between input and answer; `through` is all that the kinds differ in.
 
-    Called, it answers once: x (T, B, M), lengths (B,) or None -> (B, outputs), read at each sequence's own end.
+    Called, it answers once: x (T, B, M), lengths (B,) or None -> (B, outputs), read at each sequence's own end; where
+    the spec says `each_step`, (T, B, outputs).
     """
 
     width: int  # features of each step
+    each_step: bool
 
     def through(self, x: Tensor, span: Span) -> Tensor:
         """x (T, B, M) through the layers."""
@@ -117,6 +119,7 @@ class Stack(nn.Module):
         self.head = parts.head(width, dropout)
         self.width = width if self.head is None else parts.spec.inputs
         self.readout = parts.readout(width)
+        self.each_step = parts.spec.each_step
 
     def run(self, x: Tensor, span: Span) -> Tensor:
         """x (T, B, M) -> (T, B, width)."""
@@ -125,7 +128,8 @@ class Stack(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor | Sequence[int] | None = None) -> Tensor:
         span = Span(x, lengths)
-        out: Tensor = self.readout(at_end(self.run(x, span), span.ends))
+        h = self.run(x, span)
+        out: Tensor = self.readout(h if self.each_step else at_end(h, span.ends))
         return out
 
     def features(self, x: Tensor, state: list[Tensor] | None, start: int = 0) -> tuple[Tensor, list[Tensor]]:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,10 +20,10 @@ from ..models import distributed
 from ..models.distributed import Ranks
 from ..paper import claims
 from ..seeds import check_seed
-from ..tasks import data_hashes, download, spec
+from ..tasks import data_hashes, download, sequences, spec
 from ..training import Trainer
 from ..training.cuda_graphs import wanted
-from . import memory_check
+from . import memory_check, recipe
 from .folder import Run
 from .lock import Lock, check_progress
 from .provenance import NUMERICS
@@ -49,7 +50,8 @@ def run(
 ) -> Record:
     """Train a run as far as its budget goes, or return what is recorded; the record has `curve` and `summary`.
 
-    `experiment`: a name of `workbench list`, or a Config of your own. `changes`: fields by path, such as
+    `experiment`: a name of `workbench list`, a Config of your own, or the path of sequences of your own, which are
+    trained by the recipe (SEQUENCES.md). `changes`: fields by path, such as
     {"model.depth": 4}. `budget`: smoke (seconds, a smaller computation), quick (minutes, the beginning of the paper's
     run) or paper; `until`: the step to go to, in place of the budget's. The seed decides everything that is random.
     `threads` is pinned when a run begins (1 unless given, so that results do not depend on the machine's cores).
@@ -172,10 +174,16 @@ def resolve(
     """The name, config and last step (None: the schedule's end) of a run."""
     if budget not in BUDGETS:
         raise ParameterError(f"budget: {budget!r} is unknown; choose one of {choices(BUDGETS)}")
-    if isinstance(experiment, Config):
-        name, config, until = "custom", experiment, None
+    own = isinstance(experiment, str) and experiment not in paper.EXPERIMENTS and sequences.is_data(experiment)
+    if own or isinstance(experiment, Config):
         if budget == "smoke":
             raise ParameterError("budget: smoke is a version of a named experiment; a config of one's own has none")
+        if isinstance(experiment, Config):
+            name, config, until = "custom", experiment, None
+        else:
+            path = Path(experiment).absolute()
+            name = f"{path.name}/" if path.is_dir() else path.name  # no name of an experiment
+            config, until, changes = recipe.of_file(experiment, changes or {}), None, None
     else:
         known = paper.experiment(experiment)
         name, (config, until) = known.id, known.at(budget)

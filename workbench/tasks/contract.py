@@ -15,13 +15,15 @@ Split = Literal["train", "valid", "test"]
 class Spec:
     """A task seen from a net: `inputs` features a step, `outputs` values, `steps` steps, and what the target is.
 
-    For `token`, inputs = outputs = the size of the vocabulary, and `steps` is the usual length of a chunk.
+    For `token`, inputs = outputs = the size of the vocabulary, and `steps` is the usual length of a chunk. With
+    `each_step` a net answers at every step, not once a sequence.
     """
 
     inputs: int
     outputs: int
     steps: int
     target: Literal["class", "real", "token"]
+    each_step: bool = False
 
 
 class Batch(NamedTuple):
@@ -29,7 +31,8 @@ class Batch(NamedTuple):
 
     `lengths` (B,): the steps of each sequence where they differ; x is padded behind them. `samplings`: so many
     sequences in a row show one example, and their outputs are averaged; then y is (B / samplings,). `subset` names a
-    part of the split that all of the batch belongs to and that is scored apart too.
+    part of the split that all of the batch belongs to and that is scored apart too. Where the spec says `each_step`, y
+    is (T, B), in the padding -1 for classes and nan for reals.
 
     For `token`: x and y (T, B) int64, each y the token after its x, -1 where nothing is to be scored. `start`: tokens
     since the state was zero; at 0 the state is zero, else it is the one that the batch before left.

@@ -23,7 +23,8 @@ State = list[Tensor] | None  # what a language net carries from one chunk to the
 def answer(net: nn.Module, batch: Batch, target: str, state: State = None) -> tuple[Tensor, State]:
     """The answer of a net to a batch: (outputs, the state to carry on, None where nothing is carried).
 
-    Outputs are (B, outputs), the samplings of one example averaged; for tokens (T, B, vocabulary).
+    Outputs are (B, outputs), the samplings of one example averaged; for tokens (T, B, vocabulary), and (T, B, outputs)
+    where each step is answered.
     """
     device = next(net.parameters()).device
     x = batch.x.to(device)
@@ -39,13 +40,19 @@ def answer(net: nn.Module, batch: Batch, target: str, state: State = None) -> tu
 def loss_of(output: Tensor, y: Tensor, target: str) -> Tensor:
     """The mean loss of a batch: cross-entropy in nats for classes and tokens, squared error for reals."""
     if target == "real":
-        return nn.functional.mse_loss(output.squeeze(-1), y)
+        output = output.squeeze(-1)
+        if y.ndim == 2:
+            asked = ~y.isnan()
+            output, y = output[asked], y[asked]
+        return nn.functional.mse_loss(output, y)
     return nn.functional.cross_entropy(output.flatten(0, -2), y.flatten(), ignore_index=-1)
 
 
 def counted(y: Tensor, target: str) -> int:
-    """Count the answers that a batch's targets ask for: examples, or tokens."""
-    return int((y >= 0).sum()) if target == "token" else len(y)
+    """Count the answers that a batch's targets ask for: examples, tokens, or steps."""
+    if y.ndim == 1:
+        return len(y)
+    return int((y >= 0).sum() if target != "real" else (~y.isnan()).sum())
 
 
 def means(loss: float, right: float, n: int, target: str) -> Scores:

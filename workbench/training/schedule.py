@@ -19,7 +19,8 @@ class Schedule:
 
     @property
     def ended(self) -> bool:
-        return self.dropped >= self.train.drops
+        stop = self.train.early_stop
+        return self.dropped >= self.train.drops or (stop is not None and self.waited >= stop)
 
     def step(self, step: int) -> None:
         """After a training step: the drops of a schedule by steps, the next rate of a cycle."""
@@ -32,9 +33,10 @@ class Schedule:
         """After an evaluation: `best` for a new best, `restore` where patience ends, else `wait`.
 
         Patience ends at the first evaluation after more than int(patience / r + 0.5) without a new best, r doubling
-        at each drop: the 102nd, 52nd, 27th in a row for patience 100 (official code). A cycle only waits.
+        at each drop: the 102nd, 52nd, 27th in a row for patience 100 (official code). A cycle only waits, but with
+        `early_stop` it has a best too.
         """
-        if self.train.schedule == "one_cycle":
+        if self.train.schedule == "one_cycle" and self.train.early_stop is None:
             return "wait"
         if loss < self.best:
             self.best, self.best_step, self.waited = loss, step, 0

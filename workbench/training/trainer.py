@@ -56,7 +56,8 @@ class Trainer:
     """A run in memory: `advance()` trains one step, `evaluation()` scores, `state()` and `load()` save and resume.
 
     Of several `ranks`, each holds the whole run and trains on its part of each batch; all do each of these together.
-    `graphs`: whether a step is recorded once and replayed, see cuda_graphs.py; auto, on or off.
+    `graphs`: whether a step is recorded once and replayed, see cuda_graphs.py; auto, on or off. `task`: what the
+    config's task would load, where it is at hand already.
     """
 
     _norm_sum: float  # of the gradients since the last row of the curve, the largest norm, the steps not applied
@@ -73,10 +74,11 @@ class Trainer:
         backend: str = "auto",
         ranks: Ranks = ALONE,
         graphs: str = "auto",
+        task: tasks.Task | None = None,
     ):
         self.config, self.seed, self.device, self.ranks = config, check_seed(seed), torch.device(device), ranks
         ranks.check(config.train.batch)
-        self.task = tasks.load(config.task, seed, config.train.batch)
+        self.task = tasks.load(config.task, seed, config.train.batch) if task is None else task
         self.net = build(config.model, self.task.spec, generator(seed, "init")).to(self.device)
         self.backend = recurrence.chosen(backend, self.device)
         set_backend(self.net, backend)
@@ -215,14 +217,18 @@ class Trainer:
         """
         lr, spec, train = self.schedule.lr, self.task.spec, self._mean()
         cycle = self.config.train.schedule == "one_cycle"
-        valid = evaluate.score(self.best_net() if cycle else self.net, self._examples("valid"), spec.target)
+        net = self._copied(None) if cycle else self.net
+        valid = evaluate.score(net, self._examples("valid"), spec.target)
         row: dict[str, Any] = {"step": self.step, "lr": lr, "train": train, "valid": valid}
         if (
             not cycle and self._has_norm and spec.target != "token"
         ):  # its statistics are those of a step, over ten texts only
             batches = self._examples("valid", self.config.train.batch)
             row["valid_batch"] = evaluate.score(self.net, batches, spec.target, batch_statistics=True)
-        chosen_by = self.ranks.lead(lambda: evaluate.selection(valid, spec.target))  # one machine's roundings decide
+        by_loss = cycle and spec.target == "class"  # an early stop goes by the loss
+        chosen_by = self.ranks.lead(  # one machine's roundings decide
+            lambda: valid["loss"] if by_loss else evaluate.selection(valid, spec.target)
+        )
         outcome = self.schedule.evaluation(chosen_by, self.step)
         if outcome == "best":
             self.best = self._snapshot()
@@ -270,11 +276,15 @@ class Trainer:
 
     def best_net(self) -> nn.Module:
         """A copy of the net with the best-validation weights (the present ones if nothing was evaluated yet)."""
+        return self._copied(self.best)
+
+    def _copied(self, best: dict[str, Any] | None) -> nn.Module:
+        """A copy of the net with a snapshot's weights, the present ones if None, its statistics as the protocol has."""
         set_generator(self.net, None)  # a generator cannot be copied
         net = copy.deepcopy(self.net)
         set_generator(self.net, self.chance)
-        if self.best is not None:
-            net.load_state_dict(self.best["net"])
+        if best is not None:
+            net.load_state_dict(best["net"])
         protocol = self.config.train.bn_statistics
         if protocol == "clean":
             evaluate.reestimate_(net, self._watched(self.task.clean(i) for i in range(CLEAN_BATCHES)))

@@ -39,12 +39,13 @@ OWN: dict[str, Callable[[int, int, Generator | None], nn.Module]] = {"sru": SRU,
 class Baseline(nn.Module):
     """`depth` layers one above the other, dropout after each, and a readout at each sequence's own end.
 
-    x (T, B, inputs), lengths (B,) or None -> (B, outputs). For tokens there is no readout, `features` is what counts.
+    x (T, B, inputs), lengths (B,) or None -> (B, outputs), or (T, B, outputs) where
+    each step is answered. For tokens there is no readout, `features` is what counts.
     """
 
     def __init__(self, model: Model, spec: Spec, generator: Generator | None = None):
         super().__init__()
-        self.width = model.hidden
+        self.width, self.each_step = model.hidden, spec.each_step
         self.rnn = _layer(model.kind, spec.inputs, model.hidden, generator)
         above = [_layer(model.kind, model.hidden, model.hidden, generator) for _ in range(model.depth - 1)]
         self.above = nn.ModuleList(above)
@@ -66,7 +67,7 @@ class Baseline(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         h, _ = self.features(x)
-        out: Tensor = self.readout(at_end(h, Span(x, lengths).ends))
+        out: Tensor = self.readout(h if self.each_step else at_end(h, Span(x, lengths).ends))
         return out
 
 

@@ -28,7 +28,7 @@ class Transformer(nn.Module):
 
     def __init__(self, model: Model, spec: Spec, generator: Generator | None = None):
         super().__init__()
-        self.width = model.hidden
+        self.width, self.each_step = model.hidden, spec.each_step
         self.enter = Linear(spec.inputs, model.hidden, init="glorot", generator=generator)
         self.blocks = nn.ModuleList(Block(model, generator) for _ in range(model.depth))
         self.norm = nn.LayerNorm(model.hidden)
@@ -47,7 +47,7 @@ class Transformer(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         h, _ = self.features(x)
-        out: Tensor = self.readout(at_end(h, Span(x, lengths).ends))
+        out: Tensor = self.readout(h if self.each_step else at_end(h, Span(x, lengths).ends))
         return out
 
 

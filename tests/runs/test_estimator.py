@@ -1,0 +1,209 @@
+"""Estimators: scikit-learn's contract, every form of X, and the same bits as a run of the command line."""
+
+import json
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+import workbench as wb
+from workbench.__main__ import main
+from workbench.errors import ParameterError
+from workbench.runs.folder import Run
+from workbench.tasks import sequences
+from workbench.training import weights_sha256
+
+SMALL = {"kind": "plain", "hidden": 16, "depth": 1, "dropout": 0.0, "epochs": 15, "patience": None, "valid": 0.0}
+SMALL |= {"lr": 0.02, "device": "cpu", "random_state": 0, "progress": False}
+CHECKED = [wb.IndRNNClassifier(**SMALL), wb.IndRNNRegressor(**SMALL)]
+
+
+def rising(n=40, seed=0):
+    """Noise (steps, 2) of 5 to 9 steps that rises or falls, and the word for it."""
+    rng = np.random.default_rng(seed)
+    y = np.array(["falls", "rises"])[np.arange(n) % 2]
+    slopes = np.where(y == "rises", 1.0, -1.0)
+    return [s * np.linspace(-1, 1, int(rng.integers(5, 10)))[:, None] + rng.normal(0, 0.3, (1, 2)) for s in slopes], y
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return wb.IndRNNClassifier(**SMALL).fit(*rising())
+
+
+@pytest.mark.parametrize("estimator", CHECKED, ids=lambda e: type(e).__name__)
+def test_scikit_learn_finds_nothing_against_it(estimator):
+    failed = {}
+    count = 0
+    for one, check in estimator_checks_generator(estimator):
+        count += 1
+        try:
+            check(one)
+        except Exception as error:
+            failed[check.func.__name__] = f"{type(error).__name__}: {error}"
+    assert failed == {}
+    assert count > 40
+
+
+def test_a_rise_is_told_from_a_fall(fitted):
+    X, y = rising(60, seed=1)
+    assert fitted.score(X, y) == 1.0
+    assert fitted.classes_.tolist() == ["falls", "rises"]
+    p = fitted.predict_proba(X)
+    np.testing.assert_allclose(p.sum(1), 1, rtol=1e-12)
+    assert (fitted.classes_[p.argmax(1)] == fitted.predict(X)).all()
+
+
+def test_every_form_of_x_is_the_same_sequences(fitted):
+    X, _ = rising(8, seed=2)
+    wanted = fitted.predict_proba(X)
+    padded = np.full((8, 9, 2), np.nan)
+    for row, each in enumerate(X):
+        padded[row, : len(each)] = each
+    long = pd.concat({i: pd.DataFrame(each) for i, each in enumerate(X)})
+    tensors = [torch.from_numpy(each) for each in X]
+    for form in (padded, long, tensors, tuple(X), [each.tolist() for each in X], [pd.DataFrame(each) for each in X]):
+        np.testing.assert_array_equal(fitted.predict_proba(form), wanted)
+
+
+def test_two_dimensions_are_one_channel():
+    x = np.random.default_rng(0).normal(size=(20, 7))
+    y = np.arange(20) % 2
+    one = wb.IndRNNClassifier(**SMALL).fit(x, y)
+    other = wb.IndRNNClassifier(**SMALL).fit(x[:, :, None], y)
+    assert one.n_channels_ == 1
+    np.testing.assert_array_equal(one.predict_proba(x), other.predict_proba(x[:, :, None]))
+
+
+def test_the_answer_of_a_sequence_does_not_hang_on_its_company(fitted):
+    X, _ = rising(8, seed=3)
+    alone = np.concatenate([fitted.predict_proba([each]) for each in X])
+    np.testing.assert_allclose(fitted.predict_proba(X), alone, atol=1e-6)
+
+
+def test_searches_pipelines_clones_and_pickles(fitted):
+    X, y = rising()
+    stacked = np.stack([each[:5] for each in X])
+    pipeline = make_pipeline(FunctionTransformer(lambda x: 10 * x), wb.IndRNNClassifier(**SMALL))
+    assert cross_val_score(pipeline, stacked, y, cv=2).min() > 0.8
+    search = GridSearchCV(wb.IndRNNClassifier(**SMALL), {"hidden": [2, 4]}, cv=2).fit(stacked, y)
+    assert search.best_params_["hidden"] in (2, 4)
+    assert clone(fitted).get_params() == fitted.get_params()
+    again = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(again.predict_proba(X), fitted.predict_proba(X))
+
+
+def test_the_seed_decides_everything(fitted):
+    X, y = rising()
+    again = wb.IndRNNClassifier(**SMALL).fit(X, y)
+    np.testing.assert_array_equal(again.predict_proba(X), fitted.predict_proba(X))
+    other = wb.IndRNNClassifier(**SMALL | {"random_state": 1}).fit(X, y)
+    assert (other.predict_proba(X) != fitted.predict_proba(X)).any()
+
+
+def test_a_number_is_learnt_in_its_own_unit():
+    rng = np.random.default_rng(0)
+    X = [rng.normal(size=(int(rng.integers(4, 8)), 1)) for _ in range(120)]
+    y = np.array([1000 + 50 * each.sum() for each in X])
+    net = wb.IndRNNRegressor(**SMALL | {"epochs": 40}).fit(X[:90], y[:90])
+    assert net.score(X[90:], y[90:]) > 0.8
+    assert abs(net.predict(X).mean() - 1000) < 30
+
+
+def test_training_stops_early_where_what_is_held_out_gets_no_better():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 6, 1)), rng.integers(0, 2, 40)  # nothing to be learnt
+    settings = SMALL | {"epochs": 60, "valid": 0.25, "patience": 3}
+    net = wb.IndRNNClassifier(**settings).fit(X, y)
+    losses = net.curve_["valid.loss"].to_numpy()
+    assert 3 < len(losses) < 60
+    assert losses.argmin() == len(losses) - 4, "three evaluations without a lower loss end it"
+    best = wb.IndRNNClassifier(**settings | {"patience": None}).fit(X, y)
+    assert len(best.curve_) == 60
+
+
+def test_a_group_is_held_out_whole():
+    X, y = rising()
+    groups = np.arange(40) // 4
+    settings = SMALL | {"valid": 0.2, "patience": 5, "epochs": 3}
+    net = wb.IndRNNClassifier(**settings).fit(X, y, groups=groups)
+    assert net.curve_["valid.n"].iloc[0] == 8
+    scores = cross_val_score(net, X, y, groups=groups, cv=GroupKFold(2))
+    assert len(scores) == 2
+
+
+@pytest.mark.parametrize("kind", ["lstm", "mingru", "bidirectional"])
+def test_other_nets_are_fitted_alike(kind):
+    X, y = rising()
+    net = wb.IndRNNClassifier(**SMALL | {"kind": kind, "gamma": 1.5 if kind == "bidirectional" else 2.0}).fit(X, y)
+    assert net.config_.model.kind == kind
+    assert net.score(X, y) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "words"),
+    [
+        ([np.zeros((3, 2)), np.zeros((3, 1))], [0, 1], "sequence 1: 1 channels received; the first has 2"),
+        ([np.zeros((3, 2)), np.full((3, 2), np.inf)], [0, 1], "sequence 1, step 0, channel 0: inf found"),
+        ([np.zeros((3, 2)), np.zeros((0, 2))], [0, 1], r"sequence 1: \(0, 2\) of float64"),
+        ([np.zeros((3, 2)), np.array([["a", "b"]])], [0, 1], r"sequence 1: \(1, 2\) of <U1"),
+        (np.zeros((3, 2, 0)), [0, 1, 0], r"X: \(3, 2, 0\) of float64 received"),
+        (np.zeros((3, 4)), [1, 1, 1], "y: 1 class received"),
+        (np.zeros((3, 4)), None, "requires y to be passed"),
+    ],
+)
+def test_what_cannot_be_read_is_said(X, y, words):
+    with pytest.raises(ParameterError, match=words):
+        wb.IndRNNClassifier(**SMALL).fit(X, y)
+
+
+def test_other_channels_than_it_was_trained_on_are_refused(fitted):
+    with pytest.raises(ParameterError, match="3 channels received; 2 were trained on"):
+        fitted.predict(np.zeros((2, 5, 3)))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("kind", "plane", "kind: 'plane' received"),
+        ("hidden", 0, "hidden: 0 received"),
+        ("lr", "fast", "lr: 'fast' received"),
+        ("valid", 2.0, "valid: 2.0 received"),
+        ("missing", "zero", "missing: 'zero' received"),
+        ("device", "tpu", "device: 'tpu' is unknown"),
+        ("epochs", 0, "epochs: 0 received"),
+        ("net", {"hiden": 3}, "hiden: no such field"),
+    ],
+)
+def test_a_wrong_setting_is_said_by_name(field, value, words):
+    with pytest.raises(ParameterError, match=words):
+        wb.IndRNNClassifier(**SMALL | {field: value}).fit(*rising())
+
+
+def test_the_command_line_trains_the_same_net_to_the_last_bit(tmp_path, store, capsys):
+    (X, y), (X_test, y_test) = rising(), rising(30, seed=1)
+    for name, rows, words in (("train", X, y), ("test", X_test, y_test)):
+        lines = [
+            ":".join(",".join(map(repr, c)) for c in x.T.tolist()) + f":{w}" for x, w in zip(rows, words, strict=True)
+        ]
+        head = "@classLabel true falls rises\n@data\n"
+        (tmp_path / f"{name}.ts").write_text(head + "\n".join(lines) + "\n")
+    command = ["run", str(tmp_path / "train.ts"), "--set", f"task.test_path={tmp_path / 'test.ts'}", "--seed", "3"]
+    command += ["--set", "model.hidden=8", "--device", "cpu", "--json"]
+    assert main(command) == 0
+    told = json.loads(capsys.readouterr().out)
+    record = wb.Record(Run(store / "runs" / told["id"]))
+    net = wb.IndRNNClassifier(hidden=8, random_state=3, device="cpu", progress=False).fit(X, y)
+    assert weights_sha256(net.net_) == weights_sha256(record.net())
+    assert net.score(X_test, y_test) == told["test_accuracy"]
+    assert told["experiment"] == "train.ts"
+    assert sequences.hashes(sequences.Sequences(name="sequences", path=str(tmp_path / "train.ts"))) == {
+        "data": record.spec["data"]["data"]
+    }

@@ -1,0 +1,262 @@
+"""Estimators with scikit-learn's interface: the recipe for sequences of one's own over the project's trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils import Tags, check_consistent_length, check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from torch import Tensor
+
+from ..errors import DataError, ParameterError
+from ..paper.cycle import RECIPE
+from ..progress import Progress
+from ..tasks.contract import Batch
+from ..tasks.sequences import Content, Sequences, SequencesTask, arrays, split
+from ..tasks.sequences.content import as_float32, labels, real_steps
+from ..tasks.sequences.scaling import checked
+from ..tasks.sequences.task import by_length, padded
+from ..training import Trainer, evaluate
+from . import recipe
+from .run import check_device, pinned_threads
+
+Array = NDArray[Any]
+
+
+class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
+    """Common base of `IndRNNClassifier` and `IndRNNRegressor`: all but what an answer is.
+
+    X: an array (n, T, channels); or (n, T), of one channel, each row closed by NaN where it is shorter; a list of
+    arrays (steps, channels) of any lengths; a DataFrame with a row a sequence, or one whose index has two levels,
+    sequence and step, and whose columns are the channels. y: (n,). A 3-D array on disk (`numpy.load(...,
+    mmap_mode="r")`) is read a sequence at a time.
+
+    `kind`: a kind of net of `wb.build`, the LSTM and its like too; `hidden`, `depth`, `dropout` are its sizes. `gamma`
+    bounds |u| by gamma^(1/T), T the longest training sequence; None leaves u free. One cycle of `epochs` passes at peak
+    rate `lr`, batches of `batch`, u at a tenth of the rate. `valid`: the share of the sequences that is held out, whole
+    `groups` where fit is given them; after `patience` passes without a lower loss on it training ends, and the weights
+    of the lowest loss are taken. `valid` 0 or `patience` None: the cycle runs to its end and its last weights are
+    taken. `missing`: `error`, `mean` or `previous`; `scaling`: `training`, `sequence` or `none` (SEQUENCES.md). `net`:
+    other fields of a model's config, such as {"norm": "none"}. `device`: auto, cpu or cuda. `random_state` decides all
+    that is random. `progress`: one line of it.
+
+    After fit: `net_`, the trained module; `config_`, what was trained; `scaling_`, what is done to the channels;
+    `curve_`, a DataFrame with a row an evaluation; `n_channels_`.
+
+    Raises ParameterError (a ValueError) for what cannot be read or trained on.
+    """
+
+    answer = "class"
+
+    def __init__(
+        self,
+        kind: str = recipe.KIND,
+        hidden: int = recipe.NET["hidden"],
+        depth: int = recipe.NET["depth"],
+        dropout: float = recipe.NET["dropout"],
+        gamma: float | None = recipe.NET["gamma"],
+        lr: float = RECIPE["train.lr"],
+        batch: int = recipe.BATCH,
+        epochs: int = recipe.EPOCHS,
+        valid: float = 0.1,
+        patience: int | None = recipe.PATIENCE,
+        missing: str = "error",
+        scaling: str = "training",
+        net: Mapping[str, Any] | None = None,
+        device: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        progress: bool = True,
+    ):
+        self.kind = kind
+        self.hidden = hidden
+        self.depth = depth
+        self.dropout = dropout
+        self.gamma = gamma
+        self.lr = lr
+        self.batch = batch
+        self.epochs = epochs
+        self.valid = valid
+        self.patience = patience
+        self.missing = missing
+        self.scaling = scaling
+        self.net = net
+        self.device = device
+        self.random_state = random_state
+        self.progress = progress
+
+    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
+        """Train on X and y; `groups` (n,): who each sequence is from, so that no one is held out in part."""
+        try:
+            return self._fit(X, y, groups)
+        except DataError as error:
+            raise ParameterError(error) from None
+
+    def _fit(self, X: Any, y: Any, groups: Any) -> Self:
+        if y is None:
+            raise ParameterError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        content = self._content(X, y, groups, fitting=True)
+        set_ = {name: _plain(value) for name, value in self.get_params(deep=False).items()}
+        task = Sequences(
+            name="sequences", answer=self.answer, test=0.0, **{n: set_[n] for n in ("valid", "missing", "scaling")}
+        )
+        seed = set_["random_state"]
+        if not isinstance(seed, int) or isinstance(seed, bool):
+            seed = int(check_random_state(seed).randint(2**31))
+        rows = split.parts(content, task, seed)
+        sizes = ("hidden", "depth", "dropout", "gamma")  # those of the recipe are left out where a kind lacks them
+        net = {name: set_[name] for name in sizes if set_[name] != recipe.NET[name]} | dict(set_["net"] or {})
+        cycle = {name: set_[name] for name in ("kind", "lr", "batch", "epochs", "patience")}
+        self.config_ = recipe.recipe(task, len(rows["train"]), len(rows["valid"]), net=net, **cycle)
+        made = SequencesTask(content, task, seed, self.config_.train.batch)
+        self.scaling_, self.answer_scaling_, self.n_channels_ = made.scaling, made.answer_scaling, content.channels
+        self._train(made, seed)
+        return self
+
+    def _train(self, task: SequencesTask, seed: int) -> None:
+        curve: list[dict[str, Any]] = []
+        with pinned_threads(1):
+            trainer = Trainer(self.config_, seed, device=check_device(self.device), task=task)
+            progress = Progress(type(self).__name__, 0, shown=self.progress)
+            while not trainer.ended:
+                loss = trainer.advance()
+                if trainer.due:
+                    curve.append({name: part for name, part in trainer.evaluation().items() if name != "u"})
+                progress.show(trainer.step, self.config_.train.steps, loss)
+            progress.close("done")
+            self.net_ = trainer.best_net().cpu().eval()
+        self.curve_ = pd.json_normalize(curve)
+
+    def _outputs(self, X: Any) -> Tensor:
+        """The net's outputs (n, outputs), in the order of X."""
+        check_is_fitted(self)
+        try:
+            content = self._content(X, None, None, fitting=False)
+            checked(content, self.missing)
+        except DataError as error:
+            raise ParameterError(error) from None
+        net, outputs = self.net_.to(check_device(self.device)), None
+        every = torch.arange(len(content.lengths))
+        with torch.no_grad(), pinned_threads(1):
+            for rows in by_length(torch.from_numpy(content.lengths), every, recipe.BATCH):
+                x, lengths = padded(content, self.scaling_, rows)
+                answered = evaluate.answer(net, Batch(x, rows, lengths), self.answer)[0].cpu()
+                outputs = answered.new_empty(len(every), answered.shape[-1]) if outputs is None else outputs
+                outputs[rows] = answered
+        self.net_.cpu()
+        assert outputs is not None
+        return outputs
+
+    def _content(self, X: Any, y: Any, groups: Any, *, fitting: bool) -> Content:
+        """X, y and groups as sequences."""
+        read, lengths, channels = self._sequences(X, fitting)
+        n = len(lengths)
+        if fitting:
+            y = self._answers(y)
+            check_consistent_length(lengths, y, groups)
+            if n < 2:
+                raise ParameterError(f"X: n_samples = {n} received; at least 2 sequences are needed")
+        elif channels != self.n_channels_:
+            raise ParameterError(f"X: {channels} channels received; {self.n_channels_} were trained on")
+        answers = np.zeros(n) if y is None else y
+        return Content("X", read, lengths, channels, answers, None if groups is None else labels(groups, "groups"))
+
+    def _answers(self, y: Any) -> Array:
+        """Answers as a task of sequences has them."""
+        raise NotImplementedError
+
+    def _sequences(self, X: Any, fitting: bool) -> tuple[Any, Array, int]:
+        """`read`, lengths and channels of X."""
+        if isinstance(X, pd.DataFrame) and X.index.nlevels == 2:
+            X = [part.to_numpy() for _, part in X.groupby(level=0, sort=False)]
+        if isinstance(X, list | tuple) and _ragged(X):
+            return arrays.from_python(X)
+        if np.ndim(X) == 3:
+            values = np.asarray(X)
+            if values.dtype.kind not in "fiub" or 0 in values.shape:
+                raise ParameterError(
+                    f"X: {values.shape} of {values.dtype} received; (n, T, channels) of numbers is needed"
+                )
+        else:
+            values = validate_data(self, X, reset=fitting, dtype=np.float64, ensure_all_finite=False)[:, :, None]
+        ends = real_steps(values)
+        return (lambda row: as_float32(values[row, : ends[row]])), ends, values.shape[2]
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.missing != "error"
+        tags.input_tags.three_d_array = True
+        return tags
+
+
+def _plain(value: Any) -> Any:
+    """A number of numpy's as Python's own, as searches over settings give them."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _ragged(X: Any) -> bool:
+    """Say whether a list holds sequences, of several channels or of lengths that differ."""
+    shapes = {np.shape(each) for each in X if isinstance(each, np.ndarray | Tensor | pd.DataFrame | list | tuple)}
+    return any(len(shape) == 2 for shape in shapes) or len(shapes) > 1
+
+
+class IndRNNClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[misc]
+    """A classifier of sequences.
+
+        net = wb.IndRNNClassifier(random_state=0).fit(X, y)
+        net.predict(X_new), net.predict_proba(X_new), net.score(X_test, y_test)
+
+    Works in `cross_val_score`, `GridSearchCV` and pipelines, can be cloned and pickled. After fit: `classes_`.
+    """
+
+    __doc__ += SequenceEstimator.__doc__.partition("\n")[2]  # type: ignore[operator, union-attr]
+
+    def predict_proba(self, X: Any) -> Array:
+        """The probability of each class (n, classes), in the order of `classes_`."""
+        found: Array = self._outputs(X).double().softmax(-1).numpy()
+        return found
+
+    def predict(self, X: Any) -> Array:
+        """The class of each sequence (n,)."""
+        found: Array = self.classes_[self._outputs(X).argmax(-1).numpy()]
+        return found
+
+    def _answers(self, y: Any) -> Array:
+        y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ParameterError(f"y: 1 class received, {self.classes_[0]!r}; at least 2 are needed")
+        return labels(codes, "y")
+
+
+class IndRNNRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc]
+    """A net that answers a sequence with a number; numbers are scaled by those it was trained on.
+
+    net = wb.IndRNNRegressor(random_state=0).fit(X, y)
+    net.predict(X_new), net.score(X_test, y_test)          # the score is R^2
+    """
+
+    __doc__ += SequenceEstimator.__doc__.partition("\n")[2]  # type: ignore[operator, union-attr]
+    answer = "real"
+
+    def predict(self, X: Any) -> Array:
+        """The number of each sequence (n,)."""
+        found: Array = self._outputs(X).double().numpy()[:, 0]
+        return found * self.answer_scaling_.deviation[0] + self.answer_scaling_.mean[0]
+
+    def _answers(self, y: Any) -> Array:
+        y = column_or_1d(y, warn=True)
+        try:
+            numbers: Array = y.astype(np.float64)
+        except (TypeError, ValueError):
+            raise ParameterError("y: numbers are needed") from None
+        if not np.isfinite(numbers).all():
+            raise ParameterError("y: NaN or infinity received; Input y contains NaN or infinity, numbers are needed")
+        return numbers

@@ -1,0 +1,151 @@
+"""Arrays: .npz, unpacked into memory; and .npy, which stays on disk and is read a sequence at a time.
+
+`x`: (n, T, channels), or (n, T) of one channel, padded with nan where lengths differ or cut by an array `lengths` (n,);
+or, with `lengths`, all sequences in a row, (sum of lengths, channels). `y`, or what `target` names: (n,), or one a
+step: (n, T) padded, or (sum of lengths,). A .npz holds them by these names, any other array by its own; a .npy file is
+the x, its other arrays are files beside it: y.npy, lengths.npy, GROUP.npy.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...errors import DataError, ParameterError, quoted
+from .content import Array, Content, answers, as_float32, in_a_row, labels, one_of, real_steps, refuse
+from .settings import Sequences
+
+CAP = 2**33  # bytes that an .npz may unpack to
+BROKEN = (OSError, EOFError, ValueError, TypeError, KeyError, SyntaxError, MemoryError, NotImplementedError,
+          RuntimeError, OverflowError, zipfile.BadZipFile, zlib.error)  # fmt: skip  # of a file that is no such array
+
+
+def read(path: Path, config: Sequences) -> Content:
+    """The sequences of an .npz or .npy file. Raises DataError for what is no array of numbers, or does not fit."""
+    refuse(config, path.suffix, "sequence", "time", "columns")
+    find, known = _members(path) if path.suffix == ".npz" else _beside(path)
+    found = {name: find(name) for name in ("x", "lengths") if name in known}
+    if "x" not in found:
+        raise DataError(f"{path}: arrays {', '.join(sorted(known))[:200]} found, an array x expected")
+    named = {name: find(one_of(name, wanted, known, str(path))) for name, wanted in _named(config).items()}
+    return content(found["x"], found.get("lengths"), named, config, str(path))
+
+
+def content(x: Array, lengths: Array | None, named: dict[str, Array], config: Sequences, place: str) -> Content:
+    """Sequences from arrays; `named` has `target` and, if asked for, `group` and `split`."""
+    if x.dtype.kind not in "fiub" or x.ndim not in (2, 3) or 0 in x.shape[2:]:
+        raise DataError(f"{place}: x: {x.shape} of {x.dtype} found, (n, T) or (n, T, channels) of numbers expected")
+    if lengths is not None:
+        if lengths.dtype.kind not in "iu" or lengths.ndim != 1:
+            raise DataError(f"{place}: lengths: {lengths.shape} of {lengths.dtype} found, (n,) whole numbers expected")
+        lengths = lengths.astype(np.int64)
+        if (lengths < 0).any() or (lengths > 2**40).any():
+            raise DataError(f"{place}: lengths: {lengths.min()} to {lengths.max()} found, numbers of steps expected")
+    y = named["target"]
+    if lengths is not None and x.ndim == 2 and len(lengths) != len(x) == lengths.sum():
+        row, lengths = in_a_row(x, lengths)
+        read: Callable[[int], Array] = lambda i: as_float32(row(i))  # noqa: E731
+        channels = x.shape[1]
+    else:
+        T = x.shape[1]
+        if lengths is not None and (len(lengths) != len(x) or (len(x) and lengths.max() > T)):
+            found = f"{len(lengths)} of up to {max(lengths, default=0)} steps found"
+            raise DataError(f"{place}: lengths: {found}, {len(x)} of up to {T} expected")
+        ends = real_steps(x) if lengths is None else lengths
+        channels = 1 if x.ndim == 2 else x.shape[2]
+        read, lengths = (lambda i: as_float32(x[i, : ends[i]]).reshape(-1, channels)), ends
+        if config.each_step and y.ndim == 2 and y.shape == (len(x), T):
+            y = np.concatenate([y[i, : ends[i]] for i in range(len(x))]) if len(x) else y.reshape(-1)
+    n = int(lengths.sum()) if config.each_step else len(lengths)
+    if y.shape != (n,):
+        raise DataError(
+            f"{place}: answers: {y.shape} found, ({n},) expected; task.each_step says whether one a step is asked"
+        )
+    for name in ("group", "split"):
+        if name in named and named[name].shape != (len(lengths),):
+            raise DataError(f"{place}: {name}: {named[name].shape} found, ({len(lengths)},) expected")
+    texts = {name: labels(named[name], f"{place}: {name}") for name in ("group", "split") if name in named}
+    made = answers(y, config, f"{place}: answers")
+    return Content(place, read, lengths, channels, made, texts.get("group"), texts.get("split"))
+
+
+def _named(config: Sequences) -> dict[str, str]:
+    chosen = {"target": config.target or "y", "group": config.group, "split": config.split}
+    return {name: wanted for name, wanted in chosen.items() if wanted is not None}
+
+
+def _beside(path: Path) -> tuple[Callable[[str], Array], list[str]]:
+    """x.npy, and the arrays beside it by their names."""
+    files = {each.stem: each for each in sorted(path.parent.glob("*.npy"))} | {"x": path}
+
+    def find(name: str) -> Array:
+        try:
+            array: Array = np.lib.format.open_memmap(files[name], mode="r")
+        except BROKEN as error:
+            raise DataError(f"{files[name]}: not an .npy array of numbers or text: {_first(error)}") from None
+        return array
+
+    return find, list(files)
+
+
+def _members(path: Path) -> tuple[Callable[[str], Array], list[str]]:
+    """The arrays of an .npz, by their names."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            sizes = {info.filename: info.file_size for info in archive.infolist()}
+    except BROKEN as error:
+        raise DataError(f"{path}: not an .npz archive: {_first(error)}") from None
+    if (size := sum(sizes.values())) > CAP:
+        raise DataError(f"{path}: unpacks to {size} bytes, at most {CAP} are read into memory; an .npy stays on disk")
+
+    def find(name: str) -> Array:
+        try:
+            with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as file:
+                version = np.lib.format.read_magic(file)
+                _check_header(file, version, sizes[f"{name}.npy"])
+            with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as file:
+                array: Array = np.lib.format.read_array(file, allow_pickle=False)
+        except BROKEN as error:
+            raise DataError(f"{path}: {name}: not an array of numbers or text: {_first(error)}") from None
+        return array
+
+    return find, [name.removesuffix(".npy") for name in sizes if name.endswith(".npy")]
+
+
+def _check_header(file: Any, version: tuple[int, int], size: int) -> None:
+    """ValueError where a header claims more than its member holds, before room is made for it."""
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f"version {version} of the format found, (1, 0) or (2, 0) expected")
+    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read_header(file)
+    claimed = int(np.prod(shape, dtype=object)) * dtype.itemsize
+    if claimed > size:
+        raise ValueError(f"{claimed} bytes claimed, {size} found")
+
+
+def _first(error: BaseException) -> str:
+    return str(error).partition("\n")[0][:200] or type(error).__name__
+
+
+def from_python(x: Any, place: str = "X") -> tuple[Callable[[int], Array], Array, int]:
+    """`read`, `lengths` and channels of a list of arrays (steps, channels) or (steps,), each of its own length."""
+    rows = []
+    for index, each in enumerate(x):
+        array = np.asarray(each)
+        if array.dtype.kind not in "fiub" or array.ndim not in (1, 2) or 0 in array.shape:
+            found = f"{array.shape} of {array.dtype} received"
+            raise ParameterError(f"{place}: sequence {index}: {found}; (steps, channels) of numbers is needed")
+        rows.append(as_float32(array.reshape(len(array), -1)))
+        if rows[-1].shape[1] != rows[0].shape[1]:
+            raise ParameterError(
+                f"{place}: sequence {index}: {rows[-1].shape[1]} channels received; the first has {rows[0].shape[1]}"
+            )
+    if not rows:
+        raise ParameterError(f"{place}: {quoted(x)} received; at least one sequence is needed")
+    lengths = np.array([len(row) for row in rows], dtype=np.int64)
+    return (*in_a_row(np.concatenate(rows), lengths), rows[0].shape[1])

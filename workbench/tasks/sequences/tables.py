@@ -1,0 +1,147 @@
+"""Tables, .csv and .parquet: a row a sequence, or a row a step.
+
+A row a sequence: the columns are the steps of one channel, a shorter sequence leaves its last ones empty. A row a step:
+`sequence` names the column that tells the sequences apart, `time` the one that orders their steps (their order in the
+file, if none is given), and the columns are the channels; answers, groups and splits stand in every row. A table is
+read into memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ...errors import DataError, MissingData, ParameterError, quoted
+from .content import Array, Content, answers, as_float32, in_a_row, labels, numbers, one_of, real_steps
+from .settings import Sequences
+
+
+def read(path: Path, config: Sequences) -> Content:
+    """The sequences of a .csv or .parquet file. Raises DataError for what is no table or holds no numbers."""
+    load: Callable[..., pd.DataFrame] = pd.read_csv if path.suffix == ".csv" else pd.read_parquet
+    options: dict[str, Any] = {"low_memory": False} if path.suffix == ".csv" else {}
+    try:
+        frame = load(path, **options)
+    except ImportError:
+        raise MissingData(f"{path}: pyarrow is needed to read it: pip install 'indrnn-workbench[sequences]'") from None
+    except Exception as error:  # whatever a parser says of bytes that are no table
+        first = str(error).partition("\n")[0][:200]
+        raise DataError(f"{path}: not a table: {first or type(error).__name__}") from None
+    return content(frame, config, str(path))
+
+
+def content(frame: pd.DataFrame, config: Sequences, place: str) -> Content:
+    """The sequences of a table whose columns the config names."""
+    if frame.columns.duplicated().any():
+        raise DataError(f"{place}: column {quoted(frame.columns[frame.columns.duplicated()][0])} found twice")
+    frame = frame.rename(columns=str)
+    known = [str(name) for name in frame.columns]
+    if config.target is None:
+        raise ParameterError(f"task.target: None received; the column of the answers is needed, one of {_some(known)}")
+    asked = {name: getattr(config, name) for name in ("target", "group", "split", "sequence", "time")}
+    named = {name: one_of(name, column, known, place) for name, column in asked.items() if column is not None}
+    if config.columns is None:
+        columns = [name for name in known if name not in named.values()]
+    else:
+        columns = [one_of("columns", name, known, place) for name in config.columns]
+    if not columns or len(frame) == 0:
+        raise DataError(f"{place}: {len(frame)} rows of {len(columns)} columns of numbers found, at least 1 expected")
+    values = _values(frame, columns, place)
+    if config.sequence is None:
+        return _row_a_sequence(frame, values, named, config, place)
+    return _row_a_step(frame, values, named, config, place)
+
+
+def _row_a_sequence(
+    frame: pd.DataFrame, values: Array, named: dict[str, str], config: Sequences, place: str
+) -> Content:
+    if config.each_step:
+        raise ParameterError("task.each_step: True received; it needs a table with a row a step: name task.sequence")
+    ends = real_steps(values)
+    texts = {k: labels(_cells(frame, named[k]), f"{place}: {named[k]}") for k in ("group", "split") if k in named}
+    made = answers(_cells(frame, named["target"]), config, f"{place}: {named['target']}")
+    return Content(place, lambda i: values[i, : ends[i], None], ends, 1, made, texts.get("group"), texts.get("split"))
+
+
+def _row_a_step(frame: pd.DataFrame, values: Array, named: dict[str, str], config: Sequences, place: str) -> Content:
+    codes, _ = pd.factorize(labels(_cells(frame, named["sequence"]), f"{place}: {named['sequence']}"))
+    if "time" in named:
+        times = _times(frame, named["time"], place)
+        order = np.lexsort((times, codes))
+        again = np.flatnonzero((np.diff(codes[order]) == 0) & (np.diff(times[order]) == 0))
+        if again.size:
+            row = int(order[again[0] + 1])
+            found = quoted(frame[named["time"]].iloc[row])
+            raise DataError(f"{place}: row {row}: {named['time']} {found} found a second time in its sequence")
+    else:
+        order = np.argsort(codes, kind="stable")
+    read, lengths = in_a_row(values[order], np.bincount(codes).astype(np.int64))
+    starts = lengths.cumsum() - lengths
+
+    def of_sequences(found: Array, column: str) -> Array:
+        """The one value of each sequence, of those of its rows."""
+        found = found[order]
+        other = np.flatnonzero(found != np.repeat(found[starts], lengths))
+        if other.size:
+            hint = "; task.each_step asks for one answer a step" if column == named["target"] else ""
+            row = int(order[other[0]])
+            raise DataError(f"{place}: row {row}: a second {column} found in its sequence, one expected{hint}")
+        return found[starts]
+
+    made = answers(_cells(frame, named["target"]), config, f"{place}: {named['target']}")
+    made = made[order] if config.each_step else of_sequences(made, named["target"])
+    texts = {
+        name: of_sequences(labels(_cells(frame, named[name]), f"{place}: {named[name]}"), named[name])
+        for name in ("group", "split")
+        if name in named
+    }
+    return Content(place, read, lengths, values.shape[1], made, texts.get("group"), texts.get("split"))
+
+
+def _values(frame: pd.DataFrame, columns: list[str], place: str) -> Array:
+    """Columns of numbers (rows, columns) as float32, empty cells nan; DataError for a cell that is no number."""
+    made = np.empty((len(frame), len(columns)), dtype=np.float32)
+    for index, name in enumerate(columns):
+        column = frame[name]
+        if column.dtype.kind not in "fiub":
+            found = pd.to_numeric(column.astype(object), errors="coerce")
+            wrong = np.flatnonzero(found.isna().to_numpy() & column.notna().to_numpy())
+            if wrong.size or column.dtype.kind in "mMc":
+                row = int(wrong[0]) if wrong.size else 0
+                raise DataError(
+                    f"{place}: row {row}, column {quoted(name)}: {quoted(column.iloc[row])} found, a number expected; "
+                    "task.columns chooses among the columns"
+                )
+            column = found
+        made[:, index] = as_float32(column.to_numpy(dtype=np.float64, na_value=np.nan))
+    return made
+
+
+def _times(frame: pd.DataFrame, column: str, place: str) -> Array:
+    """Numbers or dates that order the steps, as float64 or int64."""
+    values = frame[column]
+    if values.dtype.kind == "O" or str(values.dtype) in ("str", "string"):
+        try:
+            values = pd.to_datetime(values, format="ISO8601")
+        except (ValueError, TypeError):
+            values = frame[column]
+    if values.dtype.kind == "M" and not values.isna().any():
+        found: Array = values.astype("int64").to_numpy()
+        return found
+    return numbers(_cells(frame, column), f"{place}: {column}")
+
+
+def _cells(frame: pd.DataFrame, column: str) -> Array:
+    """A column as an array of numbers or of objects."""
+    values = frame[column]
+    plain = isinstance(values.dtype, np.dtype) and values.dtype.kind in "fiub"
+    cells: Array = values.to_numpy() if plain else values.to_numpy(dtype=object, na_value=None)
+    return cells
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")

@@ -1,0 +1,249 @@
+"""The task of one's own sequences: split, filled, scaled by the training part alone, in batches of like length."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from ...errors import DataError, MissingData, ParameterError, choices, quoted
+from ...seeds import generator
+from ..contract import Batch, Spec, Split
+from . import arrays, split, tables, ts_file, waves
+from .content import Content
+from .scaling import Scaling, checked, measured
+from .settings import Sequences
+
+READERS: dict[str, Callable[[Path, Sequences], Content]] = {
+    ".npz": arrays.read,
+    ".npy": arrays.read,
+    ".csv": tables.read,
+    ".parquet": tables.read,
+    ".ts": ts_file.read,
+}
+JITTER = 0.2  # lengths are sorted after a random change of up to this share, so that batches differ from epoch to epoch
+PADDED = 2**19  # steps, padding included, of a batch that is only scored: bounds its memory
+
+
+class SequencesTask:
+    """x (longest, B, channels), lengths (B,) where they differ; y (B,), or (longest, B) where each step is answered.
+
+    `rows` has the rows of each part, in the content's order; `classes` the class of each output; `scaling` what was
+    done to the channels and `answer_scaling` to answers that are numbers.
+    """
+
+    def __init__(self, content: Content, config: Sequences, seed: int, batch_size: int):
+        self.content, self.config, self.seed = content, config, seed
+        every = split.parts(content, config, seed)
+        self.rows = {name: _thinned(rows, config.limit) for name, rows in every.items()}
+        n = len(self.rows["train"])
+        if batch_size > n:
+            raise ParameterError(f"train.batch: {batch_size} is more than the {n} training examples")
+        self.batches_per_epoch = -(-n // batch_size)
+        self.lengths = torch.from_numpy(content.lengths)
+        self.classes = classes(content) if config.answer == "class" else ()
+        self.spec = spec_of(content, config)
+        checked(content, config.missing)
+        self.scaling, self.answer_scaling = measured(content, every["train"].tolist(), config)
+        self.y = self._answers()
+        self._drawn: tuple[tuple[str, int], list[Tensor]] = (("", 0), [])
+
+    def batch(self, step: int) -> Batch:
+        """Each epoch shows every sequence once, in batches that differ by at most one in size."""
+        epoch, index = divmod(step, self.batches_per_epoch)
+        return self.read(self._epoch("epoch", epoch)[index])
+
+    def clean(self, index: int) -> Batch:
+        epoch, index = divmod(index, self.batches_per_epoch)
+        return self.read(self._epoch("clean", epoch)[index])
+
+    def examples(self, split: Split, size: int) -> Iterator[Batch]:
+        """By length, fewer than `size` where they are long."""
+        for rows in by_length(self.lengths, self.rows[split], size):
+            yield self.read(rows)
+
+    def drawn(self) -> dict[str, Any]:
+        """The rows held out, and all that turns a value into what a net reads."""
+        held = {name: self.rows[name].tolist() for name in ("valid", "test")}
+        return held | {"classes": list(self.classes)} | self.scaling.told("") | self.answer_scaling.told("answer_")
+
+    def read(self, rows: Tensor) -> Batch:
+        """The sequences of these rows as a net reads them, padded with 0."""
+        x, lengths = padded(self.content, self.scaling, rows)
+        if not self.spec.each_step:
+            y = self.y[rows]
+        else:
+            first = self.content.starts[rows.numpy()].tolist()
+            pieces = [self.y[start : start + n] for start, n in zip(first, self.lengths[rows].tolist(), strict=True)]
+            y = pad_sequence(pieces, padding_value=-1 if self.classes else float("nan"))
+        return Batch(x, y, lengths)
+
+    def _answers(self) -> Tensor:
+        """The number of each class, int64, or the scaled number, float32."""
+        if not self.classes:
+            return torch.from_numpy(self.answer_scaling.of(self.content.answers[:, None])[:, 0])
+        number = {name: index for index, name in enumerate(self.classes)}
+        return torch.tensor([number[name] for name in self.content.answers.tolist()])
+
+    def _epoch(self, stream: str, epoch: int) -> list[Tensor]:
+        if self._drawn[0] != (stream, epoch):
+            self._drawn = ((stream, epoch), self._draw(stream, epoch))
+        return self._drawn[1]
+
+    def _draw(self, stream: str, epoch: int) -> list[Tensor]:
+        """The rows of each batch of an epoch: sorted by length, roughly; cut; shuffled."""
+        rng, rows = generator(self.seed, stream, epoch), self.rows["train"]
+        near = self.lengths[rows] * (1 + JITTER * torch.rand(len(rows), generator=rng))
+        batches = rows[near.argsort(stable=True)].tensor_split(self.batches_per_epoch)
+        return [batches[i] for i in torch.randperm(len(batches), generator=rng).tolist()]
+
+
+def by_length(lengths: Tensor, rows: Tensor, size: int) -> Iterator[Tensor]:
+    """Rows in batches of at most `size`, the shortest first, fewer where they are long."""
+    rows = rows[lengths[rows].argsort(stable=True)]
+    steps, first = lengths[rows].tolist(), 0
+    for end in range(1, len(rows) + 1):
+        if end - first == size or end == len(rows) or (end + 1 - first) * steps[end] > PADDED:
+            yield rows[first:end]
+            first = end
+
+
+def padded(content: Content, scaling: Scaling, rows: Tensor) -> tuple[Tensor, Tensor | None]:
+    """The sequences of these rows as a net reads them, padded with 0.
+
+    -> x (T, B, channels), and lengths (B,), None where all are alike.
+    """
+    x = pad_sequence([torch.from_numpy(scaling.of(content.read(row))) for row in rows.tolist()])
+    lengths = torch.from_numpy(content.lengths)[rows]
+    return x, None if bool((lengths == len(x)).all()) else lengths
+
+
+def spec(config: Sequences) -> Spec:
+    """The task seen from a net, from the data's shapes; `steps` is the longest sequence's that is not of the test."""
+    return spec_of(found(config), config)
+
+
+def hashes(config: Sequences) -> dict[str, str]:
+    """SHA-256 of the data a run reads, of several files that of their names and hashes: part of its name."""
+    return {name: _hash(_files(path, config)) for name, path in _places(config).items()}
+
+
+def task(config: Sequences, seed: int, batch_size: int) -> SequencesTask:
+    """The task under a seed, its data found, read and checked."""
+    made = SequencesTask(found(config), config, seed, batch_size)
+    for part in ("valid", "test"):
+        if len(made.rows[part]) == 0:  # type: ignore[index]
+            raise ParameterError(
+                f"task.{part}: {getattr(config, part)} received; a run needs a sequence to be scored on"
+            )
+    return made
+
+
+def is_data(path: str) -> bool:
+    """Say whether a path is that of a file or folder that is read as sequences."""
+    return Path(path).suffix.lower() in READERS or Path(path).is_dir()
+
+
+def found(config: Sequences) -> Content:
+    """The sequences that a config names, read once while their files stay as they are."""
+    return _found(config, tuple(_state(file) for path in _places(config).values() for file in _files(path, config)))
+
+
+@lru_cache(maxsize=2)
+def _found(config: Sequences, states: tuple[tuple[int, int], ...]) -> Content:
+    contents = [_read(path, config) for path in _places(config).values()]
+    return contents[0] if len(contents) == 1 else contents[0].joined(contents[1])
+
+
+def _read(path: Path, config: Sequences) -> Content:
+    return waves.read(path, config) if path.is_dir() else READERS[path.suffix.lower()](path, config)
+
+
+def _places(config: Sequences) -> dict[str, Path]:
+    """`data` and, where there is one, `test`: the paths that are read."""
+    given = {"path": config.path} | ({} if config.test_path is None else {"test_path": config.test_path})
+    for name, path in given.items():
+        if not path:
+            raise ParameterError(f"task.{name}: a file or folder of sequences is needed")
+        if not Path(path).exists():
+            raise MissingData(f"task.{name}: {quoted(path)} is not there")
+        if not is_data(path):
+            kinds = f"a folder of .wav files, or a file {choices(READERS)}"
+            raise ParameterError(f"task.{name}: {quoted(path)} received; {kinds} is needed")
+    places = {"data" if name == "path" else "test": Path(path) for name, path in given.items()}
+    if len({path.parent for path in places.values()}) < len(places) and config.path.endswith(".npy"):
+        raise ParameterError("task.test_path: the folder of task.path received; .npy files of the test need their own")
+    return places
+
+
+def _files(path: Path, config: Sequences) -> tuple[Path, ...]:
+    """The files that are read for a path."""
+    if path.is_dir():
+        index = path / "index.csv"
+        return (*waves.files(path), *([index] if index.is_file() else []))
+    if path.suffix.lower() != ".npy":
+        return (path,)
+    names = dict.fromkeys((config.target or "y", "lengths", config.group, config.split))
+    beside = [path.with_name(f"{name}.npy") for name in names if name is not None]
+    return (path, *(file for file in beside if file.is_file()))
+
+
+def _state(path: Path) -> tuple[int, int]:
+    told = path.stat()
+    return told.st_size, told.st_mtime_ns
+
+
+def _hash(files: tuple[Path, ...]) -> str:
+    hashed = [_hash_one(path, _state(path)) for path in files]
+    if len(files) == 1:
+        return hashed[0]
+    top = os.path.commonpath([path.parent for path in files])
+    lines = [f"{digest}  {path.relative_to(top).as_posix()}\n" for digest, path in zip(hashed, files, strict=True)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+@lru_cache(maxsize=4096)
+def _hash_one(path: Path, state: tuple[int, int]) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error}") from None
+
+
+def spec_of(content: Content, config: Sequences) -> Spec:
+    """The shape of a task; DataError where its answers cannot be what is asked."""
+    outputs = len(classes(content)) if config.answer == "class" else 1
+    if config.answer == "class" and outputs < 2:
+        raise DataError(f"{content.place}: 1 class found, at least 2 expected")
+    if config.answer == "class" and outputs > 20 and 2 * outputs > len(content.answers):
+        raise DataError(
+            f"{content.place}: {outputs} classes among {len(content.answers)} answers found, fewer expected; "
+            "task.answer='real' asks for numbers"
+        )
+    rest = np.delete(content.lengths, split.tested(content, config).numpy())
+    steps = int((rest if len(rest) else content.lengths).max())
+    return Spec(content.channels, outputs, steps, config.answer, config.each_step)
+
+
+def classes(content: Content) -> tuple[str, ...]:
+    """The classes in their order: by number where all are numbers, else by name."""
+    names = sorted(set(content.answers.tolist()))
+    try:
+        return tuple(sorted(names, key=float))
+    except ValueError:
+        return tuple(names)
+
+
+def _thinned(rows: Tensor, limit: int | None) -> Tensor:
+    """At most `limit` of the rows, evenly spread."""
+    n = len(rows)
+    return rows if limit is None or limit >= n else rows[torch.arange(limit) * n // limit]

@@ -1,0 +1,108 @@
+"""A folder of .wav files: each is a sequence, a sample a step, and stays on disk until it is read.
+
+The folder that a file lies in is its class: FOLDER/yes/1.wav. Or `target` names a column of FOLDER/index.csv, whose
+column `file` has the files' paths within the folder, and `group` and `split` others.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ...errors import DataError, ParameterError, quoted
+from .content import Array, Content, answers, labels, one_of, refuse
+from .settings import Sequences
+
+
+def read(folder: Path, config: Sequences) -> Content:
+    """The recordings of a folder. Raises DataError for a file that is no .wav, or is unlike the first one."""
+    refuse(config, "a folder of .wav files", "sequence", "time", "columns")
+    if config.each_step:
+        raise ParameterError(
+            "task.each_step: True received; a folder of .wav files has one answer a file; leave it out"
+        )
+    texts: dict[str, Array] = {}
+    if config.target is None:
+        refuse(config, "a folder without task.target", "group", "split")
+        paths = files(folder)
+        made = answers(np.array([path.parent.name for path in paths], dtype=object), config, str(folder))
+    else:
+        index = folder / "index.csv"
+        frame = _index(index)
+        known = [str(name) for name in frame.columns]
+        one_of("target", "file", known, f"{index} (column `file` is needed)")
+        paths = [_within(folder, str(name), index) for name in frame["file"]]
+        cells = {
+            name: frame[one_of(name, wanted, known, str(index))].to_numpy()
+            for name in ("target", "group", "split")
+            if (wanted := getattr(config, name)) is not None
+        }
+        made = answers(cells.pop("target"), config, f"{index}: {config.target}")
+        texts = {name: labels(found, f"{index}: {name}") for name, found in cells.items()}
+    shapes = [(rate, *wave.shape) for rate, wave in map(_open, paths)]
+    for path, (rate, _, channels) in zip(paths, shapes, strict=True):
+        if (rate, channels) != (shapes[0][0], shapes[0][2]):
+            found = f"{channels} channels at {rate} Hz found, {shapes[0][2]} at {shapes[0][0]} Hz expected"
+            raise DataError(f"{path}: {found} as in {paths[0].name}")
+    lengths = np.array([steps for _, steps, _ in shapes], dtype=np.int64)
+    return Content(
+        str(folder), lambda row: wave(paths[row]), lengths, shapes[0][2], made, texts.get("group"), texts.get("split")
+    )
+
+
+def files(folder: Path) -> list[Path]:
+    """The .wav files of a folder and the folders in it, by name."""
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() == ".wav" and path.is_file())
+    if not found:
+        raise DataError(f"{folder}: no .wav file found; task.path names a file, or a folder of .wav files")
+    return found
+
+
+def wave(path: Path) -> Array:
+    """The samples of a .wav file (samples, channels), as float32; whole numbers as shares of their largest."""
+    samples = _open(path)[1]
+    if samples.dtype.kind == "f":
+        return np.array(samples, dtype=np.float32)
+    middle = 128 if samples.dtype == np.uint8 else 0
+    return ((samples.astype(np.float32) - middle) / (128 if middle else -float(np.iinfo(samples.dtype).min))).astype(
+        np.float32
+    )
+
+
+def _open(path: Path) -> tuple[int, Array]:
+    """The rate of a .wav file and its samples (samples, channels), which stay on disk where they can."""
+    from scipy.io import wavfile
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of chunks that hold no samples
+        try:
+            try:
+                rate, samples = wavfile.read(path, mmap=True)
+            except ValueError:
+                rate, samples = wavfile.read(path)  # 24 bits a sample
+        except Exception as error:  # whatever scipy says of bytes that are no .wav file
+            first = str(error).partition("\n")[0][:200]
+            raise DataError(f"{path}: not a .wav file: {first or type(error).__name__}") from None
+    if samples.ndim not in (1, 2) or samples.size == 0 or samples.dtype.kind not in "fiu" or not rate:
+        raise DataError(f"{path}: {samples.shape} samples of {samples.dtype} found, at least 1 expected")
+    return int(rate), samples.reshape(len(samples), -1)
+
+
+def _index(path: Path) -> pd.DataFrame:
+    try:
+        frame = pd.read_csv(path, low_memory=False)
+    except Exception as error:  # whatever a parser says of bytes that are no table
+        first = str(error).partition("\n")[0][:200]
+        raise DataError(f"{path}: not a table: {first or type(error).__name__}") from None
+    return frame.rename(columns=str)
+
+
+def _within(folder: Path, name: str, index: Path) -> Path:
+    """A file that lies in the folder, of an index that somebody else may have written."""
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
+        raise DataError(f"{index}: file {quoted(name)} found, a file within the folder expected")
+    return path
