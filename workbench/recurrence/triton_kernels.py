@@ -125,7 +125,7 @@ def gradients(
         grad = tl.load(after + between, mask=real, other=0)
     if NORM or DROP:
         scale, factor, level = drawn_back(
-            sums, found, gain, drop, normed, T, rows, chains, N, chain, real, neuron, WIDE, NORM, DROP, EPS
+            sums, found, gain, drop, normed, T, rows, chains, N, chunk, chain, real, neuron, WIDE, NORM, DROP, EPS
         )
     total = tl.zeros_like(weight)
     bias = tl.zeros_like(weight)
@@ -162,7 +162,7 @@ def gradients(
 
 @triton.jit
 def drawn_back(
-    sums, found, gain, drop, normed, T, rows, chains, N, chain, real, neuron,
+    sums, found, gain, drop, normed, T, rows, chains, N, chunk, chain, real, neuron,
     WIDE: tl.constexpr, NORM: tl.constexpr, DROP: tl.constexpr, EPS: tl.constexpr,
 ):  # fmt: skip
     """The line by which a gradient g of y comes back to h, level + h * factor + g * scale: scale, factor and level.
@@ -190,7 +190,7 @@ def drawn_back(
         slope = slope / -(T * (chains // N)).to(tl.float64)
         factor = (slope * inverse * inverse * weighed).to(WIDE)
         level = (slope * plain - mean * factor.to(tl.float64)).to(WIDE)
-        first = real & (chain < N) & (tl.program_id(1) == 0)
+        first = chain < tl.where(chunk == 0, N, 0)
         tl.store(normed + neuron, weighed * inverse, mask=first)
         tl.store(normed + N + neuron, plain, mask=first)
     return scale, factor, level

@@ -25,7 +25,7 @@ def normalize(
     found (2, N): mean and variance, in float64. The stored mean_ and variance_ (N,) move towards them by SHARE, and
     tracked counts one more; SHARE None leaves them.
     """
-    _, start, stop, chain, real, neuron = place(T, length, chains, N, BLOCK)
+    stretch, start, stop, chain, real, neuron = place(T, length, chains, N, BLOCK)
     scale = tl.full((BLOCK,), 1.0, WIDE)
     level = tl.zeros((BLOCK,), WIDE)
     if NORM:
@@ -43,7 +43,7 @@ def normalize(
         scale = slope.to(WIDE)
         level = tl.load(shift + neuron, mask=real, other=0).to(tl.float64) - mean * scale.to(tl.float64)
         level = level.to(WIDE)
-        first = real & (chain < N) & (tl.program_id(1) == 0)
+        first = chain < tl.where(stretch == 0, N, 0)
         tl.store(found + neuron, mean, mask=first)
         tl.store(found + N + neuron, variance, mask=first)
         if SHARE is not None:
@@ -61,7 +61,7 @@ def normalize(
     at = start.to(tl.int64) * chains + chain
     for t in tl.range(start, stop, UNROLL):
         for k in tl.static_range(UNROLL):
-            inside = real & (t + k < stop)
+            inside = chain < tl.where(t + k < stop, chains, 0)
             h_t = tl.load(h + at + k * chains, mask=inside, other=0).to(WIDE)
             tl.store(y + at + k * chains, level + h_t * scale, mask=inside)
         at += UNROLL * chains
