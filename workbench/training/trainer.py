@@ -242,7 +242,7 @@ class Trainer:
         right = (output.detach().argmax(-1) == y).sum() if target == "class" else loss.new_zeros(())
         gradients = [p.grad for p in self.weights if p.grad is not None]
         norms = torch.stack(torch._foreach_norm(gradients))
-        if engine_triton.takes(norms):
+        if self.together and engine_triton.takes(norms):
             told, *bad = _found(norms, loss.detach(), right)
             return Tried(told, gradients, before, state, (bad[0], bad[1]))
         told = torch.stack((loss.detach().double(), right.double(), norms.double().norm()))
