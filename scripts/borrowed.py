@@ -59,7 +59,16 @@ def measuring(given: argparse.Namespace, work: Path) -> list[Stage]:
     shapes = [word for shape in SHAPES for word in ("--shapes", shape)] if given.budget != "smoke" else []
     bench = (python, "-m", "workbench", "bench", "--device", device, "--step", "--out", str(work / "bench.json"))
     small = ("--shapes", "20,2,4,8") if given.budget == "smoke" else ()
-    steps = (python, "scripts/steps.py", "--device", device, "--budget", given.budget, "--out", str(work / "steps.json"))
+    steps = (
+        python,
+        "scripts/steps.py",
+        "--device",
+        device,
+        "--budget",
+        given.budget,
+        "--out",
+        str(work / "steps.json"),
+    )
     crossovers = (python, "scripts/crossovers.py", str(work / "crossovers.json"), "--device", device)
     return [
         Stage("environment", 0.05, (python, "-m", "workbench", "doctor")),

@@ -109,9 +109,9 @@ def run(
     instructions.fix()  # before the next line loads torch
     from .config import Config, parse_value
     from .runs.jobs import notebook_parameters
-    from .seeds import check_seed
     from .runs.run import check_count, run_seeds
     from .runs.run import run as run_experiment
+    from .seeds import check_seed
 
     chosen: str | Config = experiment
     if experiment.endswith(".json"):
@@ -120,16 +120,19 @@ def run(
         except (OSError, ValueError) as error:
             raise ParameterError(f"config: {experiment} cannot be read: {error}") from None
         chosen = Config.parse(text, origin=experiment)
-    first, ways = parse_value(seed), {
-        "device": device,
-        "backend": backend,
-        "graphs": graphs,
-        "threads": None if threads is None else parse_value(threads),
-        "changes": notebook_parameters.given(changes or []),
-        "until": until,
-        "fresh": fresh,
-        "time_limit": _seconds(time_limit),
-    }
+    first, ways = (
+        parse_value(seed),
+        {
+            "device": device,
+            "backend": backend,
+            "graphs": graphs,
+            "threads": None if threads is None else parse_value(threads),
+            "changes": notebook_parameters.given(changes or []),
+            "until": until,
+            "fresh": fresh,
+            "time_limit": _seconds(time_limit),
+        },
+    )
     if seeds is not None:
         wanted = range(check_seed(first), first + check_count("seeds", seeds))
         records = run_seeds(chosen, budget, wanted, say=_say, **ways)  # type: ignore[arg-type]

@@ -159,7 +159,13 @@ def test_half_precision_is_stored_around_a_float32_state(rng):
     given = [(a.abs() + 1.5).bfloat16(), None, None, u.abs() * 0.5, h0.abs().bfloat16(), norm.weight, norm.bias]
     found = run(ours(norm, mask.bfloat16()), given, g.bfloat16())
     exact = run(by_hand(norm, mask.float()), [None if v is None else v.float() for v in given], g.bfloat16().float())
-    assert [v.dtype for v in found] == [torch.bfloat16, torch.bfloat16, *[torch.float32], torch.bfloat16, *[torch.float32] * 2]
+    assert [v.dtype for v in found] == [
+        torch.bfloat16,
+        torch.bfloat16,
+        *[torch.float32],
+        torch.bfloat16,
+        *[torch.float32] * 2,
+    ]
     for x, y in zip(found, exact, strict=True):  # the interpreter cuts bfloat16, where a device rounds
         assert float((x.float() - y).abs().max()) <= 0.03 * (1 + float(y.abs().max()))
 

@@ -6,7 +6,6 @@ import pytest
 import torch
 from stand_ins import stand_in
 
-from workbench import recurrence
 from workbench.errors import ParameterError
 from workbench.recurrence import autograd, engine_triton, recur
 from workbench.recurrence.activation import ACTIVATIONS

@@ -288,9 +288,7 @@ class Unit(Recurrent):
         elif type(self) is Unit and self._fuses(span) and engine_triton.takes(a):
             mask = self.dropout.mask(a, len(self.u))
             f, backend = self.activation, self.backend
-            return recurrence.neurons(
-                a, self.u, span.before(), activation=f, backend=backend, norm=self.bn, mask=mask
-            )
+            return recurrence.neurons(a, self.u, span.before(), activation=f, backend=backend, norm=self.bn, mask=mask)
         h = recurrence.recur(a, self.u, span.before(), activation=self.activation, backend=self.backend)
         return self.leave(h, span)
 

@@ -1,4 +1,4 @@
-"""Several runs in one process, in turns: each begins its step, and while a device works on it the next begins its own."""
+"""Several runs in one process, in turns: while a device works on the step of one, the next begins its own."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ class PixelsTask:
 
 
 class ResidentPixels:
-    """Training images of a task as uint8 (pixels, n) on a device, in the order in which they are read; 47 MB of MNIST."""
+    """Training images of a task as uint8 (pixels, n) on a device, in the order in which they are read: 47 MB."""
 
     def __init__(self, task: PixelsTask, device: torch.device):
         pixels, labels = task.images.train
