@@ -94,6 +94,7 @@ def run(
     experiment: Annotated[str, typer.Argument(help="A name of `workbench list`, a CONFIG.json, or your data.")],
     budget: BudgetOption = "quick",
     seed: Annotated[str, typer.Option(help="Decides everything that is random.")] = "0",
+    seeds: Annotated[int | None, _number("--seeds", help="So many from --seed on, in turns, in one process.")] = None,
     device: DeviceOption = "auto",
     changes: Annotated[list[str] | None, typer.Option("--set", help="A field: model.depth=4. Repeatable.")] = None,
     threads: Annotated[str | None, typer.Option(help="Threads of a run that begins; 1 unless given.")] = None,
@@ -108,7 +109,9 @@ def run(
     instructions.fix()  # before the next line loads torch
     from .config import Config, parse_value
     from .runs.jobs import notebook_parameters
+    from .runs.run import check_count, run_seeds
     from .runs.run import run as run_experiment
+    from .seeds import check_seed
 
     chosen: str | Config = experiment
     if experiment.endswith(".json"):
@@ -117,19 +120,28 @@ def run(
         except (OSError, ValueError) as error:
             raise ParameterError(f"config: {experiment} cannot be read: {error}") from None
         chosen = Config.parse(text, origin=experiment)
-    record = run_experiment(
-        chosen,
-        budget,  # type: ignore[arg-type]
+    first, ways = (
         parse_value(seed),
-        device=device,
-        backend=backend,
-        graphs=graphs,
-        threads=None if threads is None else parse_value(threads),
-        changes=notebook_parameters.given(changes or []),
-        until=until,
-        fresh=fresh,
-        time_limit=_seconds(time_limit),
+        {
+            "device": device,
+            "backend": backend,
+            "graphs": graphs,
+            "threads": None if threads is None else parse_value(threads),
+            "changes": notebook_parameters.given(changes or []),
+            "until": until,
+            "fresh": fresh,
+            "time_limit": _seconds(time_limit),
+        },
     )
+    if seeds is not None:
+        wanted = range(check_seed(first), first + check_count("seeds", seeds))
+        records = run_seeds(chosen, budget, wanted, say=_say, **ways)  # type: ignore[arg-type]
+        rows = [json.loads(record.summary.to_json()) for record in records]
+        listing.show(rows, as_json, ("id", "experiment", "seed", "status", "step"))
+        for record in records:
+            record.check()
+        return
+    record = run_experiment(chosen, budget, first, **ways)  # type: ignore[arg-type]
     if _launched() and os.environ.get("RANK") != "0":
         return  # of the processes of one run the first speaks
     summary = json.loads(record.summary.to_json())

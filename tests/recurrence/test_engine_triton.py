@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from offline import KERNELS, compiled
 from torch.testing import assert_close
 
 from workbench.errors import ParameterError
@@ -30,9 +31,10 @@ def _device(request):
 
 
 @with_triton
-def test_the_kernels_equal_loop_in_the_interpreter():
+@pytest.mark.parametrize("file", ["interpreted.py", "interpreted_layer.py"])
+def test_the_kernels_equal_loop_in_the_interpreter(file):
     """In its own process: triton reads the variable when a kernel is defined."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(FOLDER / "interpreted.py")]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(FOLDER / file)]
     paths = os.pathsep.join(path for path in (str(FOLDER.parents[1]), os.environ.get("PYTHONPATH")) if path)
     environment = os.environ | {"TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": paths}
     done = subprocess.run(command, env=environment, cwd=FOLDER.parents[1], capture_output=True, text=True)
@@ -44,32 +46,21 @@ def test_the_kernels_equal_loop_in_the_interpreter():
 
 
 @with_triton
-@pytest.mark.parametrize(("name", "streams"), [("states", 1), ("gradients", 2)])
-def test_a_kernel_fetches_ahead_and_stays_in_registers(name, streams, tmp_path, monkeypatch):
-    """Compiled for sm_90, which needs no GPU: without cp.async each step would wait for memory."""
+@pytest.mark.parametrize(
+    ("kernel", "architecture"),
+    [*((name, 90) for name in KERNELS), *((name, other) for name in ("states", "gradients") for other in (80, 100))],
+)
+def test_a_kernel_fetches_ahead_and_stays_in_registers(kernel, architecture, tmp_path, monkeypatch):
+    """Compiled for a device, which needs none: without cp.async each step would wait for memory."""
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
-    import triton
-    from triton.backends.compiler import GPUTarget
-    from triton.compiler import ASTSource
-
-    from workbench.recurrence import triton_kernels
-
-    kernel = getattr(triton_kernels, name)
-    constants = engine_triton.settings(torch.float32, streams) | {"ACTIVATION": "relu", "UNROLL": engine_triton.UNROLL}
-    kinds = dict.fromkeys(("T", "length", "chains", "N"), "i32") | dict.fromkeys(constants, "constexpr")
-    signature = {argument: kinds.get(argument, "*fp32") for argument in kernel.arg_names}
-    source = ASTSource(fn=kernel, signature=signature, constexprs=constants)
-    compiled = triton.compile(source, target=GPUTarget("cuda", 90, 32), options=engine_triton.OPTIONS).asm
-    ptx = compiled["ptx"]
-    assert len(re.findall(r"cp\.async\.c[ag]", ptx)) == streams * constants["FLIGHT"]
-    assert "fma.rn" not in ptx  # a fused product would round once where the loop rounds twice
-    assert name != "states" or "max.NaN" in ptx  # relu of nan is nan
-
-    (tmp_path / "kernel.cubin").write_bytes(compiled["cubin"])
-    command = [triton.knobs.nvidia.cuobjdump.path, "-res-usage", str(tmp_path / "kernel.cubin")]
-    report = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    assert re.search(r"STACK:0 .*LOCAL:0 ", report)  # nothing spilled
-    assert int(re.search(r"REG:(\d+)", report)[1]) <= 96
+    found = compiled(kernel, architecture, tmp_path)
+    budget = KERNELS[kernel]
+    assert found.copies == budget.streams * found.constants.get("FLIGHT", 0)
+    assert not found.fused  # a fused product would round once where the loop rounds twice
+    assert kernel != "states" or found.passes_nan  # relu of nan is nan
+    assert found.spilled == 0
+    assert found.registers <= 128
+    assert found.a_step <= budget.instructions
 
 
 def test_importing_the_package_does_not_import_triton():

@@ -1,157 +1,26 @@
-"""Calls of the Triton engine to its kernels, where there is no Triton: stand-ins in PyTorch do what each one promises.
-
-The kernels themselves run in `test_engine_triton.py`. Here it is what `engine_triton.py` decides: grids, chunks, types,
-what is read where.
-"""
+"""Calls of the Triton engine to its kernels, on stand-ins (stand_ins.py): grids, chunks, types, what is read where."""
 
 from __future__ import annotations
 
-import sys
-from types import ModuleType, SimpleNamespace
-
 import pytest
 import torch
+from stand_ins import stand_in
 
-from workbench import recurrence
 from workbench.errors import ParameterError
 from workbench.recurrence import autograd, engine_triton, recur
 from workbench.recurrence.activation import ACTIVATIONS
 
-WIDE = {"float64": torch.float64, "float32": torch.float32}
-
-
-class Launch:
-    """One launch of a stand-in: its grid, sizes and constants, and the chains of the tensors that it was given."""
-
-    def __init__(self, grid, given, constants):
-        self.blocks, self.grid_chunks = grid
-        count = next(i for i, v in enumerate(given) if isinstance(v, int))
-        self.tensors, sizes = given[:count], given[count:]
-        self.T, self.length, self.chains, self.N = sizes[0], sizes[1], sizes[-2], sizes[-1]
-        self.flow = constants
-        self.act = ACTIVATIONS[constants["ACTIVATION"]]
-        self.wide = WIDE[constants["WIDE"]]
-        assert (self.blocks - 1) * constants["BLOCK"] < self.chains <= self.blocks * constants["BLOCK"]
-        assert all(tensor.is_contiguous() for tensor in self.tensors)
-        assert constants["FLIGHT"] >= constants.get("UNROLL", 1)
-
-    def lines(self, tensor):
-        """(..., chains) of a tensor, the same memory."""
-        return tensor.view(-1, self.chains)
-
-    def weights(self, u):
-        return u.to(self.wide).repeat(self.chains // self.N)
-
-    def steps(self, chunk):
-        """The steps of a chunk; a kernel takes UNROLL of them at a time and does not stop in between."""
-        steps = range(chunk * self.length, min(self.T, (chunk + 1) * self.length))
-        assert len(steps) % self.flow.get("UNROLL", 1) == 0
-        return steps
-
-    def run(self, a, weight, chunk, state, linear=False):
-        """The states after each step of a chunk, from the one before it."""
-        for t in self.steps(chunk):
-            state = a[t].to(self.wide) + weight * state
-            state = state if linear else self.act.value(state)
-            yield t, state
-
-    def back(self, g, h, weight, chunk, grad):
-        for t in reversed(self.steps(chunk)):
-            grad = self.act.derivative(h[t].to(self.wide)) * (g[t].to(self.wide) + weight * grad)
-            yield t, grad
-
-
-def states(on):
-    a, u, before, h = on.tensors
-    a, before, h = map(on.lines, (a, before, h))
-    for chunk in range(on.grid_chunks):
-        for t, state in on.run(a, on.weights(u), chunk, before[chunk].to(on.wide)):
-            h[t] = state
-
-
-def gradients(on):
-    g, h, u, h0, after, d, grad_u, grad_h0 = on.tensors
-    g, h, h0, after, d, grad_u, grad_h0 = map(on.lines, (g, h, h0, after, d, grad_u, grad_h0))
-    for chunk in range(on.grid_chunks):
-        grad, total = after[chunk], torch.zeros_like(after[chunk])
-        for t, before in on.back(g, h, on.weights(u), chunk, grad):
-            total += grad * h[t].to(on.wide)
-            d[t] = grad = before
-        if chunk == 0:
-            total += grad * h0[0].to(on.wide)
-            grad_h0[0] = on.weights(u) * grad
-        grad_u[chunk] = total
-
-
-def summarise_states(on):
-    a, u, p, lo, hi = on.tensors
-    a, p, lo, hi = map(on.lines, (a, p, lo, hi))
-    top = torch.full((on.chains,), on.flow["TOP"], dtype=on.wide)
-    for chunk in range(on.grid_chunks):
-        (*_, (_, p[chunk])) = on.run(a, on.weights(u), chunk, torch.zeros_like(top), linear=True)
-        ends = [list(on.run(a, on.weights(u), chunk, state))[-1][1] for state in (-top, top)]
-        lo[chunk], hi[chunk] = torch.minimum(*ends), torch.maximum(*ends)
-
-
-def link_states(on):
-    """From the summaries alone: the inputs of these tests stay in their range."""
-    _, u, h0, p, lo, hi, before = on.tensors
-    h0, p, lo, hi, before = map(on.lines, (h0, p, lo, hi, before))
-    state = h0[0].to(on.wide)
-    for chunk in range(len(before)):
-        before[chunk] = state
-        if chunk < len(before) - 1:
-            state = p[chunk] + on.weights(u) ** on.length * state
-            state = state.clamp(lo[chunk], hi[chunk]) if on.act.name == "relu" else state
-
-
-def summarise_gradients(on):
-    g, h, u, p, lowest = on.tensors
-    g, h, p, lowest = map(on.lines, (g, h, p, lowest))
-    for chunk in range(on.grid_chunks):
-        (*_, (_, p[chunk])) = on.back(g, h, on.weights(u), chunk, torch.zeros(on.chains, dtype=on.wide))
-        off = on.act.name == "relu"
-        lowest[chunk] = h[list(on.steps(chunk))].to(on.wide).amin(0) if off else 1
-
-
-def link_gradients(on):
-    _, _, u, p, lowest, after = on.tensors
-    p, lowest, after = map(on.lines, (p, lowest, after))
-    grad = torch.zeros(on.chains, dtype=on.wide)
-    for chunk in reversed(range(len(after))):
-        after[chunk] = grad
-        grad = p[chunk] + torch.where(lowest[chunk] > 0, on.weights(u) ** on.length, 0) * grad
-
-
-KERNELS = (states, gradients, summarise_states, link_states, summarise_gradients, link_gradients)
-
 
 @pytest.fixture
 def launched(monkeypatch):
-    """The launches of a test, by name, on stand-ins for Triton and the kernels."""
+    """The launches of a test, by name."""
     seen = []
 
-    class Kernel:
-        def __init__(self, run):
-            self.run = run
+    def launch(name, on, run):
+        seen.append((name, on))
+        run(on)
 
-        def __getitem__(self, grid):
-            def launch(*given, **constants):
-                on = Launch(grid, given, constants)
-                seen.append((self.run.__name__, on))
-                self.run(on)
-
-            return launch
-
-    kernels = SimpleNamespace(**{run.__name__: Kernel(run) for run in KERNELS})
-    language = ModuleType("triton.language")
-    language.float64, language.float32 = WIDE
-    monkeypatch.setitem(sys.modules, "triton", ModuleType("triton"))
-    monkeypatch.setitem(sys.modules, "triton.language", language)
-    monkeypatch.setitem(sys.modules, "workbench.recurrence.triton_kernels", kernels)
-    monkeypatch.setattr(recurrence, "kernels", kernels, raising=False)
-    monkeypatch.setattr(engine_triton, "_installed", lambda: True)
-    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    stand_in(monkeypatch, launch)
     return seen
 
 

@@ -62,7 +62,7 @@ def tapes(monkeypatch):
     """Recordings on the CPU; the list of tapes that were made."""
     made = []
 
-    def record(call, chance=None):
+    def record(call, chance=None, stream=None):
         with Tape() as tape:
             call()
         made.append(tape)
@@ -70,7 +70,7 @@ def tapes(monkeypatch):
 
     monkeypatch.setattr("workbench.recurrence.observers._modes", lambda: 0)  # a graph is recorded below what observes
     monkeypatch.setattr(cuda_graphs, "record", record)
-    monkeypatch.setattr(cuda_graphs, "warm", lambda call: [call() for _ in range(cuda_graphs.WARM)])
+    monkeypatch.setattr(cuda_graphs, "warm", lambda call, stream: [call() for _ in range(cuda_graphs.WARM)])
     monkeypatch.setattr("workbench.training.trainer.wanted", lambda choice, *_: choice != "off")
     return made
 
@@ -93,7 +93,7 @@ def run(choice, config=DIGITS, stops=(), change=None):
 def made(choice, config, change):
     trainer = Trainer(config, 3, graphs="off" if choice == "both" else choice, backend="torch")
     if change is not None:
-        batch = trainer.task.batch
+        batch, trainer.resident = trainer.task.batch, None
         trainer.task.batch = lambda step: change(batch(step), step)
     return trainer
 
@@ -101,7 +101,7 @@ def made(choice, config, change):
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def test_a_recorded_run_is_the_run_bit_by_bit(tapes, config):
     assert run("on", config) == run("off", config)
-    assert len(tapes) >= 2
+    assert len(tapes) >= 1
 
 
 @pytest.mark.parametrize("choice", ["on", "both"])
@@ -118,7 +118,7 @@ def narrower(batch, step):
 def test_each_shape_has_a_recording_as_long_as_there_is_room(tapes, monkeypatch, shapes, recordings):
     monkeypatch.setattr(cuda_graphs, "SHAPES", shapes)
     assert run("on", change=narrower) == run("off", change=narrower)
-    assert len(tapes) == 2 * recordings
+    assert len(tapes) == recordings
 
 
 def test_padded_batches_are_trained_on_without(tapes):
@@ -144,7 +144,7 @@ def test_a_recorded_step_that_is_not_finite_is_not_applied(tapes):
             assert torch.equal(value, before[name]), name
 
 
-def refuse(call, chance=None):
+def refuse(call, chance=None, stream=None):
     raise RuntimeError("operation not permitted when stream is capturing\nmore")
 
 

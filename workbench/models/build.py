@@ -18,7 +18,7 @@ from .baselines.transformer import Transformer
 from .dense import Dense
 from .distributed import Ranks
 from .language import Language
-from .layer import BatchNorm, SharedDropout, recurrences
+from .layer import BatchNorm, SharedDropout, Unit, recurrences
 from .net import KINDS
 from .plain import Plain
 from .residual import residual
@@ -81,10 +81,11 @@ class _Blank(TorchFunctionMode):
 
 def clamp_(net: nn.Module) -> None:
     """Project the u of every layer into its bound."""
-    with torch.no_grad():
-        for found in recurrences(net).values():
-            if found.bound is not None:
-                found.u.clamp_(-found.bound, found.bound)
+    bounded = {found.u: found.bound for found in recurrences(net).values() if found.bound is not None}
+    if bounded:
+        with torch.no_grad():
+            torch._foreach_clamp_min_(list(bounded), [-bound for bound in bounded.values()])
+            torch._foreach_clamp_max_(list(bounded), list(bounded.values()))
 
 
 def misfit(net: nn.Module, weights: Mapping[str, Tensor], slack: float) -> str | None:
@@ -116,6 +117,22 @@ def set_generator(net: nn.Module, generator: Generator | None) -> None:
     for module in net.modules():
         if isinstance(module, SharedDropout):
             module.generator = generator
+
+
+def draw_masks(net: nn.Module, B: int, generator: Generator) -> None:
+    """Draw the dropout masks of all layers for the next pass of B sequences, those of one rate at once.
+
+    Two kernels a rate in place of two a layer; other numbers than the layers would draw one by one.
+    """
+    units: dict[float, list[Unit]] = {}
+    for unit in net.modules():
+        if isinstance(unit, Unit) and unit.dropout.p > 0 and unit.dropout.over == "sequence":
+            units.setdefault(1 - unit.dropout.p, []).append(unit)
+    for keep, alike in units.items():
+        drawn = torch.empty(sum(B * len(unit.u) for unit in alike), device=generator.device)
+        drawn.bernoulli_(keep, generator=generator).div_(keep)
+        for unit, mask in zip(alike, drawn.split([B * len(unit.u) for unit in alike]), strict=True):
+            unit.dropout.drawn = mask.view(B, -1)
 
 
 def set_ranks(net: nn.Module, ranks: Ranks) -> None:

@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 
 from .. import recurrence
 from ..errors import ParameterError, choices
-from ..recurrence import batchnorm
+from ..recurrence import batchnorm, engine_triton
 from .distributed import ALONE, Ranks
 from .sequence import WHOLE, Span
 from .sequence import at_end as at_end
@@ -163,6 +163,7 @@ class SharedDropout(nn.Module):
         super().__init__()
         self.p, self.over = p, over
         self.generator: Generator | None = None
+        self.drawn: Tensor | None = None  # the next mask (B, features), where somebody drew it before
 
     def forward(self, x: Tensor) -> Tensor:
         mask = self.mask(x, x.shape[2])
@@ -174,6 +175,9 @@ class SharedDropout(nn.Module):
         """The mask of a batch x (T, B, ...), (B, features) or (T, B, features); None where nothing is dropped."""
         if not self.training or self.p == 0:
             return None
+        if self.drawn is not None:
+            mask, self.drawn = self.drawn.to(x.dtype), None
+            return mask
         keep = 1 - self.p
         share = self.ranks.share
         shape = (x.shape[1] if share is None else share.whole, features)
@@ -260,15 +264,18 @@ class Unit(Recurrent):
         if self.fc is None or self.norm == "before":
             return self.recurrent(self.enter(x), span)
         fc, f, backend = self.fc, self.activation, self.backend
-        fusible = self.bn is None or (type(self.bn) is BatchNorm and self.bn.ranks.share is None)
-        fusible = fusible and self.dropout.over == "sequence"
-        if span.rows is None and not span.carry and fusible:
+        if self._fuses(span):
             mask = self.dropout.mask(x, len(self.u))  # all in one pass, and the bare states are nowhere seen
             return recurrence.layer(
                 x, fc.weight, fc.bias, self.u, span.before(), activation=f, backend=backend, norm=self.bn, mask=mask
             )
         h = recurrence.layer(x, fc.weight, fc.bias, self.u, span.before(), activation=f, backend=backend)
         return self.leave(h, span)
+
+    def _fuses(self, span: Span) -> bool:
+        """May the recurrence and what follows it be done as one, with nobody to see the states between them?"""
+        fusible = self.bn is None or (type(self.bn) is BatchNorm and self.bn.ranks.share is None)
+        return fusible and self.dropout.over == "sequence" and span.rows is None and not span.carry
 
     def enter(self, x: Tensor) -> Tensor:
         """The FC alone: x (T, B, M) -> (T, B, N)."""
@@ -278,6 +285,10 @@ class Unit(Recurrent):
         """Apply all that follows the FC: a (T, B, N) -> (T, B, N)."""
         if self.bn is not None and self.norm == "before":
             a = self.bn(a, span)
+        elif type(self) is Unit and self._fuses(span) and engine_triton.takes(a):
+            mask = self.dropout.mask(a, len(self.u))
+            f, backend = self.activation, self.backend
+            return recurrence.neurons(a, self.u, span.before(), activation=f, backend=backend, norm=self.bn, mask=mask)
         h = recurrence.recur(a, self.u, span.before(), activation=self.activation, backend=self.backend)
         return self.leave(h, span)
 

@@ -12,7 +12,19 @@ from .engines import refuses as refuses
 from .engines import unavailable as unavailable
 from .functional import layer as layer
 from .functional import linear as linear
+from .functional import neurons as neurons
 from .functional import normalize as normalize
 from .functional import recur as recur
 
-__all__ = ["ENGINES", "available", "chosen", "layer", "linear", "normalize", "recur", "refuses", "unavailable"]
+__all__ = [
+    "ENGINES",
+    "available",
+    "chosen",
+    "layer",
+    "linear",
+    "neurons",
+    "normalize",
+    "recur",
+    "refuses",
+    "unavailable",
+]

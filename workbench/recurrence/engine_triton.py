@@ -13,19 +13,21 @@ import math
 import os
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..errors import ParameterError
 from .autograd import Gradients
+from .cpu.batchnorm import Norm
 
 NAME = "triton"
 DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 CHUNK = 256  # near the root of 100,000 steps, where a scan's three kernels should cost alike; not yet timed
-UNROLL = 8  # steps that share one wait for memory; fewer if T is no multiple of it
-OPTIONS = {"num_warps": 1, "enable_fp_fusion": False}  # two roundings a step, as in the loop
+UNROLL = 16  # steps that share one wait for memory; fewer if T is no multiple of it
+ROWS = 64  # sums of as many sequences a kernel adds up by itself; of more they are added before
+OPTIONS = {"num_warps": 1, "enable_fp_fusion": False}  # two roundings a step, as in the loop; see `launch`
 
 
 def unavailable() -> str | None:
@@ -48,42 +50,49 @@ class Kernels:
 
     length: int | None = None
 
-    def forward(self, a: Tensor, u: Tensor, h0: Tensor, activation: str, over: bool) -> Tensor:
-        """a (T, B, N), u (N,), h0 (B, N) -> h (T, B, N), written over a contiguous `a` if nobody else reads it."""
-        _check(a)
-        from . import triton_kernels
+    def forward(self, a: Tensor, u: Tensor, h0: Tensor | None, activation: str, over: bool) -> Tensor:
+        """a (T, B, N), u (N,), h0 (B, N) or None for zeros -> h (T, B, N), over a contiguous `a` nobody else reads."""
+        return self.states(a, u, h0, activation, over, moments=False)[0]
 
-        a, u, h0 = a.contiguous(), u.contiguous(), h0.contiguous()
+    def states(
+        self, a: Tensor, u: Tensor, h0: Tensor | None, activation: str, over: bool, *, moments: bool
+    ) -> tuple[Tensor, Tensor]:
+        """The same, and with `moments` the sums (2, rows, N) of h and its square in float64, see triton_kernels.py."""
+        _check(a)
+        from . import triton_kernels, triton_scan
+
+        a, u, h0 = a.contiguous(), u.contiguous(), None if h0 is None else h0.contiguous()
         h = a if over else torch.empty_like(a)
         (T, B, N), length = a.shape, self._length(len(a))
-        chunks, wide, before = -(-T // length), _wide(a.dtype), h0[None]
+        chunks, wide, before = -(-T // length), wide_of(a.dtype), u if h0 is None else h0[None]
         flow = {"ACTIVATION": activation, "UNROLL": math.gcd(T, length, UNROLL)} | settings(a.dtype, 1)
         if chunks > 1:
+            h0 = a.new_zeros(B, N) if h0 is None else h0
             before, p, lo, hi = (a.new_empty(chunks, B, N, dtype=wide) for _ in range(4))
             top, link = {"TOP": torch.finfo(wide).max}, {"ACTIVATION": activation} | settings(a.dtype, 4)
-            _launch(triton_kernels.summarise_states, (a, u, p, lo, hi), (T, length, B * N, N), chunks - 1, flow | top)
-            _launch(triton_kernels.link_states, (a, u, h0, p, lo, hi, before), (T, length, chunks, B * N, N), 1, link)
-        _launch(triton_kernels.states, (a, u, before, h), (T, length, B * N, N), chunks, flow)
-        return h
+            launch(triton_scan.summarise_states, (a, u, p, lo, hi), (T, length, B * N, N), chunks - 1, flow | top)
+            launch(triton_scan.link_states, (a, u, h0, p, lo, hi, before), (T, length, chunks, B * N, N), 1, link)
+        sums = a.new_empty(2, B, N, dtype=torch.float64) if moments else u
+        flow |= {"ZERO": h0 is None, "MOMENTS": moments}
+        launch(triton_kernels.states, (a, u, before, h, sums), (T, length, B * N, N), chunks, flow)
+        return h, few(sums) if moments else sums
 
     def backward(self, g: Tensor, h: Tensor, u: Tensor, h0: Tensor, activation: str) -> Gradients:
         """From the gradients g of h (T, B, N), those of a (T, B, N), u (N,) and h0 (B, N)."""
-        from . import triton_kernels
+        from . import triton_scan
 
         g, u, h0 = g.contiguous(), u.contiguous(), h0.contiguous()
         (T, B, N), length = h.shape, self._length(len(h))
-        chunks = -(-T // length)
-        flow = {"ACTIVATION": activation, "UNROLL": math.gcd(T, length, UNROLL)} | settings(h.dtype, 2)
-        after = h.new_zeros(chunks, B, N, dtype=_wide(h.dtype))
+        chunks, after = -(-T // length), None
         if chunks > 1:
-            p, lowest = torch.empty_like(after), torch.empty_like(after)
+            after, p, lowest = (h.new_empty(chunks, B, N, dtype=wide_of(h.dtype)) for _ in range(3))
+            flow = {"ACTIVATION": activation, "UNROLL": math.gcd(T, length, UNROLL)} | settings(h.dtype, 2)
             link = {"ACTIVATION": activation} | settings(h.dtype, 4)
-            _launch(triton_kernels.summarise_gradients, (g, h, u, p, lowest), (T, length, B * N, N), chunks, flow)
-            _launch(triton_kernels.link_gradients, (g, h, u, p, lowest, after), (T, length, chunks, B * N, N), 1, link)
-        d, grad_u, grad_h0 = torch.empty_like(h), torch.empty_like(after), torch.empty_like(h0)
-        tensors = (g, h, u, h0, after, d, grad_u, grad_h0)
-        _launch(triton_kernels.gradients, tensors, (T, length, B * N, N), chunks, flow)
-        return d, grad_u.sum((0, 1)).to(u.dtype), grad_h0
+            launch(triton_scan.summarise_gradients, (g, h, u, p, lowest), (T, length, B * N, N), chunks, flow)
+            launch(triton_scan.link_gradients, (g, h, u, p, lowest, after), (T, length, chunks, B * N, N), 1, link)
+        d, learned, grad_h0, _ = gradients(g, h, u, h0, activation, length, after)
+        assert grad_h0 is not None
+        return d, learned[0].to(u.dtype), grad_h0
 
     def _length(self, T: int) -> int:
         return T if self.length is None else min(T, max(self.length, T // 65535 + 1))  # a grid holds 65535 chunks
@@ -93,27 +102,86 @@ ONE_AFTER_THE_OTHER, IN_CHUNKS = Kernels(), Kernels(CHUNK)
 forward, backward = ONE_AFTER_THE_OTHER.forward, ONE_AFTER_THE_OTHER.backward
 
 
+class Behind(NamedTuple):
+    """What stands behind the states: batch norm and dropout, the mean and variance (2, N) in float64 that they had,
+    and sums (2, rows, N) of the gradient, see `triton_norm.weigh`; the last two None for dropout alone."""
+
+    norm: Norm
+    found: Tensor | None
+    sums: Tensor | None
+
+
+def gradients(
+    g: Tensor,
+    h: Tensor,
+    u: Tensor,
+    h0: Tensor | None,
+    activation: str,
+    length: int,
+    after: Tensor | None = None,
+    behind: Behind | None = None,
+) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+    """The gradients of a (T, B, N), of u and a bias (2, N), of h0 (B, N), of a norm's scale and shift (2, N).
+
+    From g (T, B, N), that of the states h or of what stands `behind` them; all contiguous, h0 None for zeros.
+    """
+    from . import triton_kernels
+
+    T, B, N = h.shape
+    chunks, wide, nothing = -(-T // length), wide_of(h.dtype), u
+    d, grad_h0 = torch.empty_like(h), None if h0 is None else torch.empty_like(h0)
+    learned, normed = h.new_empty(2, chunks * B, N, dtype=wide), None
+    norm = Norm(None, None, None, 0.0, None) if behind is None else behind.norm
+    given: tuple[Tensor | None, ...] = (None, None, norm.scale, norm.mask, None)
+    rows = 0
+    if behind is not None and behind.sums is not None:
+        normed = h.new_empty(2, N, dtype=wide)
+        given, rows = (behind.sums, behind.found, norm.scale, norm.mask, normed), behind.sums.shape[1]
+    flow = {"ACTIVATION": activation, "UNROLL": math.gcd(T, length, UNROLL)} | settings(h.dtype, 2)
+    flow |= {"ZERO": h0 is None, "AFTER": after is not None, "NORM": normed is not None}
+    flow |= {"DROP": norm.mask is not None, "EPS": norm.eps}
+    tensors = (g, h, u, h0, after, d, learned, grad_h0, *given)
+    filled = tuple(nothing if tensor is None else tensor for tensor in tensors)  # a kernel does not look at those
+    launch(triton_kernels.gradients, filled, (T, length, rows, B * N, N), chunks, flow)
+    return d, learned.sum(1), grad_h0, normed
+
+
 def settings(dtype: torch.dtype, streams: int) -> dict[str, Any]:
     """A kernel's constants: `streams` arrays are read ahead at once, and they share 16 KiB of shared memory."""
+    lanes = 32 * max(1, 4 // dtype.itemsize)  # a thread moves 4 bytes at least: fewer cannot be fetched ahead
+    return wide(dtype) | {"BLOCK": lanes, "FLIGHT": 16384 // (32 * max(4, dtype.itemsize) * streams)}
+
+
+def wide(dtype: torch.dtype) -> dict[str, Any]:
+    """A kernel's constant that says in what it computes."""
     import triton.language as tl
 
-    lanes = 32 * max(1, 4 // dtype.itemsize)  # a thread moves 4 bytes at least: fewer cannot be fetched ahead
-    wide = tl.float64 if dtype == torch.float64 else tl.float32
-    return {"WIDE": wide, "BLOCK": lanes, "FLIGHT": 16384 // (32 * max(4, dtype.itemsize) * streams)}
+    return {"WIDE": tl.float64 if dtype == torch.float64 else tl.float32}
 
 
-def _launch(
-    kernel: Any, tensors: tuple[Tensor, ...], sizes: tuple[int, ...], chunks: int, constants: dict[str, Any]
+def few(sums: Tensor) -> Tensor:
+    """Sums (2, rows, N) of as many rows as a kernel adds up by itself."""
+    return sums if sums.shape[1] <= ROWS else sums.sum(1, keepdim=True)
+
+
+def launch(
+    kernel: Any,
+    tensors: tuple[Tensor, ...],
+    sizes: tuple[int, ...],
+    chunks: int,
+    constants: dict[str, Any],
+    warps: int = 1,
 ) -> None:
     """Run a kernel over blocks of chains and over chunks; sizes end with the number of chains and N."""
     blocks = -(-sizes[-2] // constants["BLOCK"])
     if blocks == 0:
         return
     with torch.cuda.device(tensors[0].device) if tensors[0].is_cuda else nullcontext():
-        kernel[blocks, chunks](*tensors, *sizes, **constants, **OPTIONS)
+        kernel[blocks, chunks](*tensors, *sizes, **constants, **OPTIONS | {"num_warps": warps})
 
 
-def _wide(dtype: torch.dtype) -> torch.dtype:
+def wide_of(dtype: torch.dtype) -> torch.dtype:
+    """The dtype to compute in: half precision is only stored."""
     return torch.float64 if dtype == torch.float64 else torch.float32
 
 

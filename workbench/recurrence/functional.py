@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.overrides import has_torch_function_variadic
 
 from ..errors import ParameterError, choices
-from . import autograd, batchnorm, engine_loop, per_sample, torch_ops
+from . import autograd, batchnorm, engine_loop, engine_triton, per_sample, torch_ops, triton_layer
 from .activation import ACTIVATIONS
 from .cpu import engine as cpu
 from .cpu.batchnorm import Norm
@@ -81,11 +81,63 @@ def layer(
             if norm is not None and found is not None:
                 batchnorm.track_(norm, found, y.shape[0] * y.shape[1])
             return y
+    if engine_triton.takes(x):
+        y = _on_device(x, weight, bias, u, h0, activation, backend, norm, mask)
+        if y is not None:
+            return y
     a = (_Product.apply if _narrow(x, weight, bias, u) else linear)(x, weight, bias)
     if h0 is not None and _casts(x):
         h0 = h0.to(a.dtype)
     h = _run(a, u, _checked(a, u, h0, activation), activation, backend, over=True)
     return h if norm is None and mask is None else normalize(h, norm, mask, backend=backend)
+
+
+def neurons(
+    a: Tensor,
+    u: Tensor,
+    h0: Tensor | None = None,
+    *,
+    activation: str = "relu",
+    backend: str = "auto",
+    norm: nn.BatchNorm1d | None = None,
+    mask: Tensor | None = None,
+) -> Tensor:
+    """A layer behind its product: `recur`, then `normalize`, in one where an engine fuses them.
+
+    a (T, B, N)   u (N,)   h0 (B, N), zeros if None   mask (B, N) or None   ->   (T, B, N)
+    """
+    if engine_triton.takes(a) and not has_torch_function_variadic(a, u, h0):
+        y = _on_device(a, None, None, u, h0, activation, backend, norm, mask)
+        if y is not None:
+            return y
+    h = recur(a, u, h0, activation=activation, backend=backend)
+    return h if norm is None and mask is None else normalize(h, norm, mask, backend=backend)
+
+
+def _on_device(
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    u: Tensor,
+    h0: Tensor | None,
+    activation: str,
+    backend: str,
+    norm: nn.BatchNorm1d | None,
+    mask: Tensor | None,
+) -> Tensor | None:
+    """What `layer` answers, or without a weight `neurons`, by the kernels of engine `triton`; None if they cannot."""
+    given = [v for v in (x, weight, bias, u, h0) if v is not None]
+    if not (backend in ("auto", "triton") and _unseen() and x.ndim == 3 and x.numel() > 0 and plain(*given)):
+        return None
+    if _casts(x):
+        dtype = torch.get_autocast_dtype(x.device.type)
+        x, weight, bias, h0 = (None if v is None else v.to(dtype) for v in (x, weight, bias, h0))
+    states = x.new_empty(()).expand(*x.shape[:2], x.shape[2] if weight is None else len(weight))
+    if choose(states, activation, backend) is not engine_triton or not triton_layer.fuses(norm, mask, states):
+        return None
+    _check_fit(states, states.shape, u, h0, activation)
+    batchnorm.check(states, norm, mask)
+    return triton_layer.layer(x, weight, bias, u, h0, activation, norm, mask)
 
 
 def normalize(h: Tensor, norm: nn.BatchNorm1d | None, mask: Tensor | None = None, *, backend: str = "auto") -> Tensor:
@@ -216,13 +268,18 @@ def _checked(a: Tensor, u: Tensor, h0: Tensor | None, activation: str) -> Tensor
 
 def _fitting(like: Tensor, shape: tuple[int, ...], u: Tensor, h0: Tensor | None, activation: str) -> Tensor:
     """h0, zeros if None; a ParameterError unless all fit pre-activations of that shape, of the dtype of `like`."""
+    _check_fit(like, shape, u, h0, activation)
+    return like.new_zeros(shape[1:]) if h0 is None else h0
+
+
+def _check_fit(like: Tensor, shape: tuple[int, ...], u: Tensor, h0: Tensor | None, activation: str) -> None:
     if activation not in _NAMES:
         raise ParameterError(f"activation: {activation!r} is unknown; choose one of {choices(ACTIVATIONS)}")
     _, B, N = shape
-    if h0 is None:
-        h0 = like.new_zeros(B, N)
     dtype, device = like.dtype, like.device
     for name, value, needed in (("u", u, (N,)), ("h0", h0, (B, N))):
+        if name == "h0" and value is None:
+            continue
         if not isinstance(value, Tensor) or value.shape != needed:
             got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
             raise ParameterError(f"{name}: {got} received; {needed} is needed for a of shape {tuple(shape)}")
@@ -231,4 +288,3 @@ def _fitting(like: Tensor, shape: tuple[int, ...], u: Tensor, h0: Tensor | None,
             raise ParameterError(
                 f"{name}: {value.dtype} on {value.device} received; a is {dtype} on {device}, both must agree"
             )
-    return h0

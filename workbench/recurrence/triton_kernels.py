@@ -8,7 +8,8 @@ steps is the plain loop. `engine_scan.py` has the mathematics of what lies betwe
 What keeps the memory busy while each step waits for the last: loads run FLIGHT steps ahead into shared memory (a loop
 of `num_stages`), UNROLL steps share one wait, and addresses of loads and stores are counted apart, since an address
 used by both would travel through every stage in registers (72 registers and 94 instructions a step against 26 and 34;
-15 when eight steps share a wait). Importing this module imports triton.
+15 when eight steps share a wait). The number of chains is compiled in, so that a step's distance is a constant.
+Importing this module imports triton.
 """
 # Triton's language is not Python's: a kernel's arguments are pointers, and its decorators carry no types.
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator, no-any-return"
@@ -20,16 +21,14 @@ import triton.language as tl
 from triton.language.extra import libdevice
 
 from .activation import SLOPE
-from .engine_scan import GROWTH
 
 LEAK = tl.constexpr(SLOPE)
-LIMIT = tl.constexpr(GROWTH)
 INTERPRETED = tl.constexpr(triton.knobs.runtime.interpret)  # the interpreter has no libdevice
-_kernel = triton.jit(do_not_specialize=("T", "length", "chunks", "N"))  # of the length only UNROLL is compiled in
+kernel = triton.jit(do_not_specialize=("T", "length", "chunks", "rows", "N"))  # their values; chains are compiled in
 
 
 @triton.jit
-def _value(z, ACTIVATION: tl.constexpr):
+def value(z, ACTIVATION: tl.constexpr):
     if ACTIVATION == "relu":
         z = tl.maximum(z, 0.0, propagate_nan=tl.PropagateNan.ALL)
     elif ACTIVATION == "leaky_relu":
@@ -40,7 +39,7 @@ def _value(z, ACTIVATION: tl.constexpr):
 
 
 @triton.jit
-def _pull(g, h, ACTIVATION: tl.constexpr):
+def pull(g, h, ACTIVATION: tl.constexpr):
     """The gradient g of h, pulled back through h = f(z)."""
     if ACTIVATION == "relu":
         g = tl.where(h > 0, g, 0.0)
@@ -52,7 +51,7 @@ def _pull(g, h, ACTIVATION: tl.constexpr):
 
 
 @triton.jit
-def _place(T, length, chains, N, BLOCK: tl.constexpr):
+def place(T, length, chains, N, BLOCK: tl.constexpr):
     """This program's chunk and its bounds in time; its chains, which of them exist, and their neurons."""
     chain = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     chunk = tl.program_id(1)
@@ -60,187 +59,138 @@ def _place(T, length, chains, N, BLOCK: tl.constexpr):
     return chunk, start, tl.minimum(start + length, T), chain, chain < chains, chain % N
 
 
-@_kernel
+@kernel
 def states(
-    a, u, before, h, T, length, chains, N,
+    a, u, before, h, sums, T, length, chains: tl.constexpr, N,
     ACTIVATION: tl.constexpr, WIDE: tl.constexpr, BLOCK: tl.constexpr, UNROLL: tl.constexpr, FLIGHT: tl.constexpr,
+    ZERO: tl.constexpr, MOMENTS: tl.constexpr,
 ):  # fmt: skip
-    """h (T, chains) from a (T, chains) and the state before each chunk (C, chains); h may lie over a."""
-    chunk, start, stop, chain, real, neuron = _place(T, length, chains, N, BLOCK)
+    """h (T, chains) from a (T, chains) and the state before each chunk (C, chains), 0 if ZERO; h may lie over a.
+
+    With MOMENTS also sums (2, chains) of h and of its square, in float64: within UNROLL steps deviations from the first
+    of them are summed as they are, so that neither many steps nor a large mean costs precision. One chunk then.
+    """
+    chunk, start, stop, chain, real, neuron = place(T, length, chains, N, BLOCK)
     weight = tl.load(u + neuron, mask=real, other=0).to(WIDE)
-    state = tl.load(before + chunk.to(tl.int64) * chains + chain, mask=real, other=0).to(WIDE)
+    state = tl.zeros_like(weight)
+    if not ZERO:
+        state = tl.load(before + chunk.to(tl.int64) * chains + chain, mask=real, other=0).to(WIDE)
+    plain = tl.zeros((BLOCK,), tl.float64)
+    square = tl.zeros((BLOCK,), tl.float64)
     source = a + start.to(tl.int64) * chains + chain
     target = h + start.to(tl.int64) * chains + chain
     for _ in tl.range(start, stop, UNROLL, num_stages=FLIGHT // UNROLL):
+        near = tl.zeros_like(weight)
+        off = tl.zeros_like(weight)
+        spread = tl.zeros_like(weight)
         for k in tl.static_range(UNROLL):
             z = tl.load(source + k * chains, mask=real, other=0).to(WIDE) + weight * state
-            state = _value(z, ACTIVATION)
+            state = value(z, ACTIVATION)
             tl.store(target + k * chains, state, mask=real)
+            if MOMENTS:
+                seen = state.to(h.dtype.element_ty).to(WIDE)  # as it is stored
+                if k == 0:
+                    near = seen
+                else:
+                    off += seen - near
+                    spread += (seen - near) * (seen - near)
+        if MOMENTS:
+            first = near.to(tl.float64)
+            plain += first * UNROLL + off.to(tl.float64)
+            square += spread.to(tl.float64) + first * (2 * off.to(tl.float64) + first * UNROLL)
         source += UNROLL * chains
         target += UNROLL * chains
+    if MOMENTS:
+        tl.store(sums + chain, plain, mask=real)
+        tl.store(sums + chains + chain, square, mask=real)
 
 
-@_kernel
+@kernel
 def gradients(
-    g, h, u, h0, after, d, grad_u, grad_h0, T, length, chains, N,
+    g, h, u, h0, after, d, learned, grad_h0, sums, found, gain, drop, normed, T, length, rows, chains: tl.constexpr, N,
     ACTIVATION: tl.constexpr, WIDE: tl.constexpr, BLOCK: tl.constexpr, UNROLL: tl.constexpr, FLIGHT: tl.constexpr,
+    ZERO: tl.constexpr, AFTER: tl.constexpr, NORM: tl.constexpr, DROP: tl.constexpr, EPS: tl.constexpr,
 ):  # fmt: skip
-    """d (T, chains), grad u (C, chains), grad h0 (chains), from g, h and the gradient that comes after each chunk.
+    """d (T, chains), learned (2, C, chains): grad u and the sum of d, a bias's; grad h0 (chains).
 
-    A step adds d_{t+1} h_t to grad u, so h is read once; the first step's share, d_1 h_0, is added at the end.
+    From g, h and the gradient that comes after each chunk (C, chains), none without AFTER. A step adds d_{t+1} h_t to
+    grad u, so h is read once; the first step's share, d_1 h_0, is added at the end. ZERO: h0 is 0 and has no gradient.
+    With NORM or DROP g is the gradient of what batch norm and dropout made of h, see `drawn_back`.
     """
-    chunk, start, stop, chain, real, neuron = _place(T, length, chains, N, BLOCK)
+    chunk, start, stop, chain, real, neuron = place(T, length, chains, N, BLOCK)
     weight = tl.load(u + neuron, mask=real, other=0).to(WIDE)
     between = chunk.to(tl.int64) * chains + chain
-    grad = tl.load(after + between, mask=real, other=0)
-    total = tl.zeros_like(grad)
+    grad = tl.zeros_like(weight)
+    if AFTER:
+        grad = tl.load(after + between, mask=real, other=0)
+    if NORM or DROP:
+        scale, factor, level = drawn_back(
+            sums, found, gain, drop, normed, T, rows, chains, N, chunk, chain, real, neuron, WIDE, NORM, DROP, EPS
+        )
+    total = tl.zeros_like(weight)
+    bias = tl.zeros_like(weight)
     last = (stop - 1).to(tl.int64) * chains + chain
     gradient = g + last
     state = h + last
     target = d + last
     for _ in tl.range(start, stop, UNROLL, num_stages=FLIGHT // UNROLL):
+        few = tl.zeros_like(weight)  # short sums round less
+        some = tl.zeros_like(weight)
         for k in tl.static_range(UNROLL):
             h_t = tl.load(state - k * chains, mask=real, other=0).to(WIDE)
-            total += grad * h_t
-            grad = _pull(tl.load(gradient - k * chains, mask=real, other=0).to(WIDE) + weight * grad, h_t, ACTIVATION)
+            g_t = tl.load(gradient - k * chains, mask=real, other=0).to(WIDE)
+            if NORM:
+                g_t = (level + h_t * factor) + g_t * scale
+            elif DROP:
+                g_t = g_t * scale
+            few += grad * h_t
+            grad = pull(g_t + weight * grad, h_t, ACTIVATION)
+            some += grad
             tl.store(target - k * chains, grad, mask=real)
+        total += few
+        bias += some
         gradient -= UNROLL * chains
         state -= UNROLL * chains
         target -= UNROLL * chains
-    first = chain < tl.where(chunk == 0, chains, 0)
-    total += grad * tl.load(h0 + chain, mask=first, other=0).to(WIDE)
-    tl.store(grad_u + between, total, mask=real)
-    tl.store(grad_h0 + chain, weight * grad, mask=first)
+    if not ZERO:
+        first = chain < tl.where(chunk == 0, chains, 0)
+        total += grad * tl.load(h0 + chain, mask=first, other=0).to(WIDE)
+        tl.store(grad_h0 + chain, weight * grad, mask=first)
+    tl.store(learned + between, total, mask=real)
+    tl.store(learned + tl.num_programs(1).to(tl.int64) * chains + between, bias, mask=real)
 
 
-@_kernel
-def summarise_states(
-    a, u, p, lo, hi, T, length, chains, N,
-    ACTIVATION: tl.constexpr, WIDE: tl.constexpr, BLOCK: tl.constexpr, UNROLL: tl.constexpr, FLIGHT: tl.constexpr,
-    TOP: tl.constexpr,
+@triton.jit
+def drawn_back(
+    sums, found, gain, drop, normed, T, rows, chains, N, chunk, chain, real, neuron,
+    WIDE: tl.constexpr, NORM: tl.constexpr, DROP: tl.constexpr, EPS: tl.constexpr,
 ):  # fmt: skip
-    """Summarise each chunk's map on a state h, min(hi, max(lo, p + u^L h)): p, lo, hi (C, chains)."""
-    chunk, start, stop, chain, real, neuron = _place(T, length, chains, N, BLOCK)
-    weight = tl.load(u + neuron, mask=real, other=0).to(WIDE)
-    linear = tl.zeros_like(weight)
-    low = linear - TOP
-    high = linear + TOP
-    source = a + start.to(tl.int64) * chains + chain
-    for _ in tl.range(start, stop, UNROLL, num_stages=FLIGHT // UNROLL):
-        for k in tl.static_range(UNROLL):
-            a_t = tl.load(source + k * chains, mask=real, other=0).to(WIDE)
-            linear = a_t + weight * linear
-            low = _value(a_t + weight * low, ACTIVATION)
-            high = _value(a_t + weight * high, ACTIVATION)
-        source += UNROLL * chains
-    between = chunk.to(tl.int64) * chains + chain
-    tl.store(p + between, linear, mask=real)
-    tl.store(lo + between, tl.minimum(low, high), mask=real)
-    tl.store(hi + between, tl.maximum(low, high), mask=real)
+    """The line by which a gradient g of y comes back to h, level + h * factor + g * scale: scale, factor and level.
 
-
-@_kernel
-def link_states(
-    a, u, h0, p, lo, hi, before, T, length, chunks, chains, N,
-    ACTIVATION: tl.constexpr, WIDE: tl.constexpr, BLOCK: tl.constexpr, FLIGHT: tl.constexpr,
-):  # fmt: skip
-    """The state before each chunk (C, chains): from the summaries, or step by step where they left their range."""
-    chain = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    real = chain < chains
-    weight = tl.load(u + chain % N, mask=real, other=0).to(WIDE)
-    start = tl.load(h0 + chain, mask=real, other=0).to(WIDE)
-    power = weight * 0 + 1
-    for _ in range(length):
-        power *= weight
-    wild = (tl.abs(power) <= LIMIT) == 0
-    state = start
-    at = chain.to(tl.int64)
-    target = before + chain
-    for _ in tl.range(0, chunks - 1, num_stages=FLIGHT):
-        tl.store(target, state, mask=real)
-        linear = tl.load(p + at, mask=real, other=0)
-        state = linear + power * state
-        if ACTIVATION == "relu":
-            low = tl.load(lo + at, mask=real, other=0)
-            high = tl.load(hi + at, mask=real, other=0)
-            state = tl.minimum(tl.maximum(state, low), high)
-        wild = wild | ((tl.abs(linear) + tl.abs(state) < float("inf")) == 0)
-        at += chains
-        target += chains
-    tl.store(target, state, mask=real)
-    if tl.max((wild & real).to(tl.int32)) > 0:
-        state = start
-        source = a + chain
-        target = before + chain
-        for chunk in tl.range(chunks):
-            tl.store(target, state, mask=real)
-            target += chains
-            for _ in tl.range(chunk * length, tl.minimum(chunk * length + length, T), num_stages=8):
-                state = _value(tl.load(source, mask=real, other=0).to(WIDE) + weight * state, ACTIVATION)
-                source += chains
-
-
-@_kernel
-def summarise_gradients(
-    g, h, u, p, lowest, T, length, chains, N,
-    ACTIVATION: tl.constexpr, WIDE: tl.constexpr, BLOCK: tl.constexpr, UNROLL: tl.constexpr, FLIGHT: tl.constexpr,
-):  # fmt: skip
-    """Summarise each chunk's map on a gradient d from after it, p + [lowest state > 0] u^L d: p, lowest (C, chains)."""
-    chunk, start, stop, chain, real, neuron = _place(T, length, chains, N, BLOCK)
-    weight = tl.load(u + neuron, mask=real, other=0).to(WIDE)
-    grad = tl.zeros_like(weight)
-    least = grad + 1
-    last = (stop - 1).to(tl.int64) * chains + chain
-    gradient = g + last
-    state = h + last
-    for _ in tl.range(start, stop, UNROLL, num_stages=FLIGHT // UNROLL):
-        for k in tl.static_range(UNROLL):
-            h_t = tl.load(state - k * chains, mask=real, other=0).to(WIDE)
-            grad = _pull(tl.load(gradient - k * chains, mask=real, other=0).to(WIDE) + weight * grad, h_t, ACTIVATION)
-            if ACTIVATION == "relu":
-                least = tl.minimum(least, h_t)
-        gradient -= UNROLL * chains
-        state -= UNROLL * chains
-    between = chunk.to(tl.int64) * chains + chain
-    tl.store(p + between, grad, mask=real)
-    tl.store(lowest + between, least, mask=real)
-
-
-@_kernel
-def link_gradients(
-    g, h, u, p, lowest, after, T, length, chunks, chains, N,
-    ACTIVATION: tl.constexpr, WIDE: tl.constexpr, BLOCK: tl.constexpr, FLIGHT: tl.constexpr,
-):  # fmt: skip
-    """The gradient that reaches each chunk from the next (C, chains); step by step where summaries left their range."""
-    chain = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    real = chain < chains
-    weight = tl.load(u + chain % N, mask=real, other=0).to(WIDE)
-    power = weight * 0 + 1
-    for _ in range(length):
-        power *= weight
-    wild = (tl.abs(power) <= LIMIT) == 0
-    grad = tl.zeros_like(weight)
-    at = (chunks - 1).to(tl.int64) * chains + chain
-    target = after + at
-    for _ in tl.range(0, chunks - 1, num_stages=FLIGHT):
-        tl.store(target, grad, mask=real)
-        passes = tl.load(lowest + at, mask=real, other=0) > 0
-        grad = tl.load(p + at, mask=real, other=0) + tl.where(passes, power, 0.0) * grad
-        wild = wild | ((tl.abs(grad) < float("inf")) == 0)
-        at -= chains
-        target -= chains
-    tl.store(target, grad, mask=real)
-    if tl.max((wild & real).to(tl.int32)) > 0:
-        grad = tl.zeros_like(weight)
-        target = after + (chunks - 1).to(tl.int64) * chains + chain
-        gradient = g + (T - 1).to(tl.int64) * chains + chain
-        state = h + (T - 1).to(tl.int64) * chains + chain
-        for back in tl.range(chunks):
-            tl.store(target, grad, mask=real)
-            target -= chains
-            start = (chunks - 1 - back) * length
-            for _ in tl.range(start, tl.minimum(start + length, T), num_stages=8):
-                h_t = tl.load(state, mask=real, other=0).to(WIDE)
-                grad = _pull(tl.load(gradient, mask=real, other=0).to(WIDE) + weight * grad, h_t, ACTIVATION)
-                gradient -= chains
-                state -= chains
+    From sums (2, rows, N) of g and of g * (h - mean), the mask in them; found (2, N): mean and variance, all float64.
+    The first N chains leave the gradients of gain and shift in normed (2, N).
+    """
+    scale = tl.full(real.shape, 1.0, WIDE)
+    factor = scale
+    level = scale
+    if DROP:
+        scale = tl.load(drop + chain, mask=real, other=0).to(WIDE)
+    if NORM:
+        plain = tl.zeros(real.shape, tl.float64)
+        weighed = tl.zeros(real.shape, tl.float64)
+        at = sums + neuron
+        for _ in tl.range(0, rows, loop_unroll_factor=8):
+            plain += tl.load(at, mask=real, other=0)
+            weighed += tl.load(at + rows * N, mask=real, other=0)
+            at += N
+        mean = tl.load(found + neuron, mask=real, other=0)
+        inverse = 1 / tl.sqrt(tl.load(found + N + neuron, mask=real, other=0) + EPS)
+        slope = inverse * tl.load(gain + neuron, mask=real, other=0).to(tl.float64)
+        scale = slope.to(WIDE) * scale
+        slope = slope / -(T * (chains // N)).to(tl.float64)
+        factor = (slope * inverse * inverse * weighed).to(WIDE)
+        level = (slope * plain - mean * factor.to(tl.float64)).to(WIDE)
+        first = chain < tl.where(chunk == 0, N, 0)
+        tl.store(normed + neuron, weighed * inverse, mask=first)
+        tl.store(normed + N + neuron, plain, mask=first)
+    return scale, factor, level

@@ -3,7 +3,8 @@
     campaign.json        every file of every run with its SHA-256, and the parts with theirs
     campaign.tar.1 ...   one tar, cut into parts
 
-`pack` leaves out what does not fit, the least worth first, and says so; `unpack` verifies before anything is used.
+`pack` leaves out what does not fit, the least worth first, and says so; `unpack` verifies before anything is used. A
+bundle may be packed anew over itself: killed at any moment, there is the old one or the new one.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import tarfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,12 +29,12 @@ FILES = 50_000
 OVERHEAD = 2_048  # bytes of a tar member around its content, at most
 
 
-def pack(runs: Sequence[Run], folder: Path, say: Callable[[str], None] = print) -> list[Path]:
-    """Write the runs, the most worth first, as a bundle; returns its files.
+def pack(runs: Sequence[Run], folder: Path, say: Callable[[str], None] = print, *, parts: int = PARTS) -> list[Path]:
+    """Write the runs, the most worth first, as a bundle of at most so many `parts`; returns its files.
 
     Records come before checkpoints; of a run that is not at its end the newest checkpoint, else none is needed.
     """
-    chosen = _choose(runs, say)
+    chosen = _choose(runs, parts, say)
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for path in chosen:
@@ -43,9 +45,9 @@ def pack(runs: Sequence[Run], folder: Path, say: Callable[[str], None] = print) 
     whole = buffer.getvalue()
     pieces = [whole[at : at + PART] for at in range(0, len(whole), PART)]
     make_folder(folder)
-    for old in [folder / NAME, *folder.glob("campaign.tar.*")]:
-        old.unlink(missing_ok=True)
-    paths = [folder / f"campaign.tar.{n}" for n in range(1, len(pieces) + 1)]
+    there = {path: int(path.suffix[1:]) for path in folder.glob("campaign.tar.*") if path.suffix[1:].isdigit()}
+    first = 1 if not there or min(there.values()) > len(pieces) else max(there.values()) + 1
+    paths = [folder / f"campaign.tar.{n}" for n in range(first, first + len(pieces))]
     for path, piece in zip(paths, pieces, strict=True):
         publish(path, piece, replace=True)
     listed = {
@@ -53,6 +55,8 @@ def pack(runs: Sequence[Run], folder: Path, say: Callable[[str], None] = print) 
         "runs": sorted({path.parent.name for path in chosen}),
     }
     publish(folder / NAME, canonical_json(listed).encode() + b"\n", replace=True)
+    for path in there:
+        path.unlink(missing_ok=True)
     return [folder / NAME, *paths]
 
 
@@ -64,9 +68,9 @@ def unpack(bundle: Path, folder: Path) -> Path:
         parts = dict(content["parts"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{root / NAME}: not a bundle: {type(error).__name__}: {error}") from None
-    if len(parts) > PARTS or any("/" in name or not name.startswith("campaign.tar.") for name in parts):
+    if len(parts) > PARTS or not all(re.fullmatch(r"campaign\.tar\.[0-9]{1,9}", name) for name in parts):
         raise StoreError(f"{root / NAME}: not a bundle: at most {PARTS} parts campaign.tar.N belong to one")
-    whole = b"".join(_part(root / name, parts[name]) for name in sorted(parts, key=lambda n: n.rpartition(".")[2]))
+    whole = b"".join(_part(root / name, parts[name]) for name in sorted(parts, key=lambda n: int(n.rpartition(".")[2])))
     try:
         with tarfile.open(fileobj=io.BytesIO(whole), mode="r:") as tar:  # compressed, it could be a bomb
             members = tar.getmembers()
@@ -82,9 +86,9 @@ def unpack(bundle: Path, folder: Path) -> Path:
     return folder
 
 
-def _choose(runs: Sequence[Run], say: Callable[[str], None]) -> list[Path]:
+def _choose(runs: Sequence[Run], parts: int, say: Callable[[str], None]) -> list[Path]:
     """The files that fit: every run's record, then checkpoints."""
-    room, chosen = PART * PARTS, []
+    room, chosen = PART * parts, []
     kept = [run for run in runs if (run.path / "spec.json").exists()]
     records = [[p for p in sorted(r.path.iterdir()) if travels(p.name) and p.suffix != ".pt"] for r in kept]
     newest = [run.checkpoints()[:1] if run.result() is None else [] for run in kept]

@@ -6,8 +6,9 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from ..tasks import data_hashes, download, sequences, spec
 from ..training import Trainer
 from ..training.cuda_graphs import wanted
 from . import memory_check, recipe
+from .alternation import in_turns
 from .folder import Run
 from .lock import Lock, check_progress
 from .provenance import NUMERICS
@@ -62,9 +64,84 @@ def run(
     Of the processes that torchrun starts, each takes a part of every batch and, on GPUs, a device; the first one keeps
     the record, in a folder that all can read.
     """
+    asked = _asked(experiment, budget, device, backend, graphs, threads, changes, until, fresh, time_limit, watch)
+    check_seed(seed)
+    steps = _steps(asked, seed, stop, progress)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            record: Record = end.value
+            return record
+
+
+def run_seeds(
+    experiment: str | Config,
+    budget: Budget = "quick",
+    seeds: Sequence[int] = (0, 1, 2),
+    *,
+    device: str = "auto",
+    backend: str = "auto",
+    graphs: str = "auto",
+    threads: int | None = None,
+    changes: Mapping[str, Any] | None = None,
+    until: int | None = None,
+    fresh: bool = False,
+    time_limit: float | None = None,
+    say: Callable[[str], None] = print,
+    stop: threading.Event | None = None,
+) -> list[Record]:
+    """Train a run under several seeds in one process, in turns, a step of each; each is bit for bit what `run` makes.
+
+    On a CUDA device every seed has a stream and graphs of its own, so that one's steps fill the gaps of another's: less
+    time a seed, not more time for one. All end by the same `time_limit`. `say` is told how each ended. One that fails
+    leaves the others alone: RunError names those at the end, and Stopped where any was stopped. See `run` for the rest.
+    """
+    asked = _asked(experiment, budget, device, backend, graphs, threads, changes, until, fresh, time_limit, None)
+    seeds = [check_seed(seed) for seed in seeds]
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ParameterError(f"seeds: {seeds} received; one or more different seeds are needed")
+    before = torch.get_num_threads()
+    try:
+        with _stop_requests(stop) as stopping:
+            runs = {seed: _steps(asked, seed, stopping, False, alternating=True) for seed in seeds}
+            return in_turns(runs, torch.device(asked.device), f"{asked.name} seed", say)
+    finally:
+        torch.set_num_threads(before)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is to be run, checked: all but the seed."""
+
+    name: str
+    budget: Budget
+    config: Config
+    until: int | None
+    device: str
+    backend: str
+    graphs: str
+    threads: int
+    fresh: bool
+    time_limit: float | None
+    watch: Callable[[dict[str, Any]], None] | None
+
+
+def _asked(
+    experiment: str | Config,
+    budget: Budget,
+    device: str,
+    backend: str,
+    graphs: str,
+    threads: int | None,
+    changes: Mapping[str, Any] | None,
+    until: int | None,
+    fresh: bool,
+    time_limit: float | None,
+    watch: Callable[[dict[str, Any]], None] | None,
+) -> _Asked:
     name, config, last = resolve(experiment, budget, changes)
     until = _last_step(until, config, last)
-    check_seed(seed)
     check_time_limit(time_limit)
     pinned = 1 if threads is None else check_count("threads", threads)
     if watch is not None and not callable(watch):
@@ -72,22 +149,31 @@ def run(
     device = distributed.own_device(check_device(device))
     if backend != "auto" and (reason := recurrence.unavailable(backend)) is not None:
         raise ParameterError(f"backend: {backend!r} cannot run here: {reason}")
-    made = _spec(name, budget, config, seed, pinned)
+    return _Asked(name, budget, config, until, device, backend, graphs, pinned, fresh, time_limit, watch)
+
+
+def _steps(
+    asked: _Asked, seed: int, stop: threading.Event | None, progress: bool, *, alternating: bool = False
+) -> Generator[None, None, Record]:
+    """The steps of a run, to its record; see `RecordedTraining.go` for when it yields."""
+    config, device, until, fresh = asked.config, asked.device, asked.until, asked.fresh
+    made = _spec(asked.name, asked.budget, config, seed, asked.threads)
     folder = Run(files.runs() / made["id"])
     together = distributed.join(device)
-    label = f"{name} seed {seed}"
+    label = f"{asked.name} seed {seed}"
+    ways = {"backend": asked.backend, "graphs": asked.graphs}
     with together.company(label):
-        wanted(graphs, config, spec(config.task), torch.device(device), together.count)
+        wanted(asked.graphs, config, spec(config.task), torch.device(device), together.count)
         if not fresh and together.lead(lambda: _answered(folder, config, until)):
             return Record(folder)
         if not fresh:
             together.lead(lambda: check_progress(folder))
-        trainer = _trainer(config, seed, label, device=device, backend=backend, ranks=together, graphs=graphs)
+        trainer = _trainer(config, seed, label, device=device, ranks=together, **ways)
         if fresh:  # only now, when nothing given is wrong
             together.lead(lambda: _set_aside(folder))
         together.lead(lambda: folder.create(made, trainer.task.drawn()))
         pinned = together.lead(lambda: int(folder.spec()["threads"]))
-        lease = Lock(folder, _giving_up(stop, time_limit))
+        lease = Lock(folder, _giving_up(stop, asked.time_limit))
         with ExitStack() as held:
 
             def take() -> bool:
@@ -95,10 +181,12 @@ def run(
                 return _answered(folder, config, until)  # another process may have gone there since
 
             if not together.lead(take):
-                with pinned_threads(pinned), _stop_requests(stop) as asked:
-                    RecordedTraining(lease, trainer, pinned, device, label, progress, watch).go(
-                        until, time_limit, asked
-                    )
+                requests = nullcontext(stop or threading.Event()) if alternating else _stop_requests(stop)
+                with pinned_threads(pinned), requests as stopping:
+                    training = RecordedTraining(lease, trainer, pinned, device, label, progress, asked.watch)
+                    for _ in training.go(until, asked.time_limit, stopping, alternating=alternating):
+                        yield
+                        torch.set_num_threads(pinned)  # another run may have others
     return Record(folder)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..config import SCHEMA
@@ -70,17 +70,20 @@ class RecordedTraining:
         except StoreError as error:
             raise StoreError(f"{self.run.path}: {error}; `run --fresh` starts anew") from None
 
-    def go(self, until: int | None, time_limit: float | None, stop: threading.Event) -> None:
+    def go(
+        self, until: int | None, time_limit: float | None, stop: threading.Event, *, alternating: bool = False
+    ) -> Iterator[None]:
         """Train to `until` or the schedule's end, then score; Stopped on request or at the time limit.
 
-        A failure is noted beside the run before it is raised, for those who look at it later.
+        A failure is noted beside the run before it is raised, for those who look at it later. Where runs are
+        `alternating`, it yields while a step is under way, so that others can begin theirs; else it yields nothing.
         """
         deadline = math.inf if time_limit is None else time.monotonic() + time_limit
         self.trainer.interrupted = lambda: self.ranks.any(
             stop.is_set() or self.lease.lost or time.monotonic() > deadline
         )
         try:
-            self._train(until)
+            yield from self._train(until, alternating)
         except Diverged:
             self._finish("diverged")
         except Stopped:
@@ -104,8 +107,10 @@ class RecordedTraining:
             if ours:
                 raise error from None
             raise
+        finally:
+            self.trainer.close()
 
-    def _train(self, until: int | None) -> None:
+    def _train(self, until: int | None, alternating: bool) -> Iterator[None]:
         trainer = self.trainer
         target = until if until is not None else trainer.config.train.steps
         if trainer.due:  # stopped during that evaluation
@@ -113,7 +118,12 @@ class RecordedTraining:
         while not trainer.ended and (until is None or trainer.step < until):
             if trainer.interrupted():
                 raise Stopped("between two steps")
-            loss = trainer.advance()
+            if alternating:
+                trainer.begin()
+                yield
+                loss = trainer.finish()
+            else:
+                loss = trainer.advance()
             if trainer.step <= FIRST_LOSSES:
                 self._append({"event": "loss", **recordable({"step": trainer.step, "loss": loss})})
             if trainer.due:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from typing import Protocol, cast
 
+import torch
+
 from .. import config, files
 from .contract import Batch as Batch
+from .contract import Resident
 from .contract import Spec as Spec
 from .contract import Task as Task
 
-__all__ = ["ALL", "Batch", "Spec", "Task", "data_hashes", "load", "spec"]
+__all__ = ["ALL", "Batch", "Spec", "Task", "data_hashes", "load", "resident", "spec"]
 
 
 class _Module(Protocol):
@@ -30,6 +33,12 @@ ALL: dict[str, _Module] = {  # each takes its own config
 def load(task: config.Task, seed: int, batch_size: int) -> Task:
     """A task under a seed, its data found and verified. Raises DataError where they cannot be had."""
     return ALL[task.name].task(task, seed, batch_size)
+
+
+def resident(task: Task, device: torch.device) -> Resident | None:
+    """A task's training examples laid on a device; None for a task whose batches are drawn, or made on the CPU."""
+    laid = getattr(task, "resident", None)
+    return None if laid is None else cast(Resident, laid(device))
 
 
 def spec(task: config.Task) -> Spec:

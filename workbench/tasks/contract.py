@@ -46,6 +46,16 @@ class Batch(NamedTuple):
     subset: str = ""
 
 
+class Resident(Protocol):
+    """Training examples that lie on a device, where batches are made of their rows: the same as `Task.batch` makes."""
+
+    def rows(self, step: int) -> Tensor:
+        """Rows (B,) int64 of the training batch of a step, on the CPU."""
+
+    def batch(self, rows: Tensor) -> Batch:
+        """The batch of such rows; they and it are on the device, and nothing is read of them."""
+
+
 class Task(Protocol):
     """One task under one seed. Everything is a pure function of (config, seed, data)."""
 

@@ -1,13 +1,14 @@
 """CUDA graphs: work recorded once and replayed without Python, whose dispatch is most of a small net's training step.
 
-A step is two recordings, since whether it is applied is decided between them: `learn` (clamp, forward, backward) and
-`apply` (clip, Adam). A recording always reads and writes the same memory, so there is one a shape of batch.
+A whole step is one recording: batch, clamp, forward, backward, clip, Adam, and, decided there, whether all of it is
+applied. A recording always reads and writes the same memory, so there is one a shape of batch. Each trainer records
+on a stream of its own: what one leaves behind, the end of another cannot take away.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -22,6 +23,7 @@ SMALL = 1 << 23  # T * B * N up to which `auto` records; reckoned from launch ti
 KINDS = ("plain", "residual", "dense")  # nets whose step neither synchronises nor reads the host's memory
 SHAPES = 4  # of batches, each with its own recording; others are trained on without
 WARM = 3  # calls before a recording, in which kernels are compiled and memory is found
+Given = Batch | Tensor  # a batch, or the rows of its examples where the data lie on the device
 _Found = TypeVar("_Found")
 
 
@@ -46,58 +48,69 @@ def wanted(choice: str, config: Config, spec: Spec, device: torch.device, proces
 
 
 class Recording(Generic[_Found]):
-    """One shape's step: `learn` replays it on a batch and gives what it found, `apply` what follows if it is applied.
+    """One shape's step: called with what a step is given, it replays the step on that and returns what was found.
 
     What was found lies in the same memory at each replay. Recording changes neither net nor optimizer.
     """
 
-    def __init__(self, batch: Batch, steps: Steps[_Found]):
-        self.x, self.y = batch.x.to(steps.device, copy=True), batch.y.to(steps.device, copy=True)
-        own = batch._replace(x=self.x, y=self.y)
+    def __init__(self, given: Given, steps: Steps[_Found]):
+        self.held = tuple(value.to(steps.device, copy=True) for value in _tensors(given))
+        own = self.held[0] if isinstance(given, Tensor) else given._replace(x=self.held[0], y=self.held[1])
         with unchanged(steps.net, steps.optimizer):
-            warm(lambda: steps.apply(steps.learn(own)))
+            warm(lambda: steps.step(own), steps.stream)
 
-            def learn() -> None:
-                self.found = steps.learn(own)
+            def step() -> None:
+                self.found = steps.step(own)
 
-            self._learn = record(learn, steps.chance)
-            self._apply = record(lambda: steps.apply(self.found))
+            self._replay = record(step, steps.chance, steps.stream)
 
-    def learn(self, batch: Batch) -> _Found:
-        self.x.copy_(batch.x)
-        self.y.copy_(batch.y)
-        self._learn()
+    def __call__(self, given: Given) -> _Found:
+        for held, value in zip(self.held, _tensors(given), strict=True):
+            held.copy_(value, non_blocking=True)
+        self._replay()
         return self.found
-
-    def apply(self) -> None:
-        self._apply()
 
 
 class Steps(Generic[_Found]):
-    """The training steps of a net as recordings, made when a shape is first met."""
+    """The training steps of a net as recordings, made when a shape is first met, on one stream."""
 
     def __init__(
-        self,
-        net: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        chance: Generator,
-        learn: Callable[[Batch], _Found],
-        apply: Callable[[_Found], None],
+        self, net: nn.Module, optimizer: torch.optim.Optimizer, chance: Generator, step: Callable[[Given], _Found]
     ):
-        self.net, self.optimizer, self.chance, self.learn, self.apply = net, optimizer, chance, learn, apply
+        self.net, self.optimizer, self.chance, self.step = net, optimizer, chance, step
         self.device = chance.device
+        self.stream = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
         self.made: dict[tuple[Any, ...], Recording[_Found]] = {}
 
-    def of(self, batch: Batch) -> Recording[_Found] | None:
+    def of(self, given: Given) -> Recording[_Found] | None:
         """The recording for such a batch; None for padded ones, whose lengths are read, and for one shape too many."""
-        shape = (batch.x.shape, batch.x.dtype, batch.y.shape, batch.y.dtype, batch.samplings)
-        if shape not in self.made and batch.lengths is None and len(self.made) < SHAPES:
-            self.made[shape] = Recording(batch, self)
-        return self.made.get(shape) if batch.lengths is None else None
+        if isinstance(given, Batch) and given.lengths is not None:
+            return None
+        shape = (*((v.shape, v.dtype) for v in _tensors(given)), isinstance(given, Batch) and given.samplings)
+        if shape not in self.made and len(self.made) < SHAPES:
+            self.made[shape] = Recording(given, self)
+        return self.made.get(shape)
 
     def forget(self) -> None:
-        """Throw the recordings away: the memory that they know has been replaced."""
+        """Throw the recordings away: the memory that they know has been replaced, or the run is over."""
         self.made.clear()
+
+
+def _tensors(given: Given) -> tuple[Tensor, ...]:
+    return (given,) if isinstance(given, Tensor) else (given.x, given.y)
+
+
+def side_by_side(values: Sequence[Tensor]) -> Tensor:
+    """Lay tensors into one stretch of memory (n,) int64, of which they become views: one kernel keeps or restores all.
+
+    Their values stay; each begins at a multiple of 16 bytes, as kernels like it.
+    """
+    words = [2 * -(-value.nbytes // 16) for value in values]
+    whole = torch.zeros(sum(words), dtype=torch.int64, device=values[0].device)
+    for value, piece in zip(values, whole.split(words), strict=True):
+        part = piece.view(torch.uint8)[: value.nbytes].view(value.dtype).view(value.shape)
+        value.data = part.copy_(value)
+    return whole
 
 
 @contextmanager
@@ -120,13 +133,14 @@ def _moments(optimizer: torch.optim.Optimizer) -> list[Tensor]:
 
 def graphed(call: Callable[[], Any]) -> Callable[[], Any]:
     """The call as a graph: same inputs and memory at each replay. It must neither synchronise nor read the device."""
-    warm(call)
-    return record(call)
-
-
-def warm(call: Callable[[], Any]) -> None:
-    """Call it a few times beside the main stream, as a recording needs it."""
     stream = torch.cuda.Stream()
+    warm(call, stream)
+    return record(call, stream=stream)
+
+
+def warm(call: Callable[[], Any], stream: torch.cuda.Stream | None) -> None:
+    """Call it a few times beside the main stream, as a recording needs it."""
+    assert stream is not None
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         for _ in range(WARM):
@@ -134,11 +148,18 @@ def warm(call: Callable[[], Any]) -> None:
     torch.cuda.current_stream().wait_stream(stream)
 
 
-def record(call: Callable[[], Any], chance: Generator | None = None) -> Callable[[], Any]:
+def record(
+    call: Callable[[], Any], chance: Generator | None = None, stream: torch.cuda.Stream | None = None
+) -> Callable[[], Any]:
     """Record a call, which is not executed; what it draws from `chance` is drawn anew at each replay."""
     graph = torch.cuda.CUDAGraph()
     if chance is not None:
         graph.register_generator_state(chance)
-    with torch.cuda.graph(graph):
+    with torch.cuda.graph(graph, stream=stream):
         call()
     return graph.replay
+
+
+def beside(stream: torch.cuda.Stream | None) -> Any:
+    """Work inside is put on that stream; without one, nothing changes."""
+    return nullcontext() if stream is None else torch.cuda.stream(stream)

@@ -10,23 +10,35 @@ import copy
 import hashlib
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
 from .. import recurrence, tasks
-from ..config import Config, Train
+from ..config import Config
 from ..errors import DataError, ParameterError, RunError, Stopped, StoreError
-from ..models.build import build, clamp_, misfit, recurrent_weights, set_backend, set_generator, set_ranks
+from ..models.build import (
+    build,
+    clamp_,
+    draw_masks,
+    misfit,
+    recurrent_weights,
+    set_backend,
+    set_generator,
+    set_ranks,
+)
 from ..models.distributed import ALONE, Ranks
-from ..models.layer import BatchNorm, recurrences
+from ..models.layer import BatchNorm
+from ..recurrence import engine_triton
 from ..seeds import check_seed, generator
-from ..tasks.contract import Batch, Split
+from ..tasks.contract import Batch, Resident, Split
 from . import evaluate
-from .cuda_graphs import Recording, Steps, wanted
+from .cuda_graphs import Given, Recording, Steps, side_by_side, wanted
 from .gradients import gradient_map
+from .optimizer import moments_misfit, optimizer
 from .schedule import Schedule
 
 EVALUATION_BATCH = 250  # divides MNIST's 10,000 and the adding problem's 1,000 and 2,000
@@ -44,17 +56,28 @@ class Interrupted(Stopped):
 
 class Tried(NamedTuple):
     """Findings of a step before it is applied: `told` (3,) in float64, the loss, the right answers (0 unless of
-    classes) and the norm of all gradients, read at once; batch norm's statistics before it; the state to carry on."""
+    classes) and the norm of all gradients, read at once; batch norm's statistics before it; the state to carry on;
+    and whether loss or norm are not finite, as 0.0 or 1.0 and as a truth value, where a kernel said so."""
 
     told: Tensor
     gradients: list[Tensor]
     before: list[Tensor]
     state: evaluate.State
+    bad: tuple[Tensor, Tensor] | None = None
+
+
+class Begun(NamedTuple):
+    """A step that was begun: what it finds, its answers that are scored, and whether it was recorded."""
+
+    tried: Tried
+    answers: int
+    recorded: bool
 
 
 class Trainer:
     """A run in memory: `advance()` trains one step, `evaluation()` scores, `state()` and `load()` save and resume.
 
+    On a device a step may be begun and finished later, while other runs begin theirs: `begin()`, then `finish()`.
     Of several `ranks`, each holds the whole run and trains on its part of each batch; all do each of these together.
     `graphs`: whether a step is recorded once and replayed, see cuda_graphs.py; auto, on or off. `task`: what the
     config's task would load, where it is at hand already.
@@ -86,20 +109,26 @@ class Trainer:
         set_generator(self.net, self.chance)
         set_ranks(self.net, ranks)
         self.parallel = ranks.parallel(self.net)
-        self.graphs = graphs
+        self.graphs, self.together = graphs, self.device.type != "cpu" and ranks.count == 1  # masks: in one draw
         recorded = wanted(graphs, config, self.task.spec, self.device, ranks.count)
         _set_precision(config.train.precision, self.device)
         self.optimizer = optimizer(self.net, config.train, self.device if recorded else None)
         self.schedule = Schedule(config.train)
         self.weights = [p for p in self.net.parameters() if p.requires_grad]
         self.statistics = list(self.net.buffers())
+        if recorded and self.statistics:
+            self.statistics = [side_by_side(self.statistics)]
         self.step, self.evaluated, self.bad_steps = 0, 0, 0
         self.carried: evaluate.State = None  # what a language net remembers of the chunk before
         self.interrupted: Callable[[], bool] = lambda: False  # asked between the batches of an evaluation
         self.best: dict[str, Any] | None = None
         self.recorded: Steps[Tried] | None = None
+        self.resident: Resident | None = None
+        self._ahead: tuple[int, Given] | None = None  # drawn while the device was busy: of which step
+        self._begun: Begun | None = None
         if recorded:
-            self.recorded = Steps(self.net, self.optimizer, self.chance, self._learn, self._apply)
+            self.resident = tasks.resident(self.task, self.device)
+            self.recorded = Steps(self.net, self.optimizer, self.chance, self._decided)
         self._set_lr()
         self._clear_sums()
 
@@ -112,29 +141,47 @@ class Trainer:
         `clip_norm` is set, the gradient is scaled before its elements are clamped. A step whose loss or gradient is not
         finite is not applied; three in a row raise Diverged.
         """
-        batch = self.task.batch(self.step)
-        self._check_finite(batch.x)
-        recording = self._recording(batch)
+        self.begin()
+        return self.finish()
+
+    def begin(self) -> None:
+        """Give the next step to the device, which may still work on it when this returns."""
+        step, given = self._ahead or (-1, None)
+        if given is None or step != self.step:
+            given = self._given(self.step)
+        self._ahead = None
+        if isinstance(given, Batch):
+            self._check_finite(given.x)
+        recording = self._recording(given)
         self.chance.manual_seed(generator(self.seed, "dropout", self.step).initial_seed())
         if not self.net.training:
             self.net.train()
-        tried = self._learn(batch) if recording is None else recording.learn(batch)
+        tried = self._learn(given) if recording is None else recording(given)
+        answers = len(given) if isinstance(given, Tensor) else evaluate.counted(given.y, self.task.spec.target)
+        self._begun = Begun(tried, answers, recording is not None)
+
+    def finish(self) -> float:
+        """The end of the step that was begun: its findings are read, once; returns its loss."""
+        if self._begun is None:
+            raise ParameterError("finish: no step was begun; begin() comes before it")
+        (tried, answers, recorded), self._begun = self._begun, None
+        if self.recorded is not None:
+            self._ahead = self.step + 1, self._given(self.step + 1)
         *own, norm = tried.told.tolist()
         value, right = self.ranks.total(*own)
         if math.isfinite(value) and math.isfinite(norm):
-            if recording is None:
+            if not recorded:
                 self._apply(tried)
-            else:
-                recording.apply()
             self.carried = tried.state and [h.detach() for h in tried.state]
             self.bad_steps = 0
-            self._add(value, right, evaluate.counted(batch.y, self.task.spec.target))
+            self._add(value, right, answers)
             if self.config.train.watch_gradient:
                 self._norm_sum += norm
                 self._norm_max = max(self._norm_max, norm)
         else:
-            for b, kept in zip(self.statistics, tried.before, strict=True):
-                b.copy_(kept)  # a forward pass that overflowed would poison batch norm for good
+            if not recorded:
+                for b, kept in zip(self.statistics, tried.before, strict=True):
+                    b.copy_(kept)  # a forward pass that overflowed would poison batch norm for good
             self.bad_steps += 1
             self._skipped += 1
             if self.bad_steps == GIVE_UP:
@@ -144,14 +191,45 @@ class Trainer:
         self._set_lr()
         return value
 
-    def _learn(self, batch: Batch) -> Tried:
+    def _given(self, step: int) -> Given:
+        """The batch of a step, or its rows where the data lie on the device; in memory that a device reads itself."""
+        if self.resident is not None:
+            return self.resident.rows(step)
+        batch = self.task.batch(step)
+        if self.device.type == "cuda":
+            batch = batch._replace(x=batch.x.pin_memory(), y=batch.y.pin_memory())
+        return batch
+
+    def _decided(self, given: Given) -> Tried:
+        """A whole step, applied only if its loss and gradient are finite, which nobody reads: for a recording."""
+        tried = self._learn(given)
+        if tried.bad is None:
+            wrong = (tried.told * 0).sum() != 0  # 0 times what is not finite is not a number
+            bad = wrong.float()
+        else:
+            bad, wrong = tried.bad
+        self.optimizer.found_inf = bad  # type: ignore[attr-defined]
+        try:
+            self._apply(tried)
+        finally:
+            del self.optimizer.found_inf  # type: ignore[attr-defined]
+        for b, kept in zip(self.statistics, tried.before, strict=True):
+            torch.where(wrong, kept, b, out=b)
+        return tried
+
+    def _learn(self, given: Given) -> Tried:
         """Clamp u, forward, backward; reads nothing of the device, so that it can be recorded.
 
         The loss is a mean over the whole batch: of each process's part as much as it has of the answers, and as often
         as there are processes, since the gradients are averaged over them.
         """
         target, ranks = self.task.spec.target, self.ranks
+        if self.resident is not None and isinstance(given, Tensor):
+            given = self.resident.batch(given)
+        batch = cast(Batch, given)
         clamp_(self.net)
+        if self.together:
+            draw_masks(self.net, batch.x.shape[1], self.chance)
         before = [b.clone() for b in self.statistics]
         with ranks.part(batch) as part:
             y = part.y.to(self.device)
@@ -165,8 +243,11 @@ class Trainer:
             (loss if ranks.count == 1 else loss * ranks.count).backward()
         right = (output.detach().argmax(-1) == y).sum() if target == "class" else loss.new_zeros(())
         gradients = [p.grad for p in self.weights if p.grad is not None]
-        norm = torch.stack(torch._foreach_norm(gradients)).double().norm()
-        told = torch.stack((loss.detach().double(), right.double(), norm))
+        norms = torch.stack(torch._foreach_norm(gradients))
+        if self.together and engine_triton.takes(norms):
+            told, *bad = _found(norms, loss.detach(), right)
+            return Tried(told, gradients, before, state, (bad[0], bad[1]))
+        told = torch.stack((loss.detach().double(), right.double(), norms.double().norm()))
         return Tried(told, gradients, before, state)
 
     def _apply(self, tried: Tried) -> None:
@@ -181,13 +262,13 @@ class Trainer:
         if self.config.train.clamp == "after":
             clamp_(self.net)
 
-    def _recording(self, batch: Batch) -> Recording[Tried] | None:
+    def _recording(self, given: Given) -> Recording[Tried] | None:
         """The recording that replays a step on such a batch, if there is one; where none can be made, none is tried
         again."""
         if self.recorded is None:
             return None
         try:
-            return self.recorded.of(batch)
+            return self.recorded.of(given)
         except RuntimeError as error:
             why = str(error).partition("\n")[0]
             if self.graphs == "on":
@@ -196,6 +277,11 @@ class Trainer:
             self.recorded, self.chance = None, torch.Generator(self.device)  # the old one may think it is recorded
             set_generator(self.net, self.chance)
             return None
+
+    def close(self) -> None:
+        """Let go of what was recorded: the run is over, or goes on elsewhere."""
+        if self.recorded is not None:
+            self.recorded.forget()
 
     @property
     def ended(self) -> bool:
@@ -400,47 +486,15 @@ class Trainer:
         self._norm_sum, self._norm_max, self._skipped = 0.0, 0.0, 0
 
 
-def optimizer(net: nn.Module, train: Train, recorded_on: torch.device | None = None) -> torch.optim.Optimizer:
-    """Adam or AdamW, with weight decay on matrices (and, if asked, batch norm's gains), never on u or a bias.
+def _found(norms: Tensor, loss: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """`told` and both of `bad` of a step, by a kernel: ten operators in one."""
+    from .triton_findings import find
 
-    A group's `factor` times the schedule's rate is its rate. Where steps are recorded on a device, it lies there.
-    """
-    decayed: list[Tensor] = []
-    of_u: list[Tensor] = [] if train.u_lr == 1 else [found.u for found in recurrences(net).values()]
-    for module in net.modules():
-        if isinstance(module, nn.Linear | nn.Embedding) or (isinstance(module, BatchNorm) and train.decay_gains):
-            decayed.append(module.weight)
-        elif isinstance(module, nn.RNNBase):
-            decayed += [p for name, p in module.named_parameters() if name.startswith("weight")]
-    chosen = {id(p) for p in (*decayed, *of_u)}
-    rest = [p for p in net.parameters() if id(p) not in chosen and p.requires_grad]
-    groups: list[dict[str, Any]] = [
-        {"params": decayed, "weight_decay": train.weight_decay, "factor": 1.0},
-        {"params": rest, "weight_decay": 0.0, "factor": 1.0},
-    ]
-    if of_u:
-        groups.append({"params": of_u, "weight_decay": 0.0, "factor": train.u_lr})
-    for group in groups:
-        group["lr"] = train.lr if recorded_on is None else torch.tensor(train.lr, device=recorded_on)
-    kind = torch.optim.Adam if train.optimizer == "adam" else torch.optim.AdamW
-    return kind(groups, betas=(0.9, 0.999), eps=1e-8, fused=True, capturable=recorded_on is not None)
-
-
-def moments_misfit(optimizer: torch.optim.Optimizer, stored: Mapping[str, Any]) -> str | None:
-    """Reason why an optimizer's stored state cannot belong to these parameters: a count, a shape; None if it can."""
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    counts = [len(group["params"]) for group in stored["param_groups"]]
-    if counts != [len(group["params"]) for group in optimizer.param_groups]:
-        return f"the optimizer holds {counts} parameters"
-    for index, moments in stored["state"].items():
-        if not 0 <= index < len(parameters) or moments.keys() != {"step", "exp_avg", "exp_avg_sq"}:
-            return f"parameter {index} with {', '.join(moments)} is none of Adam's here"
-        for name, value in moments.items():
-            wanted = torch.Size() if name == "step" else parameters[index].shape
-            if value.shape != wanted or not value.is_floating_point():
-                found = f"{value.dtype} of shape {tuple(value.shape)}"
-                return f"{name} of parameter {index} is {found}, a number of shape {tuple(wanted)} is needed"
-    return None
+    told = loss.new_empty(3, dtype=torch.float64)
+    bad, wrong = loss.new_empty((), dtype=torch.float32), loss.new_empty((), dtype=torch.bool)
+    with torch.cuda.device(loss.device) if loss.is_cuda else nullcontext():
+        find[(1,)](norms, loss, right, told, bad, wrong, len(norms), BLOCK=1 << (len(norms) - 1).bit_length())
+    return told, bad, wrong
 
 
 def _set_precision(precision: str, device: torch.device) -> None:

@@ -1,0 +1,48 @@
+"""Kernels and bytes of a recorded training step, counted without a device and held to a budget."""
+
+import pytest
+import torch
+from counted import counting
+
+from workbench import paper
+from workbench.models import set_backend
+from workbench.tasks import pixels
+from workbench.training import Trainer
+
+BUDGETS = {  # experiment: kernels, gigabytes
+    "seqmnist_plain6": (80, 1.2),
+    "seqmnist_plain12": (140, 2.5),
+    "seqmnist_res": (190, 2.6),
+    "seqmnist_dense": (500, 6.2),
+    "adding_indrnn_T5000": (60, 2.5),
+}
+
+
+@pytest.fixture
+def images(monkeypatch):
+    """MNIST's shape, without MNIST."""
+    part = torch.zeros(800, 784, dtype=torch.uint8), torch.zeros(800, dtype=torch.int64)
+    monkeypatch.setattr(pixels, "mnist", lambda: pixels.Images(part, part, 256))
+
+
+def counted(experiment, monkeypatch):
+    """The counter of a step as a device would record it."""
+    monkeypatch.setattr("workbench.training.trainer.wanted", lambda *_: True)
+    trainer = Trainer(paper.experiment(experiment).config, 0, backend="torch")
+    trainer.together = True
+    with counting(monkeypatch) as count:
+        set_backend(trainer.net, "triton")
+        trainer.net.train()
+        given = trainer._given(0)
+        trainer._decided(given)  # Adam makes its moments
+        with count:
+            trainer._decided(given)
+    return count
+
+
+@pytest.mark.parametrize("experiment", BUDGETS)
+def test_a_step_keeps_to_its_budget_of_kernels_and_bytes(experiment, images, monkeypatch):
+    count = counted(experiment, monkeypatch)
+    kernels, gigabytes = BUDGETS[experiment]
+    operators, moved = count.total
+    assert (operators <= kernels, moved <= gigabytes * 1e9) == (True, True), count.table()
