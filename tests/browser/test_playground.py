@@ -125,9 +125,13 @@ def test_a_changed_net_answers_as_pytorch_does(page):
     x, read = of.batch(1).x, lambda **edit: page.evaluate(READ, [of.experiment, of.batch(1).x.flatten().tolist(), edit])
     plain = read()
     close(plain, of.net(x).softmax(1), "as trained")
-    for change in ({"u": 0.3}, {"silent": True}, {"u": -0.9}):
-        with interventions.edited(of.net, 3, 11, **change):
-            close(read(layer=3, neuron=11, **change), of.net(x).softmax(1), str(change))
+    for u in (0.3, -0.9):
+        with interventions.edited(of.net, 3, 11, u):
+            close(read(layer=3, neuron=11, u=u), of.net(x).softmax(1), f"u = {u}")
+    twin = _double(of.net)
+    for values in (twin.layers[3].fc.weight.data, twin.layers[3].fc.bias.data):
+        values[11] = 0  # its state stays 0
+    close(read(layer=3, neuron=11, silent=True), twin(x.double()).softmax(1), "silent")
     twin = _double(of.net)
     for layer in twin.layers:
         layer.u.data.clamp_(-0.5, 0.5)

@@ -192,9 +192,8 @@ function radios(place, name, labels, chosen, pick) {
 }
 
 function layOut() {
-  const { side, nets } = shown(), T = steps();
+  const { nets } = shown(), T = steps();
   found = [];
-  element("reads").textContent = `${side} × ${side} pixels, ${T} steps`;
   for (const id of ["step", "cut"]) element(id).max = T;
   radios("pictures", "picture", pictures.map((p) => p.title), view.picture, (index) => {
     Object.assign(view, { picture: index, step: 0, layer: Infinity, rank: null, u: null, silent: false, cut: 0 });
@@ -235,7 +234,7 @@ function layOut() {
 }
 
 function clicked(event, canvas, net) {
-  const box = canvas.getBoundingClientRect(), high = canvas.clientHeight - 140, share = (event.clientX - box.left - GUTTER) / (box.width - GUTTER);
+  const box = canvas.getBoundingClientRect(), high = canvas.clientHeight - 140, share = (event.clientX - box.left - GUTTER) / (box.width - GUTTER - MARGIN);
   view.step = Math.max(1, Math.min(steps(), Math.ceil(share * steps())));
   stop();
   const N = indrnn().layers[view.layer].u.length, row = Math.floor(((event.clientY - box.top) / high) * N);

@@ -4,7 +4,7 @@ const HALVES = [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, Infinity]; // stops of
 const ORDERS = {
   rows: "row by row, as trained", columns: "column by column", backwards: "backwards", shuffled: "shuffled",
 };
-const AT_START = { picture: 0, digit: 3, strokes: null, step: 0, layer: 0, bound: 11, cut: 0, order: "rows", rank: null, u: null, silent: false };
+const AT_START = { picture: 0, digit: 4, strokes: null, step: 0, layer: 0, bound: 11, cut: 0, order: "rows", rank: null, u: null, silent: false };
 const view = { ...AT_START };
 const element = (id) => document.getElementById(id);
 const percent = (p) => `${(100 * p).toFixed(p > 0.995 && p < 1 ? 1 : 0)} %`;
@@ -130,11 +130,11 @@ function drawPixels(t) {
   element("pixels").setAttribute("aria-label", `The ${side} by ${side} pixels, ${t} of them read`);
 }
 
-const GUTTER = 46;
+const GUTTER = 46, MARGIN = 12; // left of a trace for what its rows are, right for the chosen one
 
-function drawTrace({ canvas, net, heat, forming, rows, layer }, t, T) {
-  const { pen, wide, high } = sheet(canvas), span = wide - GUTTER, low = 10 * 11, top = high - low - 30, x0 = GUTTER;
-  pen.imageSmoothingEnabled = false;
+function drawTrace({ net, heat, forming, rows, layer }, t, T) {
+  const { pen, wide, high } = sheet(net.canvas), span = wide - GUTTER - MARGIN, low = 10 * 11, top = high - low - 30, x0 = GUTTER;
+  pen.imageSmoothingEnabled = 3 * T > span; // few steps stand apart
   for (const [image, y, tall] of [[heat, 0, top], [forming, top + 10, low]]) {
     pen.globalAlpha = 0.16;
     pen.drawImage(image, x0, y, span, tall);
@@ -158,8 +158,13 @@ function drawTrace({ canvas, net, heat, forming, rows, layer }, t, T) {
   pen.strokeStyle = colour("mark");
   pen.lineWidth = 1.5;
   if (u && view.rank !== null && layer === view.layer) {
-    const tall = top / rows.length;
-    pen.strokeRect(x0, (rows.length - 1 - view.rank) * tall - 1, span, tall + 2);
+    const at = ((rows.length - 0.5 - view.rank) * top) / rows.length;
+    pen.fillStyle = colour("mark");
+    pen.beginPath();
+    pen.moveTo(x0 + span + 2, at);
+    pen.lineTo(wide, at - 6);
+    pen.lineTo(wide, at + 6);
+    pen.fill();
   }
   pen.beginPath();
   pen.moveTo(x0 + (span * t) / T, 0);

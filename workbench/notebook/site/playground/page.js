@@ -34,7 +34,7 @@ function recall() {
   view.silent = told.get("silent") === "true";
   if (told.has("u") && Math.abs(Number(told.get("u"))) <= 1.2) view.u = Number(told.get("u"));
   if (told.get("order") in ORDERS) view.order = told.get("order");
-  view.digit = told.has("drawn") ? null : whole("digit", 0, 9, 3);
+  view.digit = told.has("drawn") ? null : whole("digit", 0, 9, 4);
   view.strokes = view.digit === null ? readStrokes(told.get("drawn")) : drawnDigit(view.digit);
   Object.assign(learning, { length: whole("length", 0, 6, 2), gamma: whole("gamma", 0, 8, 5), seed: whole("seed", 1, 999, 1) });
   for (const id of ["length", "gamma"]) element(id).value = learning[id];
