@@ -79,13 +79,13 @@ function chart(canvas, { x, y, lines = [], dots = [], levels = [], empty = "" })
   pen.fillStyle = soft;
   pen.textAlign = "right";
   pen.textBaseline = "middle";
-  for (const value of ticks(y.from, y.to, y.log, 5)) {
+  for (const value of y.names ? Object.keys(y.names) : ticks(y.from, y.to, y.log, 5)) {
     const at = Math.round(py(value)) + 0.5;
     pen.beginPath();
     pen.moveTo(left, at);
     pen.lineTo(wide - right, at);
     pen.stroke();
-    pen.fillText(short(value), left - 6, at);
+    pen.fillText(y.names?.[value] ?? short(value), left - 6, at);
   }
   pen.textAlign = "center";
   for (const value of ticks(x.from, x.to, x.log, wide < 420 ? 4 : 7)) pen.fillText(value.toLocaleString("en"), px(value), high - bottom + 13);
@@ -106,8 +106,8 @@ function chart(canvas, { x, y, lines = [], dots = [], levels = [], empty = "" })
     pen.stroke();
     pen.setLineDash([]);
     pen.fillStyle = soft;
-    if (level.x != null) pen.textAlign = ax > wide / 2 ? "right" : "left";
-    if (level.text) pen.fillText(level.text, level.y != null ? left + 8 : ax + (ax > wide / 2 ? -6 : 6), level.y != null ? ay - 8 : top + 8);
+    pen.textAlign = "right";
+    if (level.text) pen.fillText(level.text, level.y != null ? wide - right - 4 : ax - 6, level.y != null ? ay - 8 : top + 8);
     pen.textAlign = "left";
   }
   for (const { points, colour: shade, size = 2.5 } of dots) {

@@ -41,12 +41,15 @@ function edit() {
   return changes;
 }
 
+const changed = () => view.order !== "rows" || Object.keys(edit()).length > 0;
+
 // Ask the worker to read what is on the pad; `still` keeps the step that is shown
 function ask() {
   order = permutation(shown().side, view.order);
   const pixels = pixelsOf(view.strokes ?? [], shown().side, shown().levels);
-  x = order.map((place) => pixels[place]);
-  reader.postMessage({ turn: ++turn, x: Float32Array.from(x), edit: edit(), names: shown().nets.map((net) => net.name) });
+  x = Float32Array.from(order, (place) => pixels[place]);
+  const names = shown().nets.map((net) => net.name);
+  reader.postMessage({ turn: ++turn, plain: pixels, x: changed() ? x : null, edit: edit(), names });
   remember();
 }
 
@@ -79,9 +82,9 @@ function drawAll() {
     const [before, now] = [plain, probabilities.subarray(probabilities.length - 10)], name = KINDS[net.kind][0];
     const reads = (p) => `${best(p)} (${percent(p[best(p)])})`;
     about.push(
-      Object.keys(edit()).length
+      changed()
         ? `${name}: as trained it reads <b>${reads(before)}</b>, changed so <b>${reads(now)}</b>.`
-        : `${name}: nothing is changed${view.order === "rows" ? "" : " but the order"}; it reads <b>${reads(now)}</b>.`,
+        : `${name}: nothing is changed; it reads <b>${reads(now)}</b>.`,
     );
   }
   element("changed").innerHTML = about.join(" ");
@@ -134,8 +137,8 @@ const GUTTER = 46, MARGIN = 12; // left of a trace for what its rows are, right 
 
 function drawTrace({ net, heat, forming, rows, layer }, t, T) {
   const { pen, wide, high } = sheet(net.canvas), span = wide - GUTTER - MARGIN, low = 10 * 11, top = high - low - 30, x0 = GUTTER;
-  pen.imageSmoothingEnabled = 3 * T > span; // few steps stand apart
   for (const [image, y, tall] of [[heat, 0, top], [forming, top + 10, low]]) {
+    pen.imageSmoothingEnabled = image === heat && 3 * T > span; // few steps, and the ten answers, stand apart
     pen.globalAlpha = 0.16;
     pen.drawImage(image, x0, y, span, tall);
     pen.globalAlpha = 1;

@@ -50,17 +50,17 @@ function unpacked(part) {
   );
 }
 
-// --- in a worker: first {nets}, then {turn, x, edit, names}; only the newest is answered ---
+// --- in a worker: first {nets}, then {turn, plain, x, edit, names}, x null where nothing is changed; the newest is
+// answered ---
 
 function serve() {
   let readers, waiting = null;
   const answer = () => {
-    const { turn, x, edit, names } = waiting;
+    const { turn, plain, x, edit, names } = waiting;
     waiting = null;
     const found = names.map((name) => {
-      const [asTrained, changed] = readers[name];
-      const plain = asTrained.read(x).probabilities.slice(-10);
-      return { name, plain, ...changed.read(x, edit) };
+      const [asTrained, changed] = readers[name], before = asTrained.read(plain);
+      return { name, plain: before.probabilities.slice(-10), ...(x ? changed.read(x, edit) : before) };
     });
     postMessage({ turn, found });
   };

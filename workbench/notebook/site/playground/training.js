@@ -87,24 +87,21 @@ function drawLearning() {
     lines: nets.filter(({ flow }) => flow?.length).map(({ kind, flow }) => ({
       points: finite(flow.map((value, t) => [t + 1, value / flow.at(-1)])), colour: shade(kind), name: "",
     })),
-    empty,
   });
   const u = learning.nets.indrnn?.u ?? [], bound = boundNow(), most = Math.max(1.05, bound ?? 0, ...u.map(Math.abs)) * 1.02;
   chart(element("learned-us"), {
     x: { from: -most, to: most, label: "u" },
-    y: { from: 0, to: 3, label: "" },
+    y: { from: 0, to: 3, names: { 1: "layer 1", 2: "layer 2" } },
     levels: bound === null ? [] : [{ x: -bound }, { x: bound, text: `bound ${bound.toFixed(4)}` }],
     dots: [0, 1].map((layer) => ({
       points: u.slice(32 * layer, 32 * layer + 32).map((value, n) => [value, 0.7 + layer + (n % 8) * 0.08]), colour: colour("blue"), size: 3,
     })),
-    empty,
   });
   chart(element("pairs"), {
     x: { from: 0, to: 2, label: "true sum" },
     y: { from: 0, to: 2 },
     levels: [{ diagonal: true }],
     dots: nets.map(({ kind, pairs }) => ({ points: pairs ?? [], colour: shade(kind), size: 2 })),
-    empty,
   });
   drawNumbers(nets);
   sayLearning(nets);
@@ -132,22 +129,30 @@ function sayLearning(nets) {
       const name = `<b style="color: var(--${KINDS[kind][1]})">${KINDS[kind][0]}</b>`;
       if (solved) return `${name} was below ${SOLVED} at step ${solved.step.toLocaleString("en")}.`;
       if (!Number.isFinite(error)) return `${name} has diverged: its numbers are infinite.`;
-      return `${name} is at ${short(error)} after ${steps.toLocaleString("en")} steps${error > 0.12 ? ", no better than always answering 1" : ""}.`;
+      return `${name} is at ${short(error)} after ${steps.toLocaleString("en")} steps${error >= 0.16 ? ", no better than always answering 1" : ""}.`;
     })
     .join(" ");
 }
 
 function drawTask() {
-  const { x, y } = addingBatch(T(), 1, randomFrom(1000 * learning.seed + 1)), { pen, wide, high } = sheet(element("task")), marked = [];
+  const { x, y } = addingBatch(T(), 1, randomFrom(1000 * learning.seed + 1)), { pen, wide, high } = sheet(element("task")), marked = [], labels = [];
   for (let t = 0; t < T(); t++) {
     const at = (wide * t) / T(), here = x[2 * t + 1] === 1, tall = (high - 20) * x[2 * t];
     pen.fillStyle = colour(here ? "mark" : "line");
     pen.fillRect(at, high - tall, Math.max(here ? 3 : 1, wide / T() - 1), tall);
     if (here) {
       marked.push(x[2 * t]);
-      pen.textAlign = t > T() * 0.85 ? "right" : t < T() * 0.15 ? "left" : "center";
-      pen.fillText(x[2 * t].toFixed(2), at, high - tall - 6);
+      labels.push([x[2 * t].toFixed(2), Math.max(14, Math.min(wide - 14, at)), high - tall - 6]);
     }
+  }
+  pen.textAlign = "center";
+  pen.font = "600 13px system-ui, sans-serif";
+  pen.lineWidth = 4;
+  pen.strokeStyle = colour("paper");
+  pen.fillStyle = colour("mark");
+  for (const label of labels) {
+    pen.strokeText(...label);
+    pen.fillText(...label);
   }
   const said = `One sequence: ${marked[0].toFixed(2)} + ${marked[1].toFixed(2)} = ${y[0].toFixed(2)} is to be answered after step ${T()}.`;
   element("task-says").textContent = said;
