@@ -40,13 +40,13 @@ function drawState() {
   const { u } = indrnn().layers[view.layer], n = neuron(), T = steps(), N = u.length;
   const { pen, wide, high } = sheet(element("state")), states = found.find(({ net }) => net.kind === "indrnn").states[view.layer];
   let most = 1e-9;
-  for (let t = 0; t < T; t++) most = Math.max(most, states[t * N + n]);
+  for (let t = 0; t < T; t++) if (Number.isFinite(states[t * N + n])) most = Math.max(most, states[t * N + n]);
   pen.strokeStyle = colour("line");
   pen.strokeRect(0.5, high - 0.5, wide, 0);
   pen.strokeStyle = colour("blue");
   pen.lineWidth = 1.75;
   pen.beginPath();
-  for (let t = 0; t < T; t++) pen.lineTo((wide * (t + 0.5)) / T, high - 3 - (states[t * N + n] / most) * (high - 18));
+  for (let t = 0; t < T; t++) pen.lineTo((wide * (t + 0.5)) / T, high - 3 - Math.min(1, states[t * N + n] / most) * (high - 18));
   pen.stroke();
   pen.fillStyle = colour("soft");
   pen.fillText(`at most ${short(most < 1e-8 ? 0 : most)}`, 2, 10);
@@ -194,7 +194,8 @@ function radios(place, name, labels, chosen, pick) {
 function layOut() {
   const { nets } = shown(), T = steps();
   found = [];
-  for (const id of ["step", "cut"]) element(id).max = T;
+  element("step").max = T;
+  element("cut").max = T - 1;
   radios("pictures", "picture", pictures.map((p) => p.title), view.picture, (index) => {
     Object.assign(view, { picture: index, step: 0, layer: Infinity, rank: null, u: null, silent: false, cut: 0 });
     settle();
@@ -253,7 +254,7 @@ function settle() {
 }
 
 function showControls() {
-  const { u } = indrnn().layers[view.layer], said = view.cut ? `at pixel ${view.cut}` : "nowhere: all is remembered";
+  const { u } = indrnn().layers[view.layer], said = view.cut ? `after pixel ${view.cut}` : "nowhere: all is remembered";
   element("neuron").max = u.length - 1;
   element("neuron").value = view.rank;
   element("u").value = view.u ?? u[neuron()];

@@ -35,13 +35,13 @@ function ramp(name) {
   });
 }
 
-// A picture of columns x rows, value(column, row) in [0, 1]
+// A picture of columns x rows, value(column, row) in [0, 1]; what is infinite has the strongest colour
 function painted(columns, rows, colours, value) {
   const canvas = Object.assign(document.createElement("canvas"), { width: columns, height: rows });
   const pen = canvas.getContext("2d"), image = pen.createImageData(columns, rows);
   for (let row = 0, at = 0; row < rows; row++)
     for (let column = 0; column < columns; column++, at += 4) {
-      const [r, g, b] = colours[Math.round(255 * Math.max(0, Math.min(1, value(column, row))))];
+      const light = value(column, row), [r, g, b] = colours[light >= 0 && light < 1 ? Math.round(255 * light) : 255];
       image.data[at] = r;
       image.data[at + 1] = g;
       image.data[at + 2] = b;

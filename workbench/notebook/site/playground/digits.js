@@ -8,6 +8,7 @@ const AT_START = { picture: 0, digit: 4, strokes: null, step: 0, layer: 0, bound
 const view = { ...AT_START };
 const element = (id) => document.getElementById(id);
 const percent = (p) => `${(100 * p).toFixed(p > 0.995 && p < 1 ? 1 : 0)} %`;
+const reads = (p) => (Number.isFinite(p[0]) ? `${best(p)}, ${percent(p[best(p)])}` : "nothing: its numbers are infinite");
 const best = (p) => p.indexOf(Math.max(...p));
 const boundOf = () => (view.bound === 11 ? Infinity : HALVES[view.bound] === 0 ? 0 : 0.5 ** (1 / HALVES[view.bound]));
 
@@ -69,7 +70,7 @@ function picture(answer) {
   const { net, states, probabilities } = answer, T = steps(), h = states[answer.layer], N = h.length / T;
   const { u } = net.layers[answer.layer], rows = u ? byMemory(u).reverse() : Array.from({ length: N }, (_, n) => n);
   const most = new Float32Array(N);
-  for (let i = 0; i < h.length; i++) most[i % N] = Math.max(most[i % N], Math.abs(h[i]));
+  for (let i = 0; i < h.length; i++) if (Number.isFinite(h[i])) most[i % N] = Math.max(most[i % N], Math.abs(h[i]));
   const colours = ramp(KINDS[net.kind][1]);
   answer.rows = rows;
   answer.heat = painted(T, N, colours, (t, row) => Math.abs(h[t * N + rows[row]]) / (most[rows[row]] || 1));
@@ -80,10 +81,9 @@ function drawAll() {
   const about = [];
   for (const { net, probabilities, plain } of found) {
     const [before, now] = [plain, probabilities.subarray(probabilities.length - 10)], name = KINDS[net.kind][0];
-    const reads = (p) => `${best(p)} (${percent(p[best(p)])})`;
     about.push(
       changed()
-        ? `${name}: as trained it reads <b>${reads(before)}</b>, changed so <b>${reads(now)}</b>.`
+        ? `${name}: as trained it reads <b>${reads(before)}</b>; changed so <b>${reads(now)}</b>.`
         : `${name}: nothing is changed; it reads <b>${reads(now)}</b>.`,
     );
   }
@@ -104,10 +104,10 @@ function drawStep() {
     const p = answer.probabilities.subarray((t - 1) * 10, t * 10), first = best(p);
     for (const [k, bar] of Array.from(element("bars").children[i].querySelectorAll(".bar")).entries()) {
       bar.children[1].style.setProperty("--share", `${100 * p[k]}%`);
-      bar.children[2].textContent = percent(p[k]);
+      bar.children[2].textContent = Number.isFinite(p[k]) ? percent(p[k]) : "–";
       bar.classList.toggle("first", k === first);
     }
-    answer.says = `${KINDS[answer.net.kind][0]} after ${t} of ${T} pixels: <b>${first}</b>, ${percent(p[first])}.`;
+    answer.says = `${KINDS[answer.net.kind][0]} after ${t} of ${T} pixels: <b>${reads(p)}</b>.`;
   }
   element("now").innerHTML = view.strokes?.length ? found.map(({ says }) => says).join(" ") : "An empty pad: draw a digit on it, or take one of ours.";
   (globalThis.frames_ms ??= []).push(performance.now() - began);

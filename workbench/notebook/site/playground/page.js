@@ -30,7 +30,7 @@ function recall() {
   view.step = whole("step", 1, steps(), 0);
   view.rank = whole("rank", 0, indrnn().layers[view.layer].u.length - 1, view.rank);
   view.bound = whole("bound", 0, 11, 11);
-  view.cut = whole("cut", 0, steps(), 0);
+  view.cut = whole("cut", 0, steps() - 1, 0);
   view.silent = told.get("silent") === "true";
   if (told.has("u") && Math.abs(Number(told.get("u"))) <= 1.2) view.u = Number(told.get("u"));
   if (told.get("order") in ORDERS) view.order = told.get("order");

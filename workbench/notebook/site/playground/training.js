@@ -103,9 +103,17 @@ function drawLearning() {
     levels: [{ diagonal: true }],
     dots: nets.map(({ kind, pairs }) => ({ points: pairs ?? [], colour: shade(kind), size: 2 })),
   });
+  const at = nets.map(({ kind, steps, error }) => `${KINDS[kind][0]} ${short(error)} after ${steps} steps`).join(", ") || "nothing trained yet";
+  const left = nets.filter(({ flow }) => flow?.length).map(({ kind, flow }) => `${KINDS[kind][0]} ${short(flow[0] / flow.at(-1))}`).join(", ");
+  describe("errors", `Error against steps of training: ${at}`);
+  describe("flows", `Share of the gradient that arrives at the first step: ${left || "nothing trained yet"}`);
+  describe("learned-us", `Recurrent weights of the IndRNN: ${u.length ? `${short(Math.min(...u))} to ${short(Math.max(...u))}` : "nothing trained yet"}`);
+  describe("pairs", `Answers against true sums: ${at}`);
   drawNumbers(nets);
   sayLearning(nets);
 }
+
+const describe = (id, text) => element(id).setAttribute("aria-label", text);
 
 const WEIGHTS = { indrnn: 1249, lstm: 1233, rnn_tanh: 1153 };
 
