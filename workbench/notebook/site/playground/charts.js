@@ -71,7 +71,7 @@ function chart(canvas, { x, y, lines = [], dots = [], levels = [], empty = "" })
   const [soft, line, ink] = ["soft", "line", "ink"].map(colour);
   const place = ({ from, to, log }, value, start, end) => {
     const f = log ? Math.log10 : (v) => v;
-    return start + ((f(Math.max(value, log ? from : -Infinity)) - f(from)) / (f(to) - f(from))) * (end - start);
+    return start + ((f(Math.max(value, log ? from / 100 : -Infinity)) - f(from)) / (f(to) - f(from))) * (end - start);
   };
   const px = (value) => place(x, value, left, wide - right), py = (value) => place(y, value, high - bottom, top);
   pen.lineWidth = 1;

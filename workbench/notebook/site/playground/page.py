@@ -69,7 +69,12 @@ def _picture(nets: list[TrainedNet]) -> dict[str, Any]:
     rivals = "".join(f", {NAMES[net.config.model.kind]} beside it" for net in nets[1:])
     carried = [{"name": net.experiment, "says": _says(net), **packed(net.net)} | {"kind": _kind(net)} for net in nets]
     levels = 16 if task.source == "digits" else 256
-    return {"title": f"{side} \u00d7 {side}, {task.length} steps{rivals}", "side": side, "levels": levels, "nets": carried}
+    return {
+        "title": f"{side} \u00d7 {side}, {task.length} steps{rivals}",
+        "side": side,
+        "levels": levels,
+        "nets": carried,
+    }
 
 
 def _kind(net: TrainedNet) -> str:

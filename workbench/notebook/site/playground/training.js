@@ -83,7 +83,7 @@ function drawLearning() {
   });
   chart(element("flows"), {
     x: { from: 1, to: T(), label: "step of the sequence" },
-    y: { from: 1e-6, to: 10, log: true },
+    y: { from: 1e-8, to: 10, log: true },
     lines: nets.filter(({ flow }) => flow?.length).map(({ kind, flow }) => ({
       points: finite(flow.map((value, t) => [t + 1, value / flow.at(-1)])), colour: shade(kind), name: "",
     })),
@@ -133,11 +133,11 @@ function sayLearning(nets) {
   if (!nets.length)
     return void (element("learned").innerHTML = `All is set: T = ${T()}. <b>Press Train.</b> Watch whose curve leaves the line at 1/6 first, and how much of the gradient still arrives at the first steps.`);
   element("learned").innerHTML = nets
-    .map(({ kind, solved, error, steps }) => {
+    .map(({ kind, solved, error, rows }) => {
       const name = `<b style="color: var(--${KINDS[kind][1]})">${KINDS[kind][0]}</b>`;
       if (solved) return `${name} was below ${SOLVED} at step ${solved.step.toLocaleString("en")}.`;
       if (!Number.isFinite(error)) return `${name} has diverged: its numbers are infinite.`;
-      return `${name} is at ${short(error)} after ${steps.toLocaleString("en")} steps${error >= 0.16 ? ", no better than always answering 1" : ""}.`;
+      return `${name} is at ${short(error)} after ${rows.at(-1)[0].toLocaleString("en")} steps${error >= 0.16 ? ", no better than always answering 1" : ""}.`;
     })
     .join(" ");
 }
