@@ -1,1 +1,3 @@
 """Static pages, for those without a kernel."""
+
+from .playground import write_playground as write_playground
