@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from docutils import nodes
-from docutils.utils.math.latex2mathml import tex2mathml
+from docutils.utils.math import math2html
 
 project = "IndRNN Workbench"
 author = "IndRNN Workbench contributors"
@@ -16,12 +16,12 @@ extensions = ["myst_nb", "sphinx.ext.autodoc"]
 html_theme = "furo"
 html_title = "IndRNN Workbench"
 html_static_path = ["static"]
-html_css_files = ["site.css"]
-html_js_files = ["plots.js"]
+html_css_files = ["math.css", "site.css"]
+html_js_files = ["site.js"]
 html_show_search_summary = False  # it would be fetched, which a browser refuses for files
 html_copy_source = False
 html_show_sphinx = False
-html_math_renderer = "mathml"
+html_math_renderer = "html"
 html_theme_options = {
     "light_css_variables": {"color-brand-primary": "#00639c", "color-brand-content": "#00639c"},
     "dark_css_variables": {"color-brand-primary": "#56b4e9", "color-brand-content": "#56b4e9"},
@@ -42,9 +42,11 @@ suppress_warnings = ["myst.header", "misc.highlighting_failure"]
 
 
 def formula(self: Any, node: nodes.math | nodes.math_block) -> None:
-    """A formula as MathML, which browsers draw by themselves."""
+    """A formula as text with its indices, which needs no font of its own and no script."""
     block = isinstance(node, nodes.math_block)
-    self.body.append(tex2mathml(node.astext(), as_block=block))
+    math2html.DocumentParameters.displaymode = block
+    tag = "div" if block else "span"
+    self.body.append(f'<{tag} class="formula">{math2html.math2html(node.astext())}</{tag}>')
     raise nodes.SkipNode
 
 
@@ -67,5 +69,5 @@ def plain(text: str) -> str:
 
 
 def setup(app: Any) -> None:
-    app.add_html_math_renderer("mathml", inline_renderers=(formula, None), block_renderers=(formula, None))
+    app.add_html_math_renderer("html", inline_renderers=(formula, None), block_renderers=(formula, None))
     app.connect("autodoc-process-docstring", docstring)

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from docutils.writers import html5_polyglot
 from plotly.offline import get_plotlyjs
 
 import workbench
@@ -56,6 +57,9 @@ def gather(folder: Path, repository: str) -> None:
                 text = "".join(cell["source"])
                 cell["source"] = linked(text, ROOT / "notebooks", known, books, repository)
             cell["outputs"] = [drawn(output) for output in cell.get("outputs", [])]
+            tags = cell["metadata"].setdefault("tags", [])
+            if {"parameters", "injected-parameters"} & set(tags):
+                tags.append("hide-input")
             if cell["cell_type"] == "markdown":
                 del cell["outputs"]
         book["cells"].insert(1, about(name, path, repository))
@@ -73,6 +77,7 @@ def gather(folder: Path, repository: str) -> None:
     static = folder / "static"
     for path in sorted((PUBLISHED / "pictures").glob("*.png")):
         shutil.copy(path, static)
+    shutil.copy(Path(html5_polyglot.__file__).with_name("math.css"), static)
     (static / "plotly.min.js").write_text(get_plotlyjs(), "utf-8")
     (static / "explorer.css").write_text(static_page.style(), "utf-8")
     (static / "explorer.js").write_text(
@@ -211,12 +216,26 @@ def build(out: Path, repository: str = "") -> None:
         if subprocess.run(command, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)}).returncode != 0:
             sys.exit("site: Sphinx found faults, named above")
         shutil.rmtree(fresh / "_sources", ignore_errors=True)
+        for path in fresh.rglob("*.html"):
+            path.write_text(mended(path.read_text(encoding="utf-8")), "utf-8")
         write_playground(fresh)
         if wrong := sorted(broken(fresh)):
             sys.exit("site: links that lead nowhere:\n" + "\n".join(wrong))
         shutil.rmtree(out, ignore_errors=True)
         out.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(fresh, out)
+
+
+def mended(text: str) -> str:
+    """A page with what a reader of the screen misses in the theme's pages and in pandas' tables."""
+    for was, is_ in (
+        ('class="caption" role="heading"', 'class="caption" role="heading" aria-level="2"'),
+        ('<aside class="sidebar-drawer"', '<aside class="sidebar-drawer" aria-label="All pages"'),
+        ('<aside class="toc-drawer', '<aside aria-label="On this page" class="toc-drawer'),
+        ('<div id="search-results">', '<h1>Search</h1><div id="search-results">'),
+    ):
+        text = text.replace(was, is_)
+    return re.sub(r"<th( [^>]*)?></th>", lambda found: f"<td{(found[1] or '').replace(' scope="row"', '')}></td>", text)
 
 
 class Links(HTMLParser):

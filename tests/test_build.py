@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.metadata import Metadata
 
 from workbench.runs.folder import find
 from workbench.runs.pack import CHECKPOINTS
@@ -69,6 +70,15 @@ def test_the_wheel_holds_the_package_and_all_that_it_reads(wheel):
         if name.startswith(tuple(f"results/published/{kind}/" for kind in ("notebooks", "pictures", "search"))):
             continue  # to be looked at, not read by the code
         assert (name if name.startswith("workbench/") else f"workbench/_project/{name}") in held
+
+
+def test_the_metadata_are_what_an_index_takes(wheel):
+    name = next(name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".dist-info/METADATA"))
+    found = Metadata.from_email(zipfile.ZipFile(wheel).read(name), validate=True)
+    assert found.description_content_type == "text/markdown"
+    assert {"Paper", "First paper"} <= set(found.project_urls)
+    assert found.license_expression == "MIT"
+    assert "site" in found.provides_extra
 
 
 def test_a_copy_installed_from_the_wheel_lists_and_verifies(wheel, tmp_path):

@@ -54,7 +54,7 @@ def test_conda_gives_python_and_pip_and_the_rest_comes_from_pyproject():
     assert [s.name.normalized for s in specs] == ["python", "pip"]
     oldest = re.search(r">=(\d+\.\d+)", PROJECT["requires-python"]).group(1)
     assert f">={oldest}" in str(specs[0].version)
-    assert set(pip_list()) == {"-c constraints.txt", "-e .[test]", *NAMED}
+    assert set(pip_list()) == {"-c constraints.txt", "-e .[test,site]", *NAMED}
 
 
 def test_the_six_named_packages_are_required_and_pinned():

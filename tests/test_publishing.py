@@ -51,6 +51,28 @@ def test_workflows_run_what_ci_runs_and_publish_what_make_site_builds():
         assert content["permissions"] in ({}, {"contents": "read"}), "nothing else may write"
 
 
+def test_the_citation_is_one_and_a_fault_in_it_is_seen(tmp_path):
+    done = checked("vendor.citation-file-format", ROOT / "CITATION.cff")
+    assert done.returncode == 0, done.stdout
+    (tmp_path / "CITATION.cff").write_text(
+        (ROOT / "CITATION.cff").read_text("utf-8").replace("license: MIT", "license: X")
+    )
+    assert checked("vendor.citation-file-format", tmp_path / "CITATION.cff").returncode == 1
+
+
+def test_the_archives_metadata_use_its_words():
+    """Fields and vocabulary of the archive's deposit interface, as far as they are used."""
+    fields = "title description upload_type access_right license language creators keywords related_identifiers"
+    assert set(ARCHIVE) == set(fields.split())
+    assert ARCHIVE["upload_type"] in ("publication", "poster", "presentation", "dataset", "image", "video", "software")
+    assert ARCHIVE["access_right"] in ("open", "embargoed", "restricted", "closed")
+    assert all(set(creator) <= {"name", "affiliation", "orcid"} for creator in ARCHIVE["creators"])
+    for related in ARCHIVE["related_identifiers"]:
+        assert set(related) == {"identifier", "relation", "resource_type"}
+        assert related["relation"] in ("cites", "references", "isSupplementTo", "isDerivedFrom", "isVersionOf")
+        assert re.fullmatch(r"arXiv:\d{4}\.\d{5}", related["identifier"])
+
+
 def test_citation_archive_and_package_agree():
     assert CITATION["version"] == PROJECT["version"]
     assert CITATION["license"] == ARCHIVE["license"] == PROJECT["license"]

@@ -1,11 +1,18 @@
-// Draws the figures of published notebooks, each where it stands, once it comes near the window; in the page's ink.
+// Draws the figures of published notebooks, each where it stands, once it comes near the window, in the page's ink; and
+// lets a keyboard scroll what is wider than the window.
 
 (() => {
   const INK = "#808080"; // of the published figures; the page's own colour takes its place
   const library = new URL("plotly.min.js", document.currentScript.src).href;
   const ink = () => getComputedStyle(document.body).color;
 
+  const reach = () => {
+    for (const node of document.querySelectorAll("pre, .table-wrapper, .cell_output, .formula"))
+      if (node.scrollWidth > node.clientWidth && getComputedStyle(node).overflowX !== "visible") node.tabIndex = 0;
+  };
   const begin = () => {
+    reach();
+    addEventListener("resize", reach);
     const plots = [...document.querySelectorAll(".plot")];
     if (!plots.length) return;
     const shown = new Set();
