@@ -235,7 +235,12 @@ def mended(text: str) -> str:
         ('<div id="search-results">', '<h1>Search</h1><div id="search-results">'),
     ):
         text = text.replace(was, is_)
-    return re.sub(r"<th( [^>]*)?></th>", lambda found: f"<td{(found[1] or '').replace(' scope="row"', '')}></td>", text)
+    return re.sub(r"<th( [^>]*)?></th>", lambda found: f"<td{unscoped(found[1] or '')}></td>", text)
+
+
+def unscoped(attributes: str) -> str:
+    """The attributes of a cell that heads nothing."""
+    return attributes.replace(' scope="row"', "")
 
 
 class Links(HTMLParser):
