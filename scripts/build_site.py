@@ -27,8 +27,10 @@ from docutils.writers import html5_polyglot
 from plotly.offline import get_plotlyjs
 
 import workbench
+from workbench.errors import MissingData
 from workbench.notebook.explorers import EXPLORERS
-from workbench.notebook.site import static_page, write_playground
+from workbench.notebook.site import static_page
+from workbench.notebook.site.playground import write_playground
 
 ROOT = Path(__file__).resolve().parent.parent
 PUBLISHED = ROOT / "results" / "published"
@@ -83,11 +85,19 @@ def gather(folder: Path, repository: str) -> None:
     (static / "explorer.js").write_text(
         f"(() => {{\n{static_page.program()}\nglobalThis.openExplorer = show;\n}})();\n", "utf-8"
     )
+    shown = []
     for name in EXPLORERS:
         say(f"explorer {name}")
-        made = static_page.frames(EXPLORERS[name](), {})
+        try:
+            made = static_page.frames(EXPLORERS[name](), {})
+        except MissingData as error:
+            say(f"explorer {name} is left out: {error}")
+            continue
+        shown.append(f"explore_{name}\n")
         (static / f"{name}.js").write_text(f'globalThis.explorerFrames = "{made}";\n', "utf-8")
         (folder / f"explore_{name}.md").write_text(explorer(name, known, books, repository), "utf-8")
+    index = (folder / "index.md").read_text(encoding="utf-8")
+    (folder / "index.md").write_text(index.replace("tour\n", f"tour\n{''.join(shown)}", 1), "utf-8")
 
 
 EXPLORER = """
@@ -218,7 +228,7 @@ def build(out: Path, repository: str = "") -> None:
         shutil.rmtree(fresh / "_sources", ignore_errors=True)
         for path in fresh.rglob("*.html"):
             path.write_text(mended(path.read_text(encoding="utf-8")), "utf-8")
-        write_playground(fresh)
+        write_playground(fresh, home="index.html")
         if wrong := sorted(broken(fresh)):
             sys.exit("site: links that lead nowhere:\n" + "\n".join(wrong))
         shutil.rmtree(out, ignore_errors=True)
