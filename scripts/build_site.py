@@ -25,12 +25,12 @@ from urllib.parse import unquote, urlsplit
 
 from docutils.writers import html5_polyglot
 from plotly.offline import get_plotlyjs
+from workbench.notebook.site.playground import write_playground
 
 import workbench
 from workbench.errors import MissingData
 from workbench.notebook.explorers import EXPLORERS
 from workbench.notebook.site import static_page
-from workbench.notebook.site.playground import write_playground
 
 ROOT = Path(__file__).resolve().parent.parent
 PUBLISHED = ROOT / "results" / "published"
