@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce lab app test triton faults fuzz load coverage mutants robustness check format bench readme measure pages pictures lock audit clean
+.PHONY: help setup reproduce lab app test triton faults fuzz load coverage mutants robustness check format bench readme measure site pages pictures lock audit clean
 
 help: ## this list
 	@printf 'IndRNN Workbench. Needs Python 3.11 or newer and nothing else.\n\n'
@@ -80,6 +80,9 @@ readme: $(READY) ## write what holds into README.md, all results and the ledger 
 
 measure: $(READY) ## the time from a key to the explorers' pictures, in a browser; writes results/explorers.csv
 	@MEASURE=results/explorers.csv PICTURES_BUDGET=quick $(BIN)/python -m pytest -q tests/browser -k measured
+
+site: $(READY) ## the study as a site, with everything that is published, in results/site/; opens from a disk too
+	@$(BIN)/python scripts/build_site.py
 
 pages: $(READY) ## the explorers as static pages, their sliders' frames drawn beforehand, in results/pages/
 	@$(BIN)/python -m workbench export

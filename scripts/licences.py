@@ -22,6 +22,7 @@ ALLOWED = "MIT BSD BSL Apache ISC PSF 0BSD MPL Zlib CC0".split()  # how each par
 ELSEWHERE = (("win_amd64", "3.12"), ("macosx_11_0_arm64", "3.12"), ("manylinux2014_x86_64", "3.12"))
 READ_BY_HAND = {
     "axe-playwright-python": "MIT AND MPL-2.0",  # in its LICENSE, and at the top of the axe-core it carries
+    "docutils": "BSD-2-Clause AND PSF-2.0",  # the rest public domain; its GPL part, an editor's mode, is in no wheel
     "kaleido": "MIT",  # these two give the licence's whole text in place of its name
     "logistro": "MIT",
 }

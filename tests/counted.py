@@ -18,7 +18,8 @@ from torch.utils._pytree import tree_leaves
 FREE = {  # they launch nothing: views, memory, and what only looks at sizes
     "empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "detach", "alias", "view", "_unsafe_view",
     "t", "transpose", "permute", "expand", "select", "slice", "split", "split_with_sizes", "unbind", "unsqueeze",
-    "squeeze", "as_strided", "lift_fresh", "is_same_size", "view_as", "_reshape_alias", "unflatten", "_local_scalar_dense",
+    "squeeze", "as_strided", "lift_fresh", "is_same_size", "view_as", "_reshape_alias", "unflatten",
+    "_local_scalar_dense",
 }  # fmt: skip
 WRITES = {  # of a kernel's tensors, those that it writes; reads are all others, and `BOTH`
     "states": (3, 4),

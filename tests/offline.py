@@ -16,7 +16,7 @@ CHAINS = 32 * 128  # of a layer of the six-layer net
 
 
 class Budget(NamedTuple):
-    """A kernel's arrays that are read ahead, and the instructions that a step may take, addresses and waits included."""
+    """A kernel's arrays read ahead, and the instructions that a step may take, addresses and waits included."""
 
     module: str
     streams: int

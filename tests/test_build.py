@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.metadata import Metadata
 from test_sequences_page import BLOCKS, run_page
 
 from workbench.runs.folder import find
@@ -70,6 +71,15 @@ def test_the_wheel_holds_the_package_and_all_that_it_reads(wheel):
         if name.startswith(tuple(f"results/published/{kind}/" for kind in ("notebooks", "pictures", "search"))):
             continue  # to be looked at, not read by the code
         assert (name if name.startswith("workbench/") else f"workbench/_project/{name}") in held
+
+
+def test_the_metadata_are_what_an_index_takes(wheel):
+    name = next(name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".dist-info/METADATA"))
+    found = Metadata.from_email(zipfile.ZipFile(wheel).read(name), validate=True)
+    assert found.description_content_type == "text/markdown"
+    assert {"Paper", "First paper"} <= set(found.project_urls)
+    assert found.license_expression == "MIT"
+    assert "site" in found.provides_extra
 
 
 @pytest.fixture(scope="module")

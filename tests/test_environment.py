@@ -54,7 +54,7 @@ def test_conda_gives_python_and_pip_and_the_rest_comes_from_pyproject():
     assert [s.name.normalized for s in specs] == ["python", "pip"]
     oldest = re.search(r">=(\d+\.\d+)", PROJECT["requires-python"]).group(1)
     assert f">={oldest}" in str(specs[0].version)
-    assert set(pip_list()) == {"-c constraints.txt", "-e .[test]", *NAMED}
+    assert set(pip_list()) == {"-c constraints.txt", "-e .[test,site]", *NAMED}
 
 
 def test_the_six_named_packages_are_required_and_pinned():
@@ -90,7 +90,7 @@ def test_every_locked_package_has_a_hash_and_is_of_the_tested_version():
     assert {name: found[name] for name in pins if name != "torch"} == {n: v for n, v in pins.items() if n != "torch"}
 
 
-@pytest.mark.parametrize("extra", [None, "test", "app", "slurm"])
+@pytest.mark.parametrize("extra", [None, "test", "app", "slurm", "site"])
 def test_what_is_required_is_locked(extra):
     """The set-up asks nobody what else there is to install."""
     locked = {plain(name) for name in LICENCES.locked()}

@@ -22,7 +22,15 @@ RETIRED = ("on course", "inconclusive")  # words of the former verdicts
 HISTORY = ("CHANGELOG.md", "MIGRATION.md", "LOG.md")  # they say what was
 SOURCES = sorted(
     path
-    for pattern in ("*.md", "*.cff", "notebooks/*.ipynb", "results/*.md", "workbench/**/*.py", "scripts/*.py")
+    for pattern in (
+        "*.md",
+        "docs/*.md",
+        "*.cff",
+        "notebooks/*.ipynb",
+        "results/*.md",
+        "workbench/**/*.py",
+        "scripts/*.py",
+    )
     for path in ROOT.glob(pattern)
 )
 EXECUTED = sorted((files.published() / "notebooks").glob("*.ipynb"))

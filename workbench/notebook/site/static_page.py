@@ -32,8 +32,7 @@ body {{ margin: 0 auto; max-width: 1400px; padding: 14px; background: Canvas; co
 <body>
 <main id="explorer"></main>
 <script type="module">
-{panel}
-{still}
+{program}
 show("{frames}", "{library}", document.getElementById("explorer"));
 </script>
 </body>
@@ -43,38 +42,54 @@ show("{frames}", "{library}", document.getElementById("explorer"));
 
 def page(content: ExplorerBase, values: Mapping[str, Any]) -> bytes:
     """An explorer as one HTML file: `sweep` may be turned, everything else stands at the given values."""
+    text = PAGE.format(
+        title=html.escape(content.title),
+        style=style(),
+        program=program(),
+        frames=frames(content, values),
+        library=base64.b64encode(plotly_library()).decode(),
+    )
+    return text.encode()
+
+
+def style() -> str:
+    """The style sheet of explorers."""
+    return (HERE / "panel.css").read_text(encoding="utf-8")
+
+
+def program() -> str:
+    """The script that shows frames as an explorer: `show(frames, library, element)`."""
+    return script().replace("export default { render };", "") + Path(__file__).with_name("static_page.js").read_text(
+        encoding="utf-8"
+    )
+
+
+def frames(content: ExplorerBase, values: Mapping[str, Any]) -> str:
+    """What `show` draws, compressed, as a text: a frame for each place of the controls in `sweep`."""
     start = content.settle(values)
     turned = [control for control in content.at(start).values() if control.name in content.sweep]
     names = [control.name for control in turned]
     places = itertools.product(*(control.positions() for control in turned))
     figures: dict[str, int] = {}
-    frames = []
+    made = []
     with pinned_threads(1):
         for place in places:
             at = content.settle({**start, **dict(zip(names, place, strict=True))})
             view = content.view(**at)
             drawn = [{**s, "figure": figures.setdefault(s["figure"], len(figures))} for s in panels(view)]
             words = {"said": view.said, "code": code(content, at), "parameters": parameters(content, at)}
-            frames.append({"values": at, "panels": drawn, **words})
+            made.append({"values": at, "panels": drawn, **words})
     held = {
         "title": content.title,
         "look": content.look,
         "controls": [control.spec() for control in turned],
         "figures": list(figures),
-        "frames": frames,
+        "frames": made,
         "start": start,
         "exercises": _within(content, content.exercises, names, start),
         "presets": _within(content, content.presets, names, start),
     }
-    text = PAGE.format(
-        title=html.escape(content.title),
-        style=(HERE / "panel.css").read_text(encoding="utf-8"),
-        panel=script().replace("export default { render };", ""),
-        still=Path(__file__).with_name("static_page.js").read_text(encoding="utf-8"),
-        frames=_packed(json.dumps(held, separators=(",", ":")).encode()),
-        library=base64.b64encode(plotly_library()).decode(),
-    )
-    return text.encode()
+    return _packed(json.dumps(held, separators=(",", ":")).encode())
 
 
 def _within(
