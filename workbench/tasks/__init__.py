@@ -10,10 +10,11 @@ from typing import Protocol, cast
 
 from .. import config, files
 from .contract import Batch as Batch
+from .contract import Scaler as Scaler
 from .contract import Spec as Spec
 from .contract import Task as Task
 
-__all__ = ["ALL", "Batch", "Spec", "Task", "data_hashes", "load", "spec"]
+__all__ = ["ALL", "Batch", "Scaler", "Spec", "Task", "data_hashes", "load", "spec"]
 
 
 class _Module(Protocol):

@@ -7,7 +7,6 @@ random is part of that state (seeds.py), so `state()` and `load()` continue bit 
 from __future__ import annotations
 
 import copy
-import hashlib
 import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,9 +18,19 @@ from torch import Tensor, nn
 from .. import recurrence, tasks
 from ..config import Config, Train
 from ..errors import DataError, ParameterError, RunError, Stopped, StoreError
-from ..models.build import build, clamp_, misfit, recurrent_weights, set_backend, set_generator, set_ranks
+from ..models.build import (
+    build,
+    clamp_,
+    misfit,
+    recurrent_weights,
+    set_backend,
+    set_generator,
+    set_ranks,
+    weights_sha256,
+)
 from ..models.distributed import ALONE, Ranks
-from ..models.layer import BatchNorm, recurrences
+from ..models.layer import recurrences
+from ..models.norms import BatchNorm, Norm
 from ..seeds import check_seed, generator
 from ..tasks.contract import Batch, Split
 from . import evaluate
@@ -391,14 +400,14 @@ class Trainer:
 
 
 def optimizer(net: nn.Module, train: Train, recorded_on: torch.device | None = None) -> torch.optim.Optimizer:
-    """Adam or AdamW, with weight decay on matrices (and, if asked, batch norm's gains), never on u or a bias.
+    """Adam or AdamW, with weight decay on matrices (and, if asked, the norms' gains), never on u or a bias.
 
     A group's `factor` times the schedule's rate is its rate. Where steps are recorded on a device, it lies there.
     """
     decayed: list[Tensor] = []
     of_u: list[Tensor] = [] if train.u_lr == 1 else [found.u for found in recurrences(net).values()]
     for module in net.modules():
-        if isinstance(module, nn.Linear | nn.Embedding) or (isinstance(module, BatchNorm) and train.decay_gains):
+        if isinstance(module, nn.Linear | nn.Embedding) or (isinstance(module, Norm) and train.decay_gains):
             decayed.append(module.weight)
         elif isinstance(module, nn.RNNBase):
             decayed += [p for name, p in module.named_parameters() if name.startswith("weight")]
@@ -439,11 +448,3 @@ def _set_precision(precision: str, device: torch.device) -> None:
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
     elif precision != "fp32":
         raise ParameterError(f"train.precision: {precision!r} received; device {device.type!r} has fp32 alone")
-
-
-def weights_sha256(net: nn.Module) -> str:
-    """A hash over the names and bytes of all parameters and statistics."""
-    digest = hashlib.sha256()
-    for name, value in sorted(net.state_dict().items()):
-        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
