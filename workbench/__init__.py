@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .notebook.study import Study as Study
     from .recurrence import available as available
     from .recurrence import recur as recur
+    from .runs.pretrained import pretrained as pretrained
     from .runs.record import Record as Record
     from .runs.record import list_records as list_records
     from .runs.run import run as run

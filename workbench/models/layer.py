@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Generator, Tensor, nn
@@ -172,9 +172,10 @@ class Unit(Recurrent):
         fusible = self.bn is None or (type(self.bn) is BatchNorm and self.bn.ranks.share is None)
         fusible = fusible and self.dropout.over == "sequence"
         if span.rows is None and not span.carry and fusible:
+            bn = cast("BatchNorm | None", self.bn)
             mask = self.dropout.mask(x, len(self.u))  # all in one pass, and the bare states are nowhere seen
             return recurrence.layer(
-                x, fc.weight, fc.bias, self.u, span.before(), activation=f, backend=backend, norm=self.bn, mask=mask
+                x, fc.weight, fc.bias, self.u, span.before(), activation=f, backend=backend, norm=bn, mask=mask
             )
         h = recurrence.layer(x, fc.weight, fc.bias, self.u, span.before(), activation=f, backend=backend)
         return self.leave(h, span)

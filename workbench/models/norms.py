@@ -114,7 +114,7 @@ class RMSNorm(nn.RMSNorm):
         y = x / sqrt(mean(x^2) + eps) * gain        Zhang and Sennrich 2019, arXiv:1910.07467
 
     x (T, B, N) -> (T, B, N), the same in training and evaluation, for one sequence or many, whole or step by step.
-    torch's own function on every device: on a CPU composed of five, a unit takes twice as long as with batch norm fused.
+    torch's own function on every device; on a CPU it is composed, and a unit takes twice as long as with batch norm.
     """
 
     title = "RMS norm"

@@ -63,8 +63,8 @@ class PixelsTask:
             "test": torch.arange(len(images.test[0]))[: config.limit],
         }
         self.images = images
-        ink, order = (16, 255)[config.source == "mnist"], ", in the order of the run's permutation" * config.permuted
-        self.scaler = Scaler((2 / images.levels,), (-1.0,), f"a pixel, 0 (paper) to {ink} (ink){order}")
+        ink, way = (16, 255)[config.source == "mnist"], ", in the order of the run's permutation" * config.permuted
+        self.scaler = Scaler((2 / images.levels,), (-1.0,), f"a pixel, 0 (paper) to {ink} (ink){way}")
         n_train = len(self.rows["train"])
         if batch_size > n_train:
             raise ParameterError(f"train.batch: {batch_size} is more than the {n_train} training examples")
