@@ -28,8 +28,7 @@ from workbench import paper
 from workbench.errors import DataError
 from workbench.runs.arithmetic import ENGINES, arithmetic
 from workbench.runs.provenance import NUMERICS
-from workbench.training import Trainer
-from workbench.training.trainer import weights_sha256
+from workbench.training import Trainer, weights_sha256
 
 GOLDEN = Path(__file__).parents[1] / "tests" / "golden" / "golden.json"
 STEPS = 6

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .recurrence import recur as recur
     from .runs.estimator import IndRNNClassifier as IndRNNClassifier
     from .runs.estimator import IndRNNRegressor as IndRNNRegressor
+    from .runs.pretrained import pretrained as pretrained
     from .runs.record import Record as Record
     from .runs.record import list_records as list_records
     from .runs.run import run as run

@@ -397,10 +397,31 @@ def lab(
 
 @app.command()
 def export(
-    names: Annotated[list[str] | None, typer.Argument(help="Explorers (bounds, depth, ...); all if none.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="The folder; results/pages unless given.")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Explorers (bounds, depth, ...), all if none; with --to, trained nets: experiments or runs."
+        ),
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option("--to", help="Trained nets as safetensors or onnx, instead of pages.")
+    ] = None,
+    seed: Annotated[int | None, _number("--seed", help="With --to: the net of this seed.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The folder; results/pages, or results/nets, unless given.")
+    ] = None,
 ) -> None:
-    """Write the explorers as static pages: one file each, their sliders' frames drawn beforehand, no kernel needed."""
+    """Write the explorers as static pages, which need no kernel; or trained nets as files, which need no workbench."""
+    if to is not None:
+        from .runs.export import export as export_net
+
+        if not names:
+            raise ParameterError("names: none received; with --to, an experiment of `workbench list` is needed")
+        for name in names:
+            print(export_net(name, to, out or files.results() / "nets", seed))
+        return
+    if seed is not None:
+        raise ParameterError("--seed: it has no meaning without --to; leave it out")
     from .notebook.site.pages import pages
 
     for path in pages(out or files.results() / "pages", names):

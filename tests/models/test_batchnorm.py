@@ -9,7 +9,8 @@ from torch.nn.functional import batch_norm
 from torch.testing import assert_close
 
 from workbench.errors import ParameterError
-from workbench.models.layer import BatchNorm, StepNorm, Unit
+from workbench.models.layer import Unit
+from workbench.models.norms import BatchNorm, StepNorm
 from workbench.models.sequence import Span
 
 F64 = torch.float64

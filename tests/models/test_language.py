@@ -7,7 +7,8 @@ from torch.testing import assert_close
 from workbench.config import Model
 from workbench.errors import ParameterError
 from workbench.models.build import build, clamp_, count_of, recurrent_weights, set_backend, set_generator
-from workbench.models.layer import BatchNorm, Head, SharedDropout, StepNorm
+from workbench.models.layer import Head, SharedDropout
+from workbench.models.norms import BatchNorm, StepNorm
 from workbench.seeds import generator
 from workbench.tasks import Spec
 

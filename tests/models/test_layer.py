@@ -13,7 +13,8 @@ from workbench.config import Model
 from workbench.errors import ParameterError
 from workbench.models.build import KINDS, build, clamp_, recurrent_weights
 from workbench.models.conv_indrnn import ConvIndRNN
-from workbench.models.layer import BatchNorm, Linear, SharedDropout, Unit
+from workbench.models.layer import Linear, SharedDropout, Unit
+from workbench.models.norms import BatchNorm
 from workbench.tasks import Spec
 
 SPEC = Spec(1, 10, 20, "class")

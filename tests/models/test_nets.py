@@ -7,7 +7,8 @@ from torch.testing import assert_close
 from workbench.config import Model
 from workbench.models.build import build, recurrent_weights, set_backend, set_generator
 from workbench.models.dense import pieces
-from workbench.models.layer import BatchNorm, SharedDropout
+from workbench.models.layer import SharedDropout
+from workbench.models.norms import BatchNorm
 from workbench.models.sequence import WHOLE, Span
 from workbench.seeds import generator
 from workbench.tasks import Spec

@@ -6,7 +6,8 @@ from torch.testing import assert_close
 from workbench import recurrence
 from workbench.config import Model, Train
 from workbench.models.build import build, clamp_, set_backend
-from workbench.models.layer import BatchNorm, Unit
+from workbench.models.layer import Unit
+from workbench.models.norms import BatchNorm
 from workbench.models.sequence import Span
 from workbench.tasks import Spec
 from workbench.training import evaluate, optimizer

@@ -399,7 +399,7 @@ def _metrics(known: Experiment) -> tuple[str, ...]:
 
 
 def _protocol(known: Experiment, statistics: str) -> str:
-    return PROTOCOLS[statistics] if known.config.model.norm != "none" else "best validation weights"
+    return PROTOCOLS[statistics] if known.config.model.has_batch_norm else "best validation weights"
 
 
 def _steps(known: Experiment) -> int | None:

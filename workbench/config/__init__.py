@@ -46,7 +46,7 @@ class Config(Frozen):
         if self.task.name == "treebank":
             if self.model.embedding is None:
                 raise ValueError("model.embedding: a value is needed where the task is treebank")
-            if self.model.norm != "none" and self.train.bn_statistics != "running":
+            if self.model.has_batch_norm and self.train.bn_statistics != "running":
                 raise ValueError("train.bn_statistics: 'running' is needed for the batch norm of a language net")
             return self
         for field in _LANGUAGE:

@@ -47,7 +47,12 @@ class Model(Frozen):
         description="statistics over batch and time together, or over the batch for each time step, counted from the "
         "zero state (step, 2020 code) or from the beginning of each chunk (chunk, 2018 code)",
     )
-    norm_gain: float = Field(1.0, gt=0, le=100, description="first value of batch norm's gains")
+    norm_kind: Literal["batch", "layer", "rms"] = Field(
+        "batch",
+        description="statistics of each feature over the batch (batch), or of each single step over its features, rms "
+        "without their mean: then batches of one and streams are normed as batches are",
+    )
+    norm_gain: float = Field(1.0, gt=0, le=100, description="first value of the norms' gains")
     dropout: Share = 0.0
     dropout_over: Literal["sequence", "step"] = Field(
         "sequence", description="one mask for all steps of a sequence, or another for each step"
@@ -87,6 +92,10 @@ class Model(Frozen):
             raise ValueError("gamma and u_max both bound u; give one")
         if self.norm == "none" and (self.norm_over != "sequence" or self.norm_gain != 1):
             raise ValueError("norm_over and norm_gain have no meaning without norm; leave them out")
+        if self.norm_kind != "batch" and self.norm == "none":
+            raise ValueError("norm_kind has no meaning without norm; leave it out")
+        if self.norm_kind != "batch" and self.norm_over != "sequence":
+            raise ValueError(f"norm_over has no meaning for norm_kind {self.norm_kind!r}; leave it out")
         if self.dropout_head is not None and not self.tied:
             raise ValueError("dropout_head has no meaning where nothing is tied: there is no head; leave it out")
         dropouts = [getattr(self, field) for field in type(self).model_fields if field.startswith("dropout")]
@@ -105,11 +114,16 @@ class Model(Frozen):
         """True for a kind of net whose neurons have recurrent weights of their own, which `gamma` bounds."""
         return "gamma" in FIELDS[self.kind]
 
+    @property
+    def has_batch_norm(self) -> bool:
+        """True for a net whose training depends on the batch: its statistics are stored, and a score says which."""
+        return self.norm != "none" and self.norm_kind == "batch"
+
 
 _ALWAYS = {"kind", "dropout", "readout_init", "dropout_words", "dropout_input", "dropout_last", "embedding", "tied"}
 _BASELINE = {"depth", "hidden"}
-_INDRNN = {"activation", "norm", "norm_over", "norm_gain", "gamma", "u_max", "start", "last_near_one", "init"}
-_INDRNN |= {"freeze_last_token", "dropout_head", "dropout_over"}
+_INDRNN = {"activation", "norm", "norm_over", "norm_kind", "norm_gain", "gamma", "u_max", "start", "last_near_one"}
+_INDRNN |= {"init", "freeze_last_token", "dropout_head", "dropout_over"}
 FIELDS = dict.fromkeys(get_args(Kind), _BASELINE) | {  # kind -> the fields that have a meaning for it
     "plain": _INDRNN | _BASELINE,
     "residual": _INDRNN | _BASELINE | {"shortcut"},

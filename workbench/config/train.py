@@ -30,7 +30,7 @@ class Train(Frozen):
     lr: float = Field(2e-4, gt=0, le=10)
     u_lr: float = Field(1.0, gt=0, le=10, description="the rate of u, as a factor on that of all other weights")
     weight_decay: float = Field(0.0, ge=0)
-    decay_gains: bool = Field(False, description="whether weight decay reaches batch norm's gains")
+    decay_gains: bool = Field(False, description="whether weight decay reaches the norms' gains")
     clip_norm: float | None = Field(
         None, gt=0, description="the whole gradient is scaled down to this norm, before its elements are clamped"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from types import UnionType
 from typing import Any
@@ -18,8 +19,9 @@ from .baselines.transformer import Transformer
 from .dense import Dense
 from .distributed import Ranks
 from .language import Language
-from .layer import BatchNorm, SharedDropout, Unit, recurrences
+from .layer import SharedDropout, Unit, recurrences
 from .net import KINDS
+from .norms import BatchNorm
 from .plain import Plain
 from .residual import residual
 
@@ -105,6 +107,14 @@ def misfit(net: nn.Module, weights: Mapping[str, Tensor], slack: float) -> str |
         if bound is not None and (largest := float(weights[name].abs().max())) > bound + slack:
             return f"{name} reaches {largest:.4g}, more than {slack:.4g} over its bound {bound:.4g}"
     return None
+
+
+def weights_sha256(net: nn.Module) -> str:
+    """A hash over the names and bytes of all parameters and statistics."""
+    digest = hashlib.sha256()
+    for name, value in sorted(net.state_dict().items()):
+        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def recurrent_weights(net: nn.Module) -> dict[str, Tensor]:

@@ -128,10 +128,10 @@ class _Pen:
             self.module(child, name)
 
     def unit(self, unit: Unit, name: str) -> None:
-        """FC, recurrence, batch norm, dropout, in the order in which they act."""
+        """FC, recurrence, norm, dropout, in the order in which they act."""
         N = len(unit.u)
         steps = [] if unit.fc is None else [f"FC {unit.fc.in_features:,} → {N:,}"]
-        norm = [] if unit.bn is None else ["batch norm"]
+        norm = [] if unit.bn is None else [unit.bn.title]
         recurrence = [f"{unit.activation}(a + u h)"]
         steps += norm + recurrence if unit.norm == "before" else recurrence + norm
         if unit.dropout.p:

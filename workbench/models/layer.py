@@ -1,18 +1,19 @@
-"""Parts of the nets: the recurrence with its u, batch norm over time and batch, dropout shared over time."""
+"""Parts of the nets: the recurrence with its u, the layers made of it, dropout shared over time."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Generator, Tensor, nn
 
 from .. import recurrence
 from ..errors import ParameterError, choices
-from ..recurrence import batchnorm, engine_triton
+from ..recurrence import engine_triton
 from .distributed import ALONE, Ranks
+from .norms import BatchNorm, Norm, norm_of
 from .sequence import WHOLE, Span
 from .sequence import at_end as at_end
 
@@ -53,100 +54,6 @@ class Linear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         return recurrence.linear(x, self.weight, self.bias)
-
-
-class BatchNorm(nn.BatchNorm1d):
-    """One mean and variance per feature over batch and time together (momentum 0.1, eps 1e-5).
-
-    x (T, B, N) -> (T, B, N): the statistic of the paper's (B, N, T) layout. In training only the real steps of a padded
-    batch count; the padding becomes 0. Where several `ranks` train on parts of one batch, its statistics are those of
-    the whole.
-    """
-
-    ranks: Ranks = ALONE
-
-    def __init__(self, features: int, gain: float = 1.0):
-        super().__init__(features)
-        nn.init.constant_(self.weight, gain)
-
-    def forward(self, x: Tensor, span: Span = WHOLE) -> Tensor:
-        rows = span.rows if self.training else None
-        real = x if rows is None else x.flatten(0, 1)[rows].unsqueeze(1)  # (n, 1, N)
-        if self.training and self.ranks.share is not None:
-            y = self._over_ranks(real)
-        elif self.training and real.shape[0] * real.shape[1] == 1:
-            raise ParameterError(
-                f"batch: an input of shape {tuple(x.shape)} gives batch norm one value per feature; "
-                "in training it needs T * B of at least 2"
-            )
-        else:
-            y = recurrence.normalize(real, self)
-        if rows is None:
-            return y
-        return y.new_zeros(x.shape).flatten(0, 1).index_copy(0, rows, y.squeeze(1)).view(x.shape)
-
-    def _over_ranks(self, x: Tensor) -> Tensor:
-        """x (T, B, N), of which the other processes hold more, in training."""
-        found, n = _moments(x, self.ranks)
-        if n == 1:
-            raise ParameterError("batch: one value per feature received; in training, batch norm needs at least 2")
-        batchnorm.track_(self, found, n)
-        return batchnorm.apply(x, self, found, n, add=self.ranks.sum)
-
-
-class StepNorm(BatchNorm):
-    """Batch norm that has a mean and variance over the batch for every time step apart; gain and bias are shared.
-
-    x (T, B, N) -> (T, B, N). The stored statistics are tables: step t of a stretch that begins `start` steps after the
-    zero state has row min(start, last) + t. `over` a `step`, they have 4 `steps` + 1 rows and `last` is 2 `steps`, so
-    that all later steps share rows (official code of 2020); over a `chunk`, `steps` rows and 0 (of 2018). Only the rows
-    in use change.
-    """
-
-    def __init__(self, features: int, steps: int, gain: float = 1.0, *, over: str = "step"):
-        super().__init__(features, gain)
-        rows, self.last = (4 * steps + 1, 2 * steps) if over == "step" else (steps, 0)
-        self.register_buffer("running_mean", torch.zeros(rows, features))
-        self.register_buffer("running_var", torch.ones(rows, features))
-
-    def forward(self, x: Tensor, span: Span = WHOLE) -> Tensor:
-        T, start = len(x), min(span.start, self.last)
-        if self.running_mean is None or self.running_var is None or start + T > len(self.running_mean):
-            rows = 0 if self.running_mean is None else len(self.running_mean)
-            raise ParameterError(f"x: {T} steps received; norm over steps has statistics for {rows - self.last}")
-        means, variances = (table[start : start + T] for table in (self.running_mean, self.running_var))
-        if not self.training:
-            return batchnorm.apply(x, self, torch.stack((means, variances)).unsqueeze(2), 0)
-        if self.momentum is None:
-            raise ParameterError("bn_statistics: 'running' is needed where norm is over steps")
-        found, B = _moments(x, self.ranks, steps=True)
-        if B == 1:
-            raise ParameterError("batch: 1 sequence received; in training, norm over steps needs at least 2")
-        mean, variance = found.squeeze(2).to(means.dtype)
-        means.lerp_(mean, self.momentum)
-        variances.lerp_(variance * (B / (B - 1)), self.momentum)
-        return batchnorm.apply(x, self, found, B, add=None if self.ranks.share is None else self.ranks.sum)
-
-
-def norm_of(features: int, over: str, steps: int, gain: float = 1.0) -> BatchNorm:
-    """The batch norm of a config's `norm_over`."""
-    return BatchNorm(features, gain) if over == "sequence" else StepNorm(features, steps, gain, over=over)
-
-
-def _moments(x: Tensor, ranks: Ranks, steps: bool = False) -> tuple[Tensor, int]:
-    """Mean and variance of x (T, B, N), see `batchnorm.moments`, and of how many values each is.
-
-    They are those of the whole where x is a share of it.
-    """
-    found, count = batchnorm.moments(x, steps), x.shape[1] if steps else x.shape[0] * x.shape[1]
-    if ranks.share is None:
-        return found, count
-    parts = torch.stack(ranks.gather(torch.cat([found, torch.full_like(found[:1], count)])))
-    means, variances, counts = parts.unbind(1)  # (ranks, 1 or T, 1, N)
-    weight = counts / (n := counts.sum(0))
-    middle = (weight * means).sum(0)
-    spread = (weight * (variances + (means - middle).square())).sum(0)
-    return torch.stack((middle, spread)), int(n[0, 0, 0])
 
 
 class SharedDropout(nn.Module):
@@ -229,11 +136,13 @@ class Recurrent(nn.Module):
 
 
 class Unit(Recurrent):
-    """FC, recurrence, batch norm, dropout: the layer that plain nets stack (Li et al. 2019, Fig. 3a).
+    """FC, recurrence, norm, dropout: the layer that plain nets stack (Li et al. 2019, Fig. 3a).
 
-    `inputs` None leaves the FC out: a residual net's sum comes in. `norm` is the place of batch norm: `after` the
-    recurrence (MNIST, NTU), `before` it (PTB), or `none`; `over` and `steps` say which, see `norm_of`. u starts
-    uniformly in `u_range`. x (T, B, M) -> (T, B, N).
+    `inputs` None leaves the FC out: a residual net's sum comes in. `norm` is the place of the norm: `after` the
+    recurrence (MNIST, NTU), `before` it (PTB), or `none`; `norm_kind`, `over` and `steps` say which, see `norm_of`.
+    Whatever its kind, it is called `bn`, as batch norm is in every checkpoint. Engine `cpu` fuses batch norm with the
+    recurrence; layer norm and RMS norm are torch's own functions behind it. u starts uniformly in `u_range`.
+    x (T, B, M) -> (T, B, N).
     """
 
     def __init__(
@@ -244,6 +153,7 @@ class Unit(Recurrent):
         u_range: tuple[float, float] = (0.0, 1.0),
         bound: float | None = None,
         norm: str = "after",
+        norm_kind: str = "batch",
         over: str = "sequence",
         steps: int = 1,
         gain: float = 1.0,
@@ -256,7 +166,7 @@ class Unit(Recurrent):
         super().__init__()
         self.fc = None if inputs is None else Linear(inputs, hidden, init=init, generator=generator)
         self.u = nn.Parameter(torch.empty(hidden).uniform_(*u_range, generator=generator))
-        self.bn = None if norm == "none" else norm_of(hidden, over, steps, gain)
+        self.bn: Norm | None = None if norm == "none" else norm_of(norm_kind, hidden, over, steps, gain)
         self.dropout = SharedDropout(dropout, dropout_over)
         self.bound, self.norm, self.activation, self.backend = bound, norm, activation, "auto"
 
@@ -267,7 +177,15 @@ class Unit(Recurrent):
         if self._fuses(span):
             mask = self.dropout.mask(x, len(self.u))  # all in one pass, and the bare states are nowhere seen
             return recurrence.layer(
-                x, fc.weight, fc.bias, self.u, span.before(), activation=f, backend=backend, norm=self.bn, mask=mask
+                x,
+                fc.weight,
+                fc.bias,
+                self.u,
+                span.before(),
+                activation=f,
+                backend=backend,
+                norm=cast("BatchNorm | None", self.bn),
+                mask=mask,
             )
         h = recurrence.layer(x, fc.weight, fc.bias, self.u, span.before(), activation=f, backend=backend)
         return self.leave(h, span)
@@ -288,7 +206,15 @@ class Unit(Recurrent):
         elif type(self) is Unit and self._fuses(span) and engine_triton.takes(a):
             mask = self.dropout.mask(a, len(self.u))
             f, backend = self.activation, self.backend
-            return recurrence.neurons(a, self.u, span.before(), activation=f, backend=backend, norm=self.bn, mask=mask)
+            return recurrence.neurons(
+                a,
+                self.u,
+                span.before(),
+                activation=f,
+                backend=backend,
+                norm=cast("BatchNorm | None", self.bn),
+                mask=mask,
+            )
         h = recurrence.recur(a, self.u, span.before(), activation=self.activation, backend=self.backend)
         return self.leave(h, span)
 
@@ -304,13 +230,22 @@ class Unit(Recurrent):
 class Head(Unit):
     """The last layer of a language net, of the embedding's width so that the embedding can be the decoder.
 
-    A unit with one more batch norm behind the recurrence where the other stands before it (official PTB code); the
-    gains of that one start at 1.
+    A unit with one more norm, of the same kind, behind the recurrence where the other stands before it (official PTB
+    code); the gains of that one start at 1.
     """
 
-    def __init__(self, inputs: int, hidden: int, *, over: str = "sequence", steps: int = 1, **settings: Any):
-        super().__init__(inputs, hidden, over=over, steps=steps, **settings)
-        self.extra_bn = norm_of(hidden, over, steps) if self.norm == "before" else None
+    def __init__(
+        self,
+        inputs: int,
+        hidden: int,
+        *,
+        norm_kind: str = "batch",
+        over: str = "sequence",
+        steps: int = 1,
+        **settings: Any,
+    ):
+        super().__init__(inputs, hidden, norm_kind=norm_kind, over=over, steps=steps, **settings)
+        self.extra_bn = norm_of(norm_kind, hidden, over, steps) if self.norm == "before" else None
 
     def leave(self, h: Tensor, span: Span) -> Tensor:
         span.after(h)

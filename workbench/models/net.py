@@ -13,7 +13,7 @@ from ..errors import ParameterError, choices
 from ..tasks.contract import Spec
 from . import bounds
 from .layer import Head, Linear, Unit, at_end
-from .sequence import Span
+from .sequence import Span, Streaming
 
 Maker = Callable[[Model, Spec, Generator | None], nn.Module]
 Made = TypeVar("Made", bound=Maker)
@@ -80,6 +80,7 @@ class Parts:
             u_range=self._start("near_one" if model.last_near_one and last else model.start),
             bound=self.bound,
             norm=model.norm,
+            norm_kind=model.norm_kind,
             over=model.norm_over,
             steps=self.spec.steps,
             gain=model.norm_gain,
@@ -100,7 +101,7 @@ class Parts:
         return (low, high) if self.bound is None else (min(low, self.bound), min(high, self.bound))
 
 
-class Stack(nn.Module):
+class Stack(Streaming):
     """Layers between input and answer; `through` is all that the kinds differ in.
 
     Called, it answers once: x (T, B, M), lengths (B,) or None -> (B, outputs), read at each sequence's own end; where
@@ -133,9 +134,6 @@ class Stack(nn.Module):
         return out
 
     def features(self, x: Tensor, state: list[Tensor] | None, start: int = 0) -> tuple[Tensor, list[Tensor]]:
-        """x (T, B, M), what the stretch before left, steps since the zero state -> (T, B, width), what this one leaves.
-
-        The state is one tensor (B, N) a recurrence, in their order.
-        """
+        """As `Streaming.features`; the state is one tensor (B, N) a recurrence, in their order."""
         span = Span(start=start, states=state, carry=True)
         return self.run(x, span), span.left

@@ -11,7 +11,7 @@ from .sequence import Span
 
 
 class Plain(Stack):
-    """`depth` times (FC, recurrence, batch norm, dropout); behind the last of them the dropout is `dropout_last`."""
+    """`depth` times (FC, recurrence, norm, dropout); behind the last of them the dropout is `dropout_last`."""
 
     def __init__(self, model: Model, spec: Spec, generator: Generator | None = None):
         super().__init__()

@@ -19,7 +19,7 @@ def residual(model: Model, spec: Spec, generator: Generator | None = None) -> St
 
 
 class Block(nn.Module):
-    """x + FC(unit(FC(unit(x)))), a unit being recurrence, batch norm and dropout: a block with pre-activation.
+    """x + FC(unit(FC(unit(x)))), a unit being recurrence, norm and dropout: a block with pre-activation.
 
     x (T, B, N) -> (T, B, N). Nothing is applied to the sum.
     """
@@ -36,7 +36,7 @@ class Block(nn.Module):
 
 
 class Residual(Stack):
-    """FC to the width, `depth` blocks, and a last recurrence, batch norm, dropout: 2 depth + 1 recurrences."""
+    """FC to the width, `depth` blocks, and a last recurrence, norm, dropout: 2 depth + 1 recurrences."""
 
     def __init__(self, model: Model, spec: Spec, generator: Generator | None = None):
         super().__init__()

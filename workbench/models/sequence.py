@@ -1,11 +1,12 @@
-"""A stretch of time that a net is run through: which of its steps are real, where it begins, what is carried over."""
+"""A stretch of time that a net is run through: which of its steps are real, where it begins, what is carried over; and
+reading a sequence as it arrives."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import InputError, KindError, ParameterError, quoted
 
@@ -55,6 +56,39 @@ class Span:
 
 
 WHOLE = Span()  # all steps are real and nothing came before
+
+
+class Streaming(nn.Module):
+    """A net that answers once a sequence, by its `readout` of what `features` gives, and can read it as it arrives."""
+
+    readout: nn.Module
+
+    def features(self, x: Tensor, state: list[Tensor] | None, start: int = 0) -> tuple[Tensor, list[Tensor]]:
+        """x (T, B, M), what the stretch before left, steps since the zero state -> (T, B, width), what this one leaves.
+
+        The state is a list of tensors, one a recurrence or more, whose dimension before the last is B.
+        """
+        raise NotImplementedError
+
+    def step(self, x: Tensor, state: list[Tensor] | None = None) -> tuple[Tensor, list[Tensor]]:
+        """Read one time step.
+
+            answer, state = net.step(x)           # then, for each step that follows
+            answer, state = net.step(x, state)    # the state is carried
+
+        x (B, M); state what the step before gave, zeros if None -> (B, outputs), the answer to all read so far, and the
+        new state. In evaluation mode steps answer as the whole does; ParameterError in training, where batch norm and
+        dropout need whole sequences, and for a shape that does not fit.
+        """
+        if self.training:
+            raise ParameterError("step: a net in training reads whole sequences; call eval() first")
+        if not isinstance(x, Tensor) or x.ndim != 2:
+            got = f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else quoted(x)
+            raise ParameterError(f"x: {got} received; one time step (B, inputs) is needed")
+        h, left = self.features(x.unsqueeze(0), state)
+        if state is not None and len(state) != len(left):
+            raise ParameterError(f"state: {len(state)} tensors received; this net carries {len(left)}")
+        return self.readout(h[0]), left
 
 
 def at_end(h: Tensor, lengths: Tensor | None = None) -> Tensor:

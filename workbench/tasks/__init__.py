@@ -13,10 +13,11 @@ import torch
 from .. import config, files
 from .contract import Batch as Batch
 from .contract import Resident
+from .contract import Scaler as Scaler
 from .contract import Spec as Spec
 from .contract import Task as Task
 
-__all__ = ["ALL", "Batch", "Spec", "Task", "data_hashes", "load", "resident", "spec"]
+__all__ = ["ALL", "Batch", "Scaler", "Spec", "Task", "data_hashes", "load", "resident", "spec"]
 
 
 class _Module(Protocol):

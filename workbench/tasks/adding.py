@@ -13,7 +13,7 @@ import torch
 
 from ..config import Adding
 from ..seeds import generator
-from .contract import Batch, Spec, Split
+from .contract import Batch, Scaler, Spec, Split
 
 SIZES: dict[Split, int] = {"train": 1000, "valid": 1000, "test": 2000}
 
@@ -27,6 +27,7 @@ class AddingTask:
     """x (T, B, 2): uniform numbers in [0, 1), and marks; y (B,): the sum of the two marked numbers."""
 
     batches_per_epoch = None
+    scaler = Scaler((1.0, 1.0), (0.0, 0.0), "a number in [0, 1), and a mark, 1 at the two steps to add and else 0")
 
     def __init__(self, config: Adding, seed: int, batch_size: int):
         self.spec = spec(config)

@@ -26,6 +26,18 @@ class Spec:
     each_step: bool = False
 
 
+@dataclass(frozen=True)
+class Scaler:
+    """The change from raw values to those that a net reads, feature by feature: x = scale * raw + shift.
+
+    `raw` says in words what they are before: their kind and unit.
+    """
+
+    scale: tuple[float, ...]
+    shift: tuple[float, ...]
+    raw: str
+
+
 class Batch(NamedTuple):
     """x (T, B, inputs) float32; y (B,), int64 for classes, float32 for reals.
 
@@ -57,7 +69,10 @@ class Resident(Protocol):
 
 
 class Task(Protocol):
-    """One task under one seed. Everything is a pure function of (config, seed, data)."""
+    """One task under one seed. Everything is a pure function of (config, seed, data).
+
+    It may have `scaler`, a `Scaler` that goes with its nets where they are taken away.
+    """
 
     spec: Spec
 

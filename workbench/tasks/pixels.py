@@ -22,7 +22,7 @@ from ..config import Pixels
 from ..errors import DataError, ParameterError
 from ..seeds import generator
 from . import download
-from .contract import Batch, Spec, Split
+from .contract import Batch, Scaler, Spec, Split
 
 HELD_OUT = {"mnist": 0.05, "digits": 0.1}  # of the training images, for validation: 3,000 of MNIST, 144 of the digits
 DIGITS_SHA256 = "65e5b4619795efb40c1082f4c350c049e4ad552200d369b6ae99e21eef5e72c5"  # of images and labels
@@ -63,6 +63,8 @@ class PixelsTask:
             "test": torch.arange(len(images.test[0]))[: config.limit],
         }
         self.images = images
+        ink, way = (16, 255)[config.source == "mnist"], ", in the order of the run's permutation" * config.permuted
+        self.scaler = Scaler((2 / images.levels,), (-1.0,), f"a pixel, 0 (paper) to {ink} (ink){way}")
         n_train = len(self.rows["train"])
         if batch_size > n_train:
             raise ParameterError(f"train.batch: {batch_size} is more than the {n_train} training examples")

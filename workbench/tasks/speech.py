@@ -30,7 +30,7 @@ from ..config import Speech
 from ..errors import DataError, ParameterError
 from ..seeds import generator
 from . import download, npy_xz
-from .contract import Batch, Spec, Split
+from .contract import Batch, Scaler, Spec, Split
 
 TAKES: dict[Split, range] = {"test": range(5), "valid": range(5, 10), "train": range(10, 50)}
 LONG = 5_000  # recordings of more samples are scored apart too, as the subset `long`
@@ -65,6 +65,9 @@ class SpeechTask:
     def __init__(self, recordings: Recordings, config: Speech, seed: int, batch_size: int):
         self.spec = spec(config)
         self.recordings, self.seed, self.equal = recordings, seed, config.loudness == "equal"
+        self.scaler = Scaler((2.0**-15,), (0.0,), "a sample of 16 bits at 8 kHz")
+        if self.equal:
+            self.scaler = Scaler((1.0,), (0.0,), "a sample at 8 kHz, less its recording's mean, over its deviation")
         self.rows = {split: _thinned(_rows(recordings, split), config.limit) for split in TAKES}
         n = len(self.rows["train"])
         if batch_size > n:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import DataError
-from ..models.layer import BatchNorm
+from ..models.norms import BatchNorm
 from ..tasks import Batch
 
 Scores = dict[str, float]

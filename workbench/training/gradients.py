@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from ..models.baselines.lru import LRU
 from ..models.baselines.mingru import MinGRU
 from ..models.baselines.sru import SRU
-from ..models.layer import BatchNorm, recurrences
+from ..models.layer import recurrences
+from ..models.norms import BatchNorm
 from ..tasks import Batch
 from . import evaluate
 

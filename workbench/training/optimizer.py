@@ -9,18 +9,19 @@ import torch
 from torch import Tensor, nn
 
 from ..config import Train
-from ..models.layer import BatchNorm, recurrences
+from ..models.layer import recurrences
+from ..models.norms import Norm
 
 
 def optimizer(net: nn.Module, train: Train, recorded_on: torch.device | None = None) -> torch.optim.Optimizer:
-    """Adam or AdamW, with weight decay on matrices (and, if asked, batch norm's gains), never on u or a bias.
+    """Adam or AdamW, with weight decay on matrices (and, if asked, the norms' gains), never on u or a bias.
 
     A group's `factor` times the schedule's rate is its rate. Where steps are recorded on a device, it lies there.
     """
     decayed: list[Tensor] = []
     of_u: list[Tensor] = [] if train.u_lr == 1 else [found.u for found in recurrences(net).values()]
     for module in net.modules():
-        if isinstance(module, nn.Linear | nn.Embedding) or (isinstance(module, BatchNorm) and train.decay_gains):
+        if isinstance(module, nn.Linear | nn.Embedding) or (isinstance(module, Norm) and train.decay_gains):
             decayed.append(module.weight)
         elif isinstance(module, nn.RNNBase):
             decayed += [p for name, p in module.named_parameters() if name.startswith("weight")]

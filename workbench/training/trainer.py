@@ -7,7 +7,6 @@ random is part of that state (seeds.py), so `state()` and `load()` continue bit 
 from __future__ import annotations
 
 import copy
-import hashlib
 import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -29,9 +28,10 @@ from ..models.build import (
     set_backend,
     set_generator,
     set_ranks,
+    weights_sha256,
 )
 from ..models.distributed import ALONE, Ranks
-from ..models.layer import BatchNorm
+from ..models.norms import BatchNorm
 from ..recurrence import engine_triton
 from ..seeds import check_seed, generator
 from ..tasks.contract import Batch, Resident, Split
@@ -503,11 +503,3 @@ def _set_precision(precision: str, device: torch.device) -> None:
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
     elif precision != "fp32":
         raise ParameterError(f"train.precision: {precision!r} received; device {device.type!r} has fp32 alone")
-
-
-def weights_sha256(net: nn.Module) -> str:
-    """A hash over the names and bytes of all parameters and statistics."""
-    digest = hashlib.sha256()
-    for name, value in sorted(net.state_dict().items()):
-        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()

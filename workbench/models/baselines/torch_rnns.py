@@ -22,7 +22,7 @@ from torch import Generator, Tensor, nn
 from ...config import Model
 from ...tasks.contract import Spec
 from ..layer import Linear, SharedDropout
-from ..sequence import Span, at_end
+from ..sequence import Span, Streaming, at_end
 from .lru import LRU
 from .mingru import MinGRU
 from .sru import SRU
@@ -36,7 +36,7 @@ TORCH: dict[str, Callable[[int, int], nn.RNNBase]] = {
 OWN: dict[str, Callable[[int, int, Generator | None], nn.Module]] = {"sru": SRU, "lru": LRU, "mingru": MinGRU}
 
 
-class Baseline(nn.Module):
+class Baseline(Streaming):
     """`depth` layers one above the other, dropout after each, and a readout at each sequence's own end.
 
     x (T, B, inputs), lengths (B,) or None -> (B, outputs), or (T, B, outputs) where
