@@ -2,6 +2,8 @@
 
 `costs`: step_cost.csv, a pass of each net of the length explorer against T, in turns, medians: kind, T, ms (forward and
 backward, B = 8, 32 neurons, one thread, its processor time, which other work on the machine hardly changes).
+`silencing`: silencing.json, of each net of the neurons explorer what silencing each of its neurons changes, with the
+interval, see analysis/interventions.py.
 `nets`: runs/, packs of small nets trained for the explorers of depth, length, bounds and neurons; of a run the curve
 and the best weights are kept, nothing to go on from.
 """
@@ -9,6 +11,7 @@ and the best weights are kept, nothing to go on from.
 from __future__ import annotations
 
 import csv
+import json
 import statistics
 import sys
 import tempfile
@@ -21,19 +24,29 @@ from pathlib import Path
 import torch
 
 from workbench import files
-from workbench.analysis import memory
+from workbench.analysis import interventions, memory
 from workbench.files import make_folder
 from workbench.notebook.explorers import depth, length
-from workbench.notebook.explorers.neurons import SENTENCES
-from workbench.notebook.explorers.trained_nets import TrainedNet, trained_net
+from workbench.notebook.explorers.neurons import SENTENCES, Neurons
+from workbench.notebook.explorers.trained_nets import TESTED, TrainedNet, trained_net
 from workbench.runs import pack
 from workbench.runs.folder import Run
 
 TURNS = {10: 15, 100: 9, 1000: 5, 5000: 3}
 KINDS = ("plain", "lstm", "irnn")
-CURVES = {("adding", 10): 600, ("adding", 50): 1000, ("adding", 100): 1000, ("adding", 200): 600, ("digits", 64): 400}
+CURVES = {
+    ("adding", 10): 600,
+    ("adding", 20): 600,
+    ("adding", 50): 1000,
+    ("adding", 100): 1000,
+    ("adding", 200): 600,
+    ("adding", 500): 1000,
+    ("adding", 1000): 1000,
+    ("digits", 64): 400,
+}
 DEPTH = 8
-FREE = ("seqdigits_plain6", {"model.gamma": None})  # Fig. 5 without the clamp
+PIXELS = ("seqmnist_plain6", "quick")  # which reads a drawn digit of 28 by 28
+FREE = ("seqdigits_plain6", "quick", {"model.gamma": None})  # Fig. 5 without the clamp
 
 
 def costs() -> None:
@@ -60,6 +73,30 @@ def costs() -> None:
         writer.writerows(sorted(rows))
 
 
+def silencing() -> None:
+    """Silence each neuron of the published nets in turn."""
+    torch.set_num_threads(1)
+    found = {}
+    explorer = Neurons()
+    for record in explorer.nets:
+        net = explorer.net_of(record)
+        if net.path is None or not net.published:
+            continue
+        batch = net.batch(TESTED)
+        costs = [interventions.silencing(net.net, batch, net.target, layer) for layer in range(len(net.weights[0]))]
+        layers = [[[_short(v) for v in (c.mean, c.low, c.high)] for c in layer] for layer in costs]
+        found[net.path.name] = {"net": net.experiment, "step": net.step, "examples": TESTED, "layers": layers}
+        print(record, net.path.name, flush=True)
+    folder = make_folder(files.published() / "explorers")
+    path = folder / "silencing.json"
+    path.write_text(json.dumps(found, separators=(",", ":")) + "\n", encoding="utf-8")
+
+
+def _short(value: float | None) -> float:
+    assert value is not None
+    return float(f"{value:.5g}")
+
+
 def nets() -> None:
     """Train what is not in this user's store yet, and publish it without what only training needs."""
     for find in _wanted():
@@ -79,7 +116,7 @@ def publish(net: TrainedNet) -> str:
             if (source.path / name).exists():
                 (run.path / name).write_bytes((source.path / name).read_bytes())
         for event in source.events():
-            run.append({**event, "u": event["u"] if net.changes else {}} if "u" in event else event)
+            run.append({**event, "u": {} if net.experiment == "custom" else event["u"]} if "u" in event else event)
         run.save_checkpoint(net.step, {"best": None, "net": net.net.state_dict()}, {})
         contents = {path.name: path.read_bytes() for path in run.path.iterdir()}
     pack.put(files.published() / "explorers" / "runs" / f"{net.experiment}.zip", {net.record.id: contents})
@@ -88,8 +125,8 @@ def publish(net: TrainedNet) -> str:
 
 def _wanted() -> Iterator[Callable[[], TrainedNet]]:
     """Each net, looked up anew at each call."""
-    for experiment, changes in (SENTENCES, FREE):
-        yield partial(trained_net, experiment, "quick", changes)
+    for net in (SENTENCES, FREE, PIXELS):
+        yield partial(trained_net, *net)
     for kind in depth.KINDS:
         yield partial(trained_net, depth.config(kind, DEPTH))
     for (task, steps), goal in CURVES.items():
@@ -98,4 +135,4 @@ def _wanted() -> Iterator[Callable[[], TrainedNet]]:
 
 
 if __name__ == "__main__":
-    {"costs": costs, "nets": nets}[sys.argv[1]]()
+    {"costs": costs, "silencing": silencing, "nets": nets}[sys.argv[1]]()

@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     from .notebook.explorers import explore_architecture as explore_architecture
     from .notebook.explorers import explore_bounds as explore_bounds
     from .notebook.explorers import explore_depth as explore_depth
+    from .notebook.explorers import explore_digit as explore_digit
     from .notebook.explorers import explore_length as explore_length
     from .notebook.explorers import explore_neurons as explore_neurons
+    from .notebook.explorers import explore_sentence as explore_sentence
     from .notebook.run_board import Board as Board
     from .notebook.study import Study as Study
     from .recurrence import available as available

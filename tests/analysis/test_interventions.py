@@ -106,6 +106,59 @@ def test_a_silent_neuron_has_no_part_in_what_follows(rng):
         assert_close(net(x), silent)
 
 
+@pytest.mark.parametrize("silent", [(), (2,), (0, 2, 5), tuple(range(6))])
+def test_silenced_neurons_have_no_part_in_what_follows(silent, rng):
+    net, x = a_net(), a_batch(rng).x
+    with torch.no_grad():
+        with interventions.silenced(net, 1, silent):
+            hushed = net(x)
+        interventions.unit_of(net, 2).fc.weight[:, list(silent)] = 0
+        assert_close(net(x), hushed)
+
+
+def test_what_silencing_each_neuron_changes_is_what_each_silence_changes(rng):
+    net, batch = a_net(), a_batch(rng, 9)
+    before = interventions.answers(net, batch, "class")
+    found = list(interventions.silencing(net, batch, "class", 1))
+    assert len(found) == 6
+    for neuron, change in enumerate(found):
+        with interventions.silenced(net, 1, [neuron]):
+            after = interventions.answers(net, batch, "class")
+        assert change.mean == pytest.approx(float((after - before).mean()))
+        assert change == interventions.change(before, after, "class")
+    assert torch.equal(interventions.answers(net, batch, "class"), before)
+
+
+@pytest.mark.parametrize("target", ["class", "real"])
+def test_answers_are_the_score_example_by_example(target, rng):
+    net, batch = a_net(), a_batch(rng, 9)
+    if target == "real":
+        net, batch = torch.nn.Sequential(net, torch.nn.Linear(10, 1)), Batch(batch.x, torch.randn(9, generator=rng))
+    scores = interventions.evaluate.score(net, [batch], target)
+    whole = scores["accuracy"] if target == "class" else scores["mse"]
+    assert float(interventions.answers(net, batch, target).mean()) == pytest.approx(whole, rel=1e-6)
+
+
+def test_the_answer_as_it_forms_is_the_answer_had_the_sequence_ended_there(rng):
+    net, x = a_net(), a_batch(rng).x
+    logits, features = interventions.forming(net, x)
+    for end in (1, 5, 12):
+        with torch.no_grad():
+            assert_close(logits[end - 1], net(x[:end]))
+    parts = interventions.shares(net, features, 3)
+    assert_close(parts.sum(-1) + net.readout.bias[3].detach(), logits[..., 3])
+
+
+def test_a_cut_holds_inside_and_is_gone_outside():
+    net = a_net()
+    before = [interventions.unit_of(net, layer).u.clone() for layer in range(3)]
+    with interventions.cut(net, 0.5):
+        assert max(interventions.unit_of(net, layer).u.detach().abs().max() for layer in range(3)) == 0.5
+    with pytest.raises(RuntimeError), interventions.cut(net, 0.5):
+        raise RuntimeError
+    assert all(torch.equal(interventions.unit_of(net, layer).u, u) for layer, u in enumerate(before))
+
+
 def test_a_neuron_or_layer_that_is_not_there_is_refused():
     with pytest.raises(ParameterError, match="neuron: 6 received; 0 to 5"), interventions.edited(a_net(), 0, 6):
         pass
@@ -151,6 +204,24 @@ def test_contributions_of_tokens_add_up_to_the_score_less_that_of_an_empty_text(
         whole = (net(tokens)[0] - net(torch.full_like(tokens, 7))[0])[-1, 0, 3]
     assert_close(parts.sum(), whole, rtol=1e-3, atol=1e-6)
     assert whole.abs() > 1e-4
+
+
+def test_dependences_are_the_contributions_to_what_is_expected_after_each_token(rng):
+    fields = {"kind": "plain", "hidden": 6, "depth": 2, "embedding": 4}
+    text = Treebank(name="treebank", unit="char", length=9)
+    net = build(Model.model_validate(fields), spec(text), torch.Generator().manual_seed(1)).eval().double()
+    with torch.no_grad():
+        net.embedding.weight.mul_(50)
+    tokens = torch.randint(0, 50, (9, 1), generator=rng)
+    found = interventions.dependences(net, tokens, 7, points=3)
+    assert found.shape == (9, 9)
+    assert float(found.triu(1).abs().max()) == 0, "what comes later adds nothing"
+    with torch.no_grad():
+        best = net(tokens)[0][:, 0].argmax(-1)
+    for end in (1, 4, 9):
+        alone = interventions.contributions_of_tokens(net, tokens[:end], 7, int(best[end - 1]), points=3)
+        assert_close(found[end - 1, :end], alone)
+    assert float(found.abs().max()) > 1e-4
 
 
 def test_a_net_cut_to_nothing_lives_in_the_present_alone(rng):

@@ -56,6 +56,25 @@ def test_wilson_is_scipys_where_the_count_is_whole():
         statistics.wilson(1.1, 10)
 
 
+def test_the_interval_of_a_change_is_agresti_and_mins():
+    """By hand: 8 lost and 2 gained of 100 are b = 8.5, c = 2.5 of 102: -6 / 102 +- 1.96 sqrt(11 - 36 / 102) / 102."""
+    found = statistics.matched(8, 2, 100)
+    assert (found.mean, found.n) == (-0.06, 100)
+    half = 1.959964 * math.sqrt(11 - 36 / 102) / 102
+    assert (found.low, found.high) == pytest.approx((-6 / 102 - half, -6 / 102 + half), rel=1e-6)
+    assert statistics.matched(2, 8, 100).mean == 0.06
+    nothing = statistics.matched(0, 0, 360)
+    assert nothing.mean == 0
+    assert nothing.low == -nothing.high
+    assert 0.005 < nothing.high < 0.006, "no change in 360 answers is no proof of none"
+
+
+@pytest.mark.parametrize("counts", [(-1, 0, 5), (3, 3, 5), (0, 0, 0)])
+def test_counts_that_do_not_fit_are_refused(counts):
+    with pytest.raises(ParameterError, match="lost, gained, n"):
+        statistics.matched(*counts)
+
+
 def test_three_of_three_leave_a_share_from_0_29_to_1():
     low, high = statistics.clopper_pearson(3, 3)
     assert (round(low, 2), high) == (0.29, 1.0)

@@ -37,8 +37,8 @@ class Small(ExplorerBase):
         line = Picture("step", "height", "A line whose name is long").line(range(1, 9), range(8), "height", BLUE)
         dots = Picture("height", "step", "Dots &lt;in&gt; another order")
         dots.dots(range(8), [steps] * 8, "steps", BLUE, customdata=list(range(8, 0, -1)))
-        for picture in (line, dots):
-            picture.data[0]["meta"] = {"link": "step"}
+        line.linked(step="x")
+        dots.linked(step="customdata")
         line.narrow(title={"text": "Narrow"})
         return View(
             {"line": Panel(line, "A line", wide=True), "dots": Panel(dots, "Dots")}, f"{steps} {loud} {kind} {fixed}"
@@ -145,9 +145,14 @@ def test_what_is_hovered_is_marked_in_every_figure_that_counts_the_same(shown):
     x, y = page.evaluate(place)
     page.mouse.move(x - 40, y)
     page.mouse.move(x, y)
-    marks = page.locator(".wb-panel:nth-child(2) .hoverlayer .hovertext")
-    marks.wait_for()
-    assert "(5, 2)" in marks.text_content(), "step 3 is the sixth of the dots"
+    page.locator(".wb-mark").nth(1).wait_for()
+    across, ring = page.locator(".wb-mark").all()
+    assert [mark.get_attribute("data-value") for mark in (across, ring)] == ["3", "3"]
+    at = "e => { const b = e.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]; }"
+    point = page.locator(".wb-panel:nth-child(2) .point").nth(5)
+    assert ring.evaluate(at) == pytest.approx(point.evaluate(at), abs=2), "step 3 is the sixth of the dots"
+    page.mouse.move(2, 2)
+    page.locator(".wb-mark").first.wait_for(state="detached")
 
 
 def test_titles_are_words_of_the_page_and_narrow_figures_have_their_own_form(shown):
@@ -172,7 +177,7 @@ def test_a_finger_moves_the_controls(shown):
 def test_no_text_lies_on_another_and_controls_stay_beside_their_figure(shown, monkeypatch, tmp_path, name):
     """At the sizes of a phone, a tablet, two screens; with all controls, as in a notebook, over the published nets."""
     monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path / "results"))
-    for kind in (base.Slider, base.Choice, base.Switch):
+    for kind in (base.Slider, base.Choice, base.Switch, base.Drawing, base.Text):
         monkeypatch.setattr(kind, "positions", lambda control: [control.start])
     content = EXPLORERS[name]()
     content.sweep = tuple(content.at({}))

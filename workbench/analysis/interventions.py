@@ -5,6 +5,7 @@ Everything here asks the net itself: it runs, differentiates or alters it, and l
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from ..errors import ParameterError
 from ..models.layer import Unit, recurrences
+from ..models.sequence import Span
 from ..recurrence import recur
 from ..tasks import Batch
 from ..training import evaluate
@@ -21,6 +23,7 @@ from ..training.gradients import batch_statistics as batch_statistics
 from ..training.gradients import gradient_map as gradient_map
 from ..training.gradients import outputs_of as outputs_of
 from ..training.gradients import recurrent as recurrent
+from . import statistics
 
 
 def through_time(us: Sequence[float], steps: int) -> Tensor:
@@ -37,43 +40,112 @@ def through_time(us: Sequence[float], steps: int) -> Tensor:
 # --- single neurons: what only independent ones have ---
 
 
-@torch.no_grad()
 def tightened(net: nn.Module, batch: Batch, target: str, bound: float) -> evaluate.Scores:
     """Score a net with every u cut to [-bound, bound], nothing retrained."""
-    before = [(found.u, found.u.clone()) for found in recurrences(net).values()]
-    try:
-        for u, _ in before:
-            u.clamp_(-bound, bound)
+    with cut(net, bound):
         return evaluate.score(net, [batch], target)
-    finally:
-        for u, was in before:
-            u.copy_(was)
 
 
 @contextmanager
 def edited(net: nn.Module, layer: int, neuron: int, u: float | None = None, silent: bool = False) -> Iterator[None]:
-    """Inside, one neuron of a layer has another u, or is silent: its state is 0 at every step. Counted from 0."""
+    """Inside, one neuron of a layer has another u, or is silent, see `silenced`. Counted from 0."""
     unit = unit_of(net, layer)
-    if not 0 <= neuron < len(unit.u):
-        raise ParameterError(f"neuron: {neuron} received; 0 to {len(unit.u) - 1} is allowed")
+    with silenced(net, layer, [neuron] if silent else []):
+        _known(unit, neuron)
+        kept = unit.u.detach().clone()
+        try:
+            if u is not None:
+                with torch.no_grad():
+                    unit.u[neuron] = u
+            yield
+        finally:
+            with torch.no_grad():
+                unit.u.copy_(kept)
+
+
+@contextmanager
+def silenced(net: nn.Module, layer: int, neurons: Sequence[int]) -> Iterator[None]:
+    """Inside, nothing of these neurons of a layer reaches what follows, as if the weights that read them were 0."""
+    unit = unit_of(net, layer)
+    for neuron in neurons:
+        _known(unit, neuron)
 
     def silence(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
         mask = torch.ones_like(output[0, 0])
-        mask[neuron] = 0
+        mask[list(neurons)] = 0
         return output * mask
 
-    kept = unit.u.detach().clone()
-    hook = unit.register_forward_hook(silence) if silent else None
+    hook = unit.register_forward_hook(silence) if neurons else None
     try:
-        if u is not None:
-            with torch.no_grad():
-                unit.u[neuron] = u
+        yield
+    finally:
+        if hook is not None:
+            hook.remove()
+
+
+@contextmanager
+def cut(net: nn.Module, bound: float) -> Iterator[None]:
+    """Inside, every u of a net lies in [-bound, bound], nothing retrained."""
+    before = [(found.u, found.u.detach().clone()) for found in recurrences(net).values()]
+    try:
+        with torch.no_grad():
+            for u, _ in before:
+                u.clamp_(-bound, bound)
         yield
     finally:
         with torch.no_grad():
-            unit.u.copy_(kept)
-        if hook is not None:
-            hook.remove()
+            for u, was in before:
+                u.copy_(was)
+
+
+@torch.no_grad()
+def answers(net: nn.Module, batch: Batch, target: str) -> Tensor:
+    """Score each example of a batch: 1 right or 0 wrong, the squared error, or bits a token. -> (B,)"""
+    output, _ = evaluate.answer(net, batch, target)
+    if target == "class":
+        return (output.argmax(-1) == batch.y).double()
+    if target == "real":
+        return (output.squeeze(-1) - batch.y).double().square()
+    nats = nn.functional.cross_entropy(output.flatten(0, 1), batch.y.flatten(), reduction="none")
+    return nats.view(batch.y.shape).double().mean(0) / math.log(2)
+
+
+def change(before: Tensor, after: Tensor, target: str) -> statistics.Interval:
+    """The mean difference that an edit makes to `answers` of the same examples, with its 95 % interval, paired."""
+    difference = after - before
+    if target != "class":
+        return statistics.mean(difference.tolist())
+    return statistics.matched(int((difference < 0).sum()), int((difference > 0).sum()), len(difference))
+
+
+def silencing(net: nn.Module, batch: Batch, target: str, layer: int) -> Iterator[statistics.Interval]:
+    """The `change` of a net's answers as each neuron of a layer in turn is silenced alone."""
+    before = answers(net, batch, target)
+    for neuron in range(len(unit_of(net, layer).u)):
+        with silenced(net, layer, [neuron]):
+            yield change(before, answers(net, batch, target), target)
+
+
+@torch.no_grad()
+def forming(net: Any, x: Tensor) -> tuple[Tensor, Tensor]:
+    """The answer as it forms: what the net would say if x (T, B, M) ended at each step, and the features behind it.
+
+    -> (T, B, outputs), (T, B, N); exact where nothing looks ahead, as in evaluation mode.
+    """
+    features = net.run(x, Span(x))
+    return net.readout(features), features
+
+
+@torch.no_grad()
+def shares(net: Any, features: Tensor, output: int) -> Tensor:
+    """Each feature's part in the score of an output, which they add up to but for its bias: (..., N) -> (..., N)."""
+    found: Tensor = features * net.readout.weight[output]
+    return found
+
+
+def _known(unit: Unit, neuron: int) -> None:
+    if not 0 <= neuron < len(unit.u):
+        raise ParameterError(f"neuron: {neuron} received; 0 to {len(unit.u) - 1} is allowed")
 
 
 def unit_of(net: nn.Module, layer: int) -> Unit:
@@ -127,10 +199,32 @@ def contributions_of_tokens(net: nn.Module, tokens: Tensor, blank: int, output: 
     return _along(path, scores, x - empty)
 
 
+def dependences(net: nn.Module, tokens: Tensor, blank: int, points: int = 8) -> Tensor:
+    """`contributions_of_tokens` of a text (T, 1) to the likeliest next token behind each of its tokens. -> (T, T)
+
+    Row j is of the text that ends at token j; what comes later adds nothing.
+    """
+    embedding: Any = net.embedding
+    T = len(tokens)
+    with torch.no_grad():
+        best = net(tokens)[0][:, 0].argmax(-1)
+        x, empty = embedding(tokens), embedding(torch.full_like(tokens, blank))
+    path = _path(empty.repeat(1, T, 1), x.repeat(1, T, 1), points)
+    hook = embedding.register_forward_hook(lambda *_: path)
+    try:
+        scores = net(tokens.expand(-1, T * points))[0].unflatten(1, (points, T))
+    finally:
+        hook.remove()
+    wanted = scores.diagonal(dim1=0, dim2=2)[:, best, torch.arange(T)]  # (points, T) of (points, V, T)
+    gradient: Tensor = torch.autograd.grad(wanted.sum(), path)[0].unflatten(1, (points, T)).mean(1)
+    return ((x - empty) * gradient).sum(-1).T.detach()
+
+
 def _path(empty: Tensor, x: Tensor, points: int) -> Tensor:
-    """The middles of so many equal parts of the way from empty to x, both (T, 1, M) -> (T, points, M)."""
-    share = (torch.arange(points) + 0.5) / points
-    return (empty + share[None, :, None] * (x - empty)).detach().requires_grad_()
+    """The middles of so many equal parts of the way from empty to x, both (T, B, M) -> (T, points * B, M)."""
+    share = ((torch.arange(points) + 0.5) / points).repeat_interleave(x.shape[1])[None, :, None]
+    empty, x = empty.repeat(1, points, 1), x.repeat(1, points, 1)
+    return (empty + share * (x - empty)).detach().requires_grad_()
 
 
 def _along(path: Tensor, outputs: Tensor, way: Tensor) -> Tensor:

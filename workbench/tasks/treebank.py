@@ -32,6 +32,7 @@ from .contract import Batch, Spec, Split
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 END = {"word": "<eos>", "char": "\n"}
 VOCABULARY = {"word": 10_000, "char": 50}
+LETTERS = "aer_bnkotlizcwyusfmghd-qpx\n<>Njv.'1950&$324867#\\/*"  # the characters by number; _ is a blank
 TOKENS = {"word": 929_589, "char": 5_017_482}  # of the training text
 OFFSETS = 5  # an epoch starts below so many chunks of text (random: of the whole batch; fixed: of one column)
 HALF, RESET = 0.05, 0.1  # random chunks: the share of about half the length; of steps from the zero state

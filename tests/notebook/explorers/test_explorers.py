@@ -12,7 +12,7 @@ from workbench.config import run_id
 from workbench.config.frozen import Frozen
 from workbench.errors import MissingData, ParameterError
 from workbench.models import diagram
-from workbench.notebook.explorers import EXPLORERS, Explorer, bounds, depth, length, neurons, trained_nets
+from workbench.notebook.explorers import EXPLORERS, Explorer, bounds, depth, edits, length, sentence, trained_nets
 from workbench.notebook.explorers.base import Choice, ExplorerBase, Slider, Switch, panels
 from workbench.runs import folder as disk_store
 from workbench.runs.jobs import notebook_parameters
@@ -24,14 +24,18 @@ def another(control, value):
     """A value of a control that is not the present one, a small step away."""
     if isinstance(control, Switch):
         return not value
-    choices = control.positions()
-    near = min(range(len(choices)), key=lambda i: abs(choices[i] - value)) if isinstance(control, Slider) else 0
+    choices = [choice for choice in control.positions() if choice is not None]
+    near = (
+        min(range(len(choices)), key=lambda i: abs(choices[i] - (control.rest if value is None else value)))
+        if isinstance(control, Slider)
+        else 0
+    )
     others = [c for c in (choices[max(near - 1, 0)], choices[min(near + 1, len(choices) - 1)], *choices) if c != value]
     return others[0] if others else None
 
 
 # What a control is for may need a trained net, or another control, to be seen.
-UNSEEN = {("bounds", "moment"), ("bounds", "clamp"), ("depth", "trained")}
+UNSEEN = {("bounds", "moment"), ("bounds", "clamp"), ("depth", "trained"), ("neurons", "above")}
 
 
 @pytest.mark.parametrize("name", EXPLORERS)
@@ -107,7 +111,7 @@ def test_what_is_copied_opens_the_same_view_and_fits_the_notebook(opened, name):
     known = notebook_parameters.parameters(book)
     assert set(given) == set(known) - {"notebook", "budget", "device"}
     for parameter, value in explorer.values.items():
-        assert type(value) is known[parameter].type, parameter
+        assert type(value) is known[parameter].type or value is known[parameter].default is None, parameter
     first = {n: known[n].default for n in given}
     assert Explorer(EXPLORERS[name]("smoke"), **first).values == first
 
@@ -115,7 +119,8 @@ def test_what_is_copied_opens_the_same_view_and_fits_the_notebook(opened, name):
 @pytest.mark.parametrize("name", EXPLORERS)
 def test_a_wrong_value_is_said_beside_its_control_and_changes_nothing(opened, name):
     explorer = opened(name)
-    slider = next(c for c in explorer.content.controls(explorer.values) if isinstance(c, Slider))
+    sliders = [c for c in explorer.content.controls(explorer.values) if isinstance(c, Slider) and c.rest is None]
+    slider = sliders[0]
     values, figures = dict(explorer.values), explorer.panels
     for wrong in ("many", 1e12, -1e12, math.nan, None, True):
         explorer._received(None, {"do": "set", "values": {slider.name: wrong}, "page": "p", "turn": 1}, [])
@@ -212,14 +217,8 @@ def treebank(tmp_path, monkeypatch):
         (folder / f"ptb.{split}.txt").write_text(f" {letters} and so on for more than fifty of them \n" * 8)
     locate = download.locate
     monkeypatch.setattr(download, "locate", lambda name, **ways: folder if name == "ptb" else locate(name, **ways))
-    remembered = (
-        trained_nets._batch,
-        trained_nets._symbols,
-        trained_nets._net,
-        neurons.scored,
-        neurons.looked,
-        neurons.painted,
-    )
+    asked = (trained_nets._batch, trained_nets._symbols, trained_nets._net, trained_nets._answers)
+    remembered = (*asked, edits.effect, edits.looked, edits.painted, sentence.read)
     for known in remembered:
         known.cache_clear()
     yield letters
@@ -229,7 +228,7 @@ def treebank(tmp_path, monkeypatch):
 
 def test_a_sentence_is_read_where_the_treebank_is_at_hand(opened, treebank):
     explorer = opened("neurons", record="sentences", example=2)
-    assert set(explorer.figures) == {"roll", "impulse", "trace", "painting", "surprise"}
+    assert set(explorer.figures) == {"roll", "effect", "impulse", "trace", "painting", "surprise"}
     read, told = (explorer.figures[name].layout.xaxis.ticktext for name in ("painting", "surprise"))
     assert read[:3] == ("¶", "a", "b"), "a line is read from its beginning"
     assert told[:3] == ("a", "b", "c")

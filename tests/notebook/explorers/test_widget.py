@@ -9,7 +9,7 @@ import torch
 
 import workbench as wb
 from workbench.errors import ParameterError
-from workbench.notebook.explorers import EXPLORERS, Explorer, bounds, neurons, trained_nets, widget
+from workbench.notebook.explorers import EXPLORERS, Explorer, bounds, trained_nets, widget
 from workbench.notebook.explorers.base import Exercise, ExplorerBase, Job, Slider, View
 from workbench.notebook.site import static_page
 
@@ -96,7 +96,7 @@ def test_of_the_adding_problem_the_marked_steps_are_shown_and_the_parts_make_the
     wb.run("adding_indrnn_T100", "quick", until=100, progress=False)
     explorer = Explorer(EXPLORERS["neurons"](), record="adding_indrnn_T100", example=2)
     net = explorer.content.net_of("adding_indrnn_T100")
-    batch = net.batch(neurons.COUNT)
+    batch = net.batch(trained_nets.TESTED)
     x = batch.x[:, 2]
     bars, marks = explorer.figures["painting"].data
     assert [int(step) for step in marks.x] == [t + 1 for t in range(len(x)) if x[t, 1] == 1]

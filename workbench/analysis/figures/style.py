@@ -130,6 +130,15 @@ class Picture:
         self.layout["margin"]["t"] = room
         return self.set(showlegend=False)
 
+    def linked(self, **where: Any) -> Picture:
+        """Say where the last trace's points hold what an explorer's other figures show too: `step`, `neuron`.
+
+        "x", "y" or "customdata"; a number T for an x that counts back from step T; for an image the steps at which its
+        pixels are read, row by row.
+        """
+        self.data[-1].setdefault("meta", {})["link"] = where
+        return self
+
     def json(self) -> str:
         """Return the figure as JSON for a browser to draw."""
         data = [_short(trace) for trace in self.data]

@@ -9,14 +9,18 @@ from .bounds import Bounds
 from .bounds import explore_bounds as explore_bounds
 from .depth import Depth
 from .depth import explore_depth as explore_depth
+from .digit import Digit
+from .digit import explore_digit as explore_digit
 from .length import Length
 from .length import explore_length as explore_length
 from .neurons import Neurons
 from .neurons import explore_neurons as explore_neurons
+from .sentence import Sentence
+from .sentence import explore_sentence as explore_sentence
 from .widget import Explorer as Explorer
 
 EXPLORERS: dict[str, type[ExplorerBase]] = {
-    content.name: content for content in (Bounds, Depth, Length, Neurons, Architecture)
+    content.name: content for content in (Bounds, Depth, Length, Neurons, Digit, Sentence, Architecture)
 }
 
 __all__ = [
@@ -26,6 +30,8 @@ __all__ = [
     "explore_architecture",
     "explore_bounds",
     "explore_depth",
+    "explore_digit",
     "explore_length",
     "explore_neurons",
+    "explore_sentence",
 ]

@@ -17,6 +17,7 @@ from typing import Any
 
 from ...analysis.figures.style import BLUE, GREEN, ORANGE, PINK, YELLOW, Picture
 from ...errors import ParameterError, choices, quoted
+from .written import Drawing, Text
 
 HERE = Path(__file__).parent  # where the browser's part lies
 SMALLEST = 1e-30  # a gradient below is drawn there
@@ -40,13 +41,16 @@ class Slider:
     name: str
     label: str
     stops: Sequence[float]
-    start: float
+    start: float | None
     unit: str = ""
     help: str = ""
     play: bool = False  # with buttons that play, pause and step through its stops
+    rest: float | None = None  # where it stands while its value is None, which it starts with
 
-    def check(self, value: object) -> float:
+    def check(self, value: object) -> float | None:
         """The value if it fits, whole where all stops are; else a ParameterError."""
+        if value is None and self.rest is not None:
+            return None
         low, high = self.stops[0], self.stops[-1]
         number = value
         if isinstance(value, str):
@@ -64,12 +68,13 @@ class Slider:
 
     def positions(self) -> list[Any]:
         """The values that a page without a kernel offers."""
-        return list(self.stops)
+        return list(self.stops) if self.rest is None else [*self.stops, None]
 
     def spec(self) -> dict[str, Any]:
         """Return what the screen needs to draw it."""
         stops = [float(f"{stop:.10g}") if isinstance(stop, float) else stop for stop in self.stops]
-        return {"kind": "slider", "stops": stops, "unit": self.unit, "play": self.play, **_named(self)}
+        about = {"unit": self.unit, "play": self.play, "rest": self.rest, **_named(self)}
+        return {"kind": "slider", "stops": stops, **about}
 
 
 @dataclass(frozen=True)
@@ -119,7 +124,7 @@ class Switch:
         return {"kind": "switch", **_named(self)}
 
 
-Control = Slider | Choice | Switch
+Control = Slider | Choice | Switch | Drawing | Text
 
 
 @dataclass(frozen=True)
@@ -238,7 +243,8 @@ def _named(control: Control) -> dict[str, Any]:
 
 def script() -> str:
     """The browser's part of an explorer, one module made of its files."""
-    return "\n".join((HERE / f"{name}.js").read_text(encoding="utf-8") for name in ("controls", "figures", "panel"))
+    files = ("controls", "canvas", "marks", "figures", "panel")
+    return "\n".join((HERE / f"{name}.js").read_text(encoding="utf-8") for name in files)
 
 
 def panels(view: View) -> list[dict[str, Any]]:

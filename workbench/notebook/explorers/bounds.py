@@ -11,14 +11,28 @@ from typing import Any
 from torch import Tensor
 
 from ...analysis import interventions
-from ...analysis.figures import height
 from ...analysis.figures.style import BLUE, GREEN, ORANGE, SHADE, Picture, thinned
 from ...config import Budget
 from ...errors import Stopped
 from ...models.bounds import bound, half_life
 from ...tasks import spec
-from .base import LONGEST, SMALLEST, Choice, Control, ExplorerBase, Job, Panel, Slider, Switch, Tell, View, span
-from .trained_nets import TrainedNet, experiments, trained_net
+from .base import (
+    LONGEST,
+    SMALLEST,
+    Choice,
+    Control,
+    Exercise,
+    ExplorerBase,
+    Job,
+    Panel,
+    Slider,
+    Switch,
+    Tell,
+    View,
+    span,
+)
+from .edits import changed
+from .trained_nets import TESTED, TrainedNet, experiments, score, scored, trained_net
 from .widget import Explorer
 
 LENGTHS = (10, 20, 50, 64, 100, 200, 500, 784, 1000, 2000, 5000, 10_000)
@@ -26,7 +40,7 @@ GAMMAS = (1.0, 1.2, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 20.0, 50.0, 100.0)
 EPSILONS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
 CUTS = tuple(round(0.02 * i, 2) for i in range(61))  # of |u|, up to 1.2
 CURVE = CUTS[::4]
-COUNT = 100  # test examples that a cut net answers
+ROUNDING = 1e-6  # a u that the clamp put at its bound is not above it
 
 
 class Bounds(ExplorerBase):
@@ -36,9 +50,17 @@ class Bounds(ExplorerBase):
     title = "Recurrent weights and their bounds"
     look = (
         "how the range between vanishing and exploding closes around 1 as sequences grow, where training puts the "
-        "neurons, and how far their memory can be cut before the net forgets its task."
+        "neurons of a net that reads so many steps, and how far their memory can be cut before it forgets its task."
+    )
+    exercises = (
+        Exercise("Longer sequences", {"steps": 5000}, "The range that is left around 1 is under a thousandth wide."),
+        Exercise("Half-lives", {"memory": True}, "The same neurons by how long they remember, from steps to no end."),
+        Exercise("At its start", {"moment": 0}, "Before training no u lies above the bound; play the moments."),
+        Exercise("Cut its memory", {"cut": 0.9}, "Nothing is trained again, and half of the right answers are gone."),
+        Exercise("Leave u free", {"clamp": False}, "Trained without the clamp a few more u pass the bound."),
     )
     sweep = ("steps", "gamma")
+    leading = ("record",)
 
     def __init__(self, budget: Budget = "quick", device: str = "auto"):
         self.budget, self.device = budget, device
@@ -46,12 +68,15 @@ class Bounds(ExplorerBase):
         self.measured: set[TrainedNet] = set()
 
     def controls(self, values: Mapping[str, Any]) -> list[Control]:
+        own = spec(self.net_of(values.get("record") or next(iter(self.nets)), True).config.task).steps
         return [
-            Slider("steps", "Sequence length T", LENGTHS, 784, "steps"),
+            Slider("steps", "Sequence length T", sorted({*LENGTHS, own}), own, "steps", f"the net reads {own}", True),
             Slider("gamma", "Largest gradient, gamma", GAMMAS, 5.0, help="at most so many times what came in"),
             Slider("epsilon", "Smallest gradient, epsilon", EPSILONS, 0.1, help="at least this share must arrive"),
             Choice("record", "Net", self.nets, next(iter(self.nets))),
-            Slider("moment", "Moment of training", range(0, 101, 5), 100, "%", "0 is the start, 100 as far as it went"),
+            Slider(
+                "moment", "Moment of training", range(0, 101, 5), 100, "%", "0: the start, 100: as far as it went", True
+            ),
             Switch("clamp", "Trained with the clamp", True, "off: the same net, u left free"),
             Switch("memory", "Show half-lives instead of u"),
             Slider("cut", "Cut every |u| to at most", CUTS, 1.2, "", "nothing is trained again"),
@@ -75,8 +100,14 @@ class Bounds(ExplorerBase):
         step, weights = list(net.weights.items())[round(moment / 100 * (len(net.weights) - 1))]
         low, high = epsilon ** (1 / steps), bound(steps, gamma)
         us = (low**2, low, 1.0, high, high**2)
+        own = spec(net.config.task).steps
+        least, most = epsilon ** (1 / own), bound(own, gamma)
         every = [abs(v) for u in weights.values() for v in u.tolist()]
-        over, under = sum(u > high for u in every), sum(u < low for u in every)
+        over, under = sum(u > most * (1 + ROUNDING) for u in every), sum(u < least for u in every)
+        judged = (
+            f"Over the T = {own:,} steps that it reads, |u| must lie between {least:.5f} and {most:.5f}: of its "
+            f"{len(every)} neurons {over} would explode and {under} forget"
+        )
         panels = {
             "funnel": Panel(
                 funnel(steps, gamma, epsilon, LENGTHS),
@@ -88,28 +119,31 @@ class Bounds(ExplorerBase):
                 "weights in the range, far beyond on both sides for weights outside it.",
             ),
             "weights": Panel(
-                neurons_by_layer(weights, low, high, cut if cut < CUTS[-1] else None, memory),
-                f"The recurrent weights of {net.origin} after step {step:,}, layer by layer: {over} of {len(every)} "
-                f"neurons above {high:.4f}, {under} below {low:.4f}.",
+                neurons_by_layer(weights, own, least, most, cut if cut < CUTS[-1] else None, memory),
+                f"The recurrent weights of {net.origin} after step {step:,}, layer by layer. {judged}.",
             ),
         }
         measured = not net.slow or net in self.measured
         if measured:
-            unit = "test accuracy, %" if spec(net.config.task).target == "class" else "mean squared error"
-            ours, here = [score(net, c) for c in CURVE], score(net, cut)
+            unit = "test accuracy, %" if net.target == "class" else "mean squared error"
+            ours, here = [score(answers(net, c), net.target) for c in CURVE], answers(net, cut)
             panels["tightening"] = Panel(
-                tightening(CURVE, ours, unit, cut, here),
-                f"{unit} of the net as every |u| is cut to less: {here:.3g} at {cut:g}, {ours[-1]:.3g} uncut.",
+                tightening(CURVE, ours, unit, cut, score(here, net.target)),
+                f"{unit} of the net as every |u| is cut to less: {scored(here, net.target)} at {cut:g}, "
+                f"{ours[-1]:.3g} uncut.",
             )
         at = "at its start" if step == 0 else f"after step {step:,}"
         said = (
             f"Over T = {steps:,} steps |u| must lie between {low:.5f} and {high:.5f}, a range {high - low:.2g} wide; "
-            f"at its lower end a memory halves in {half_life(low):,.0f} steps. "
-            f"Of the {len(every)} neurons of {net.origin}, here {at}, {over} would explode over so many steps and "
-            f"{under} forget."
+            f"at its lower end a memory halves in {half_life(low):,.0f} steps. {net.origin}, here {at}: "
+            f"{judged[0].lower()}{judged[1:]}."
         )
         if measured:
-            said += f" With every |u| cut to {cut:g}, it reaches {here:.3g} ({unit}, {COUNT} test examples)."
+            said += f" Uncut it reaches {scored(net.answers, net.target)}"
+            if cut < CUTS[-1]:
+                lost = interventions.change(net.answers, here, net.target)
+                said += f"; with every |u| cut to {cut:g} {changed(lost, net.target)}"
+            said += "."
         return View(panels, said, net.job(self.device) if net.step == 0 or measured else self.measure(net))
 
     def measure(self, net: TrainedNet) -> Job:
@@ -120,7 +154,7 @@ class Bounds(ExplorerBase):
             for index, cut in enumerate(CUTS):
                 if stop.is_set():
                     raise Stopped("stopped; what was scored is kept")
-                score(net, cut)
+                answers(net, cut)
                 tell(index / len(CUTS), f"cut to {cut:g}")
             self.measured.add(net)
 
@@ -128,10 +162,12 @@ class Bounds(ExplorerBase):
 
 
 @lru_cache(maxsize=256)
-def score(net: TrainedNet, cut: float) -> float:
-    """Score a net on its first test examples with every |u| cut."""
-    target = spec(net.config.task).target
-    return height(interventions.tightened(net.net, net.batch(COUNT), target, cut))
+def answers(net: TrainedNet, cut: float) -> Tensor:
+    """The answers of a net to the test examples with every |u| cut; at the slider's right end as it is."""
+    if cut == CUTS[-1]:
+        return net.answers
+    with interventions.cut(net.net, cut):
+        return interventions.answers(net.net, net.batch(TESTED), net.target)
 
 
 def explore_bounds(*, budget: Budget = "quick", device: str = "auto", **values: Any) -> Explorer:
@@ -171,11 +207,12 @@ def survival(gradient: Tensor, us: Sequence[float], gamma: float, epsilon: float
 
 
 def neurons_by_layer(
-    weights: Mapping[str, Tensor], low: float, high: float, cut: float | None = None, memory: bool = False
+    weights: Mapping[str, Tensor], steps: int, low: float, high: float, cut: float | None = None, memory: bool = False
 ) -> Picture:
-    """Every neuron's u, or its half-life, in its layer; the admissible range shaded, a tighter cut as a line."""
+    """Every neuron's u, or its half-life, in its layer; shaded the range for `steps` steps, a tighter cut as a line."""
     what = "half-life, steps" if memory else "recurrent weight u"
-    picture = Picture("layer", what, "How long each neuron remembers" if memory else "Recurrent weights by layer")
+    title = "How long each neuron remembers" if memory else "Recurrent weights by layer"
+    picture = Picture("layer", what, f"{title}; shaded: for T = {steps:,}")
     for index, u in enumerate(weights.values(), 1):
         values = sorted(u.tolist())
         n = len(values)

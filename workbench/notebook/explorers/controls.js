@@ -20,12 +20,12 @@ function control(spec, turn) {
   const about = { id, "aria-describedby": `${id}-help ${id}-wrong`, "data-name": spec.name };
   const help = make("p", { class: "wb-help", id: `${id}-help` }, spec.help);
   const label = make("label", { for: id }, spec.label);
-  const kind = { slider, choice, switch: toggle }[spec.kind];
+  const kind = { slider, choice, switch: toggle, drawing, writing: line }[spec.kind];
   const { body, show, halt } = kind(spec, about, turn, label);
   const whole = make("div", { class: `wb-control wb-${spec.kind}` }, ...body, complaint, help);
   const complain = (text) => {
     complaint.textContent = text ?? "";
-    whole.querySelectorAll("input, select").forEach((e) => e.setAttribute("aria-invalid", String(!!text)));
+    whole.querySelectorAll("input, select, textarea").forEach((e) => e.setAttribute("aria-invalid", String(!!text)));
   };
   return { whole, show, complain, halt, spec: JSON.stringify(spec) };
 }
@@ -69,7 +69,8 @@ function slider(spec, about, turn, label) {
   };
   exact.addEventListener("change", take);
   exact.addEventListener("keydown", (event) => event.key === "Enter" && take());
-  const show = (value) => {
+  const show = (given) => {
+    const value = given ?? spec.rest;
     range.value = nearest(spec.stops, value);
     range.setAttribute("aria-valuetext", said(value));
     if (document.activeElement !== exact) exact.value = shown = readable(value);

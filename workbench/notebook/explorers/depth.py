@@ -16,7 +16,7 @@ from ...analysis.figures.style import LEVELS, Picture
 from ...config import Budget, Config, Model, Pixels, Train
 from ...models.build import count
 from ...tasks import spec
-from .base import NAMES, NETS, Control, ExplorerBase, Job, Panel, Slider, Switch, Tell, View, decades
+from .base import NAMES, NETS, Control, Exercise, ExplorerBase, Job, Panel, Slider, Switch, Tell, View, decades
 from .trained_nets import TrainedNet, evaluations, trained_net
 from .widget import Explorer
 
@@ -48,8 +48,15 @@ class Depth(ExplorerBase):
     name = "depth"
     title = "Depth: how far down does the gradient come?"
     look = (
-        "from how many layers on a net's map goes dark at the bottom (nothing is learnt there), how the three IndRNNs "
-        "stay bright where LSTM and RNN-tanh do not, and what batch norm has to do with it."
+        "how much of the gradient at the last layer arrives at the first in each net, from how many layers on a map is "
+        "dark at the bottom (nothing is learnt there), and what batch norm has to do with it."
+    )
+    exercises = (
+        Exercise("24 layers", {"depth": 24}, "RNN-tanh's map is dark below, LSTM's too; the IndRNNs' are not."),
+        Exercise(
+            "Without batch norm", {"norm": False}, "Less of the gradient arrives at the first layer of an IndRNN."
+        ),
+        Exercise("After training", {"trained": True}, "Trained for 300 steps, LSTM's gradient arrives too."),
     )
     sweep = ("depth", "norm")
 
@@ -58,7 +65,9 @@ class Depth(ExplorerBase):
 
     def controls(self, values: Mapping[str, Any]) -> list[Control]:
         return [
-            Slider("depth", "Recurrent layers", range(1, 25), 8, "layers", "residual: odd, dense: even from 4 on"),
+            Slider(
+                "depth", "Recurrent layers", range(1, 25), 8, "layers", "residual: odd, dense: even from 4 on", True
+            ),
             Switch("trained", "After training", help="off: as the nets start"),
             Switch("norm", "Batch norm in the IndRNNs", True),
             *(Switch(kind, NAMES[kind], True) for kind in KINDS),
@@ -77,7 +86,9 @@ class Depth(ExplorerBase):
             maps[kind] = gradient
             curve = evaluations(net.config, net.seed)
             rows[kind] = (parameters, 1000 * seconds, height(curve[-1]["valid"]) if curve else None)
-        said = self.summary(maps, depth)
+        said = (
+            f"{self.summary(maps, depth)} The last layer is read at its last step alone: the rest of its row is empty."
+        )
         if trained and missing:
             said += f" Not trained yet, shown as they start: {', '.join(NAMES[kind] for kind in missing)}."
         panels = {
@@ -87,10 +98,13 @@ class Depth(ExplorerBase):
                 wide=True,
             ),
             "layers": Panel(by_layer(maps), f"Gradient norm by layer, logarithmic. {said}"),
-            "time": Panel(by_step(maps), "Gradient norm by steps before the end in the lowest layer, logarithmic."),
+            "time": Panel(
+                by_step(maps),
+                "Gradient norm by steps before the end in the lowest layer, logarithmic; the last layer's is 1.",
+            ),
             "costs": Panel(
                 costs(rows),
-                "; ".join(f"{NAMES[k]}: {p:,} parameters, {ms:.3g} ms a step" for k, (p, ms, _) in rows.items()),
+                "; ".join(f"{NAMES[k]}: {p:,} parameters, {ms:.3g} ms a pass" for k, (p, ms, _) in rows.items()),
                 wide=True,
             ),
         }
@@ -149,16 +163,18 @@ def gradient_maps(maps: Mapping[str, Tensor]) -> Picture:
         number = "" if index == 0 else str(index + 1)
         low = index * (width + gap)
         levels = (gradient.double() / gradient.max().clamp_min(1e-300)).clamp_min(1e-300).log10()
+        z: list[list[float | None]] = [[round(v, 2) for v in row] for row in levels.clamp_min(FAINTEST).tolist()]
+        z[-1][:-1] = [None] * (len(z[-1]) - 1)  # what is never asked for is no small gradient
         picture.trace(
             "heatmap",
-            z=[[round(v, 2) for v in row] for row in levels.clamp_min(FAINTEST).tolist()],
+            z=z,
             x=list(range(1, gradient.shape[1] + 1)),
             y=list(range(1, len(gradient) + 1)),
             name=NAMES[kind],
             xaxis=f"x{number}",
             coloraxis="coloraxis",
             hovertemplate="layer %{y}, step %{x}: 10^%{z}<extra>" + NAMES[kind] + "</extra>",
-        )
+        ).linked(step="x", layer="y")
         title = {"text": "time step" if index == n // 2 else "", "font": {"size": 13}}
         picture.layout[f"xaxis{number}"] = {**axis, "title": title, "domain": [low, low + width], "anchor": "y"}
         place = {"xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "bottom", "align": "left"}
@@ -180,23 +196,25 @@ def by_layer(maps: Mapping[str, Tensor]) -> Picture:
         norms = gradient.double().norm(dim=1)
         picture.line(range(1, len(norms) + 1), _relative(norms, norms[-1]), NAMES[kind], NETS[kind])
         picture.data[-1] |= {"mode": "lines+markers"}
+        picture.linked(layer="x")
     picture.layout["margin"]["t"] = 92  # five names are three lines where the page is narrow
     return picture.axis("yaxis", type="log", exponentformat="power", dtick=decades(picture))
 
 
 def by_step(maps: Mapping[str, Tensor]) -> Picture:
-    """The gradient that reaches each step of the lowest layer, relative to its last step's."""
-    picture = Picture("steps before the end", "gradient norm, last step = 1", "Back through time, in the lowest layer")
+    """The gradient that reaches each step of the lowest layer, relative to the last layer's as `by_layer` has it."""
+    picture = Picture("steps before the end", "gradient norm, last layer = 1", "Back through time, in the lowest layer")
     for kind, gradient in maps.items():
-        norms = gradient[0].double().flip(0)
-        picture.line(range(len(norms)), _relative(norms, norms[0]), NAMES[kind], NETS[kind])
+        norms = gradient.double().flip(1)
+        values = _relative(norms[0], norms[-1].norm())
+        picture.line(range(len(values)), values, NAMES[kind], NETS[kind]).linked(step=len(values))
     picture.layout["margin"]["t"] = 92
     return picture.axis("yaxis", type="log", exponentformat="power", dtick=decades(picture))
 
 
 def costs(rows: Mapping[str, tuple[int, float, float | None]]) -> Picture:
-    """Draw what each net costs and reaches: (parameters, milliseconds a step, accuracy in per cent or None)."""
-    picture = Picture("milliseconds a training step", "", "What it costs, and what it reaches")
+    """Draw what each net costs and reaches: (parameters, milliseconds a pass, accuracy in per cent or None)."""
+    picture = Picture("milliseconds, one pass here", "", "What a pass costs; what it reaches in validation")
     for kind, (parameters, milliseconds, accuracy) in rows.items():
         reached = "not trained yet" if accuracy is None else f"{accuracy:.1f} % right"
         picture.trace(

@@ -63,19 +63,10 @@ function csv(plot) {
 // plotly's markup as plain words
 const words = (text) => new DOMParser().parseFromString(text ?? "", "text/html").body.textContent;
 
-// Where a trace has the point of this key: its customdata, or its x; an index, or [row, column] of a map.
-function place(trace, key) {
-  const keys = trace.customdata ?? trace.x ?? [];
-  for (let i = 0; i < keys.length; i++) {
-    const inner = Array.isArray(keys[i]) ? keys[i].indexOf(key) : -1;
-    if (inner >= 0) return [i, inner];
-    if (keys[i] === key) return i;
-  }
-  return undefined;
-}
-
 function panel(name, act, hovered) {
   const plot = make("div", { class: "wb-plot", role: "img" });
+  const marks = make("div", { class: "wb-marks", "aria-hidden": "true" });
+  const frame = make("div", { class: "wb-frame" }, plot, marks);
   const title = make("h3", { class: "wb-title" });
   const button = (text, about, onclick) =>
     make("button", { type: "button", class: "wb-small", title: about, "aria-label": `${about}: ${name}`, onclick }, text);
@@ -95,7 +86,7 @@ function panel(name, act, hovered) {
     button("SVG", "Save as SVG", () => picture("svg")),
     button("CSV", "Save the numbers as CSV", () => save(`${name}.csv`, csv(plot), "text/csv")),
   );
-  const whole = make("div", { class: "wb-panel" }, make("div", { class: "wb-head" }, title, ways), plot);
+  const whole = make("div", { class: "wb-panel" }, make("div", { class: "wb-head" }, title, ways), frame);
   let text = "";
   let known = [];
   let traces = [];
@@ -135,13 +126,14 @@ function panel(name, act, hovered) {
     }
     plot.style.height = `${layout.height}px`; // else plotly, where the width changes, takes what it finds
     await library.react(plot, traces, layout, { displayModeBar: false });
+    marks.replaceChildren();
     if (!listening) {
       listening = true;
       plot.on("plotly_click", ({ points: [p] }) =>
         act({ do: "click", figure: name, point: { x: p.x, y: p.y, trace: p.data.name, customdata: p.customdata } }),
       );
-      plot.on("plotly_hover", ({ points: [p] }) => hovered(name, p.data.meta?.link, p.customdata ?? p.x));
-      plot.on("plotly_unhover", () => hovered(name));
+      plot.on("plotly_hover", ({ points: [p] }) => hovered(pointed(p)));
+      plot.on("plotly_unhover", () => hovered({}));
     }
   };
   let settling;
@@ -150,17 +142,5 @@ function panel(name, act, hovered) {
     settling = setTimeout(() => last && other() && draw(...last), SETTLED);
   };
   new ResizeObserver(settle).observe(plot);
-  // What is hovered in another figure: marked here where a trace counts the same thing, by its `meta.link`.
-  const mark = (library, link, key) => {
-    const points = traces.flatMap((trace, curveNumber) => {
-      const pointNumber = link && trace.meta?.link === link ? place(trace, key) : undefined;
-      return pointNumber === undefined ? [] : [{ curveNumber, pointNumber }];
-    });
-    const axes = [...new Set(points.map(({ curveNumber }) => axesOf(traces[curveNumber])))];
-    if (points.length > 0) library.Fx.hover(plot, points, axes);
-    else if (listening) library.Fx.unhover(plot);
-  };
-  return { whole, draw, mark, forget: (library) => library?.purge(plot) };
+  return { whole, draw, mark: (found) => mark(plot, marks, found), forget: (library) => library?.purge(plot) };
 }
-
-const axesOf = (trace) => (trace.xaxis ?? "x") + (trace.yaxis ?? "y");

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from statistics import median
 from typing import Any
 
 import pandas as pd
@@ -17,7 +18,7 @@ from ...analysis.figures import INK, height
 from ...analysis.figures.style import Picture, thinned
 from ...analysis.memory import gradient_through_time
 from ...config import Adding, Budget, Config, Model, Pixels, Train
-from .base import NAMES, NETS, Choice, Control, ExplorerBase, Job, Panel, Slider, Switch, Tell, View, decades
+from .base import NAMES, NETS, Choice, Control, Exercise, ExplorerBase, Job, Panel, Slider, Switch, Tell, View, decades
 from .trained_nets import TrainedNet, evaluations, trained_net
 from .widget import Explorer
 
@@ -28,6 +29,7 @@ LENGTHS = {
 GOALS = (20, 50, 100, 200, 300, 400, 600, 800, 1000, 1500, 2000)
 END = 20_000  # no run here goes further
 HIDDEN, BATCH = 32, 8
+PASSES, PATIENCE = 6, 0.12  # at most so many passes are timed, and begun within so many seconds
 RNN_LIMIT = 1000  # steps that an LSTM or IRNN is run through at once here
 
 
@@ -53,8 +55,13 @@ class Length(ExplorerBase):
     name = "length"
     title = "Sequence length: who still learns?"
     look = (
-        "IndRNN's error leaves the dashed line of guessing within seconds, and later the longer the sequence is; how "
-        "long LSTM and IRNN stay on it; and how a step's cost grows with T."
+        "at which training step each net's error leaves the dashed line of guessing, how much later where the sequence "
+        "is longer, what of the input it then remembers, and how a pass's cost grows with T."
+    )
+    exercises = (
+        Exercise("Twice as long", {"steps": 100}, "IndRNN leaves the dashed line later than at 50 steps."),
+        Exercise("IRNN beside it", {"irnn": True}, "It stays on the dashed line, as LSTM does, for 1,000 steps."),
+        Exercise("Digits", {"task": "digits"}, "Where every pixel counts, all of them learn from the first steps."),
     )
     sweep = ("steps", "task")
     leading = ("task",)
@@ -70,7 +77,7 @@ class Length(ExplorerBase):
         start = 20 if self.budget == "smoke" else 400
         return [
             Choice("task", "Task", {"adding": "adding problem", "digits": "digits, read again and again"}, "adding"),
-            Slider("steps", "Sequence length T", lengths, 50 if task == "adding" else 64, "steps"),
+            Slider("steps", "Sequence length T", lengths, 50 if task == "adding" else 64, "steps", play=True),
             Slider("goal", "Train to step", GOALS, start, "", "a longer run goes on from a shorter one"),
             Switch("lstm", "LSTM beside it", True),
             Switch("irnn", "IRNN beside it"),
@@ -90,7 +97,7 @@ class Length(ExplorerBase):
             words.append(f"{NAMES[kind]} {self.progress(points, goal, task, net.published)}")
         if not self.training:
             self.remembered = {k: memory(net)[0] for k, net in nets.items() if k == "plain" or steps <= RNN_LIMIT}
-        times = {kind: 1000 * memory(net.fresh)[1] for kind, net in nets.items() if kind in self.remembered}
+        times = {k: [1000 * s for s in memory(net.fresh)[1]] for k, net in nets.items() if k in self.remembered}
         said = f"T = {steps:,}: {'; '.join(words)}."
         unit = "mean squared error" if task == "adding" else "validation accuracy, %"
         todo = [net for net in nets.values() if evaluated(net) < goal]
@@ -99,7 +106,7 @@ class Length(ExplorerBase):
             "cost": Panel(
                 step_costs(published_costs(), times, steps),
                 "Milliseconds of a forward and backward pass against sequence length, both logarithmic; here: "
-                + ", ".join(f"{NAMES[k]} {ms:.3g} ms" for k, ms in times.items()),
+                + ", ".join(f"{NAMES[k]} {timed(ms)}" for k, ms in times.items()),
             ),
             "memory": Panel(
                 remembered(self.remembered),
@@ -145,17 +152,25 @@ def evaluated(net: TrainedNet) -> int:
 
 
 @lru_cache(maxsize=64)
-def memory(net: TrainedNet) -> tuple[Tensor, float]:
-    """Measure how strongly the answer depends on each earlier step, and the seconds that finding out took."""
-    x = net.batch(BATCH).x
-    began = time.perf_counter()
-    found = gradient_through_time(net.net, x)
-    seconds = time.perf_counter() - began
-    if seconds < 0.1:  # the first pass warms up
+def memory(net: TrainedNet) -> tuple[Tensor, tuple[float, ...]]:
+    """Measure how strongly the answer depends on each earlier step, and the seconds of the passes that found it out.
+
+    A few passes, as far as they fit into the time of a move; the first of several only warms up.
+    """
+    x, seconds = net.batch(BATCH).x, [0.0]
+    while len(seconds) <= PASSES and sum(seconds) < PATIENCE:
         began = time.perf_counter()
-        gradient_through_time(net.net, x)
-        seconds = min(seconds, time.perf_counter() - began)
-    return found, seconds
+        found = gradient_through_time(net.net, x)
+        seconds.append(time.perf_counter() - began)
+    return found, tuple(seconds[2:] or seconds[1:])
+
+
+def timed(milliseconds: Sequence[float]) -> str:
+    """Times in words: their median, the fastest and the slowest, and how many they are."""
+    if len(milliseconds) == 1:
+        return f"{milliseconds[0]:.3g} ms in one pass"
+    low, high = min(milliseconds), max(milliseconds)
+    return f"{median(milliseconds):.3g} ms ({low:.3g} to {high:.3g} in {len(milliseconds)} passes)"
 
 
 @lru_cache(maxsize=1)
@@ -196,16 +211,21 @@ def learning(curves: Mapping[str, Sequence[tuple[int, float | None]]], unit: str
     return picture.axis("xaxis", range=[0, last * 1.02])
 
 
-def step_costs(measured: Mapping[str, Sequence[tuple[int, float]]], here: Mapping[str, float], steps: int) -> Picture:
-    """Milliseconds of a pass against T: measured once (lines), and now, here (points)."""
-    picture = Picture(
-        "sequence length T, steps", "ms, forward and backward", "What one pass costs: here (points), as published"
-    )
+def step_costs(
+    measured: Mapping[str, Sequence[tuple[int, float]]], here: Mapping[str, Sequence[float]], steps: int
+) -> Picture:
+    """Milliseconds of a pass against T: measured once (lines), and now, here: the median, from fastest to slowest."""
+    picture = Picture("sequence length T, steps", "ms, forward and backward", "What one pass costs; points: here, now")
     for kind, points in measured.items():
         picture.line([T for T, _ in points], [ms for _, ms in points], f"{NAMES[kind]}, published", NETS[kind])
         picture.data[-1]["showlegend"] = kind not in here
     for kind, ms in here.items():
-        picture.dots([steps], [ms], f"{NAMES[kind]} {ms:.3g} ms", NETS[kind], 12)
+        middle = median(ms)
+        ends = {"array": [max(ms) - middle], "arrayminus": [middle - min(ms)], "thickness": 2, "width": 6, "color": INK}
+        bars = {"type": "data", "symmetric": False, **ends}
+        marker = {"symbol": "circle" if len(ms) > 1 else "circle-open", "line": {"width": 2}}
+        more = {"error_y": bars, "marker": marker, "text": [timed(ms)], "hovertemplate": "%{text}<extra></extra>"}
+        picture.dots([steps], [middle], f"{NAMES[kind]} {middle:.3g} ms", NETS[kind], 10, **more)
     return picture.axis("xaxis", type="log", dtick=1, range=[0.9, 3.8]).axis("yaxis", type="log", dtick=1)
 
 
@@ -215,5 +235,5 @@ def remembered(gradients: Mapping[str, Tensor]) -> Picture:
     for kind, gradient in gradients.items():
         shown = thinned(len(gradient), 300)
         values = [v if v > 0 else math.inf for v in gradient[shown].tolist()]
-        picture.line(shown, values, NAMES[kind], NETS[kind])
+        picture.line(shown, values, NAMES[kind], NETS[kind]).linked(step=len(gradient))
     return picture.axis("yaxis", type="log", exponentformat="power", dtick=decades(picture))

@@ -51,7 +51,7 @@ function asked(model) {
 function address(values) {
   const here = new URL(location.href);
   here.searchParams.delete("token");
-  here.hash = new URLSearchParams(Object.entries(values)).toString();
+  here.hash = new URLSearchParams(Object.entries(values).filter(([, value]) => value !== null)).toString();
   return here.href;
 }
 
@@ -160,7 +160,7 @@ function render({ model, el }) {
         if (known) known.whole.replaceWith(fresh.whole);
         else form.insertBefore(fresh.whole, work);
         controls.set(spec.name, (known = fresh));
-        if (focused) fresh.whole.querySelector("input, select").focus();
+        if (focused) fresh.whole.querySelector("input, select, canvas, textarea").focus();
       }
       if (!(spec.name in pending)) known.show(values[spec.name]);
     }
@@ -181,9 +181,10 @@ function render({ model, el }) {
     for (const [name, known] of controls) known.complain(complaints[name]);
     banner.textContent = complaints[""] ?? "";
   };
-  const hovered = async (name, link, key) => {
-    const library = await plotly(model);
-    for (const [other, known] of panels) if (other !== name) known.mark(library, link, key);
+  let frame;
+  const hovered = (found) => {
+    cancelAnimationFrame(frame);
+    frame = requestAnimationFrame(() => panels.forEach((known) => known.mark(found)));
   };
   const fit = () => whole.style.setProperty("--wb-room", `${scroller(whole).clientHeight}px`);
   let drawn = Promise.resolve();

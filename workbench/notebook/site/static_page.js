@@ -26,10 +26,13 @@ class Still {
   }
   // What is wrong with a value, in words; null if nothing. A slider stands at its nearest stop.
   wrong(name, value) {
-    const { kind, stops, options } = this.held.controls.find((control) => control.name === name) ?? {};
+    const { kind, stops, options, rest } = this.held.controls.find((control) => control.name === name) ?? {};
     if (kind === undefined) return value === this.held.start[name] ? null : `this page holds ${this.held.start[name]} alone`;
     if (kind === "choice") return options.some(([known]) => known === value) ? null : "no such choice";
     if (kind === "switch") return typeof value === "boolean" ? null : "true or false is needed";
+    if (kind === "drawing" || kind === "writing")
+      return this.held.frames.some((frame) => frame.values[name] === value) ? null : "this page has no frame of it";
+    if (value === null && rest !== null) return null;
     if (typeof value !== "number") return "a number is needed";
     const [low, high] = [stops[0], stops[stops.length - 1]];
     return low <= value && value <= high ? null : `${low} to ${high} is allowed`;
@@ -40,7 +43,7 @@ class Still {
       const { kind, stops } = this.held.controls.find((control) => control.name === name) ?? {};
       const wrong = this.wrong(name, value);
       if (wrong) this.state.complaints[kind ? name : ""] = `${name}: ${value} received; ${wrong}`;
-      else this.wanted[name] = kind === "slider" ? stops[nearest(stops, value)] : value;
+      else this.wanted[name] = kind === "slider" && value !== null ? stops[nearest(stops, value)] : value;
     }
   }
   pick() {

@@ -29,7 +29,7 @@ RECORDS = ("published", "own")  # what a notebook shows: what there is, or what 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One annotated line of the parameters cell: `seeds: int = 3  # help`."""
+    """One annotated line of the parameters cell: `seeds: int = 3  # help`; `u: float | None = None` may stay None."""
 
     name: str
     type: type
@@ -37,6 +37,8 @@ class Parameter:
 
     def check(self, value: Any) -> Any:
         """The value if it fits, else a ParameterError with name, value and what is allowed."""
+        if value is None and self.default is None:
+            return None
         if self.type is float and isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**1023:
             value = float(value)
         matches: bool = type(value) is self.type  # bool is no int here
@@ -92,7 +94,7 @@ def parameters(path: Path) -> dict[str, Parameter]:
     try:
         for line in ast.parse(tagged[0]).body:
             if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and line.value is not None:
-                kind = ast.unparse(line.annotation).split("[")[0]
+                kind = ast.unparse(line.annotation).removesuffix(" | None").split("[")[0]
                 found[line.target.id] = Parameter(line.target.id, TYPES[kind], ast.literal_eval(line.value))
     except (SyntaxError, ValueError, KeyError, RecursionError) as error:
         needed = f"lines `name: type = value` are needed, the type one of {choices(TYPES)}"

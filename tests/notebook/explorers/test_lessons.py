@@ -1,0 +1,240 @@
+"""Sentences of the explorers are what their pictures show, over the published nets."""
+
+import re
+
+import pytest
+import torch
+
+from workbench.analysis import handwriting, interventions
+from workbench.analysis.memory import impulse_response
+from workbench.models.bounds import bound
+from workbench.notebook.explorers import EXPLORERS, Explorer, digit, edits, length, sentence, trained_nets
+from workbench.notebook.explorers.edits import Edit
+from workbench.tasks import download
+from workbench.tasks.treebank import LETTERS, read
+
+
+@pytest.fixture
+def at(tmp_path, monkeypatch):
+    """at(name, label): an explorer over the published nets, with an exercise begun if one is named."""
+    monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path))
+
+    def begin(name, label=None, **values):
+        explorer = Explorer(EXPLORERS[name](), **values)
+        if label:
+            explorer.exercise(label)
+            assert explorer.see
+        return explorer
+
+    return begin
+
+
+def digits():
+    return trained_nets.trained_net("seqdigits_plain6")
+
+
+def test_one_net_has_one_accuracy_everywhere_and_it_is_its_records(at):
+    test = digits().record.budgets[-1]["test"]
+    assert test["n"] == trained_nets.TESTED
+    said = f"{100 * test['accuracy']:.3g} % right of {test['n']} test examples"
+    for name in ("neurons", "bounds", "digit"):
+        assert said in at(name).said
+
+
+def test_neurons_opens_on_the_costliest_and_no_other_costs_more(at):
+    explorer = at("neurons", "Silence the costliest")
+    assert explorer.values == {**explorer.started, "silent": True}
+    net, values = digits(), explorer.values
+    costs = [edits.published(net, layer) for layer in range(6)]
+    least = min(c.mean for layer in costs for c in layer)
+    mine = costs[values["layer"] - 1][values["neuron"]]
+    assert mine.mean == least
+    assert -0.05 < least < 0
+    assert sum(map(len, costs)) == 384
+    again = edits.effect(net, Edit(values["layer"] - 1, values["neuron"], None, (values["neuron"],)))
+    assert (again.mean, again.low, again.high) == pytest.approx((mine.mean, mine.low, mine.high), rel=1e-4)
+    shown = explorer.figures["roll"].data[0]
+    assert list(shown.marker.color) == sorted(shown.marker.color, reverse=True), "the costliest first"
+    assert shown.customdata[0] == values["neuron"]
+
+
+def test_an_effect_is_the_same_whenever_it_is_asked_for(at):
+    """The net as trained is compared with, even where its answers were never asked for before."""
+    edit = Edit(1, 0, None, (0, 1, 2))
+    first = edits.effect(digits(), edit)
+    edits.effect.cache_clear()
+    trained_nets._answers.cache_clear()
+    assert edits.effect(digits(), edit) == first
+
+
+def test_long_memories_cost_what_as_many_short_ones_do_not(at):
+    explorer = at("neurons", "Silence the long memories")
+    us = interventions.unit_of(digits().net, 1).u.tolist()
+    long = tuple(i for i, u in enumerate(us) if u > 0.95)
+    short = tuple(sorted(sorted(range(64), key=lambda i: abs(us[i]))[:5]))
+    assert len(long) == 5
+    lost, other = (edits.effect(digits(), Edit(1, 33, None, group)) for group in (long, short))
+    assert lost.high < 0
+    assert other.low < 0 < other.high
+    picture = explorer.figures["effect"].data[0]
+    assert list(picture.x)[1:] == pytest.approx([100 * lost.mean, 100 * other.mean])
+    assert list(picture.error_x.array)[1:] == pytest.approx([100 * (e.high - e.mean) for e in (lost, other)])
+    assert f"{100 * lost.mean:+.1f} points ({100 * lost.low:+.1f} to {100 * lost.high:+.1f}" in explorer.said
+
+
+def test_one_that_forgets_is_no_loss_that_is_shown(at):
+    at("neurons", "Make one forget")
+    effect = edits.effect(digits(), Edit(1, 33, 0.5, ()))
+    assert effect.low < 0 < effect.high
+    assert float(impulse_response(0.5, 64)[10]) < 1e-3
+
+
+def test_what_is_said_of_an_impulse_and_a_state_is_in_their_figures(at):
+    for neuron in (33, 4, 17):
+        explorer = at("neurons", layer=2, neuron=neuron)
+        left = float(re.search(r"left alone, (\S+) is there 63 steps later", explorer.said)[1])
+        assert left == pytest.approx(explorer.figures["impulse"].data[0].y[-1], rel=0.06, abs=1e-30)
+        state = explorer.figures["trace"].data[1].y
+        peak, step = re.search(r"peaks at (\S+) at step (\d+)", explorer.said).groups()
+        assert float(peak) == pytest.approx(max(state), rel=0.01)
+        assert state[int(step) - 1] == max(state)
+        assert ("is 0 at the end" in explorer.said) == (state[-1] == 0)
+        assert "never" not in explorer.said
+
+
+@pytest.mark.parametrize("label", ["Half of it", "Cut its memory", "Silence who says it", "Shuffle the pixels"])
+def test_what_becomes_of_a_drawn_digit_is_what_is_said(at, label):
+    explorer = at("digit", label)
+    plain = digit.read(digits(), explorer.values["strokes"], digit.CUTS[-1], 0, False, True)
+    assert int(plain.chances[-1].argmax()) == 6
+    other = re.search(r"After \d+ of 64 pixels it reads (\d)", explorer.said)[1]
+    assert other != "6"
+    bars = explorer.figures["votes"].data[-1].y
+    assert bars.index(max(bars)) == int(other)
+
+
+@pytest.mark.parametrize("name", digit.READY)
+def test_the_drawings_to_begin_with_are_read_as_what_they_are(at, name):
+    read = digit.read(digits(), digit.READY[name], digit.CUTS[-1], 0, False, True)
+    assert int(read.chances[-1].argmax()) == int(name)
+
+
+def test_a_drawn_digit_is_read_as_a_test_image_is(at):
+    """The chances at the last step are the net's answer to these pixels, and the answer is settled where it says."""
+    strokes = digit.READY["2"]
+    read = digit.read(digits(), strokes, digit.CUTS[-1], 0, False, True)
+    image = handwriting.image(handwriting.strokes(strokes), handwriting.FRAMES["digits"])
+    with torch.no_grad():
+        answer = digits().net((2 * image.flatten() - 1).view(64, 1, 1))[0].softmax(-1)
+    torch.testing.assert_close(read.chances[-1], answer)
+    since = int(re.search(r"from pixel (\d+) on", digit.settled(read.chances))[1])
+    said = read.chances.argmax(-1).tolist()
+    assert set(said[since - 1 :]) == {said[-1]}
+    assert said[since - 2] != said[-1]
+
+
+def test_the_net_of_28_by_28_pixels_reads_without_its_data(at, monkeypatch):
+    """Its clean statistics are published with it, so that a drawn digit need not wait for 60,000 images."""
+    trained_nets._net.cache_clear()
+    digit.read.cache_clear()
+    monkeypatch.setattr(download, "locate", lambda *_, **__: pytest.fail("it asks for MNIST"))
+    assert "it reads 6" in at("digit", record="seqmnist_plain6").said
+
+
+@pytest.mark.parametrize("label", ["Cut its memory", "Silence the long memories"])
+def test_a_sentence_costs_more_without_long_memories(at, label):
+    said = at("sentence", label).said
+    now, before = map(float, re.search(r"costs it (\S+) bits a character, (\S+) as trained", said).groups())
+    assert now > before
+
+
+def test_a_sentence_is_read_as_it_was_written(at):
+    explorer = at("sentence", "Within a word")
+    text, net = explorer.values["text"], explorer.content.net
+    best = re.search(r"it expects “(.)”", explorer.said)[1]
+    assert best == text[15]
+    bits = explorer.figures["surprise"].data[0].y
+    assert len(bits) == len(text)
+    symbols = [net.symbols[i] for i in sentence.tokens(net, "A Bc-")[:, 0].tolist()]
+    assert symbols == ["\n", "a", "_", "b", "c", "-"]
+    parts = explorer.figures["painting"].data[0]
+    assert list(parts.y) == pytest.approx(parts.meta["depends"][14], rel=0.01)
+
+
+def test_the_letters_are_the_treebanks(real_data):
+    if not trained_nets.at_hand("ptb"):
+        pytest.skip("WORKBENCH_DATA holds no Penn Treebank")
+    assert tuple(LETTERS) == read(download.locate("ptb"), "char").vocabulary
+
+
+def test_a_net_is_judged_over_the_steps_that_it_reads(at):
+    explorer = at("bounds", "Longer sequences")
+    us = torch.cat(list(list(digits().weights.values())[-1].values())).abs()
+    over, under = int((us > bound(64, 5.0) * (1 + 1e-6)).sum()), int((us < 0.1 ** (1 / 64)).sum())
+    assert "over the T = 64 steps that it reads" in explorer.said
+    assert f"of its 384 neurons {over} would explode and {under} forget" in explorer.said
+    assert float(re.search(r"a range (\S+) wide", explorer.said)[1]) < 1e-3
+    assert at("bounds").values["steps"] == 64
+
+
+def test_what_the_other_exercises_of_bounds_say_is_there(at):
+    assert "0 would explode" in at("bounds", "At its start").said
+    lost = re.search(r"cut to 0.9 (\S+) points", at("bounds", "Cut its memory").said)[1]
+    assert float(lost) < -44, "half of 88 %"
+    clamped, free = (
+        int(re.search(r"neurons (\d+) would explode", at("bounds", e).said)[1]) for e in (None, "Leave u free")
+    )
+    assert free > clamped
+    heights = [y for trace in at("bounds", "Half-lives").figures["weights"].data for y in trace.y]
+    assert max(heights) >= 1e6
+    assert min(heights) < 10
+
+
+def arrives(explorer):
+    words = explorer.said.split("arrives at the first: ")[1].split(". The last")[0]
+    return {name: float(share) for name, share in re.findall(r"(IndRNN, \w+|LSTM|RNN-tanh) (\S+?)(?:,|$)", words)}
+
+
+def test_what_is_said_of_depth_is_in_its_maps(at):
+    start, deep = arrives(at("depth")), arrives(at("depth", "24 layers"))
+    assert set(start) == {"IndRNN, plain", "IndRNN, residual", "IndRNN, dense", "LSTM", "RNN-tanh"}
+    for name, share in deep.items():
+        assert (share > 1) == name.startswith("IndRNN"), name
+    assert deep["LSTM"] < 1e-5
+    plain = arrives(at("depth", "Without batch norm"))
+    assert all(plain[name] < start[name] for name in start if name.startswith("IndRNN"))
+    assert arrives(at("depth", "After training"))["LSTM"] > 1 > start["LSTM"]
+
+
+def test_a_gradient_through_time_is_measured_against_the_last_layers(at):
+    """Nothing is blown up by what it is divided by: the steps of the first layer are together what arrives."""
+    explorer = at("depth")
+    for trace in explorer.figures["time"].data:
+        total = sum(y**2 for y in trace.y if y) ** 0.5
+        assert total == pytest.approx(arrives(explorer)[trace.name], rel=0.06), trace.name
+    for trace in explorer.figures["maps"].data:
+        assert list(trace.z[-1][:-1]) == [None] * 63, "the last layer is read at its last step alone"
+        assert trace.z[-1][-1] is not None
+
+
+def test_what_is_said_of_length_is_in_its_curves(at):
+    def left(explorer):
+        """The first step at which IndRNN's error is under half of guessing's."""
+        curve = explorer.figures["learning"].data[0]
+        return next(x for x, y in zip(curve.x, curve.y, strict=True) if y < 1 / 12)
+
+    assert left(at("length", "Twice as long")) > left(at("length"))
+    for trace in at("length", "IRNN beside it").figures["learning"].data[1:]:
+        assert min(trace.y) > 0.9 / 6, trace.name
+    for trace in at("length", "Digits").figures["learning"].data:
+        assert max(trace.y) > 50, trace.name
+
+
+def test_a_time_is_drawn_with_the_passes_it_is_of():
+    assert length.timed([3.0, 1.0, 2.0]) == "2 ms (1 to 3 in 3 passes)"
+    assert length.timed([2.0]) == "2 ms in one pass"
+    picture = length.step_costs({}, {"plain": [3.0, 1.0, 2.0], "lstm": [4.0]}, 50)
+    several, one = picture.data
+    assert (several["y"], several["error_y"]["array"], several["error_y"]["arrayminus"]) == ([2.0], [1.0], [1.0])
+    assert (several["marker"]["symbol"], one["marker"]["symbol"]) == ("circle", "circle-open")
+    assert picture.figure()

@@ -1,0 +1,190 @@
+"""Edits of a trained net, and what they change: its answers, with an interval, its states, what an answer came from."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ... import files
+from ...analysis import interventions
+from ...analysis.figures import INK
+from ...analysis.figures.style import BLUE, ORANGE, PINK, Picture
+from ...analysis.statistics import Interval
+from . import reading
+from .base import Panel
+from .trained_nets import TESTED, UNITS, TrainedNet
+
+BLANK = {"pixels": -1.0}  # an input that says nothing; 0 where none is named
+
+
+class Edit(NamedTuple):
+    """A change of a layer, counted from 0: one neuron's u (None: not), and neurons that are silenced."""
+
+    layer: int
+    neuron: int
+    u: float | None
+    silent: tuple[int, ...]
+
+
+@lru_cache(maxsize=1)
+def _silencing() -> dict[str, Any]:
+    path = files.published() / "explorers" / "silencing.json"
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return found
+
+
+def published(net: TrainedNet, layer: int) -> list[Interval] | None:
+    """The costs of silencing each neuron of a layer, as `scripts/explorers.py silencing` measured them; None if not."""
+    told = _silencing().get(net.path.name) if net.path else None
+    if told is None or (told["step"], told["examples"]) != (net.step, TESTED):
+        return None
+    return [Interval(mean, TESTED, low, high) for mean, low, high in told["layers"][layer]]
+
+
+def worse(change: float, target: str) -> float:
+    """A change of the mean answer as a cost: points of accuracy lost, or error added."""
+    return -100 * change if target == "class" else change
+
+
+def changed(effect: Interval, target: str) -> str:
+    """A change in words, with its interval."""
+    assert effect.low is not None
+    assert effect.high is not None
+    if target != "class":
+        return f"{effect.mean:+.3g} {UNITS[target]} ({effect.low:+.2g} to {effect.high:+.2g}, 95 % interval, paired)"
+    mean, low, high = (100 * v for v in (effect.mean, effect.low, effect.high))
+    return f"{mean:+.1f} points ({low:+.1f} to {high:+.1f}, 95 % interval, paired)"
+
+
+@contextlib.contextmanager
+def under(net: TrainedNet, edit: Edit | None) -> Iterator[None]:
+    """Inside, a net with an edit."""
+    if edit is None:
+        yield
+        return
+    layer, neuron, u, silent = edit
+    with interventions.edited(net.net, layer, neuron, u), interventions.silenced(net.net, layer, silent):
+        yield
+
+
+@lru_cache(maxsize=2000)
+def effect(net: TrainedNet, edit: Edit) -> Interval:
+    """The change that an edit makes to a net's answers to the test examples."""
+    before = net.answers  # without the edit, whenever they are first asked for
+    with under(net, edit):
+        after = interventions.answers(net.net, net.batch(TESTED), net.target)
+    return interventions.change(before, after, net.target)
+
+
+@lru_cache(maxsize=64)
+def looked(net: TrainedNet, example: int, layer: int, edit: Edit | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Over one example: what a layer is given and its states, (T, N), and the net's outputs; of text at each step."""
+    x = net.batch(TESTED).x[:, example : example + 1]
+    with under(net, edit), torch.no_grad():
+        given, state = interventions.states(net.net, x, layer)
+        output = net.net(x)
+    return given[:, 0], state[:, 0], output[0][:, 0] if net.symbols else output[0]
+
+
+@lru_cache(maxsize=256)
+def painted(net: TrainedNet, example: int, output: int, edit: Edit | None) -> Tensor:
+    """Compute what each step of an example adds to an output, (T,)."""
+    x = net.batch(TESTED).x[:, example : example + 1]
+    with under(net, edit):
+        if net.symbols:
+            return interventions.contributions_of_tokens(net.net, x, net.symbols.index("\n"), output)
+        return interventions.contributions(net.net, x, BLANK.get(net.config.task.name, 0.0), output)
+
+
+def letters(net: TrainedNet, example: int) -> list[str] | None:
+    """The characters of a sentence as the net reads them; None where an example is not text."""
+    return [net.symbols[i] for i in net.batch(TESTED).x[:, example].tolist()] if net.symbols else None
+
+
+def expectation(
+    net: TrainedNet, example: int, edit: Edit | None, output: Tensor, after: Tensor | None
+) -> dict[str, Panel]:
+    """From which characters a language net has what it expects next, and how each surprised it."""
+    y = net.batch(TESTED).y[:, example, None]
+    bits = [None if o is None else -o.log_softmax(-1).gather(1, y)[:, 0] / math.log(2) for o in (output, after)]
+    assert bits[0] is not None
+    read, told = letters(net, example), [net.symbols[i] for i in y[:, 0].tolist()]
+    best = int((output if after is None else after)[-1].argmax())
+    said = f"It reads “{''.join(told).strip()}” with {float(bits[0].mean()):.3g} bits a character."
+    parts = painted(net, example, best, edit)
+    expected = f"After them it expects “{net.symbols[best].strip() or 'the end'}”."
+    return {
+        "painting": Panel(reading.painted_text(read or [], parts, net.symbols[best]), expected, wide=True),
+        "surprise": Panel(reading.surprise(told, bits[0], bits[1]), said, wide=True),
+    }
+
+
+def decision(
+    net: TrainedNet, example: int, edit: Edit | None, output: Tensor, after: Tensor | None
+) -> dict[str, Panel]:
+    """Show the steps that the answer came from, and the answer."""
+    if net.symbols:
+        return expectation(net, example, edit, output, after)
+    batch = net.batch(TESTED)
+    x = batch.x[:, example]
+    if net.target == "real":
+        parts = painted(net, example, 0, edit)
+        said = f"The answer is {float(output[0]):.3f}, {float(batch.y[example]):.3f} is right."
+        return {"painting": Panel(reading.painted_steps(x, parts), f"What each step adds. {said}", wide=True)}
+    label, answer = int(batch.y[example]), int((output if after is None else after).argmax())
+    parts = painted(net, example, answer, edit)
+    said, words = f"The net answers {answer}; {label} is right.", "How much each step adds to the answer."
+    picture = reading.painted_steps(x, parts)
+    if net.config.task.name == "pixels":
+        side = round(len(parts) ** 0.5)
+        image, canvas = torch.zeros(len(parts)), torch.zeros(len(parts))
+        image[net.order], canvas[net.order] = x[:, 0], parts
+        read = (net.order.argsort() + 1).tolist()
+        picture = reading.painted_image(image.view(side, side), canvas.view(side, side), f"“{answer}”", read)
+        words = "The digit, and how much each pixel adds to the answer."
+    shares = [None if o is None else o.softmax(-1) for o in (output, after)]
+    assert shares[0] is not None
+    return {
+        "painting": Panel(picture, f"{words} {said}"),
+        "votes": Panel(reading.votes(shares[0], shares[1], f"Its answer (right: {label})"), said),
+    }
+
+
+# --- a figure: data in, a picture out ---
+
+
+def differences(effects: Mapping[str, Interval], target: str) -> Picture:
+    """The change of the score that each edit makes, with its interval."""
+    scale = 100 if target == "class" else 1
+    unit = {"class": "change, points of accuracy"}.get(target, f"change of the {UNITS[target]}")
+    picture = Picture(unit, "", "What it changes", height=300)
+    names = list(effects)
+    means = [scale * effect.mean for effect in effects.values()]
+    ends = [(scale * (effect.low or 0.0), scale * (effect.high or 0.0)) for effect in effects.values()]
+    bars = {
+        "type": "data",
+        "symmetric": False,
+        "array": [high - mean for mean, (_, high) in zip(means, ends, strict=True)],
+        "arrayminus": [mean - low for mean, (low, _) in zip(means, ends, strict=True)],
+        "thickness": 2,
+        "width": 7,
+        "color": INK,
+    }
+    rows = list(range(len(names)))
+    says = "%{text}: %{x:.3g}<extra></extra>"
+    marker = {"color": [ORANGE, PINK, BLUE][: len(names)]}
+    picture.dots(means, rows, "change", ORANGE, 12, marker=marker, error_x=bars, text=names, hovertemplate=says)
+    for row, name in enumerate(names):
+        picture.note(name, x=0, xref="paper", y=row, xanchor="left", yshift=22)
+    line = {"color": INK, "dash": "dash", "width": 1.5}
+    zero = {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": 0, "x1": 0, "line": line}
+    picture.layout["shapes"].append(zero)
+    picture.axis("yaxis", showticklabels=False, showgrid=False, zeroline=False, ticks="", range=[2.6, -0.8])
+    return picture.unnamed()
