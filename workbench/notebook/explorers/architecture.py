@@ -165,8 +165,8 @@ def architecture(drawing: Drawing, title: str) -> Picture:
     picture.set(xaxis={**bare, "domain": [0, 0.72], "range": [left, 10.1]}, xaxis2={**across, "anchor": "y"})
     picture.axis("yaxis", visible=False, range=[-0.6, last + 0.6], fixedrange=True).unnamed(46)
     picture.layout["margin"]["l"] = 10
-    little = {"xaxis": {**picture.layout["xaxis"], "domain": [0, 1]}, "xaxis2": {"visible": False, "domain": [0, 1]}}
-    picture.narrow(**little, title={**picture.layout["title"], "text": f"{title}, with parameters"})
+    alone = {"xaxis": {**picture.layout["xaxis"], "domain": [0, 1]}, "xaxis2": {"visible": False, "domain": [0, 1]}}
+    picture.narrow(**alone, title={**picture.layout["title"], "text": f"{title}, with parameters"})
     picture.narrow(margin={**picture.layout["margin"], "b": 8}, height=picture.layout["height"] - 40)
     return picture.set(bargap=0.35)
 

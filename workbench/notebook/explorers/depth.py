@@ -182,7 +182,11 @@ def gradient_maps(maps: Mapping[str, Tensor]) -> Picture:
         picture.note(words, x=low, y=1.01, **place, font=font)
     most = max((len(gradient) for gradient in maps.values()), default=1)
     picture.axis("yaxis", dtick=max(1, round(most / 6)), range=[0.5, most + 0.5])
-    bar = {"title": {"text": "power of ten", "side": "right", "font": {"size": 12}}, "thickness": 14, "len": 1}
+    bar: dict[str, Any] = {
+        "title": {"text": "power of ten", "side": "right", "font": {"size": 12}},
+        "thickness": 14,
+        "len": 1,
+    }
     scale = {"colorscale": LEVELS, "cmin": FAINTEST, "cmax": 0}
     below = {**bar, "title": {**bar["title"], "side": "top"}, "orientation": "h", "y": -0.3, "yanchor": "top"}
     picture.narrow(coloraxis={**scale, "colorbar": below}, margin={"l": 44, "r": 8, "t": 70, "b": 110}, height=390)

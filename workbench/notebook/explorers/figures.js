@@ -4,7 +4,7 @@ const INK = "#808080"; // figures.py's; the page's own colour takes its place
 const TITLE = 32; // pixels of a figure that its title takes where it is drawn in it
 const SAME = 4; // pixels that a width may change until the figure is drawn anew
 const SETTLED = 80; // milliseconds without a change of width until then
-const NARROW = 640; // pixels of width below which a figure takes the form that it has for narrow places
+const NARROW = 760; // pixels of width below which a figure takes the form that it has for narrow places
 
 function plotly(model) {
   globalThis.workbenchPlotly ??= new Promise((resolve, reject) => {

@@ -83,7 +83,7 @@ def surprise(text: Sequence[str], before: Tensor, after: Tensor | None) -> Pictu
 
 def spelled(picture: Picture, text: Sequence[str], title: str) -> Picture:
     """The time axis with a character at each step."""
-    picture.layout["xaxis"]["title"]["text"] = f"{title} (_ a blank, ¶ the end of a line)"
+    picture.layout["xaxis"]["title"]["text"] = f"{title} (_ blank, ¶ line end)"
     ticks = {"tickvals": list(range(1, len(text) + 1)), "ticktext": [sign(c) for c in text], "tickangle": 0}
     return picture.axis("xaxis", **ticks).set(hovermode="x")  # a character is met wherever its column is
 

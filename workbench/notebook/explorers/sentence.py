@@ -165,5 +165,5 @@ def following(before: Tensor, after: Tensor | None, symbols: Sequence[str]) -> P
     picture.trace("bar", x=names, y=(100 * before[most]).tolist(), name="as trained", marker={"color": ORANGE})
     if after is not None:
         picture.trace("bar", x=names, y=(100 * after[most]).tolist(), name="edited", marker={"color": PINK})
-    picture.layout["xaxis"]["title"]["text"] = "character (_ a blank, ¶ the end of a line)"
+    picture.layout["xaxis"]["title"]["text"] = "character (_ blank, ¶ line end)"
     return picture.axis("xaxis", type="category", tickangle=0).axis("yaxis", range=[0, 100])
