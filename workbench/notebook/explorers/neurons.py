@@ -50,20 +50,17 @@ EXERCISES = (  # of the published net of digits
     Exercise(
         "Silence the costliest",
         {"layer": 1, "neuron": 41, "silent": True},
-        "Of all 384 neurons none costs more when it is silenced alone, and it is a few points: no answer hangs on one "
-        "neuron.",
+        "Of 384 neurons none costs more when it alone is silenced, and it is a few points: no answer hangs on one.",
     ),
     Exercise(
         "Silence the long memories",
         {"layer": 2, "neuron": 33, "above": 0.95},
-        "Five neurons with u near 1 are silenced, then the five with the smallest |u|: only the first interval is "
-        "below 0. What the answer needs is memory.",
+        "Five with u near 1 are silenced, then the five with the smallest |u|: only the first interval is below 0.",
     ),
     Exercise(
         "Make one forget",
         {"layer": 2, "neuron": 33, "u": 0.5},
-        "Its impulse is gone after ten steps. The interval of the change holds 0: one short memory among 384 neurons "
-        "is no loss that 360 examples show.",
+        "Its impulse is gone after ten steps. The interval of the change holds 0: 360 examples show no loss.",
     ),
 )
 
