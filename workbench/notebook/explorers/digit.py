@@ -12,7 +12,7 @@ from torch import Tensor
 from ...analysis import handwriting, interventions
 from ...analysis.figures import INK
 from ...analysis.figures.style import BLUE, GREEN, ORANGE, PINK, YELLOW, Picture, thinned
-from ...config import Budget
+from ...config import Budget, Pixels
 from ...models.layer import Unit
 from ...seeds import generator
 from ...tasks import spec
@@ -170,8 +170,9 @@ def order_of(steps: int, permuted: bool) -> Tensor:
 def read(net: TrainedNet, strokes: str, cut: float, silent: int, permuted: bool, fit: bool) -> Reading:
     """Run a net over a drawing, with every |u| cut, so many of the neurons that speak for its answer silenced, and the
     pixels shuffled."""
-    steps = spec(net.config.task).steps
-    image = handwriting.image(handwriting.strokes(strokes), handwriting.FRAMES[net.config.task.source], fit)
+    task, steps = net.config.task, spec(net.config.task).steps
+    assert isinstance(task, Pixels)
+    image = handwriting.image(handwriting.strokes(strokes), handwriting.FRAMES[task.source], fit)
     pixels = 2 * image.flatten()[order_of(steps, permuted)] - 1
     x = pixels.view(steps, 1, 1)
     last = len(net.weights[0]) - 1

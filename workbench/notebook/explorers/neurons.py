@@ -38,7 +38,9 @@ from .widget import Explorer
 
 PLACES = tuple(round(-1.2 + 0.02 * i, 2) for i in range(121))  # of u
 ABOVE = tuple(round(0.05 * i, 2) for i in range(22))  # u; the last, 1.05, silences none
-SENTENCES = (  # an experiment, a budget and changes to it: a net of 23,000 parameters that reads characters
+SENTENCES: tuple[
+    str, Budget, dict[str, Any]
+] = (  # an experiment, a budget and changes to it: a net of 23,000 parameters that reads characters
     "ptbchar_small",
     "quick",
     {"model.hidden": 96, "model.depth": 2, "model.embedding": 32, "train.steps": 1500, "train.evaluate_every": 500},
