@@ -81,11 +81,12 @@ class Digit(ExplorerBase):
     def controls(self, values: Mapping[str, Any]) -> list[Control]:
         net = self.net_of(values.get("record") or next(iter(self.nets)))
         steps = spec(net.config.task).steps
+        stops = sorted({1, *range(steps, 0, -max(1, steps // 64))})
         help = "mouse, finger, or arrow keys; space puts the pen down and lifts it, Backspace takes a line back"
         return [
             Drawing("strokes", "Draw a digit", READY["6"], help, READY),
             Choice("record", "Read by", self.nets, next(iter(self.nets))),
-            Slider("step", "Pixels read", range(1, steps + 1), None, play=True, rest=steps),
+            Slider("step", "Pixels read", stops, None, play=True, rest=steps),
             Slider("cut", "Cut every |u| to at most", CUTS, CUTS[-1], "", "nothing is trained again"),
             Slider("silent", "Silence those who say it most", range(MOST + 1), 0, "neurons", "of the last layer"),
             Switch("permuted", "Read in another order", help="one that the net was not trained in"),

@@ -38,13 +38,8 @@ from .widget import Explorer
 
 PLACES = tuple(round(-1.2 + 0.02 * i, 2) for i in range(121))  # of u
 ABOVE = tuple(round(0.05 * i, 2) for i in range(22))  # u; the last, 1.05, silences none
-SENTENCES: tuple[
-    str, Budget, dict[str, Any]
-] = (  # an experiment, a budget and changes to it: a net of 23,000 parameters that reads characters
-    "ptbchar_small",
-    "quick",
-    {"model.hidden": 96, "model.depth": 2, "model.embedding": 32, "train.steps": 1500, "train.evaluate_every": 500},
-)
+SMALL = {"model.hidden": 96, "model.depth": 2, "model.embedding": 32, "train.steps": 1500, "train.evaluate_every": 500}
+SENTENCES: tuple[str, Budget, dict[str, Any]] = ("ptbchar_small", "quick", SMALL)  # 23,000 parameters, of characters
 ORDERS = {"cost": "what silencing costs", "memory": "u, the shortest memory first", "number": "number"}
 COSTS = {"class": "points lost", "real": "squared error added", "token": "bits a character added"}
 
