@@ -217,7 +217,8 @@ def dependences(net: nn.Module, tokens: Tensor, blank: int, points: int = 8) -> 
         hook.remove()
     wanted = scores.diagonal(dim1=0, dim2=2)[:, best, torch.arange(T)]  # (points, T) of (points, V, T)
     gradient: Tensor = torch.autograd.grad(wanted.sum(), path)[0].unflatten(1, (points, T)).mean(1)
-    return ((x - empty) * gradient).sum(-1).T.detach()
+    parts: Tensor = ((x - empty) * gradient).sum(-1).T.detach()
+    return parts
 
 
 def _path(empty: Tensor, x: Tensor, points: int) -> Tensor:

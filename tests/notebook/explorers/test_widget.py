@@ -62,19 +62,19 @@ def test_a_net_too_slow_to_wait_for_is_cut_in_a_thread_that_can_be_stopped(opene
     """As with 784 pixels: until it was asked for, no score is shown; then one for every cut."""
     monkeypatch.setattr(trained_nets, "SLOW", 10)
     begun, go_on = threading.Event(), threading.Event()
-    score = bounds.score
+    answers = bounds.answers
 
     def slow(net, cut):
         begun.set()
         assert go_on.wait(30)
-        return score(net, cut)
+        return answers(net, cut)
 
     wb.run("seqdigits_plain6", "smoke", progress=False)
     explorer = opened("bounds")
     assert explorer.work["label"] == "Cut its memory and score it"
     assert "tightening" not in explorer.shown.panels
-    assert "With every |u| cut" not in explorer.said
-    monkeypatch.setattr(bounds, "score", slow)
+    assert "Uncut it reaches" not in explorer.said
+    monkeypatch.setattr(bounds, "answers", slow)
     explorer.start()
     assert begun.wait(30)
     explorer.stop()
@@ -87,8 +87,8 @@ def test_a_net_too_slow_to_wait_for_is_cut_in_a_thread_that_can_be_stopped(opene
     curve = explorer.figures["tightening"].data[0]
     assert list(curve.x) == list(bounds.CURVE)
     net = explorer.content.net_of("seqdigits_plain6", True)
-    assert list(curve.y) == [score(net, cut) for cut in bounds.CURVE]
-    assert "With every |u| cut to 1.2, it reaches" in explorer.said
+    assert list(curve.y) == [trained_nets.score(answers(net, cut), "class") for cut in bounds.CURVE]
+    assert "Uncut it reaches" in explorer.said
 
 
 def test_of_the_adding_problem_the_marked_steps_are_shown_and_the_parts_make_the_answer(tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ from torch import Tensor
 from ...analysis import handwriting, interventions
 from ...analysis.figures import INK
 from ...analysis.figures.style import BLUE, GREEN, ORANGE, PINK, YELLOW, Picture, thinned
-from ...config import Budget
+from ...config import Budget, Pixels
 from ...models.layer import Unit
 from ...seeds import generator
 from ...tasks import spec
@@ -81,11 +81,12 @@ class Digit(ExplorerBase):
     def controls(self, values: Mapping[str, Any]) -> list[Control]:
         net = self.net_of(values.get("record") or next(iter(self.nets)))
         steps = spec(net.config.task).steps
+        stops = sorted({1, *range(steps, 0, -max(1, steps // 64))})
         help = "mouse, finger, or arrow keys; space puts the pen down and lifts it, Backspace takes a line back"
         return [
             Drawing("strokes", "Draw a digit", READY["6"], help, READY),
             Choice("record", "Read by", self.nets, next(iter(self.nets))),
-            Slider("step", "Pixels read", range(1, steps + 1), None, play=True, rest=steps),
+            Slider("step", "Pixels read", stops, None, play=True, rest=steps),
             Slider("cut", "Cut every |u| to at most", CUTS, CUTS[-1], "", "nothing is trained again"),
             Slider("silent", "Silence those who say it most", range(MOST + 1), 0, "neurons", "of the last layer"),
             Switch("permuted", "Read in another order", help="one that the net was not trained in"),
@@ -170,8 +171,9 @@ def order_of(steps: int, permuted: bool) -> Tensor:
 def read(net: TrainedNet, strokes: str, cut: float, silent: int, permuted: bool, fit: bool) -> Reading:
     """Run a net over a drawing, with every |u| cut, so many of the neurons that speak for its answer silenced, and the
     pixels shuffled."""
-    steps = spec(net.config.task).steps
-    image = handwriting.image(handwriting.strokes(strokes), handwriting.FRAMES[net.config.task.source], fit)
+    task, steps = net.config.task, spec(net.config.task).steps
+    assert isinstance(task, Pixels)
+    image = handwriting.image(handwriting.strokes(strokes), handwriting.FRAMES[task.source], fit)
     pixels = 2 * image.flatten()[order_of(steps, permuted)] - 1
     x = pixels.view(steps, 1, 1)
     last = len(net.weights[0]) - 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from ... import files
 from ...analysis import interventions
 from ...analysis.figures import INK
 from ...analysis.figures.style import BLUE, ORANGE, PINK, Picture
+from ...analysis.memory import impulse_response
 from ...analysis.statistics import Interval
 from . import reading
 from .base import Panel
@@ -61,6 +62,32 @@ def changed(effect: Interval, target: str) -> str:
         return f"{effect.mean:+.3g} {UNITS[target]} ({effect.low:+.2g} to {effect.high:+.2g}, 95 % interval, paired)"
     mean, low, high = (100 * v for v in (effect.mean, effect.low, effect.high))
     return f"{mean:+.1f} points ({low:+.1f} to {high:+.1f}, 95 % interval, paired)"
+
+
+def standing(costs: Sequence[Interval] | None, neuron: int, target: str) -> str:
+    """Say what silencing a neuron costs, and how many of its layer cost more."""
+    if costs is None:
+        return "What silencing it costs is not measured yet."
+    more = sum(worse(c.mean, target) > worse(costs[neuron].mean, target) for c in costs)
+    place = "none of its layer costs more" if more == 0 else f"{more} of its layer cost more"
+    return f"Silenced alone: {changed(costs[neuron], target)}; {place}."
+
+
+def impulse(u: float, steps: int) -> str:
+    """Say what is left of an impulse at the last of so many steps: the end of the figure's line."""
+    left = float(impulse_response(u, steps)[-1])
+    return f"of an impulse of 1, left alone, {left:.2g} is there {steps - 1} steps later."
+
+
+def lived(state: Tensor, example: int, u: float) -> str:
+    """Say how a state goes over an example, (T,)."""
+    peak, end = float(state.max()), float(state[-1])
+    if peak == 0:
+        return f"Over example {example} its state stays 0."
+    said = f"Over example {example} its state peaks at {peak:.3g} at step {int(state.argmax()) + 1}"
+    if end == 0 and u > 0:
+        return f"{said} and is 0 at the end: what it is given can empty it, whatever its u."
+    return f"{said} and is {end:.3g} at the end."
 
 
 @contextlib.contextmanager
@@ -157,7 +184,7 @@ def decision(
     }
 
 
-# --- a figure: data in, a picture out ---
+# --- figures: data in, a picture out ---
 
 
 def differences(effects: Mapping[str, Interval], target: str) -> Picture:
@@ -188,3 +215,16 @@ def differences(effects: Mapping[str, Interval], target: str) -> Picture:
     picture.layout["shapes"].append(zero)
     picture.axis("yaxis", showticklabels=False, showgrid=False, zeroline=False, ticks="", range=[2.6, -0.8])
     return picture.unnamed()
+
+
+def responses(u: float, now: float, silent: bool, steps: int) -> Picture:
+    """Draw what is left of an impulse after k steps, in the neuron as trained and as edited."""
+    picture = Picture(
+        "steps since the impulse", "what is left of it", "Its answer to an impulse, left alone", height=300
+    )
+    picture.line(range(steps), impulse_response(u, steps).tolist(), f"as trained, u = {u:.4f}", ORANGE)
+    if silent:
+        picture.line(range(steps), [0.0] * steps, "silent", PINK, dash="dot")
+    elif now != u:
+        picture.line(range(steps), impulse_response(now, steps).tolist(), f"edited, u = {now:.4f}", PINK, dash="dot")
+    return picture

@@ -7,12 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from ...analysis import interventions
 from ...analysis.figures import INK
 from ...analysis.figures.style import BLUE, LEVELS, ORANGE, PINK, Picture
-from ...analysis.memory import impulse_response
 from ...analysis.statistics import Interval
 from ...config import Budget
 from ...errors import Stopped
@@ -20,17 +18,28 @@ from ...models.bounds import half_life
 from ...tasks import spec
 from . import reading
 from .base import Choice, Control, Exercise, ExplorerBase, Job, Panel, Slider, Switch, Tell, View, span
-from .edits import Edit, changed, decision, differences, effect, letters, looked, published, worse
+from .edits import (
+    Edit,
+    changed,
+    decision,
+    differences,
+    effect,
+    impulse,
+    letters,
+    lived,
+    looked,
+    published,
+    responses,
+    standing,
+    worse,
+)
 from .trained_nets import SLOW, TESTED, TrainedNet, at_hand, experiments, scored, trained_net
 from .widget import Explorer
 
 PLACES = tuple(round(-1.2 + 0.02 * i, 2) for i in range(121))  # of u
 ABOVE = tuple(round(0.05 * i, 2) for i in range(22))  # u; the last, 1.05, silences none
-SENTENCES = (  # an experiment, a budget and changes to it: a net of 23,000 parameters that reads characters
-    "ptbchar_small",
-    "quick",
-    {"model.hidden": 96, "model.depth": 2, "model.embedding": 32, "train.steps": 1500, "train.evaluate_every": 500},
-)
+SMALL = {"model.hidden": 96, "model.depth": 2, "model.embedding": 32, "train.steps": 1500, "train.evaluate_every": 500}
+SENTENCES: tuple[str, Budget, dict[str, Any]] = ("ptbchar_small", "quick", SMALL)  # 23,000 parameters, of characters
 ORDERS = {"cost": "what silencing costs", "memory": "u, the shortest memory first", "number": "number"}
 COSTS = {"class": "points lost", "real": "squared error added", "token": "bits a character added"}
 
@@ -38,20 +47,17 @@ EXERCISES = (  # of the published net of digits
     Exercise(
         "Silence the costliest",
         {"layer": 1, "neuron": 41, "silent": True},
-        "Of all 384 neurons none costs more when it is silenced alone, and it is a few points: no answer hangs on one "
-        "neuron.",
+        "Of 384 neurons none costs more when it alone is silenced, and it is a few points: no answer hangs on one.",
     ),
     Exercise(
         "Silence the long memories",
         {"layer": 2, "neuron": 33, "above": 0.95},
-        "Five neurons with u near 1 are silenced, then the five with the smallest |u|: only the first interval is below "
-        "0. What the answer needs is memory.",
+        "Five with u near 1 are silenced, then the five with the smallest |u|: only the first interval is below 0.",
     ),
     Exercise(
         "Make one forget",
         {"layer": 2, "neuron": 33, "u": 0.5},
-        "Its impulse is gone after ten steps. The interval of the change holds 0: one short memory among 384 neurons is "
-        "no loss that 360 examples show.",
+        "Its impulse is gone after ten steps. The interval of the change holds 0: 360 examples show no loss.",
     ),
 )
 
@@ -235,32 +241,6 @@ class Neurons(ExplorerBase):
         return Job("Silence each neuron in turn", run)
 
 
-def standing(costs: Sequence[Interval] | None, neuron: int, target: str) -> str:
-    """Say what silencing a neuron costs, and how many of its layer cost more."""
-    if costs is None:
-        return "What silencing it costs is not measured yet."
-    more = sum(worse(c.mean, target) > worse(costs[neuron].mean, target) for c in costs)
-    place = "none of its layer costs more" if more == 0 else f"{more} of its layer cost more"
-    return f"Silenced alone: {changed(costs[neuron], target)}; {place}."
-
-
-def impulse(u: float, steps: int) -> str:
-    """Say what is left of an impulse at the last of so many steps: the end of the figure's line."""
-    left = float(impulse_response(u, steps)[-1])
-    return f"of an impulse of 1, left alone, {left:.2g} is there {steps - 1} steps later."
-
-
-def lived(state: Tensor, example: int, u: float) -> str:
-    """Say how a state goes over an example, (T,)."""
-    peak, end = float(state.max()), float(state[-1])
-    if peak == 0:
-        return f"Over example {example} its state stays 0."
-    said = f"Over example {example} its state peaks at {peak:.3g} at step {int(state.argmax()) + 1}"
-    if end == 0 and u > 0:
-        return f"{said} and is 0 at the end: what it is given can empty it, whatever its u."
-    return f"{said} and is {end:.3g} at the end."
-
-
 def explore_neurons(*, budget: Budget = "quick", device: str = "auto", **values: Any) -> Explorer:
     """Open the explorer of single neurons, its controls at the given values (`layer=6, neuron=3`)."""
     return Explorer(Neurons(budget, device), **values)
@@ -315,16 +295,3 @@ def roll(
     if edited is not None:
         picture.dots([at], [edited], "as edited", PINK, 14, marker={"symbol": "diamond"})
     return picture.level(1.0).level(0.0)
-
-
-def responses(u: float, now: float, silent: bool, steps: int) -> Picture:
-    """Draw what is left of an impulse after k steps, in the neuron as trained and as edited."""
-    picture = Picture(
-        "steps since the impulse", "what is left of it", "Its answer to an impulse, left alone", height=300
-    )
-    picture.line(range(steps), impulse_response(u, steps).tolist(), f"as trained, u = {u:.4f}", ORANGE)
-    if silent:
-        picture.line(range(steps), [0.0] * steps, "silent", PINK, dash="dot")
-    elif now != u:
-        picture.line(range(steps), impulse_response(now, steps).tolist(), f"edited, u = {now:.4f}", PINK, dash="dot")
-    return picture
