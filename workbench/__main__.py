@@ -390,9 +390,9 @@ def lab(
     command.append(f"--ServerApp.kernel_spec_manager_class={OwnKernels.__module__}.{OwnKernels.__name__}")
     if not browser:
         command.append("--no-browser")
-    config = str(files.lab_config())
-    os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, [config, os.environ.get("JUPYTER_CONFIG_PATH")]))
-    os.execv(sys.executable, command)  # noqa: S606 (this process becomes the server)
+    configs = os.pathsep.join(filter(None, [str(files.lab_config()), os.environ.get("JUPYTER_CONFIG_PATH")]))
+    environment = {**os.environ, "JUPYTER_CONFIG_PATH": configs}
+    os.execve(sys.executable, command, environment)  # noqa: S606 (this process becomes the server)
 
 
 @app.command()

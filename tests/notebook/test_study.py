@@ -79,13 +79,11 @@ def test_where_nothing_is_recorded_the_notebook_stops_with_a_line_and_no_traceba
 
 
 def test_every_seed_that_is_recorded_is_shown_as_tables_count_them():
-    """n of figure and table agree: the published records of Fig. 4 and Table 2, beside the parameter `seeds`."""
+    """n of figure and table agree, whatever the parameter `seeds` says."""
     study = Study({"notebook": "fig4_adding", "seeds": 1})
     counted = study.results()
-    for name in ("adding_indrnn_T100", "adding_indrnn_T500"):
-        older = counted["source"].fillna("").str.startswith("older")
-        rows = counted[(counted["experiment"] == name) & (older == (name == "adding_indrnn_T500"))]
-        assert len(study.of(name)) == rows["n"].max() == (3 if name.endswith("T100") else 1)
+    n = counted.loc[counted["experiment"] == "adding_indrnn_T100", "n"].max()
+    assert len(study.of("adding_indrnn_T100")) == n >= 3
 
 
 def test_a_table_of_the_paper_stands_in_its_shape_and_its_verdict_stays_in_sight():
@@ -95,5 +93,5 @@ def test_a_table_of_the_paper_stands_in_its_shape_and_its_verdict_stays_in_sight
     assert "IndRNN (6 layers)" in shown
     rows = study.table()
     assert re.search('<th scope="col" style="[^"]*position:sticky[^"]*right:0[^"]*">verdict</th>', rows)
-    assert "seqmnist_plain6" not in rows
+    assert not re.search(r"(?<!run )\bseqmnist_plain6", rows), "but in the command that trains it"
     assert "sequential MNIST, IndRNN, 6 layers" in rows

@@ -9,6 +9,7 @@ from importlib.metadata import version
 import pytest
 from security.conftest import answers, listening, outside
 
+from workbench import files
 from workbench.__main__ import main
 
 
@@ -100,13 +101,22 @@ def test_its_kernel_is_this_python_whatever_kernels_there_are(lab):
 def test_it_is_root_only_when_its_user_is_and_nothing_is_switched_off(monkeypatch, user, root):
     asked = []
     monkeypatch.setattr(os, "geteuid", lambda: user)
-    monkeypatch.setattr(os, "execv", lambda path, command: asked.append(command))
+    monkeypatch.setattr(os, "execve", lambda path, command, environment: asked.append((command, environment)))
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", "mine")
     main(["lab", "--port", "9999"])
-    options = asked[0][3:]
+    ((command, environment),) = asked
+    options = command[3:]
+    assert environment["JUPYTER_CONFIG_PATH"].split(os.pathsep) == [str(files.lab_config()), "mine"]
     assert ("--allow-root" in options) is root
     assert "--ip=127.0.0.1" in options
     weak = ("token", "password", "origin", "xsrf", "remote", "iframe", "insecure", "Certificate", "0.0.0.0")
     assert not [option for option in options for word in weak if word in option]
+
+
+def test_the_file_browser_shows_whole_names(lab):
+    """Its column of dates, which cuts them, is off: a setting that this JupyterLab has."""
+    known = json.loads(lab.ask("/lab/api/settings/@jupyterlab/filebrowser-extension:browser", **lab.known).body)
+    assert known["schema"]["properties"]["showLastModifiedColumn"]["default"] is False
 
 
 def test_the_server_is_newer_than_its_stored_scripting_fault():

@@ -126,10 +126,11 @@ class Offer:
         seconds = 0.0
         for run in self.todo:
             record = self.found[run]
-            ends = [e for e in record.budgets if run.until is None or e["step"] >= run.until] if record else []
-            if not ends:
+            if record is None or not run.answered_by(record):
                 return None
-            seconds += float(ends[0]["cost"]["wall_s"])
+            until = run.until or record.budgets[-1]["step"]
+            end = next((e for e in record.budgets if e["step"] >= until), record.budgets[-1])
+            seconds += min(1.0, until / max(end["step"], 1)) * float(end["cost"]["wall_s"])
         return seconds or None
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
-from .style import COLOURS, GRID, blank
+from .style import COLOURS, GRID, TEXT, blank
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +49,7 @@ def variant_panels(
     for index, (frame, unit) in enumerate(zip(curves, units, strict=True)):
         tag, left = str(index + 1) if index else "", index * (width + GAP)
         scale = _decades(frame.iloc[:, -1]) if unit in log else {}
-        words = {"text": unit}
+        words = {"text": unit, "font": {"size": TEXT}}
         figure.layout[f"xaxis{tag}"] = {**style["x"], "domain": [left, left + width], "anchor": f"y{tag}"}
         figure.layout[f"yaxis{tag}"] = {**style["y"], "anchor": f"x{tag}", "title": words, **scale}
         for trace in _traces(frame):
@@ -230,7 +230,7 @@ def parallel(results: pd.DataFrame, fields: Sequence[str], score: str) -> go.Fig
     figure.add_parcoords(
         line={"color": shown[score], "colorscale": "Viridis", "reversescale": not score.endswith("accuracy")},
         dimensions=[*(_axis(shown[field], field) for field in [*fields, "seed"]), _axis(shown[score], score)],
-        labelfont={"size": 13},
+        labelfont={"size": TEXT},
     )
     return figure
 

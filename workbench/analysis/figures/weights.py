@@ -126,8 +126,8 @@ def weight_histograms(
             y = [100 * float(row["count"]) / total for row in theirs]
             steps["line"] = {"color": COLOURS["LSTM"], "width": 1.8, "dash": "dot", "shape": "hvh"}
             figure.add_scatter(x=x, y=y, **steps, name="paper, Fig. 5", legendgroup="paper", **shown, **place)
-    figure.update_xaxes(title="recurrent weight u", row=rows)
-    figure.update_yaxes(title="neurons, %", col=1)
+    figure.update_xaxes(title={"text": "recurrent weight u", "font": {"size": TEXT}}, row=rows)
+    figure.update_yaxes(title={"text": "neurons, %", "font": {"size": TEXT}}, col=1)
     figure.update_annotations(font={"color": INK, "size": TEXT})
     legend = {"orientation": "h", "y": -0.16 if rows > 1 else -0.3, "x": 0}
     figure.update_layout(height=140 + 230 * rows, margin={"t": 80}, bargap=0, hovermode="closest", legend=legend)

@@ -150,7 +150,7 @@ class Bounds(ExplorerBase):
         """Cut a net that is too slow for the main thread."""
 
         def run(tell: Tell, stop: threading.Event) -> None:
-            tell(None, f"running {net.experiment} ...")
+            tell(None, f"running {net.name} ...")
             for index, cut in enumerate(CUTS):
                 if stop.is_set():
                     raise Stopped("stopped; what was scored is kept")

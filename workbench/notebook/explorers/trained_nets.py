@@ -19,6 +19,7 @@ from ...config import Budget, Config, Kind, Task, Treebank, run_id
 from ...errors import MissingData, WorkbenchError
 from ...models.build import build, recurrent_weights, without_values
 from ...models.layer import Unit, recurrences
+from ...paper.reader_names import reader_names
 from ...runs.folder import Run, lookup
 from ...runs.record import Record, there
 from ...runs.run import resolve
@@ -75,9 +76,14 @@ class TrainedNet:
     def origin(self) -> str:
         """Origin of the weights, in words for a sentence."""
         if self.record is None:
-            return f"{self.experiment} as it starts (nothing is recorded yet)"
+            return f"{self.name} as it starts (nothing is recorded yet)"
         whose = "published record" if self.record.published else "your record"
-        return f"{self.experiment}, {whose} of step {self.step:,}"
+        return f"{self.name}, {whose} of step {self.step:,}"
+
+    @property
+    def name(self) -> str:
+        """Name of the net for a reader."""
+        return reader_names([self.experiment])[self.experiment]
 
     def batch(self, count: int) -> Batch:
         """The first test examples."""
