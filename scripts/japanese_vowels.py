@@ -52,7 +52,7 @@ def read(path: Path) -> tuple[list[np.ndarray], np.ndarray]:
 
 
 def rows(path: Path) -> list[dict[str, str]]:
-    """What a table holds so far."""
+    """Read the rows of a table, none where it is not there yet."""
     if not path.exists():
         return []
     with path.open(newline="", encoding="utf-8") as file:
