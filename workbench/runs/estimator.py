@@ -109,11 +109,10 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         seed = set_["random_state"]
         if not isinstance(seed, int) or isinstance(seed, bool):
             seed = int(check_random_state(seed).randint(2**31))
-        rows = split.parts(content, task, seed)
         sizes = ("hidden", "depth", "dropout", "gamma")  # those of the recipe are left out where a kind lacks them
         net = {name: set_[name] for name in sizes if set_[name] != recipe.NET[name]} | dict(set_["net"] or {})
         cycle = {name: set_[name] for name in ("kind", "lr", "batch", "epochs", "patience")}
-        self.config_ = recipe.recipe(task, len(rows["train"]), len(rows["valid"]), net=net, **cycle)
+        self.config_ = recipe.recipe(task, *split.counts(content, task), net=net, **cycle)
         made = SequencesTask(content, task, seed, self.config_.train.batch)
         self.scaling_, self.answer_scaling_, self.n_channels_ = made.scaling, made.answer_scaling, content.channels
         self._train(made, seed)

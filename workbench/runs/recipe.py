@@ -59,9 +59,8 @@ def of_file(path: str, changes: Mapping[str, Any]) -> Config:
         task = Sequences(**{"name": "sequences", "path": path, **own})
     except ParameterError as error:
         raise ParameterError(f"task.{error}") from None
-    rows = split.parts(sequences.found(task), task, 0)
     kind = changes.get("model.kind", KIND)
-    made = recipe(task, len(rows["train"]), len(rows["valid"]), kind=kind)
+    made = recipe(task, *split.counts(sequences.found(task), task), kind=kind)
     return made.set(
         {name: value for name, value in changes.items() if not name.startswith("task.") and name != "model.kind"}
     )
