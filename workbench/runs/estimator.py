@@ -16,7 +16,6 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 from torch import Tensor
 
 from ..errors import DataError, ParameterError
-from ..paper.cycle import RECIPE
 from ..progress import Progress
 from ..tasks.contract import Batch
 from ..tasks.sequences import Content, Sequences, SequencesTask, arrays, split
@@ -62,7 +61,7 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         depth: int = recipe.NET["depth"],
         dropout: float = recipe.NET["dropout"],
         gamma: float | None = recipe.NET["gamma"],
-        lr: float = RECIPE["train.lr"],
+        lr: float = recipe.LR,
         batch: int = recipe.BATCH,
         epochs: int = recipe.EPOCHS,
         valid: float = 0.1,

@@ -11,14 +11,21 @@ from typing import Any
 from ..config import Config, Model, Train
 from ..config.model import FIELDS
 from ..errors import ParameterError, whole
-from ..paper.cycle import OF_U, RECIPE
 from ..tasks import sequences
 from ..tasks.sequences import Sequences, split
 
 BATCH, EPOCHS = 16, 20  # passes through the training sequences
 PATIENCE: int | None = None  # in passes; with 20 of 40, 5 more of 270 sequences were wrong
 NET: dict[str, Any] = {"hidden": 64, "depth": 2, "dropout": 0.3, "gamma": 2.0, "norm": "after"}  # what a kind has of it
-KIND = "bidirectional"
+KIND, LR = "bidirectional", 4e-3
+CYCLE: dict[str, Any] = {
+    "schedule": "one_cycle",
+    "optimizer": "adamw",
+    "weight_decay": 0.01,
+    "clip_norm": 1.0,
+    "clip": None,
+}
+U_LR = 0.1  # a recurrent weight near 1 is the most sensitive of all
 
 
 def recipe(
@@ -28,7 +35,7 @@ def recipe(
     *,
     kind: str = KIND,
     net: Mapping[str, Any] | None = None,
-    lr: float = RECIPE["train.lr"],
+    lr: float = LR,
     batch: int = BATCH,
     epochs: int = EPOCHS,
     patience: int | None = PATIENCE,
@@ -46,8 +53,8 @@ def recipe(
     batch = min(batch, learnt)
     each = -(-learnt // batch)
     steps = epochs * each
-    train = {path.removeprefix("train."): value for path, value in {**RECIPE, **(OF_U if model.has_u else {})}.items()}
-    train |= {"lr": lr, "batch": batch, "steps": steps, "bn_statistics": "running"}
+    train = CYCLE | {"lr": lr, "batch": batch, "steps": steps, "bn_statistics": "running"}
+    train |= {"u_lr": U_LR} if model.has_u else {}
     train |= {"evaluate_every": each, "early_stop": patience} if held else {"evaluate_every": steps + 1}
     return Config(task=task, model=model, train=Train(**train))
 
