@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements.lock"
 OLDEST = "3.11"  # the oldest Python that all tested versions take
-EXTRAS = ("test", "app", "slurm", "site")
+EXTRAS = ("test", "app", "slurm", "site", "sequences")
 LEFT_OUT = re.compile(r"torch|triton|nvidia-.*|cuda-.*")
 HEADER = """# Every package of the environment but torch, at the tested version, with the hashes of all its files.
 # Written by `python scripts/lock.py` from pyproject.toml and constraints.txt; installed by `make setup`.
