@@ -90,7 +90,7 @@ def test_every_locked_package_has_a_hash_and_is_of_the_tested_version():
     assert {name: found[name] for name in pins if name != "torch"} == {n: v for n, v in pins.items() if n != "torch"}
 
 
-@pytest.mark.parametrize("extra", [None, "test", "app", "slurm", "site"])
+@pytest.mark.parametrize("extra", [None, "test", "app", "slurm", "site", "sequences"])
 def test_what_is_required_is_locked(extra):
     """The set-up asks nobody what else there is to install."""
     locked = {plain(name) for name in LICENCES.locked()}

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from unittest import SkipTest
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,10 @@ from workbench.training import weights_sha256
 
 SMALL = {"kind": "plain", "hidden": 16, "depth": 1, "dropout": 0.0, "epochs": 15, "patience": None, "valid": 0.0}
 SMALL |= {"lr": 0.02, "device": "cpu", "random_state": 0, "progress": False}
-CHECKED = [wb.IndRNNClassifier(**SMALL), wb.IndRNNRegressor(**SMALL)]
+CHECKED = [
+    wb.IndRNNClassifier(**SMALL | {"hidden": 8, "epochs": 10, "lr": 0.03, "batch": 32}),
+    wb.IndRNNRegressor(**SMALL | {"hidden": 32, "depth": 2, "epochs": 40, "lr": 0.01, "batch": 32}),
+]
 
 
 def rising(n=40, seed=0):
@@ -40,16 +44,18 @@ def fitted():
 
 @pytest.mark.parametrize("estimator", CHECKED, ids=lambda e: type(e).__name__)
 def test_scikit_learn_finds_nothing_against_it(estimator):
-    failed = {}
-    count = 0
+    failed, skipped, count = {}, [], 0
     for one, check in estimator_checks_generator(estimator):
         count += 1
         try:
             check(one)
+        except SkipTest:
+            skipped.append(check.func.__name__)
         except Exception as error:
             failed[check.func.__name__] = f"{type(error).__name__}: {error}"
     assert failed == {}
-    assert count > 40
+    assert skipped == ["check_array_api_input"], "it asks for arrays of other libraries, by SCIPY_ARRAY_API"
+    assert count > 50
 
 
 def test_a_rise_is_told_from_a_fall(fitted):
@@ -196,11 +202,11 @@ def test_the_command_line_trains_the_same_net_to_the_last_bit(tmp_path, store, c
         head = "@classLabel true falls rises\n@data\n"
         (tmp_path / f"{name}.ts").write_text(head + "\n".join(lines) + "\n")
     command = ["run", str(tmp_path / "train.ts"), "--set", f"task.test_path={tmp_path / 'test.ts'}", "--seed", "3"]
-    command += ["--set", "model.hidden=8", "--device", "cpu", "--json"]
+    command += ["--set", "model.hidden=8", "--set", "train.early_stop=5", "--device", "cpu", "--json"]
     assert main(command) == 0
     told = json.loads(capsys.readouterr().out)
     record = wb.Record(Run(store / "runs" / told["id"]))
-    net = wb.IndRNNClassifier(hidden=8, random_state=3, device="cpu", progress=False).fit(X, y)
+    net = wb.IndRNNClassifier(hidden=8, patience=5, random_state=3, device="cpu", progress=False).fit(X, y)
     assert weights_sha256(net.net_) == weights_sha256(record.net())
     assert net.score(X_test, y_test) == told["test_accuracy"]
     assert told["experiment"] == "train.ts"

@@ -10,13 +10,12 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils import Tags, check_consistent_length, check_random_state
+from sklearn.utils import Tags, assert_all_finite, check_consistent_length, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 from torch import Tensor
 
 from ..errors import DataError, ParameterError
-from ..paper.cycle import RECIPE
 from ..progress import Progress
 from ..tasks.contract import Batch
 from ..tasks.sequences import Content, Sequences, SequencesTask, arrays, split
@@ -41,11 +40,11 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
     `kind`: a kind of net of `wb.build`, the LSTM and its like too; `hidden`, `depth`, `dropout` are its sizes. `gamma`
     bounds |u| by gamma^(1/T), T the longest training sequence; None leaves u free. One cycle of `epochs` passes at peak
     rate `lr`, batches of `batch`, u at a tenth of the rate. `valid`: the share of the sequences that is held out, whole
-    `groups` where fit is given them; after `patience` passes without a lower loss on it training ends, and the weights
-    of the lowest loss are taken. `valid` 0 or `patience` None: the cycle runs to its end and its last weights are
-    taken. `missing`: `error`, `mean` or `previous`; `scaling`: `training`, `sequence` or `none` (SEQUENCES.md). `net`:
-    other fields of a model's config, such as {"norm": "none"}. `device`: auto, cpu or cuda. `random_state` decides all
-    that is random. `progress`: one line of it.
+    `groups` where fit is given them, and scored after each pass. `patience`: after so many passes without a lower loss
+    on it training ends, and the weights of the lowest loss are taken; None: the cycle runs to its end and its last
+    weights are taken. `missing`: `error`, `mean` or `previous`; `scaling`: `training`, `sequence` or `none`
+    (SEQUENCES.md). `net`: other fields of a model's config, such as {"norm": "none"}. `device`: auto, cpu or cuda.
+    `random_state` decides all that is random. `progress`: one line of it.
 
     After fit: `net_`, the trained module; `config_`, what was trained; `scaling_`, what is done to the channels;
     `curve_`, a DataFrame with a row an evaluation; `n_channels_`.
@@ -62,7 +61,7 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         depth: int = recipe.NET["depth"],
         dropout: float = recipe.NET["dropout"],
         gamma: float | None = recipe.NET["gamma"],
-        lr: float = RECIPE["train.lr"],
+        lr: float = recipe.LR,
         batch: int = recipe.BATCH,
         epochs: int = recipe.EPOCHS,
         valid: float = 0.1,
@@ -109,11 +108,10 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         seed = set_["random_state"]
         if not isinstance(seed, int) or isinstance(seed, bool):
             seed = int(check_random_state(seed).randint(2**31))
-        rows = split.parts(content, task, seed)
         sizes = ("hidden", "depth", "dropout", "gamma")  # those of the recipe are left out where a kind lacks them
         net = {name: set_[name] for name in sizes if set_[name] != recipe.NET[name]} | dict(set_["net"] or {})
         cycle = {name: set_[name] for name in ("kind", "lr", "batch", "epochs", "patience")}
-        self.config_ = recipe.recipe(task, len(rows["train"]), len(rows["valid"]), net=net, **cycle)
+        self.config_ = recipe.recipe(task, *split.counts(content, task), net=net, **cycle)
         made = SequencesTask(content, task, seed, self.config_.train.batch)
         self.scaling_, self.answer_scaling_, self.n_channels_ = made.scaling, made.answer_scaling, content.channels
         self._train(made, seed)
@@ -177,7 +175,7 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
             X = [part.to_numpy() for _, part in X.groupby(level=0, sort=False)]
         if isinstance(X, list | tuple) and _ragged(X):
             return arrays.from_python(X)
-        if np.ndim(X) == 3:
+        if getattr(X, "ndim", 0) == 3:
             values = np.asarray(X)
             if values.dtype.kind not in "fiub" or 0 in values.shape:
                 raise ParameterError(
@@ -224,11 +222,13 @@ class IndRNNClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[misc
 
     def predict(self, X: Any) -> Array:
         """The class of each sequence (n,)."""
-        found: Array = self.classes_[self._outputs(X).argmax(-1).numpy()]
+        number = self._outputs(X).argmax(-1).numpy()
+        found: Array = self.classes_[number]
         return found
 
     def _answers(self, y: Any) -> Array:
         y = column_or_1d(y, warn=True)
+        assert_all_finite(y, input_name="y")
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
@@ -257,6 +257,5 @@ class IndRNNRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc]
             numbers: Array = y.astype(np.float64)
         except (TypeError, ValueError):
             raise ParameterError("y: numbers are needed") from None
-        if not np.isfinite(numbers).all():
-            raise ParameterError("y: NaN or infinity received; Input y contains NaN or infinity, numbers are needed")
+        assert_all_finite(numbers, input_name="y")
         return numbers

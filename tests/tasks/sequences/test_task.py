@@ -7,7 +7,7 @@ import torch
 from workbench import tasks
 from workbench.errors import DataError, ParameterError
 from workbench.tasks import sequences
-from workbench.tasks.sequences import Scaling, Sequences
+from workbench.tasks.sequences import Scaling, Sequences, split
 
 N = 40
 
@@ -36,6 +36,7 @@ def test_every_sequence_is_in_one_part_and_the_test_is_that_of_every_seed(tmp_pa
         assert sorted((rows["test"] % 4).tolist()) == [0, 0, 1, 1, 2, 2, 3, 3], "evenly over the classes"
     assert torch.equal(parts[0]["test"], parts[1]["test"])
     assert not torch.equal(parts[0]["valid"], parts[1]["valid"])
+    assert split.counts(sequences.found(config(tmp_path)), config(tmp_path)) == (29, 3), "of every seed"
     other = tasks.load(config(tmp_path, split_seed=1), 0, 8).rows
     assert not torch.equal(parts[0]["test"], other["test"])
 

@@ -39,7 +39,7 @@ class Scaling:
         return own
 
     def filled(self, values: Array, gaps: Array) -> Array:
-        """What stands in the gaps of values (steps, channels)."""
+        """Values for the gaps of values (steps, channels)."""
         if not self.previous:
             return np.broadcast_to(self.fill, values.shape)
         steps = np.arange(len(values))[:, None]

@@ -40,11 +40,24 @@ def parts(content: Content, config: Sequences, seed: int) -> dict[Split, Tensor]
     return rows | {"train": learnt}
 
 
+def counts(content: Content, config: Sequences) -> tuple[int, int]:
+    """Sequences to learn from, and held out: of every seed, though whole groups can make them a few more or less."""
+    n = len(content.lengths) - len(tested(content, config))
+    valid = 0 if content.splits is None else len(_named(content, "valid"))
+    valid = valid or _count(config.valid, n)
+    return n - valid, valid
+
+
+def _count(share: float, n: int) -> int:
+    """The number of n rows that are a share of them: at least one and not all."""
+    return 0 if share == 0 or n < 2 else min(max(round(share * n), 1), n - 1)
+
+
 def held_out(content: Content, rows: Tensor, share: float, rng: Generator) -> Tensor:
     """A share of the rows, at least one and not all: evenly over the answers, or whole groups."""
-    if share == 0 or len(rows) < 2:
+    count = _count(share, len(rows))
+    if count == 0:
         return rows[:0]
-    count = min(max(round(share * len(rows)), 1), len(rows) - 1)
     mixed = rows[torch.randperm(len(rows), generator=rng)]
     if content.groups is not None:
         return _whole_groups(content.groups, mixed, count)
