@@ -121,6 +121,7 @@ def explorer(name: str, known: set[str], books: dict[str, Path], repository: str
     text = linked("".join(cells[0]["source"]), ROOT, known, books, repository)
     title, _, words = text.partition("\n")
     kernel = f"With a kernel (`workbench lab`, notebook `explore_{name}`) every control answers, and nets are trained."
+    kernel += " Times in the figures were measured where this page was made."
     return f"{title}\n{words}\n{EXPLORER.format(name=name)}\n{kernel}\n"
 
 

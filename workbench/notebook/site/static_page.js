@@ -76,5 +76,7 @@ class Still {
 async function show(frames, library, el) {
   const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   const unzipped = new Blob([bytes(frames)]).stream().pipeThrough(new DecompressionStream("gzip"));
-  render({ model: new Still(JSON.parse(await new Response(unzipped).text()), bytes(library)), el });
+  const held = JSON.parse(await new Response(unzipped).text());
+  globalThis.workbenchModel = held.alive ? new Alive(held, bytes(library)) : new Still(held, bytes(library));
+  render({ model: globalThis.workbenchModel, el });
 }

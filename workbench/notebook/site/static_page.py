@@ -8,14 +8,14 @@ from __future__ import annotations
 import base64
 import gzip
 import html
-import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ...runs.run import pinned_threads
 from ..explorers.base import HERE, Exercise, ExplorerBase, code, panels, parameters, plotly_library, script
+from .alive import alive
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -59,22 +59,23 @@ def style() -> str:
 
 def program() -> str:
     """The script that shows frames as an explorer: `show(frames, library, element)`."""
-    return script().replace("export default { render };", "") + Path(__file__).with_name("static_page.js").read_text(
-        encoding="utf-8"
-    )
+    panel = script().replace("export default { render };", "")
+    own = (Path(__file__).with_name(f"{name}.js").read_text(encoding="utf-8") for name in ("static_page", "alive"))
+    return "\n".join((panel, *own))
 
 
 def frames(content: ExplorerBase, values: Mapping[str, Any]) -> str:
     """What `show` draws, compressed, as a text: a frame for each place of the controls in `sweep`."""
-    start = content.settle(values)
-    turned = [control for control in content.at(start).values() if control.name in content.sweep]
+    start, living = content.settle(values), alive(content)
+    sweep = content.sweep if living is None else living["sweep"]
+    if living is not None:  # its frames show everything that can be shown
+        start = {**start, **dict.fromkeys(living["data"].get("names", ()), True)}
+    turned = [control for control in content.at(start).values() if control.name in sweep]
     names = [control.name for control in turned]
-    places = itertools.product(*(control.positions() for control in turned))
     figures: dict[str, int] = {}
     made = []
     with pinned_threads(1):
-        for place in places:
-            at = content.settle({**start, **dict(zip(names, place, strict=True))})
+        for at in _places(content, names, start):
             view = content.view(**at)
             drawn = [{**s, "figure": figures.setdefault(s["figure"], len(figures))} for s in panels(view)]
             words = {"said": view.said, "code": code(content, at), "parameters": parameters(content, at)}
@@ -85,15 +86,26 @@ def frames(content: ExplorerBase, values: Mapping[str, Any]) -> str:
         "controls": [control.spec() for control in turned],
         "figures": list(figures),
         "frames": made,
-        "start": start,
-        "exercises": _within(content, content.exercises, names, start),
-        "presets": _within(content, content.presets, names, start),
+        "start": content.settle(values),
+        "alive": living,
+        "exercises": _within(content, content.exercises, start if living else names, content.settle(values)),
+        "presets": _within(content, content.presets, start if living else names, content.settle(values)),
     }
     return _packed(json.dumps(held, separators=(",", ":")).encode())
 
 
+def _places(content: ExplorerBase, names: Sequence[str], at: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Values of all controls for each place of those named, each with the positions that those before it allow."""
+    at = content.settle(at)
+    if not names:
+        yield at
+        return
+    for position in content.at(at)[names[0]].positions():
+        yield from _places(content, names[1:], {**at, names[0]: position})
+
+
 def _within(
-    content: ExplorerBase, tried: Sequence[Exercise], names: Sequence[str], start: Mapping[str, Any]
+    content: ExplorerBase, tried: Sequence[Exercise], names: Collection[str], start: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Those exercises by label that a page can show: all that they change are controls which may be turned there."""
     settled = {one.label: (content.settle(one.values), one.see) for one in tried}
