@@ -65,7 +65,8 @@ def write_card(path: Path) -> None:
     """Write the card of a published net beside it, from the file alone."""
     net = pretrained.read(path)
     card = pretrained.card_of(net)
-    model = card.model.model_dump(mode="json", exclude_defaults=True)
+    size = {field: getattr(card.model, field) for field in ("depth", "hidden") if card.model.kind != "dense"}
+    model = size | card.model.model_dump(mode="json", exclude_defaults=True)
     shown = ", ".join(f"{field} {value}" for field, value in model.items() if field != "kind")
     train = ", ".join(f"{field} {value}" for field, value in card.train.items())
     task = ", ".join(f"{k} {v}" for k, v in card.task.items() if k != "name" and v not in (None, False, ""))

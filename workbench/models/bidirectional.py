@@ -21,6 +21,8 @@ class Bidirectional(Stack):
     Each answers from where it has read all: the forward unit at a sequence's end, the backward one at its beginning.
     """
 
+    streams = False
+
     def __init__(self, model: Model, spec: Spec, generator: Generator | None = None):
         super().__init__()
         if spec.target == "token":
