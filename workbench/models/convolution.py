@@ -63,5 +63,5 @@ def over_time(x: Tensor, lengths: Tensor | Sequence[int] | None = None) -> Tenso
     """The mean of each feature over the real steps of a sequence: x (T, B, N), lengths (B,) or None -> (B, N)."""
     if lengths is None:
         return x.mean(0)
-    ends = checked(lengths, *x.shape[:2], x.device)
+    ends = checked(lengths, x.shape[0], x.shape[1], x.device)
     return emptied(x, ends).sum(0) / ends.unsqueeze(1)

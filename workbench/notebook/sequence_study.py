@@ -92,7 +92,8 @@ class SequenceStudy:
 
     def lengths(self) -> go.Figure:
         """How long the sequences are, in the unit of `unit`."""
-        ends = {part: (self.task.lengths[rows] * self.values["step"]).tolist() for part, rows in self.task.rows.items()}
+        lengths, step = self.task.lengths, self.values["step"]
+        ends = {str(part): (lengths[rows] * step).tolist() for part, rows in self.task.rows.items()}
         return drawn.lengths(ends, self.values["unit"])
 
     def table(self) -> pd.DataFrame:
@@ -134,7 +135,7 @@ class SequenceStudy:
     def net(self) -> torch.nn.Module:
         """The trained net that is looked into: `model`, seed 0, in evaluation mode, with its card."""
         kind = self.values["model"]
-        return export.of_record(self.records[kind][0], f"{Path(self.config.task.path).stem}_{kind}")
+        return export.of_record(self.records[kind][0], f"{Path(self.task.config.path).stem}_{kind}")
 
     def weights(self) -> go.Figure:
         """How long each neuron of each layer remembers, in the unit of `unit`."""

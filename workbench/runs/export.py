@@ -153,7 +153,8 @@ class Carrying(nn.Module):
         self.register_buffer("shift", torch.zeros(inputs) if scaler is None else torch.tensor(scaler.shift))
 
     def forward(self, x: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
-        x, left = x * self.scale + self.shift, []
+        left: list[Tensor] = []
+        x = x * self.scale + self.shift
         if self.net.streams:
             h, left = self.net.features(x, list(states), 0)
             out: Tensor = self.net.readout(h)

@@ -65,7 +65,7 @@ def curves(lines: Sequence[tuple[str, Sequence[float], Sequence[float]]], percen
 def confusion(counts: pd.DataFrame) -> go.Figure:
     """Counts of true (rows) against answered (columns) classes; shades are shares of a row, numbers are counts."""
     figure = blank("answered", "true", "Which class is taken for which")
-    shares = counts.div(counts.sum(1).clip(lower=1), axis=0)
+    shares = counts.div(counts.sum(axis=1).clip(lower=1), axis=0)
     figure.add_heatmap(
         z=shares.to_numpy(),
         x=[str(name) for name in counts.columns],
