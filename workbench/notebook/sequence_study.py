@@ -83,15 +83,15 @@ class SequenceStudy:
         }
 
     def data(self) -> pd.DataFrame:
-        """What the data are, a row a part."""
+        """Describe the data, a row a part."""
         return of_sequences.described(self.task)
 
     def leaks(self) -> pd.DataFrame:
-        """What may give the answers away, a row a way."""
+        """List what may give the answers away, a row a way."""
         return of_sequences.leaks(self.task)
 
     def lengths(self) -> go.Figure:
-        """How long the sequences are, in the unit of `unit`."""
+        """Draw how long the sequences are, in the unit of `unit`."""
         lengths, step = self.task.lengths, self.values["step"]
         ends = {str(part): (lengths[rows] * step).tolist() for part, rows in self.task.rows.items()}
         return drawn.lengths(ends, self.values["unit"])
@@ -138,14 +138,14 @@ class SequenceStudy:
         return export.of_record(self.records[kind][0], f"{Path(self.task.config.path).stem}_{kind}")
 
     def weights(self) -> go.Figure:
-        """How long each neuron of each layer remembers, in the unit of `unit`."""
+        """Draw how long each neuron of each layer remembers, in the unit of `unit`."""
         layers = [found.u.detach() for found in recurrences(self.net).values()]
         if not layers:
             raise ParameterError(f"model: {self.values['model']!r} has no recurrent weights of its own to show")
         return drawn.memories(layers, self.values["step"], self.values["unit"], self.task.spec.steps)
 
     def memory(self) -> go.Figure:
-        """How far back each kind's answer reaches: its gradient at each step before the end, on test sequences."""
+        """Draw how far back each kind's answer reaches: its gradient at each step before the end, on test sequences."""
         lines, rows = {}, self.task.rows["test"]
         for kind, records in self.records.items():
             if kind in ("linear", "convolution"):
@@ -156,7 +156,7 @@ class SequenceStudy:
         return drawn.reach(lines, self.values["step"], self.values["unit"])
 
     def contributions(self, example: int) -> go.Figure:
-        """What each step of a test sequence adds to the net's answer, against the mean sequence."""
+        """Draw what each step of a test sequence adds to the net's answer, against the mean sequence."""
         x, answered, words = self.example(example)
         found = interventions.contributions(self.net, x, 0.0, answered)
         return drawn.contributions(found, x[:, 0], self.values["step"], self.values["unit"], words)

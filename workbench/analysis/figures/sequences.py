@@ -96,7 +96,7 @@ def confusion(counts: pd.DataFrame) -> go.Figure:
 
 
 def memories(layers: Sequence[Tensor], step: float, unit: str, longest: int) -> go.Figure:
-    """How long each neuron remembers: the time after which half of a state is left, a column a layer.
+    """Draw how long each neuron remembers: the time after which half of a state is left, a column a layer.
 
     `layers`: u (N,) of each; `step`: the time of a step, in `unit`. Neurons with |u| of 1 and more forget nothing by
     themselves; they stand at the top edge, at ten times the longest sequence.
@@ -143,7 +143,7 @@ def reach(lines: Mapping[str, Tensor], step: float, unit: str) -> go.Figure:
 
 
 def contributions(found: Tensor, x: Tensor, step: float, unit: str, title: str) -> go.Figure:
-    """What each step added to the answer, (T,), over its channels x (T, M)."""
+    """Draw what each step added to the answer, (T,), over its channels x (T, M)."""
     from plotly.subplots import make_subplots
 
     times = [step * t for t in range(len(found))]
