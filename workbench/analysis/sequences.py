@@ -43,7 +43,7 @@ def described(task: SequencesTask) -> pd.DataFrame:
 
 
 def answers(task: SequencesTask, rows: Tensor) -> dict[str, Any]:
-    """Counts of the answers of some sequences: of classes the rarest and the commonest; of numbers mean and deviation."""
+    """Counts of the answers of some sequences: the rarest and the commonest class, or mean and deviation of numbers."""
     if not len(rows):
         return {}
     y = np.concatenate([batch.y.flatten().numpy() for batch in map(task.read, rows.split(250))])
