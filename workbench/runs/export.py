@@ -8,6 +8,7 @@ end too, has no states, and one answer `answers` (B, outputs) to whole sequences
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -109,7 +110,7 @@ def of_record(record: Record, name: str = "") -> nn.Module:
         model=config.model,
         spec=task.spec,
         scaler=getattr(task, "scaler", None),
-        task=config.task.model_dump(mode="json"),
+        task={field: _bare(value) for field, value in config.task.model_dump(mode="json").items()},
         train=config.train.model_dump(mode="json", exclude_defaults=True),
         run=record.id,
         seed=record.seed,
@@ -124,6 +125,11 @@ def of_record(record: Record, name: str = "") -> nn.Module:
         answer=getattr(task, "answer_scaler", None),
     )
     return net
+
+
+def _bare(value: Any) -> Any:
+    """A setting as it may travel: of a path the file's name alone."""
+    return Path(value).name if isinstance(value, str) and os.path.isabs(value) else value
 
 
 def licence(record: Record) -> str:
