@@ -11,7 +11,19 @@ from ..tasks.contract import Spec
 from .net import Parts, Stack, register
 from .sequence import Span, turned
 
-FIELDS = ("depth", "hidden", "activation", "norm", "norm_gain", "gamma", "u_max", "start", "last_near_one", "init")
+FIELDS = (
+    "depth",
+    "hidden",
+    "activation",
+    "norm",
+    "norm_kind",
+    "norm_gain",
+    "gamma",
+    "u_max",
+    "start",
+    "last_near_one",
+    "init",
+)
 
 
 @register("bidirectional", *FIELDS, "dropout_over")
