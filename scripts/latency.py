@@ -84,7 +84,7 @@ def main() -> None:
         calls[f"wb.IndRNN(1, {hidden}, {layers})", count(rnn), "rnn.step"] = layer(hidden, layers)
     for name in pretrained.names():
         net = wb.pretrained(name)
-        if pretrained.card_of(net).model.has_u:
+        if pretrained.card_of(net).model.has_u and net.streams:
             calls |= {(name, count(net), way): call for way, call in ways(name, net)}
     seconds: dict[tuple[str, int, str], list[tuple[float, float]]] = {key: [] for key in calls}
     with torch.no_grad():

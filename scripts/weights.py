@@ -1,7 +1,8 @@
 """Publish trained nets in results/published/weights/: NAME.safetensors and its card, NAME.md, to be committed.
 
-    python scripts/weights.py NAME ...           the net of `workbench export NAME`: of this store's records that with
-                                                 the best validation score, else of the published ones
+    python scripts/weights.py NAME ...           the net of `workbench export NAME`: of a run's id, or of an experiment;
+                                                 of this store's records that with the best validation score, else of
+                                                 the published ones
     python scripts/weights.py --cards            write the cards of the nets that are there anew
 
 A net is published only where its record has a score on test at that very step, and only if the net, scored again here,
@@ -30,6 +31,9 @@ from workbench.training.trainer import EVALUATION_BATCH
 
 LARGEST = 1_000_000  # bytes of a file
 CLOSE = 1e-3  # of a score, its share by which another processor may differ
+OWN = {  # data that no experiment has: the file -> the name of its net, the licence of what it learnt from
+    "JapaneseVowels_TRAIN.ts": ("japanese_vowels", "CC BY 4.0 (UCI Machine Learning Repository, 10.24432/C5NS47)"),
+}
 CLOSED = ("treebank", "skeletons")  # tasks whose data give no clear right
 
 
@@ -46,7 +50,8 @@ def publish_net(name: str, folder: Path) -> Path:
     again = scored(net, config, card.seed)
     if any(abs(again[key] - value) > CLOSE * abs(value) for key, value in card.test.items()):
         raise RunError(f"{name}: the net scores {again}, its record says {card.test}")
-    net.card = card.model_copy(update={"test": again})  # type: ignore[assignment]
+    called, licence = OWN.get(card.name, (card.name, card.licence))
+    net.card = card = card.model_copy(update={"test": again, "name": called, "licence": licence})  # type: ignore[assignment]
     content = pretrained.packed(net)
     if len(content) > LARGEST:
         raise RunError(f"{name}: {len(content):,} bytes; at most {LARGEST:,} are published")
@@ -65,7 +70,8 @@ def write_card(path: Path) -> None:
     """Write the card of a published net beside it, from the file alone."""
     net = pretrained.read(path)
     card = pretrained.card_of(net)
-    model = card.model.model_dump(mode="json", exclude_defaults=True)
+    size = {field: getattr(card.model, field) for field in ("depth", "hidden") if card.model.kind != "dense"}
+    model = size | card.model.model_dump(mode="json", exclude_defaults=True)
     shown = ", ".join(f"{field} {value}" for field, value in model.items() if field != "kind")
     train = ", ".join(f"{field} {value}" for field, value in card.train.items())
     task = ", ".join(f"{k} {v}" for k, v in card.task.items() if k != "name" and v not in (None, False, ""))

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .notebook.explorers import explore_neurons as explore_neurons
     from .notebook.explorers import explore_sentence as explore_sentence
     from .notebook.run_board import Board as Board
+    from .notebook.sequence_study import SequenceStudy as SequenceStudy
     from .notebook.study import Study as Study
     from .recurrence import available as available
     from .recurrence import recur as recur

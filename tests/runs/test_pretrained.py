@@ -69,7 +69,7 @@ def net_of(scaler=None, spec=None, **model):
             if "bn" in name and value.is_floating_point():
                 value.uniform_(0.5, 1.5, generator=generator(0, name))
     net.card = pretrained.Card(
-        name="made", model=model, spec=spec, scaler=scaler, task={"name": "x"},
+        format=1, name="made", model=model, spec=spec, scaler=scaler, task={"name": "x"},
         train={}, run="0" * 16, seed=0, step=1, numerics=1, test=None, valid=None, data={}, licence="none",
         weights_sha256=weights_sha256(net),
     )  # fmt: skip
@@ -90,7 +90,8 @@ NETS = {
         "norm_kind": "layer",
     },
 }
-OTHERS = {kind: {"kind": kind, "hidden": 4} for kind in ("lstm", "gru", "irnn", "sru", "lru", "mingru", "transformer")}
+KINDS = ("lstm", "gru", "irnn", "sru", "lru", "mingru", "transformer", "bidirectional", "convolution")
+OTHERS = {kind: {"kind": kind, "hidden": 4} for kind in KINDS} | {"linear": {"kind": "linear"}}
 
 
 @pytest.mark.parametrize("name", [*NETS, *OTHERS])
@@ -127,6 +128,24 @@ def test_a_model_reads_raw_values_at_any_length_and_batch_and_may_be_cut_anywher
             _, *states = run(raw[:3], start)
             tail, *_ = run(raw[3:], states)
             assert_close(torch.from_numpy(tail), torch.from_numpy(whole[3:]), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*")
+@torch.no_grad()
+def test_a_bidirectional_net_has_no_states_and_answers_whole_sequences_in_their_own_unit(rng):
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    net = net_of(**OTHERS["bidirectional"])
+    net.card = net.card.model_copy(update={"answer": tasks.Scaler((0.5,), (-3.0,), "grams")})
+    session = runtime.InferenceSession(export.onnx_bytes(net))
+    assert [given.name for given in session.get_inputs()] == ["x"]
+    for T, B in ((9, 2), (1, 1), (50, 3)):
+        x = torch.randn(T, B, 2, generator=rng)
+        (found,) = session.run(None, {"x": x.numpy()})
+        assert_close(torch.from_numpy(found), (net(x) + 3) / 0.5, rtol=1e-5, atol=1e-5)
+    with pytest.raises(ParameterError, match="step: a bidirectional net reads a sequence from its end too"):
+        net.step(torch.zeros(1, 2))
 
 
 @pytest.mark.parametrize("name", ["lstm", "transformer"])

@@ -11,7 +11,19 @@ from ..tasks.contract import Spec
 from .net import Parts, Stack, register
 from .sequence import Span, turned
 
-FIELDS = ("depth", "hidden", "activation", "norm", "norm_gain", "gamma", "u_max", "start", "last_near_one", "init")
+FIELDS = (
+    "depth",
+    "hidden",
+    "activation",
+    "norm",
+    "norm_kind",
+    "norm_gain",
+    "gamma",
+    "u_max",
+    "start",
+    "last_near_one",
+    "init",
+)
 
 
 @register("bidirectional", *FIELDS, "dropout_over")
@@ -20,6 +32,8 @@ class Bidirectional(Stack):
 
     Each answers from where it has read all: the forward unit at a sequence's end, the backward one at its beginning.
     """
+
+    streams = False
 
     def __init__(self, model: Model, spec: Spec, generator: Generator | None = None):
         super().__init__()

@@ -62,6 +62,7 @@ class Streaming(nn.Module):
     """A net that answers once a sequence, by its `readout` of what `features` gives, and can read it as it arrives."""
 
     readout: nn.Module
+    streams = True  # False where it reads from the end too
 
     def features(self, x: Tensor, state: list[Tensor] | None, start: int = 0) -> tuple[Tensor, list[Tensor]]:
         """x (T, B, M), what the stretch before left, steps since the zero state -> (T, B, width), what this one leaves.
@@ -77,9 +78,11 @@ class Streaming(nn.Module):
             answer, state = net.step(x, state)    # the state is carried
 
         x (B, M); state what the step before gave, zeros if None -> (B, outputs), the answer to all read so far, and the
-        new state. In evaluation mode steps answer as the whole does; ParameterError in training, where batch norm and
-        dropout need whole sequences, and for a shape that does not fit.
+        new state. In evaluation mode steps answer as the whole does. ParameterError for a bidirectional net, in
+        training, where batch norm and dropout need whole sequences, and for a shape that does not fit.
         """
+        if not self.streams:
+            raise ParameterError("step: a bidirectional net reads a sequence from its end too; call it on the whole")
         if self.training:
             raise ParameterError("step: a net in training reads whole sequences; call eval() first")
         if not isinstance(x, Tensor) or x.ndim != 2:

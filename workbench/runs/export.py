@@ -2,11 +2,13 @@
 
 The model reads raw values: the scaler of its data is its first operation. Its inputs are `x` (T, B, inputs) and the
 states, zeros to begin with; its outputs `answers` (T, B, outputs), the answer to all read up to each step, and the
-states to give it next time. A sequence may be cut anywhere, down to one step.
+states to give it next time. A sequence may be cut anywhere, down to one step. A bidirectional net, which reads from the
+end too, has no states, and one answer `answers` (B, outputs) to whole sequences of one length.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -36,7 +38,11 @@ def export(name: str, to: str, folder: Path, seed: int | None = None) -> Path:
     if to not in get_args(To):
         raise ParameterError(f"to: {quoted(to)} received; choose one of {', '.join(get_args(To))}")
     check_place("out", folder)
-    net = taken(name, seed)
+    return written(taken(name, seed), to, folder)
+
+
+def written(net: nn.Module, to: str, folder: Path) -> Path:
+    """Write a net into a folder under the name in its card -> the file."""
     path = folder / f"{card_of(net).name}.{to}"
     content = pretrained.packed(net) if to == "safetensors" else onnx_bytes(net)
     make_folder(folder)
@@ -84,8 +90,11 @@ def best(found: Iterable[Record]) -> Record:
     return min(found, key=error)
 
 
-def of_record(record: Record) -> nn.Module:
-    """The net of a record that has a checkpoint, with its best weights and its card; StoreError if it has none."""
+def of_record(record: Record, name: str = "") -> nn.Module:
+    """The net of a record that has a checkpoint, with its best weights and its card; StoreError if it has none.
+
+    `name`: by which the card calls it; the experiment's unless given.
+    """
     from ..training import Trainer
 
     state = record.run.load_checkpoint()
@@ -96,11 +105,12 @@ def of_record(record: Record) -> nn.Module:
     net, task, config = trainer.best_net().eval(), trainer.task, record.config
     scored: dict[str, Any] = next((b for b in record.budgets if b["step"] == trainer.step), {})
     net.card = Card(  # type: ignore[assignment]
-        name=re.sub(r"[^\w .-]", "_", record.experiment.removesuffix("*"))[:80],
+        format=1,
+        name=re.sub(r"[^\w .-]", "_", name or record.experiment.removesuffix("*"))[:80],
         model=config.model,
         spec=task.spec,
         scaler=getattr(task, "scaler", None),
-        task=config.task.model_dump(mode="json"),
+        task={field: _bare(value) for field, value in config.task.model_dump(mode="json").items()},
         train=config.train.model_dump(mode="json", exclude_defaults=True),
         run=record.id,
         seed=record.seed,
@@ -111,8 +121,15 @@ def of_record(record: Record) -> nn.Module:
         data=record.spec["data"],
         licence=licence(record),
         weights_sha256=weights_sha256(net),
+        classes=getattr(task, "classes", ()),
+        answer=getattr(task, "answer_scaler", None),
     )
     return net
+
+
+def _bare(value: Any) -> Any:
+    """A setting as it may travel: of a path the file's name alone."""
+    return Path(value).name if isinstance(value, str) and os.path.isabs(value) else value
 
 
 def licence(record: Record) -> str:
@@ -126,7 +143,10 @@ def licence(record: Record) -> str:
 
 
 class Carrying(nn.Module):
-    """A net as its ONNX model: raw x (T, B, inputs), the states before -> answers (T, B, outputs), the states after."""
+    """A net as its ONNX model: raw x (T, B, inputs), the states before -> answers (T, B, outputs), the states after.
+
+    Answers that are numbers are in their own unit. A bidirectional net has no states and answers once, (B, outputs).
+    """
 
     scale: Tensor
     shift: Tensor
@@ -139,12 +159,23 @@ class Carrying(nn.Module):
         self.register_buffer("shift", torch.zeros(inputs) if scaler is None else torch.tensor(scaler.shift))
 
     def forward(self, x: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
-        h, left = self.net.features(x * self.scale + self.shift, list(states), 0)
-        return self.net.readout(h), *left
+        left: list[Tensor] = []
+        x = x * self.scale + self.shift
+        if self.net.streams:
+            h, left = self.net.features(x, list(states), 0)
+            out: Tensor = self.net.readout(h)
+        else:
+            out = self.net(x)
+        answer = card_of(self.net).answer
+        if answer is not None:
+            out = (out - answer.shift[0]) / answer.scale[0]
+        return out, *left
 
     @torch.no_grad()
     def zeros(self, B: int) -> tuple[Tensor, ...]:
-        """The states before the first step."""
+        """The states before the first step, none of a net that reads from the end too."""
+        if not self.net.streams:
+            return ()
         x = torch.zeros(1, B, card_of(self.net).spec.inputs)
         return tuple(map(torch.zeros_like, self.net.features(x, None, 0)[1]))
 
@@ -170,7 +201,7 @@ def onnx_bytes(net: nn.Module) -> bytes:
         (torch.zeros(3, 2, card.spec.inputs), *states),
         input_names=["x", *(f"state_{k}" for k in range(len(states)))],
         output_names=["answers", *(f"next_{k}" for k in range(len(states)))],
-        dynamic_shapes={"x": {0: count, 1: count}, "states": tuple({0: count} for _ in states)},
+        dynamic_shapes={"x": {0: count, 1: count}} | ({"states": tuple({0: count} for _ in states)} if states else {}),
     )
     program.model.metadata_props[pretrained.KEY] = card.text()
     content: bytes = program.model_proto.SerializeToString()

@@ -34,11 +34,12 @@ class Card(BaseModel):
     """A file's account of its net: how it is built and reads, what it was trained on, how far, and how well it did.
 
     `test` and `valid` are the record's scores of these very weights, None where that step was not scored; `data` holds
-    the hashes of what it learnt from, `licence` what may be done with that.
+    the hashes of what it learnt from, `licence` what may be done with that. `classes`: the names of its outputs, ()
+    where they go without; `answer`: the change from answers in their own unit to the net's, of numbers that are scaled.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
-    format: Literal[1] = 1
+    format: Literal[1]
     name: Annotated[str, Field(pattern=r"^\w[\w .-]{0,79}$")]  # a file is called by it
     model: Annotated[Model, BeforeValidator(lambda given: Model(**given) if isinstance(given, dict) else given)]
     spec: Annotated[Spec, _made(Spec)]
@@ -54,10 +55,12 @@ class Card(BaseModel):
     data: dict[str, str]
     licence: str
     weights_sha256: str
+    classes: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    answer: Annotated[Scaler | None, _made(Scaler)] = None
 
     def text(self) -> str:
         """The card as JSON, one text for one card."""
-        tree = self.model_dump(mode="json", exclude={"model"})
+        tree = self.model_dump(mode="json", exclude={"model"}, exclude_defaults=True)
         return canonical_json(tree | {"model": self.model.model_dump(mode="json", exclude_defaults=True)})
 
 

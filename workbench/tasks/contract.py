@@ -71,7 +71,8 @@ class Resident(Protocol):
 class Task(Protocol):
     """One task under one seed. Everything is a pure function of (config, seed, data).
 
-    It may have `scaler`, a `Scaler` that goes with its nets where they are taken away.
+    It may have `scaler`, a `Scaler` that goes with its nets where they are taken away, `answer_scaler` likewise of
+    answers that are numbers, and `classes`, the names of its outputs.
     """
 
     spec: Spec

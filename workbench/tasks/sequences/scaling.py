@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import DataError
+from ..contract import Scaler
 from .content import Array, Content
 from .settings import Sequences
 
@@ -46,6 +47,10 @@ class Scaling:
         last = np.maximum.accumulate(np.where(gaps, -1, steps), axis=0)
         before = np.take_along_axis(values, np.maximum(last, 0), axis=0)
         return np.where(last < 0, self.fill, before)
+
+    def line(self, raw: str) -> Scaler:
+        """The change as a line, x = scale * raw + shift; `raw` says in words what it begins with."""
+        return Scaler(tuple((1 / self.deviation).tolist()), tuple((-self.mean / self.deviation).tolist()), raw)
 
     def told(self, name: str) -> dict[str, Any]:
         """As JSON."""

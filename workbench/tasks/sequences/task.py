@@ -53,6 +53,10 @@ class SequencesTask:
         self.spec = spec_of(content, config)
         checked(content, config.missing)
         self.scaling, self.answer_scaling = measured(content, every["train"].tolist(), config)
+        own = ", less its sequence's own mean, over its own deviation" * (config.scaling == "sequence")
+        gaps = "" if config.missing == "error" else ", missing ones filled"
+        self.scaler = self.scaling.line(f"values of the channels as they were found{own}{gaps}")
+        self.answer_scaler = None if self.classes else self.answer_scaling.line("the answer in its own unit")
         self.y = self._answers()
         self._drawn: tuple[tuple[str, int], list[Tensor]] = (("", 0), [])
 

@@ -1,0 +1,230 @@
+"""Sequences of one's own in a notebook: several kinds of net trained alike on them, and what they learnt."""
+
+from __future__ import annotations
+
+import bisect
+import os
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .. import files, tasks
+from ..analysis import interventions, memory
+from ..analysis import sequences as of_sequences
+from ..analysis.figures import sequences as drawn
+from ..analysis.statistics import wilson
+from ..config import Config
+from ..errors import ParameterError, choices, quoted
+from ..models import count_of
+from ..models.layer import recurrences
+from ..runs import export, recipe
+from ..runs.record import Record
+from ..runs.run import run
+from ..tasks import download
+from ..tasks.sequences.task import SequencesTask
+from ..training import evaluate
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
+FIELDS = ("test_path", "target", "group", "sequence", "time", "columns")  # empty: left out
+GIVEN = ("answer", "missing", "step", "unit")
+SMOKE = 2  # passes through the training sequences at the smoke budget
+WIDEST = 1024  # neurons a layer, where a width of as many parameters is looked for
+NAMES = {
+    "plain": "IndRNN",
+    "bidirectional": "IndRNN, both ways",
+    "lstm": "LSTM",
+    "gru": "GRU",
+    "mingru": "minGRU",
+    "convolution": "convolution",
+    "linear": "linear",
+}
+
+
+class SequenceStudy:
+    """Study of sequences of one's own: `wb.SequenceStudy(study.values)` right after `study`.
+
+    Parameter `model` is the kind of net that is looked into, `against` those beside it: all have about as many
+    parameters (but `linear`), the recipe's schedule, and the same batches. `records` trains what is not recorded yet.
+    """
+
+    def __init__(self, values: Mapping[str, Any]):
+        self.values = values
+        self.kinds = list(dict.fromkeys([values["model"], *values["against"]]))
+        if strange := [kind for kind in self.kinds if kind not in NAMES]:
+            raise ParameterError(f"model: {quoted(strange[0])} received; choose among {choices(NAMES)}")
+        looked_into = self._config(values["model"], None)
+        wanted = count_of(looked_into.model, tasks.spec(looked_into.task))
+        self.configs = {kind: self._config(kind, wanted) for kind in self.kinds} | {values["model"]: looked_into}
+
+    @property
+    def config(self) -> Config:
+        """The config of `model`."""
+        return self.configs[self.values["model"]]
+
+    @cached_property
+    def task(self) -> SequencesTask:
+        """The data under seed 0, read, split and checked."""
+        return cast(SequencesTask, tasks.load(self.config.task, 0, self.config.train.batch))
+
+    @cached_property
+    def records(self) -> dict[str, list[Record]]:
+        """Kind -> its runs, a seed each; trains those that are not recorded."""
+        seeds, device = range(self.values["seeds"]), self.values["device"]
+        return {
+            kind: [run(config, seed=seed, device=device) for seed in seeds] for kind, config in self.configs.items()
+        }
+
+    def data(self) -> pd.DataFrame:
+        """Describe the data, a row a part."""
+        return of_sequences.described(self.task)
+
+    def leaks(self) -> pd.DataFrame:
+        """List what may give the answers away, a row a way."""
+        return of_sequences.leaks(self.task)
+
+    def lengths(self) -> go.Figure:
+        """Draw how long the sequences are, in the unit of `unit`."""
+        lengths, step = self.task.lengths, self.values["step"]
+        ends = {str(part): (lengths[rows] * step).tolist() for part, rows in self.task.rows.items()}
+        return drawn.lengths(ends, self.values["unit"])
+
+    def table(self) -> pd.DataFrame:
+        """A row a kind: parameters, the score on test over all seeds, its interval over examples, validation, cost."""
+        import pandas as pd
+
+        rows = []
+        for kind, records in self.records.items():
+            scores = [record.budgets[-1] for record in records]
+            row: dict[str, Any] = {"net": NAMES[kind], "parameters": count_of(self.configs[kind].model, self.task.spec)}
+            row |= {"hidden": self.configs[kind].model.hidden if kind != "linear" else None, "seeds": len(records)}
+            row |= self._score([score["test"] for score in scores])
+            row["validation"] = self._score([score["valid"] for score in scores])["test"]
+            row["steps"] = max(record.step for record in records)
+            row["seconds a run"] = round(sum(score["cost"]["wall_s"] for score in scores) / len(scores), 1)
+            rows.append(row)
+        return pd.DataFrame(rows).set_index("net")
+
+    def scores(self) -> go.Figure:
+        """The scores on test with their intervals."""
+        return drawn.scores(self.table(), "test accuracy, %" if self.task.classes else "test mean squared error")
+
+    def curves(self) -> go.Figure:
+        """The score on validation over passes through the training data, a line a run."""
+        each = {kind: -(-len(self.task.rows["train"]) // config.train.batch) for kind, config in self.configs.items()}
+        measure = "accuracy" if self.task.classes else "mse"
+        lines = [
+            (NAMES[kind], [row["step"] / each[kind] for row in rows], [row["valid"][measure] for row in rows])
+            for kind, records in self.records.items()
+            for rows in (record.evaluations for record in records)
+        ]
+        return drawn.curves(lines, percent=measure == "accuracy")
+
+    def confusion(self) -> go.Figure:
+        """Answers of the first run of `model` on test: which classes it takes for which."""
+        return drawn.confusion(of_sequences.confusion(self.net, self.task))
+
+    @cached_property
+    def net(self) -> torch.nn.Module:
+        """The trained net that is looked into: `model`, seed 0, in evaluation mode, with its card."""
+        kind = self.values["model"]
+        return export.of_record(self.records[kind][0], f"{Path(self.task.config.path).stem}_{kind}")
+
+    def weights(self) -> go.Figure:
+        """Draw how long each neuron of each layer remembers, in the unit of `unit`."""
+        layers = [found.u.detach() for found in recurrences(self.net).values()]
+        if not layers:
+            raise ParameterError(f"model: {self.values['model']!r} has no recurrent weights of its own to show")
+        return drawn.memories(layers, self.values["step"], self.values["unit"], self.task.spec.steps)
+
+    def memory(self) -> go.Figure:
+        """Draw how far back each kind's answer reaches: its gradient at each step before the end, on test sequences."""
+        lines, rows = {}, self.task.rows["test"]
+        for kind, records in self.records.items():
+            if kind in ("linear", "convolution"):
+                continue  # read at once: a gradient through time says nothing of a memory
+            net = self.net if kind == self.values["model"] else records[0].net()
+            batch = self.task.read(rows[:: -(-len(rows) // 64)])
+            lines[NAMES[kind]] = memory.gradient_through_time(net, batch.x, batch.lengths)
+        return drawn.reach(lines, self.values["step"], self.values["unit"])
+
+    def contributions(self, example: int) -> go.Figure:
+        """Draw what each step of a test sequence adds to the net's answer, against the mean sequence."""
+        x, answered, words = self.example(example)
+        found = interventions.contributions(self.net, x, 0.0, answered)
+        return drawn.contributions(found, x[:, 0], self.values["step"], self.values["unit"], words)
+
+    def example(self, index: int) -> tuple[Tensor, int, str]:
+        """A test sequence x (T, 1, channels), the number of the answer that is looked at, and both answers in words."""
+        rows = self.task.rows["test"]
+        if not 0 <= index < len(rows):
+            raise ParameterError(f"example: {index} received; the test has sequences 0 to {len(rows) - 1}")
+        batch = self.task.read(rows[index : index + 1])
+        with torch.no_grad():
+            output, _ = evaluate.answer(self.net, batch, self.task.spec.target)
+        if not self.task.classes:
+            return batch.x, 0, f"answer {float(output):.3g}, true {float(batch.y):.3g}, both scaled"
+        answered = int(output.argmax())
+        true = self.task.classes[int(batch.y)]
+        return batch.x, answered, f"test sequence {index}: answered {self.task.classes[answered]}, is {true}"
+
+    def export(self, to: str = "safetensors") -> str:
+        """Write the net that was looked into, its scaler with it, to results/nets -> the file."""
+        return str(export.written(self.net, to, files.results() / "nets"))
+
+    def _config(self, kind: str, wanted: int | None) -> Config:
+        """The recipe for a kind, as wide as gives it the wanted number of parameters, if one is wanted."""
+        values = self.values
+        path, test = (values["path"], values["test_path"]) if values["path"] else example()
+        changes: dict[str, Any] = {f"task.{name}": values[name] for name in FIELDS if values[name]}
+        changes |= {f"task.{name}": values[name] for name in GIVEN} | {"model.kind": kind}
+        config = recipe.of_file(path, changes | ({"task.test_path": test} if test else {}))
+        each = (config.train.steps or 0) // recipe.EPOCHS  # steps of a pass
+        epochs = min(values["epochs"], SMOKE) if values["budget"] == "smoke" else values["epochs"]
+        config = config.set({"train.steps": epochs * each})
+        if wanted is None or kind == "linear":
+            return config
+        widths, spec = range(4, WIDEST + 1, 4), tasks.spec(config.task)
+        sizes = [config.set({"model.hidden": width}) for width in _about(widths, wanted, config, spec)]
+        return min(sizes, key=lambda sized: abs(count_of(sized.model, spec) - wanted))
+
+    def _score(self, scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
+        """The mean of some runs' scores, an accuracy in per cent with its interval over examples."""
+        if not self.task.classes:
+            return {"test": float(np.mean([score["mse"] for score in scores]))}
+        share = float(np.mean([score["accuracy"] for score in scores]))
+        low, high = wilson(share, int(scores[0]["n"]))
+        return {"test": 100 * share, "low": 100 * low, "high": 100 * high}
+
+
+def _about(widths: range, wanted: int, config: Config, spec: tasks.Spec) -> range:
+    """The two widths between whose numbers of parameters the wanted one lies."""
+    at = bisect.bisect_left(widths, wanted, key=lambda width: count_of(config.set({"model.hidden": width}).model, spec))
+    return widths[max(0, at - 1) : at + 1]
+
+
+def example() -> tuple[str, str]:
+    """The paths of data to begin with and of their test: Japanese Vowels where they are at hand, else the digits.
+
+    The former are two files of the UEA archive in the folder japanese_vowels of the data; the latter scikit-learn's,
+    each image eight steps of eight channels, written to results/examples, their test drawn.
+    """
+    chosen = os.environ.get("WORKBENCH_DATA")
+    for root in [*([Path(chosen)] if chosen else []), download.cache()]:
+        found = [root / "japanese_vowels" / f"JapaneseVowels_{part}.ts" for part in ("TRAIN", "TEST")]
+        if all(path.is_file() for path in found):
+            return str(found[0]), str(found[1])
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    path = files.make_folder(files.results() / "examples") / "digits.npz"
+    if not path.is_file():
+        np.savez(path, x=bunch.images.astype(np.float32), y=bunch.target)
+    return str(path), ""
