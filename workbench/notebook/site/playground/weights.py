@@ -7,14 +7,15 @@ What follows is W y + b = (W s) h + (b + W c): the layers then stand bare, see n
 from __future__ import annotations
 
 import base64
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from ....errors import ParameterError
 from ....models.baselines.torch_rnns import Baseline
-from ....models.layer import BatchNorm, Unit
+from ....models.layer import Unit
+from ....models.norms import BatchNorm
 from ....models.plain import Plain
 
 Arrays = dict[str, Any]  # "kind" and tensors: W, b, and u or R
@@ -39,7 +40,8 @@ def packed(net: nn.Module) -> dict[str, Any]:
 
 
 def _plain(net: Plain) -> tuple[list[Arrays], Arrays]:
-    found, norm = [], None
+    found: list[Arrays] = []
+    norm: BatchNorm | None = None
     for layer in net.layers:
         assert isinstance(layer, Unit)
         over_sequence = layer.bn is None or (type(layer.bn) is BatchNorm and layer.norm == "after")
@@ -48,7 +50,7 @@ def _plain(net: Plain) -> tuple[list[Arrays], Arrays]:
                 f"net: {layer.activation} and batch norm {layer.norm} received; relu and after are needed"
             )
         found.append({"kind": "indrnn", **_affine(layer.fc, norm), "u": layer.u.detach().double()})
-        norm = layer.bn
+        norm = cast("BatchNorm | None", layer.bn)
     return found, _affine(net.readout, norm)
 
 
