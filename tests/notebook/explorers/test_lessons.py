@@ -111,6 +111,8 @@ def test_what_becomes_of_a_drawn_digit_is_what_is_said(at, label):
     assert other != "6"
     bars = explorer.figures["votes"].data[-1].y
     assert bars.index(max(bars)) == int(other)
+    last = re.search(r"At the end: (\d)", explorer.said)[1]
+    assert next(trace.showlegend for trace in explorer.figures["forming"].data if trace.name == last)
 
 
 @pytest.mark.parametrize("name", digit.READY)

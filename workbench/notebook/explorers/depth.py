@@ -218,7 +218,7 @@ def by_step(maps: Mapping[str, Tensor]) -> Picture:
 
 def costs(rows: Mapping[str, tuple[int, float, float | None]]) -> Picture:
     """Draw what each net costs and reaches: (parameters, milliseconds a pass, accuracy in per cent or None)."""
-    picture = Picture("milliseconds, one pass here", "", "What a pass costs; what it reaches in validation")
+    picture = Picture("milliseconds, one pass here and now", "", "What a pass costs; what it reaches in validation")
     for kind, (parameters, milliseconds, accuracy) in rows.items():
         reached = "not trained yet" if accuracy is None else f"{accuracy:.1f} % right"
         picture.trace(

@@ -215,10 +215,11 @@ def seen(pixels: Tensor, order: Tensor, step: int) -> Picture:
 
 
 def forming(chances: Tensor, step: int) -> Picture:
-    """The chance of each class if reading ended at each step, (T, 10); the likeliest in colours, the others in grey."""
+    """The chance of each class if reading ended at each step, (T, 10); the last answer and the likeliest in colours."""
     picture = Picture("pixels read", "probability, %", "The answer forming", height=300)
     shown = thinned(len(chances), 400)
-    coloured = chances.amax(0).topk(4).indices.tolist()
+    answer, likely = int(chances[-1].argmax()), chances.amax(0).topk(4).indices.tolist()
+    coloured = list(dict.fromkeys([answer, *likely]))[:4]
     colours = dict(zip(coloured, (ORANGE, BLUE, GREEN, PINK), strict=True))
     for digit in sorted(range(chances.shape[1]), key=lambda digit: digit in colours):
         colour, width = colours.get(digit, INK), 2.5 if digit in colours else 1
