@@ -75,7 +75,7 @@ def _row_a_step(frame: pd.DataFrame, values: Array, named: dict[str, str], confi
         again = np.flatnonzero((np.diff(codes[order]) == 0) & (np.diff(times[order]) == 0))
         if again.size:
             row = int(order[again[0] + 1])
-            found = quoted(frame[named["time"]].iloc[row])
+            found = frame[named["time"]].iloc[[row]].tolist()[0]
             raise DataError(f"{place}: row {row}: {named['time']} {found} found a second time in its sequence")
     else:
         order = np.argsort(codes, kind="stable")
@@ -112,10 +112,9 @@ def _values(frame: pd.DataFrame, columns: list[str], place: str) -> Array:
             wrong = np.flatnonzero(found.isna().to_numpy() & column.notna().to_numpy())
             if wrong.size or column.dtype.kind in "mMc":
                 row = int(wrong[0]) if wrong.size else 0
-                raise DataError(
-                    f"{place}: row {row}, column {quoted(name)}: {quoted(column.iloc[row])} found, a number expected; "
-                    "task.columns chooses among the columns"
-                )
+                cell = f"row {row}, column {quoted(name)}: {quoted(column.iloc[[row]].tolist()[0])}"
+                hint = "task.columns chooses among the columns"
+                raise DataError(f"{place}: {cell} found, a number expected; {hint}")
             column = found
         made[:, index] = as_float32(column.to_numpy(dtype=np.float64, na_value=np.nan))
     return made
