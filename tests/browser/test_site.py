@@ -113,15 +113,21 @@ def test_search_finds_a_page(opened):
 def test_what_is_turned_stands_in_the_address_and_an_address_opens_what_was_turned(opened):
     page = opened("explore_bounds")
     page.wait_for_selector(".wb-explorer[data-drawn]", timeout=60_000)
-    slider = page.locator("input[type=range][data-name=steps]")
-    slider.focus()
+    page.locator("select[data-name=record]").select_option("adding_indrnn_T100")
+    page.locator("input[type=range][data-name=epsilon]").focus()
     page.keyboard.press("ArrowLeft")
-    page.wait_for_function("location.hash.includes('steps=')")
-    said = page.locator(".wb-said")
-    page.wait_for_function("document.querySelector('.wb-said').textContent.includes('500 steps')")
+    page.wait_for_function("location.hash.includes('epsilon=0.05')", timeout=30_000)
+    assert "record=adding_indrnn_T100" in page.evaluate("location.hash")
+    assert "the T = 100 steps that it reads" in page.locator(".wb-said").inner_text()
     again = opened(f"explore_bounds{page.evaluate('location.hash')}")
-    again.wait_for_selector(".wb-explorer[data-drawn]", timeout=60_000)
-    assert again.locator(".wb-said").inner_text() == said.inner_text()
+    said = page.locator(".wb-said").inner_text()
+    again.wait_for_function("said => document.querySelector('.wb-said')?.innerText === said", arg=said, timeout=60_000)
+
+
+def test_the_playground_is_there_and_leads_back(opened):
+    page = opened("playground", "phone", "dark")
+    page.wait_for_load_state()
+    assert page.locator("a[href='index.html']").count() > 0
 
 
 def test_formulas_are_text_with_indices(site):
