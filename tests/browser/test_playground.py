@@ -19,12 +19,13 @@ from workbench.errors import ParameterError
 from workbench.notebook.explorers.trained_nets import trained_net
 from workbench.notebook.site.playground import write_playground
 from workbench.notebook.site.playground.weights import folded, packed
+from workbench.runs.pretrained import names, pretrained
 from workbench.tasks import pixels, spec
 
 pytestmark = [pytest.mark.slow, pytest.mark.data, pytest.mark.filterwarnings("ignore")]  # playwright's own warnings
 AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
 FAULTS = "async () => (await axe.run()).violations.map(v => `${v.id}: ${v.nodes.map(n => n.html).join(' ')}`)"
-NETS = ("seqmnist_plain6", "seqdigits_plain6", "seqdigits_lstm", "seqdigits_rnn_tanh", "adding_lstm_T100")
+NETS = ("seqmnist_plain6", "seqdigits_plain6", "adding_indrnn_T100", "seqdigits_lstm", "seqdigits_rnn_tanh")
 SCREENS = [(390, 844, "light"), (390, 844, "dark"), (1440, 900, "light"), (1440, 900, "dark")]
 
 
@@ -60,6 +61,12 @@ def answered(page):
     page.wait_for_function("document.body.dataset.turn === String(turn)", timeout=60_000)
 
 
+def linked(page):
+    """The address, once it holds what is seen."""
+    page.wait_for_timeout(400)
+    return page.evaluate("location.href")
+
+
 def pictured(what, name):
     """A picture for the README, of 256 colours: a third of the bytes."""
     picture = (
@@ -88,7 +95,7 @@ BACK = """([packed, x, T, B, g]) => {
 def test_outputs_and_gradients_are_those_of_pytorch(page, name, rng):
     """The gradient of random sums of the answers, for every weight and every input, of two test examples."""
     of = trained_net(name)
-    net, (T, B, K) = of.net, (spec(of.config.task).steps, 2, spec(of.config.task).outputs)
+    net, (T, B, K) = net_of(name), (spec(of.config.task).steps, 2, spec(of.config.task).outputs)
     x, g = of.batch(B).x.double(), torch.randn(B, K, generator=rng)
     found = page.evaluate(BACK, [packed(net), x.flatten().tolist(), T, B, g.flatten().tolist()])
     twin = _double(net)
@@ -110,6 +117,11 @@ def test_outputs_and_gradients_are_those_of_pytorch(page, name, rng):
         for mine, theirs in (("W", "weight_ih_l0"), ("R", "weight_hh_l0"), ("b", "bias_ih_l0")):
             close(arrays[mine], getattr(twin.rnn, theirs).grad, f"gradient of {theirs}")
         close(found["readout"]["W"], twin.readout.weight.grad, "gradient of the readout")
+
+
+def net_of(name):
+    """The net that the page has, where it has it."""
+    return pretrained(name) if name in names() else trained_net(name).net
 
 
 def _double(net):
@@ -134,29 +146,29 @@ READ = """([name, x, edit]) => {
 
 
 def test_a_changed_net_answers_as_pytorch_does(page):
-    of = trained_net("seqdigits_plain6")
-    x, read = of.batch(1).x, lambda **edit: page.evaluate(READ, [of.experiment, of.batch(1).x.flatten().tolist(), edit])
+    net, x = net_of("seqdigits_plain6"), trained_net("seqdigits_plain6").batch(1).x
+    read = lambda **edit: page.evaluate(READ, ["seqdigits_plain6", x.flatten().tolist(), edit])  # noqa: E731
     plain = read()
-    close(plain, of.net(x).softmax(1), "as trained")
+    close(plain, net(x).softmax(1), "as trained")
     for u in (0.3, -0.9):
-        with interventions.edited(of.net, 3, 11, u):
-            close(read(layer=3, neuron=11, u=u), of.net(x).softmax(1), f"u = {u}")
-    twin = _double(of.net)
+        with interventions.edited(net, 3, 11, u):
+            close(read(layer=3, neuron=11, u=u), net(x).softmax(1), f"u = {u}")
+    twin = _double(net)
     for values in (twin.layers[3].fc.weight.data, twin.layers[3].fc.bias.data):
         values[11] = 0  # its state stays 0
     close(read(layer=3, neuron=11, silent=True), twin(x.double()).softmax(1), "silent")
-    twin = _double(of.net)
+    twin = _double(net)
     for layer in twin.layers:
         layer.u.data.clamp_(-0.5, 0.5)
     bounded = read(bound=0.5)
     close(bounded, twin(x.double()).softmax(1), "bounded")
-    close(read(cut=20), of.net(x[20:]).softmax(1), "cut")
+    close(read(cut=20), net(x[20:]).softmax(1), "cut")
     assert max(abs(a - b) for a, b in zip(bounded, plain, strict=True)) > 0.01, "a bound of 0.5 is felt"
 
 
 TRAINED = """([kind, bound]) => {
   const training = new Training({kind, T: 50, bound, seed: 1});
-  for (let step = 0; step < 300; step++) training.step();
+  for (let step = 0; step < 100; step++) training.step();
   return training.error();
 }"""
 
@@ -191,7 +203,7 @@ def test_a_digit_is_drawn_by_mouse_by_keyboard_and_from_the_address(page, addres
     answered(page)
     drawn = page.evaluate("Array.from(x)")
     assert 20 < sum(v > 0 for v in drawn) < 80, "an upright stroke of twenty pixels"
-    said, link = page.locator("#now").inner_text(), page.evaluate("location.href")
+    said, link = page.locator("#now").inner_text(), linked(page)
     opened(page, link)
     assert page.locator("#now").inner_text().split(",")[0] == said.split(",")[0]
 
@@ -225,7 +237,7 @@ def test_every_control_changes_what_is_read_and_the_address_opens_the_same_view(
     page.locator("#step").press("PageDown")
     page.locator("#step").press("ArrowLeft")
     answered(page)
-    seen, link = page.evaluate("({...view, strokes: null})"), page.evaluate("location.href")
+    seen, link = page.evaluate("({...view, strokes: null})"), linked(page)
     opened(page, link)
     assert page.evaluate("({...view, strokes: null})") == seen
     opened(page, link.split("#")[0] + "#picture=1&layer=99&step=-3&u=up&drawn=!&bound=1e9")
@@ -233,7 +245,7 @@ def test_every_control_changes_what_is_read_and_the_address_opens_the_same_view(
 
 
 def test_time_plays_to_the_end(page):
-    page.evaluate("play()")
+    page.evaluate("view.step = 690; play()")
     page.wait_for_function("!playing", timeout=60_000)
     assert "784 of 784" in page.locator("#steps").inner_text()
 
@@ -311,8 +323,8 @@ def test_the_first_hundred_test_digits_are_read_when_traced_as_strokes(page):
     digits = [traced(image.reshape(28, 28).numpy()) for image in images[:100]]
     found = page.evaluate(TRACED, ["seqmnist_plain6", 28, 256, digits])
     right = sum(a == int(b) for a, b in zip(found, labels[:100], strict=True))
-    of = trained_net("seqmnist_plain6")
-    direct = int((of.net(of.batch(100).x).argmax(1) == labels[:100]).sum())
+    x = trained_net("seqmnist_plain6").batch(100).x
+    direct = int((net_of("seqmnist_plain6")(x).argmax(1) == labels[:100]).sum())
     assert right >= min(90, direct - 8), f"{right} of 100 right, {direct} of the images themselves"
 
 
@@ -338,6 +350,11 @@ def test_the_work_of_a_frame_while_scrubbing_is_measured(page, browser):
     with Path(os.environ["MEASURE"]).open("a", newline="") as file:
         about = (os.cpu_count(), f"Chromium {browser.version}")
         csv.writer(file, lineterminator="\n").writerows([*row, *about] for row in rows)
+
+
+def test_a_page_without_a_trained_net_is_refused(store, tmp_path):
+    with pytest.raises(ParameterError, match="playground: none of seqmnist_plain6, seqdigits_plain6 has weights"):
+        write_playground(tmp_path)
 
 
 def test_a_net_that_the_page_cannot_run_is_refused():

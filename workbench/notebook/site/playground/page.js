@@ -1,7 +1,14 @@
 // The page begins here: what the address says, what every control does.
 
-// The address holds all that differs from the start
+let resting;
+
+// The address holds all that differs from the start, once the hand rests: browsers refuse to change it at every move
 function remember() {
+  clearTimeout(resting);
+  resting = setTimeout(address, 250);
+}
+
+function address() {
   if (view.step === steps()) view.step = 0; // all of it, whichever net
   const told = new URLSearchParams();
   for (const [name, value] of Object.entries(view)) if (!["strokes", "digit"].includes(name) && value !== started[name]) told.set(name, value);
@@ -10,8 +17,8 @@ function remember() {
   if (learning.length !== 2) told.set("length", learning.length);
   if (learning.gamma !== 5) told.set("gamma", learning.gamma);
   if (learning.seed !== 1) told.set("seed", learning.seed);
-  const address = `#${told}`;
-  if (address !== location.hash && !(address === "#" && !location.hash)) history.replaceState(null, "", address);
+  const now = `#${told}`;
+  if (now !== location.hash && !(now === "#" && !location.hash)) history.replaceState(null, "", now);
 }
 
 let started;
@@ -144,6 +151,7 @@ ask();
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", everything);
 addEventListener("resize", everything);
 addEventListener("hashchange", () => {
+  clearTimeout(resting);
   const before = [learning.length, learning.gamma, learning.seed].join();
   stop();
   recall();

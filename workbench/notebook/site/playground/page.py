@@ -1,6 +1,6 @@
 """playground.html, made whole: trained nets, the scripts that run them, and words, in one file that needs no network.
 
-Written anew it carries the newest nets; those that have no weights at hand are left out.
+Written anew it carries the newest weights: those published, or a record's; nets that have none are left out.
 """
 
 from __future__ import annotations
@@ -9,13 +9,16 @@ import html
 import json
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import Any, NamedTuple
 
-from ....config import Pixels
-from ....errors import MissingData, ParameterError
+from torch import nn
+
+from ....config import Model, Pixels
+from ....errors import ParameterError
 from ....files import check_place, make_folder, publish
+from ....runs.pretrained import card_of, names, pretrained
 from ...explorers.base import NAMES
-from ...explorers.trained_nets import TrainedNet, trained_net
+from ...explorers.trained_nets import trained_net
 from .weights import packed
 
 HERE = Path(__file__).parent
@@ -30,14 +33,13 @@ def write_playground(folder: Path, home: str | None = None) -> Path:
     Raises ParameterError where no trained IndRNN is at hand.
     """
     pictures, cards = [], []
-    for names in READERS:
-        known = [net for net in map(trained_net, names) if net.record is not None]
-        known = [net for net in known if _complete(net)]
-        if known and known[0].config.model.has_u:
+    for together in READERS:
+        known = [net for net in map(_trained, together) if net is not None]
+        if known and known[0].model.has_u:
             pictures.append(_picture(known))
             cards += [_card(net) for net in known]
     if not pictures:
-        raise ParameterError(f"playground: none of {', '.join(names[0] for names in READERS)} has weights at hand")
+        raise ParameterError(f"playground: none of {', '.join(first for first, _ in READERS)} has weights at hand")
     page = Template(_read("page.html")).substitute(
         style=_read("page.css"),
         home=f' · <a href="{html.escape(home)}">the study</a>' if home else "",
@@ -53,62 +55,66 @@ def write_playground(folder: Path, home: str | None = None) -> Path:
     return path
 
 
-def _complete(net: TrainedNet) -> bool:
-    """Say whether its batch norm can be given clean statistics: that takes training images."""
-    try:
-        return net.net is not None
-    except MissingData:
-        return False
+class _Trained(NamedTuple):
+    """A net in evaluation mode, and what it is."""
+
+    name: str
+    net: nn.Module
+    model: Model
+    task: Pixels
+    seed: int
+    step: int
+    test: dict[str, float] | None
 
 
-def _picture(nets: list[TrainedNet]) -> dict[str, Any]:
+def _trained(name: str) -> _Trained | None:
+    """The published weights of a name, else those of a record; None where there are none."""
+    if name in names():
+        net = pretrained(name)
+        card = card_of(net)
+        return _Trained(name, net, card.model, Pixels(**card.task), card.seed, card.step, card.test)
+    of = trained_net(name)
+    if of.record is None:
+        return None
+    assert isinstance(of.config.task, Pixels)
+    reached = {row["step"]: row.get("test") for row in of.record.budgets}
+    return _Trained(name, of.net, of.config.model, of.config.task, of.seed, of.step, reached.get(of.step))
+
+
+def _picture(nets: list[_Trained]) -> dict[str, Any]:
     """The nets that read one kind of picture, as the page takes them."""
-    task = nets[0].config.task
-    assert isinstance(task, Pixels)
+    task = nets[0].task
     side = round(task.pixels**0.5)
-    rivals = "".join(f", {NAMES[net.config.model.kind]} beside it" for net in nets[1:])
-    carried = [{"name": net.experiment, "says": _says(net), **packed(net.net)} | {"kind": _kind(net)} for net in nets]
-    levels = 16 if task.source == "digits" else 256
-    return {
-        "title": f"{side} \u00d7 {side}, {task.length} steps{rivals}",
-        "side": side,
-        "levels": levels,
-        "nets": carried,
-    }
+    rivals = "".join(f", {NAMES[of.model.kind]} beside it" for of in nets[1:])
+    carried = [{"name": of.name, "kind": _kind(of), "says": _says(of), **packed(of.net)} for of in nets]
+    title = f"{side} \u00d7 {side}, {task.length} steps{rivals}"
+    return {"title": title, "side": side, "levels": 16 if task.source == "digits" else 256, "nets": carried}
 
 
-def _kind(net: TrainedNet) -> str:
-    return "indrnn" if net.config.model.has_u else net.config.model.kind
+def _kind(of: _Trained) -> str:
+    return "indrnn" if of.model.has_u else of.model.kind
 
 
-def _says(net: TrainedNet) -> str:
-    model, test = net.config.model, _score(net)
-    layers = f"{model.depth} layers" if model.depth > 1 else "one layer"
-    return f"{layers} of {model.hidden} neurons; right on {test} test images"
+def _says(of: _Trained) -> str:
+    layers = f"{of.model.depth} layers" if of.model.depth > 1 else "one layer"
+    right = "" if of.test is None else f"; right on {_score(of)} test images"
+    return f"{layers} of {of.model.hidden} neurons{right}"
 
 
-def _score(net: TrainedNet) -> str:
-    assert net.record is not None
-    row = net.record.row
-    if "test_accuracy" not in row:
-        return "an unknown share of the"
-    return f"{100 * row['test_accuracy']:.1f} % of {row['test_n']:,}"
+def _score(of: _Trained) -> str:
+    return "not scored" if of.test is None else f"{100 * of.test['accuracy']:.1f} % of {of.test['n']:,.0f}"
 
 
-def _card(net: TrainedNet) -> str:
+def _card(of: _Trained) -> str:
     """A row of the page's table of nets."""
-    assert net.record is not None
-    model, row, task = net.config.model, net.record.row, net.config.task
-    assert isinstance(task, Pixels)
-    data = {"mnist": "MNIST", "digits": "the optical digits of scikit-learn"}[task.source]
-    weights = sum(p.numel() for p in net.net.parameters() if p.requires_grad)
+    data = {"mnist": "MNIST", "digits": "the optical digits of scikit-learn"}[of.task.source]
     cells = (
-        f"<code>{net.experiment}</code>",
-        f"{data}, {task.length} steps",
-        f"{NAMES[model.kind]}, depth {model.depth}, width {model.hidden}",
-        f"{weights:,}",
-        f"{row['step']:,} steps of {net.config.train.batch} images, seed {net.seed}",
-        _score(net),
+        f"<code>{of.name}</code>",
+        f"{data}, {of.task.length} steps",
+        f"{NAMES[of.model.kind]}, depth {of.model.depth}, width {of.model.hidden}",
+        f"{sum(p.numel() for p in of.net.parameters() if p.requires_grad):,}",
+        f"{of.step:,} steps, seed {of.seed}",
+        _score(of),
     )
     return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 

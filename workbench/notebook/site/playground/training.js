@@ -1,6 +1,6 @@
 // The lower half of the page: three nets learn the adding problem, each in a worker.
 
-const LENGTHS = [10, 20, 50, 100, 200, 350, 500], GAMMAS = [0.001, 0.01, 0.1, 0.5, 1, 2, 10, 1000, Infinity];
+const LENGTHS = [10, 20, 50, 100, 200, 350, 500], GAMMAS = [1e-6, 0.001, 0.1, 0.5, 1, 2, 10, 1000, Infinity];
 const SOLVED = 0.01, LAST = 20000; // an error that counts as learned; the step at which a net stops
 const TRIES = [
   ["T = 50: it takes seconds", { length: 2, gamma: 5 }],
@@ -171,5 +171,5 @@ function drawTask() {
   element("gamma-value").textContent = bound === null ? "none" : `|u| ≤ ${bound.toFixed(4)}`;
   element("gamma").setAttribute("aria-valuetext", bound === null ? "no bound" : `gamma ${GAMMAS[learning.gamma]}, |u| at most ${bound.toFixed(4)}`);
   element("gamma-says").textContent =
-    bound === null ? "Any u may grow: over T steps a gradient may explode." : `γ = ${GAMMAS[learning.gamma]}: |u| ≤ γ^(1/T), so over T steps a gradient grows at most ${GAMMAS[learning.gamma]}-fold. May be moved while it trains.`;
+    bound === null ? "Any u may grow: over T steps a gradient may explode." : `γ = ${GAMMAS[learning.gamma]}: |u| ≤ γ^(1/T), so over T steps ${GAMMAS[learning.gamma] < 1 ? "at most this share of a gradient is left" : "a gradient grows at most so many times"}. May be moved while it trains.`;
 }
