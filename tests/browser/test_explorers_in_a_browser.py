@@ -103,7 +103,9 @@ def test_every_slider_answers_the_keyboard_and_axe_finds_no_fault(lab, page, nam
         assert slider.get_attribute("aria-valuetext") != value
         assert slider.evaluate("e => e === document.activeElement"), "the keyboard stays on the slider"
         control = slider.get_attribute("data-name")
-        assert seen(explorer) != before or control in UNTRAINED, f"{control} changes no figure"
+        if seen(explorer) == before and control not in UNTRAINED:  # a step at its end may pass no neuron's u
+            press(page, explorer, slider, "Home")
+            assert seen(explorer) != before, f"{control} changes no figure"
     ink = "e => getComputedStyle(e.querySelector('.wb-plot .xtick text, .wb-plot .x2tick text')).fill"
     light = explorer.evaluate(ink)
     page.add_script_tag(path=str(AXE))
