@@ -15,6 +15,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,14 +62,17 @@ def fuzz(target: str, seconds: int) -> dict[str, object]:
 
 def keep(target: str) -> None:
     """Add to the kept seeds what reaches further than they do, the smallest inputs first, up to `KEPT` bytes."""
+    from fuzz import targets
+
     with tempfile.TemporaryDirectory() as folder:
         start(target, ["-merge=1", "-max_len=4096", folder, str(seeds(target)), str(WORK / target)])
-        room = KEPT - sum(path.stat().st_size for path in seeds(target).iterdir())
-        there = {path.read_bytes() for path in seeds(target).iterdir()}
+        there, more = targets.seeds(target).values(), {}
+        room = KEPT - sum(map(len, there))
         for path in sorted(Path(folder).iterdir(), key=lambda path: path.stat().st_size):
-            if path.read_bytes() not in there and path.stat().st_size <= room:
-                room -= path.stat().st_size
-                (seeds(target) / path.name[:12]).write_bytes(path.read_bytes())
+            if (content := path.read_bytes()) not in there and len(content) <= room:
+                room -= len(content)
+                more[path.name[:12]] = content
+    targets.keep(target, more)
 
 
 def processor() -> float:
@@ -78,7 +82,12 @@ def processor() -> float:
 
 
 def seeds(target: str) -> Path:
-    return ROOT / "tests" / "fuzz" / "corpus" / target
+    """A folder of the kept seeds."""
+    folder = WORK / "seeds" / target
+    folder.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(ROOT / "tests" / "fuzz" / "corpus" / f"{target}.zip") as pack:
+        pack.extractall(folder)
+    return folder
 
 
 def start(target: str, arguments: list[str]) -> subprocess.CompletedProcess[str]:

@@ -40,7 +40,7 @@ PARTS = {  # of a record: its files, and the byte that stands before each
     "result.json": b"\x1f",
     "troubles.jsonl": b"\x1a",
 }
-WHOLE = CORPUS / "record" / "done"  # what edits of a record begin with
+WHOLE = "done"  # the seed of `record` that its edits begin with
 JSON_VALUES: list[Any] = [
     None,
     True,
@@ -146,7 +146,7 @@ def a_record(content: bytes, folder: Path) -> None:
     """A run's folder but for its checkpoints, each file behind the byte that `PARTS` gives it, or, behind `E`, edits of
     a whole one; a check that reads `seal` becomes the right one, so that a forger's records are tried too."""
     if content[:1] == b"E":
-        content = _joined(edited(_split(WHOLE.read_bytes()), content[1:], JSON_VALUES))
+        content = _joined(edited(_split(seeds("record")[WHOLE]), content[1:], JSON_VALUES))
     run = Run(laid_out(content, folder))
     mine = record.Record(run)
     readers: tuple[Callable[[], object], ...] = (
@@ -304,6 +304,17 @@ TARGETS: dict[str, Callable[[bytes, Path], None]] = {
 }
 
 
+@cache
 def seeds(target: str) -> dict[str, bytes]:
     """The kept inputs of a target, by name."""
-    return {path.name: path.read_bytes() for path in sorted((CORPUS / target).iterdir())}
+    with zipfile.ZipFile(CORPUS / f"{target}.zip") as pack:
+        return {name: pack.read(name) for name in sorted(pack.namelist())}
+
+
+def keep(target: str, more: dict[str, bytes]) -> None:
+    """Add to the kept inputs of a target; the same inputs give the same file."""
+    kept = seeds(target) | more
+    with zipfile.ZipFile(CORPUS / f"{target}.zip", "w") as pack:
+        for name in sorted(kept):
+            pack.writestr(zipfile.ZipInfo(name), kept[name], zipfile.ZIP_DEFLATED)
+    seeds.cache_clear()

@@ -1,8 +1,10 @@
 """No bytes get more out of a reader than data or one of our own errors: the kept seeds, and changes of them."""
 
 import random
+import shutil
 import time
 import warnings
+from pathlib import Path
 
 import pytest
 from fuzz import targets
@@ -56,9 +58,20 @@ def test_the_seeds_are_few_and_some_of_them_are_whole(tmp_path):
         found = targets.seeds(target)
         assert len(found) >= 3
         assert sum(map(len, found.values())) < 50_000
-    run = targets.laid_out(targets.WHOLE.read_bytes(), tmp_path)
+    run = targets.laid_out(targets.seeds("record")[targets.WHOLE], tmp_path)
     assert targets.record.Record(targets.Run(run)).status == "done"
     state = targets.checkpoint.unpack(targets.begun(), targets.path_of(targets.begun()))
     trainer = targets.Trainer(targets.TINY, 0)
     trainer.load(state["trainer"])
     assert trainer.step == 1
+
+
+def test_an_input_that_is_kept_leaves_the_others_as_they_are(tmp_path, monkeypatch):
+    before = targets.seeds("idx")
+    shutil.copy(targets.CORPUS / "idx.zip", tmp_path)
+    monkeypatch.setattr(targets, "CORPUS", tmp_path)
+    targets.keep("idx", {})
+    assert (tmp_path / "idx.zip").read_bytes() == (Path(targets.__file__).parent / "corpus" / "idx.zip").read_bytes()
+    targets.keep("idx", {"new": b"\0\n"})
+    assert targets.seeds("idx") == before | {"new": b"\0\n"}
+    targets.seeds.cache_clear()
