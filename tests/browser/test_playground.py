@@ -185,6 +185,7 @@ def test_the_adding_problem_is_learned_in_the_browser(page):
     assert step <= 2000
     assert f"step {step:,}" in page.locator("#numbers").inner_text()
     if "PICTURES" in os.environ:
+        page.add_style_tag(content="section { padding: 18px; }")
         pictured(page.locator("section", has=page.locator("#train")), "training")
     assert page.evaluate(TRAINED, ["indrnn", 0.5]) > 0.1
     assert page.evaluate(TRAINED, ["lstm", None]) < 0.3

@@ -2,11 +2,15 @@
 // Sequences have two numbers a step: one in [0, 1), and a mark, 1 at two steps, one in each half. The answer is the sum
 // of the two marked numbers (Hochreiter and Schmidhuber 1997); always answering 1 costs 1/6.
 
-const BATCH = 16, CHECKED = 200, EVERY = 25; // sequences a step; fixed ones that measure; steps between measurements
+const BATCH = 16,
+  CHECKED = 200,
+  EVERY = 25; // sequences a step; fixed ones that measure; steps between measurements
 const RATE = { indrnn: 5e-3, lstm: 1e-2, rnn_tanh: 2e-3 }; // the rivals' the best of 0.002, 0.005, 0.01 at T = 20
 
 function addingBatch(T, B, random) {
-  const x = new Float32Array(T * B * 2), y = new Float32Array(B), half = Math.floor(T / 2);
+  const x = new Float32Array(T * B * 2),
+    y = new Float32Array(B),
+    half = Math.floor(T / 2);
   for (let b = 0; b < B; b++) {
     for (let t = 0; t < T; t++) x[(t * B + b) * 2] = random();
     for (const t of [Math.floor(random() * half), half + Math.floor(random() * (T - half))]) {
@@ -25,10 +29,16 @@ function freshNet(kind, T, bound, random) {
   const layers = {
     indrnn: () => [
       { kind, W: matrix(32, 2, 32), b: new Float32Array(32), u: within(32, 0, Math.min(bound, near)) },
-      { kind, W: matrix(32, 32, 32), b: new Float32Array(32), u: within(32, ...[1 / near, near].map((u) => Math.min(bound, u))) },
+      {
+        kind,
+        W: matrix(32, 32, 32),
+        b: new Float32Array(32),
+        u: within(32, ...[1 / near, near].map((u) => Math.min(bound, u))),
+      },
     ],
     lstm: () => [
-      { kind, W: matrix(64, 2, 16), b: new Float32Array(64).fill(1, 16, 32), R: matrix(64, 16, 16) }, // forget gates open
+      // forget gates begin open
+      { kind, W: matrix(64, 2, 16), b: new Float32Array(64).fill(1, 16, 32), R: matrix(64, 16, 16) },
     ],
     rnn_tanh: () => [{ kind, W: matrix(32, 2, 32), b: new Float32Array(32), R: matrix(32, 32, 32) }],
   }[kind]();
@@ -51,7 +61,11 @@ class Training {
   step() {
     const { x, y } = addingBatch(this.T, BATCH, this.random);
     const run = forward(this.net, x, this.T, BATCH);
-    const found = backward(this.net, run, run.out.map((value, b) => (2 * (value - y[b])) / BATCH));
+    const found = backward(
+      this.net,
+      run,
+      run.out.map((value, b) => (2 * (value - y[b])) / BATCH),
+    );
     this.adam.step(found);
     this.steps++;
     this.flow = found.flow.at(-1); // of the layer that is read: through time alone
@@ -62,7 +76,8 @@ class Training {
   }
   // What the page draws: all numbers of now
   report() {
-    const { steps, measured, answers, fixed } = this, u = this.net.layers.flatMap((layer) => Array.from(layer.u ?? []));
+    const { steps, measured, answers, fixed } = this,
+      u = this.net.layers.flatMap((layer) => Array.from(layer.u ?? []));
     const pairs = Array.from(answers, (answer, b) => [fixed.y[b], answer]);
     return { steps, error: measured, flow: Array.from(this.flow ?? []), u, pairs };
   }
@@ -71,10 +86,15 @@ class Training {
 // --- in a worker: {do: "start", kind, T, bound, seed}, "pause", "go on"; bound may be moved while it trains ---
 
 function work() {
-  let training = null, going = false, began = 0, spent = 0;
+  let training = null,
+    going = false,
+    began = 0,
+    spent = 0;
   const turn = () => {
     if (!going) return;
-    const from = performance.now(), first = training.steps, rows = [];
+    const from = performance.now(),
+      first = training.steps,
+      rows = [];
     do {
       training.step();
       if (training.steps % EVERY === 0) rows.push([training.steps, training.error()]);

@@ -1,4 +1,4 @@
-// Controls of the upper half: the pad's pen, time, and the four cards that change a net.
+// Controls of the upper half: time, and the four cards that change a net.
 
 const fades = (u) => {
   const size = Math.abs(u);
@@ -9,8 +9,11 @@ const fades = (u) => {
 };
 
 function drawUs() {
-  const { u } = indrnn().layers[view.layer], bound = boundOf(), { pen, wide, high } = sheet(element("us"));
-  const most = Math.max(1.1, ...Array.from(u, Math.abs)), at = (value) => wide / 2 + (value / most) * (wide / 2 - 8);
+  const { u } = indrnn().layers[view.layer],
+    bound = boundOf(),
+    { pen, wide, high } = sheet(element("us"));
+  const most = Math.max(1.1, ...Array.from(u, Math.abs)),
+    at = (value) => wide / 2 + (value / most) * (wide / 2 - 8);
   if (bound < most) {
     pen.fillStyle = colour("press");
     pen.fillRect(at(-bound), 6, Math.max(2, at(bound) - at(-bound)), high - 28);
@@ -21,24 +24,39 @@ function drawUs() {
   const places = new Map();
   byMemory(u).forEach((n, rank) => {
     const here = Math.max(-bound, Math.min(bound, n === neuron() && view.u !== null ? view.u : u[n]));
-    const value = n === neuron() && view.u !== null ? view.u : here, column = Math.round(at(value) / 5), above = places.get(column) ?? 0;
+    const value = n === neuron() && view.u !== null ? view.u : here,
+      column = Math.round(at(value) / 5),
+      above = places.get(column) ?? 0;
     places.set(column, above + 1);
     pen.fillStyle = colour(rank === view.rank ? "mark" : "blue");
     pen.globalAlpha = rank === view.rank ? 1 : 0.75;
     pen.beginPath();
-    pen.arc(at(Math.max(-most, Math.min(most, value))), high - 27 - Math.min(above * 4, high - 36), rank === view.rank ? 4 : 2.2, 0, 7);
+    pen.arc(
+      at(Math.max(-most, Math.min(most, value))),
+      high - 27 - Math.min(above * 4, high - 36),
+      rank === view.rank ? 4 : 2.2,
+      0,
+      7,
+    );
     pen.fill();
   });
   pen.globalAlpha = 1;
-  const said = view.bound === 11 ? `as trained, |u| at most ${Math.max(...Array.from(u, Math.abs)).toFixed(3)} in this layer` : `|u| ≤ ${bound.toFixed(3)}: ${fades(bound)}`;
+  const said =
+    view.bound === 11
+      ? `as trained, |u| at most ${Math.max(...Array.from(u, Math.abs)).toFixed(3)} in this layer`
+      : `|u| ≤ ${bound.toFixed(3)}: ${fades(bound)}`;
   element("bound-value").textContent = said;
   element("bound").setAttribute("aria-valuetext", said);
   element("us").setAttribute("aria-label", `Recurrent weights of layer ${view.layer + 1}; ${said}`);
 }
 
 function drawState() {
-  const { u } = indrnn().layers[view.layer], n = neuron(), T = steps(), N = u.length;
-  const { pen, wide, high } = sheet(element("state")), states = found.find(({ net }) => net.kind === "indrnn").states[view.layer];
+  const { u } = indrnn().layers[view.layer],
+    n = neuron(),
+    T = steps(),
+    N = u.length;
+  const { pen, wide, high } = sheet(element("state")),
+    states = found.find(({ net }) => net.kind === "indrnn").states[view.layer];
   let most = 1e-9;
   for (let t = 0; t < T; t++) if (Number.isFinite(states[t * N + n])) most = Math.max(most, states[t * N + n]);
   pen.strokeStyle = colour("line");
@@ -46,7 +64,8 @@ function drawState() {
   pen.strokeStyle = colour("blue");
   pen.lineWidth = 1.75;
   pen.beginPath();
-  for (let t = 0; t < T; t++) pen.lineTo((wide * (t + 0.5)) / T, high - 3 - Math.min(1, states[t * N + n] / most) * (high - 18));
+  for (let t = 0; t < T; t++)
+    pen.lineTo((wide * (t + 0.5)) / T, high - 3 - Math.min(1, states[t * N + n] / most) * (high - 18));
   pen.stroke();
   pen.fillStyle = colour("soft");
   pen.fillText(`at most ${short(most < 1e-8 ? 0 : most)}`, 2, 10);
@@ -57,94 +76,6 @@ function drawState() {
   element("neuron").setAttribute("aria-valuetext", said);
   element("u").setAttribute("aria-valuetext", given);
   element("state").setAttribute("aria-label", `State of neuron ${n} over ${T} steps, at most ${short(most)}`);
-}
-
-// --- the pad ---
-
-function drawPad() {
-  const { pen, wide } = sheet(element("pad"));
-  pen.lineCap = pen.lineJoin = "round";
-  pen.lineWidth = wide * 0.075;
-  pen.strokeStyle = colour("ink");
-  for (const stroke of view.strokes ?? []) {
-    pen.beginPath();
-    for (const [a, b] of [stroke[0], ...stroke]) pen.lineTo(a * wide, b * wide);
-    pen.stroke();
-  }
-  if (keyed) {
-    pen.fillStyle = colour("mark");
-    pen.beginPath();
-    pen.arc(cursor[0] * wide, cursor[1] * wide, penDown ? 6 : 4, 0, 7);
-    pen.fill();
-  }
-}
-
-const soon = (() => {
-  let due = false;
-  return () => {
-    if (due) return;
-    due = true;
-    requestAnimationFrame(() => {
-      due = false;
-      drawPad();
-      ask();
-    });
-  };
-})();
-
-function begin(point) {
-  if (view.digit !== null) view.strokes = [];
-  stop();
-  Object.assign(view, { digit: null, step: 0 });
-  view.strokes = [...(view.strokes ?? []), [point]];
-  soon();
-}
-
-function extend(point) {
-  view.strokes.at(-1).push(point);
-  soon();
-}
-
-function pad() {
-  const canvas = element("pad");
-  const place = (event) => {
-    const box = canvas.getBoundingClientRect();
-    return [event.clientX - box.left, event.clientY - box.top].map((v) => Math.max(0, Math.min(1, v / box.width)));
-  };
-  let drawing = false;
-  canvas.addEventListener("pointerdown", (event) => {
-    canvas.setPointerCapture(event.pointerId);
-    drawing = true;
-    keyed = penDown = false;
-    begin(place(event));
-  });
-  canvas.addEventListener("pointermove", (event) => {
-    if (drawing) for (const one of event.getCoalescedEvents?.() ?? [event]) extend(place(one));
-  });
-  for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => (drawing = false));
-  canvas.addEventListener("keydown", (event) => {
-    const [dx, dy] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key] ?? [];
-    if (dx !== undefined) {
-      keyed = true;
-      cursor = [cursor[0] + dx / 28, cursor[1] + dy / 28].map((v) => Math.max(0, Math.min(1, v)));
-      if (penDown) extend(cursor);
-    } else if (event.key === " ") {
-      keyed = true;
-      penDown = !penDown;
-      if (penDown) begin(cursor);
-    } else if (event.key === "Delete" || event.key === "Backspace") wipe();
-    else return;
-    event.preventDefault();
-    drawPad();
-  });
-  canvas.addEventListener("blur", () => (penDown = false));
-}
-
-function wipe() {
-  stop();
-  penDown = false;
-  Object.assign(view, { strokes: [], digit: null, step: 0 });
-  soon();
 }
 
 // --- time ---
@@ -160,7 +91,8 @@ function play() {
   element("play").textContent = "Pause";
   if (!view.step || view.step >= steps()) view.step = 1;
   const pace = steps() / 9000; // steps a millisecond: nine seconds a digit
-  let last = null, part = view.step;
+  let last = null,
+    part = view.step;
   const frame = (now) => {
     if (!playing) return;
     part = Math.min(steps(), part + (last === null ? 0 : (now - last) * pace));
@@ -181,8 +113,14 @@ function radios(place, name, labels, chosen, pick) {
   const legend = element(place).querySelector("legend");
   element(place).replaceChildren(legend);
   labels.forEach((text, index) => {
-    const label = document.createElement("label"), span = document.createElement("span");
-    const input = Object.assign(document.createElement("input"), { type: "radio", name, value: index, checked: index === chosen });
+    const label = document.createElement("label"),
+      span = document.createElement("span");
+    const input = Object.assign(document.createElement("input"), {
+      type: "radio",
+      name,
+      value: index,
+      checked: index === chosen,
+    });
     label.className = "choice";
     span.textContent = text;
     input.addEventListener("change", () => pick(index));
@@ -192,34 +130,51 @@ function radios(place, name, labels, chosen, pick) {
 }
 
 function layOut() {
-  const { nets } = shown(), T = steps();
+  const { nets } = shown(),
+    T = steps();
   found = [];
   element("step").max = T;
   element("cut").max = T - 1;
-  radios("pictures", "picture", pictures.map((p) => p.title), view.picture, (index) => {
-    Object.assign(view, { picture: index, step: 0, layer: Infinity, rank: null, u: null, silent: false, cut: 0 });
-    settle();
-    layOut();
-    ask();
-  });
-  radios("layers", "layer", indrnn().layers.map((_, i) => `${i + 1}`), view.layer, (index) => {
-    Object.assign(view, { layer: index, rank: null, u: null, silent: false });
-    settle();
-    showControls();
-    ask();
-  });
+  radios(
+    "pictures",
+    "picture",
+    pictures.map((p) => p.title),
+    view.picture,
+    (index) => {
+      Object.assign(view, { picture: index, step: 0, layer: Infinity, rank: null, u: null, silent: false, cut: 0 });
+      settle();
+      layOut();
+      ask();
+    },
+  );
+  radios(
+    "layers",
+    "layer",
+    indrnn().layers.map((_, i) => `${i + 1}`),
+    view.layer,
+    (index) => {
+      Object.assign(view, { layer: index, rank: null, u: null, silent: false });
+      settle();
+      showControls();
+      ask();
+    },
+  );
   element("bars").replaceChildren(
     ...nets.map(({ kind }) => {
       const box = document.createElement("div");
       box.style.setProperty("--shade", `var(--${KINDS[kind][1]})`);
-      box.innerHTML = Array.from({ length: 10 }, (_, k) => `<div class="bar"><span>${k}</span><i></i><output></output></div>`).join("");
+      box.innerHTML = Array.from(
+        { length: 10 },
+        (_, k) => `<div class="bar"><span>${k}</span><i></i><output></output></div>`,
+      ).join("");
       return box;
     }),
   );
   element("traces").className = nets.length > 1 ? "pair" : "";
   element("traces").replaceChildren(
     ...nets.map((net) => {
-      const figure = document.createElement("figure"), canvas = document.createElement("canvas");
+      const figure = document.createElement("figure"),
+        canvas = document.createElement("canvas");
       figure.className = "trace";
       figure.style.setProperty("--shade", `var(--${KINDS[net.kind][1]})`);
       figure.innerHTML = `<figcaption><b>${KINDS[net.kind][0]}</b>, ${net.says}</figcaption>`;
@@ -235,10 +190,13 @@ function layOut() {
 }
 
 function clicked(event, canvas, net) {
-  const box = canvas.getBoundingClientRect(), high = canvas.clientHeight - 140, share = (event.clientX - box.left - GUTTER) / (box.width - GUTTER - MARGIN);
+  const box = canvas.getBoundingClientRect(),
+    high = canvas.clientHeight - 140,
+    share = (event.clientX - box.left - GUTTER) / (box.width - GUTTER - MARGIN);
   view.step = Math.max(1, Math.min(steps(), Math.ceil(share * steps())));
   stop();
-  const N = indrnn().layers[view.layer].u.length, row = Math.floor(((event.clientY - box.top) / high) * N);
+  const N = indrnn().layers[view.layer].u.length,
+    row = Math.floor(((event.clientY - box.top) / high) * N);
   if (net.kind !== "indrnn" || row >= N) return drawStep();
   Object.assign(view, { rank: N - 1 - row, u: null, silent: false });
   showControls();
@@ -254,7 +212,8 @@ function settle() {
 }
 
 function showControls() {
-  const { u } = indrnn().layers[view.layer], said = view.cut ? `after pixel ${view.cut}` : "nowhere: all is remembered";
+  const { u } = indrnn().layers[view.layer],
+    said = view.cut ? `after pixel ${view.cut}` : "nowhere: all is remembered";
   element("neuron").max = u.length - 1;
   element("neuron").value = view.rank;
   element("u").value = view.u ?? u[neuron()];

@@ -2,14 +2,17 @@
 
 const shades = new Map(); // emptied when the theme changes
 function colour(name) {
-  if (!shades.has(name)) shades.set(name, getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim());
+  if (!shades.has(name))
+    shades.set(name, getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim());
   return shades.get(name);
 }
 const KINDS = { indrnn: ["IndRNN", "blue"], lstm: ["LSTM", "orange"], rnn_tanh: ["RNN-tanh", "pink"] };
 
 // A canvas made as sharp as the screen -> {pen, wide, high}, all in CSS pixels, wiped
 function sheet(canvas) {
-  const wide = canvas.clientWidth, high = canvas.clientHeight, sharp = devicePixelRatio || 1;
+  const wide = canvas.clientWidth,
+    high = canvas.clientHeight,
+    sharp = devicePixelRatio || 1;
   if (canvas.width !== Math.round(wide * sharp) || canvas.height !== Math.round(high * sharp)) {
     canvas.width = Math.round(wide * sharp);
     canvas.height = Math.round(high * sharp);
@@ -30,7 +33,9 @@ function rgb(text) {
 function ramp(name) {
   const stops = [colour("card"), colour(`${name}-fill`), colour(`${name}-strong`)].map(rgb);
   return Array.from({ length: 256 }, (_, i) => {
-    const at = (i / 255) * 2, from = Math.min(1, Math.floor(at)), share = at - from;
+    const at = (i / 255) * 2,
+      from = Math.min(1, Math.floor(at)),
+      share = at - from;
     return stops[from].map((v, k) => Math.round(v + share * (stops[from + 1][k] - v)));
   });
 }
@@ -38,10 +43,12 @@ function ramp(name) {
 // A picture of columns x rows, value(column, row) in [0, 1]; what is infinite has the strongest colour
 function painted(columns, rows, colours, value) {
   const canvas = Object.assign(document.createElement("canvas"), { width: columns, height: rows });
-  const pen = canvas.getContext("2d"), image = pen.createImageData(columns, rows);
+  const pen = canvas.getContext("2d"),
+    image = pen.createImageData(columns, rows);
   for (let row = 0, at = 0; row < rows; row++)
     for (let column = 0; column < columns; column++, at += 4) {
-      const light = value(column, row), [r, g, b] = colours[light >= 0 && light < 1 ? Math.round(255 * light) : 255];
+      const light = value(column, row),
+        [r, g, b] = colours[light >= 0 && light < 1 ? Math.round(255 * light) : 255];
       image.data[at] = r;
       image.data[at + 1] = g;
       image.data[at + 2] = b;
@@ -52,28 +59,40 @@ function painted(columns, rows, colours, value) {
 }
 
 const short = (value) =>
-  value === 0 ? "0" : Math.abs(value) >= 1e4 || Math.abs(value) < 1e-3 ? value.toExponential(0).replace("e+", "e") : String(+value.toPrecision(3));
+  value === 0
+    ? "0"
+    : Math.abs(value) >= 1e4 || Math.abs(value) < 1e-3
+      ? value.toExponential(0).replace("e+", "e")
+      : String(+value.toPrecision(3));
 
 function ticks(low, high, log, count) {
   if (log) {
-    const [a, b] = [Math.ceil(Math.log10(low) - 1e-9), Math.floor(Math.log10(high) + 1e-9)], step = Math.max(1, Math.ceil((b - a) / count));
+    const [a, b] = [Math.ceil(Math.log10(low) - 1e-9), Math.floor(Math.log10(high) + 1e-9)],
+      step = Math.max(1, Math.ceil((b - a) / count));
     return Array.from({ length: Math.floor((b - a) / step) + 1 }, (_, i) => 10 ** (a + i * step));
   }
-  const rough = (high - low) / count, power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * ([1, 2, 5].find((n) => n * power >= rough) ?? 10), found = [];
+  const rough = (high - low) / count,
+    power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * ([1, 2, 5].find((n) => n * power >= rough) ?? 10),
+    found = [];
   for (let v = Math.ceil(low / step) * step; v <= high + step / 1e6; v += step) found.push(+v.toPrecision(12));
   return found;
 }
 
 // Lines, dots and dashed levels over two axes. spec: {x, y: {from, to, log, label}, lines, dots, levels}
 function chart(canvas, { x, y, lines = [], dots = [], levels = [], empty = "" }) {
-  const { pen, wide, high } = sheet(canvas), left = 46, right = 12, top = 12, bottom = 38;
+  const { pen, wide, high } = sheet(canvas),
+    left = 46,
+    right = 12,
+    top = 12,
+    bottom = 38;
   const [soft, line, ink] = ["soft", "line", "ink"].map(colour);
   const place = ({ from, to, log }, value, start, end) => {
     const f = log ? Math.log10 : (v) => v;
     return start + ((f(Math.max(value, log ? from / 100 : -Infinity)) - f(from)) / (f(to) - f(from))) * (end - start);
   };
-  const px = (value) => place(x, value, left, wide - right), py = (value) => place(y, value, high - bottom, top);
+  const px = (value) => place(x, value, left, wide - right),
+    py = (value) => place(y, value, high - bottom, top);
   pen.lineWidth = 1;
   pen.strokeStyle = line;
   pen.fillStyle = soft;
@@ -88,7 +107,8 @@ function chart(canvas, { x, y, lines = [], dots = [], levels = [], empty = "" })
     pen.fillText(y.names?.[value] ?? short(value), left - 6, at);
   }
   pen.textAlign = "center";
-  for (const value of ticks(x.from, x.to, x.log, wide < 420 ? 4 : 7)) pen.fillText(value.toLocaleString("en"), px(value), high - bottom + 13);
+  for (const value of ticks(x.from, x.to, x.log, wide < 420 ? 4 : 7))
+    pen.fillText(value.toLocaleString("en"), px(value), high - bottom + 13);
   pen.fillText(x.label, (left + wide - right) / 2, high - 8);
   pen.textAlign = "left";
   pen.save();
@@ -97,7 +117,11 @@ function chart(canvas, { x, y, lines = [], dots = [], levels = [], empty = "" })
   pen.clip();
   for (const level of levels) {
     const [ax, ay, bx, by] =
-      level.y != null ? [left, py(level.y), wide - right, py(level.y)] : level.x != null ? [px(level.x), top, px(level.x), high - bottom] : [px(x.from), py(x.from), px(x.to), py(x.to)];
+      level.y != null
+        ? [left, py(level.y), wide - right, py(level.y)]
+        : level.x != null
+          ? [px(level.x), top, px(level.x), high - bottom]
+          : [px(x.from), py(x.from), px(x.to), py(x.to)];
     pen.setLineDash([5, 4]);
     pen.strokeStyle = soft;
     pen.beginPath();
@@ -107,7 +131,8 @@ function chart(canvas, { x, y, lines = [], dots = [], levels = [], empty = "" })
     pen.setLineDash([]);
     pen.fillStyle = soft;
     pen.textAlign = "right";
-    if (level.text) pen.fillText(level.text, level.y != null ? wide - right - 4 : ax - 6, level.y != null ? ay - 8 : top + 8);
+    if (level.text)
+      pen.fillText(level.text, level.y != null ? wide - right - 4 : ax - 6, level.y != null ? ay - 8 : top + 8);
     pen.textAlign = "left";
   }
   for (const { points, colour: shade, size = 2.5 } of dots) {
@@ -127,13 +152,15 @@ function chart(canvas, { x, y, lines = [], dots = [], levels = [], empty = "" })
     pen.stroke();
   }
   pen.restore();
-  const ends = lines.filter((l) => l.name && l.points.length).map((l) => ({ ...l, at: l.points.at(-1) })), taken = [];
+  const ends = lines.filter((l) => l.name && l.points.length).map((l) => ({ ...l, at: l.points.at(-1) })),
+    taken = [];
   pen.font = "600 12px system-ui, sans-serif";
   for (const { name, colour: shade, at } of ends.sort((a, b) => py(a.at[1]) - py(b.at[1]))) {
     let where = Math.max(top + 6, Math.min(high - bottom - 8, py(at[1]) - 9));
     while (taken.some((other) => Math.abs(other - where) < 14)) where += 14;
     taken.push(where);
-    const end = px(at[0]), room = pen.measureText(name).width;
+    const end = px(at[0]),
+      room = pen.measureText(name).width;
     pen.fillStyle = shade;
     pen.fillText(name, Math.max(left + 4, Math.min(wide - right - room, end - room)), where);
   }

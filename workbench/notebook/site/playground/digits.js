@@ -2,20 +2,46 @@
 
 const HALVES = [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, Infinity]; // stops of the bound: steps until half is gone
 const ORDERS = {
-  rows: "row by row, as trained", columns: "column by column", backwards: "backwards", shuffled: "shuffled",
+  rows: "row by row, as trained",
+  columns: "column by column",
+  backwards: "backwards",
+  shuffled: "shuffled",
 };
-const AT_START = { picture: 0, digit: 4, strokes: null, step: 0, layer: 0, bound: 11, cut: 0, order: "rows", rank: null, u: null, silent: false };
+const AT_START = {
+  picture: 0,
+  digit: 4,
+  strokes: null,
+  step: 0,
+  layer: 0,
+  bound: 11,
+  cut: 0,
+  order: "rows",
+  rank: null,
+  u: null,
+  silent: false,
+};
 const view = { ...AT_START };
 const element = (id) => document.getElementById(id);
 const percent = (p) => `${(100 * p).toFixed(p > 0.995 && p < 1 ? 1 : 0)} %`;
-const reads = (p) => (Number.isFinite(p[0]) ? `${best(p)}, ${percent(p[best(p)])}` : "nothing: its numbers are infinite");
+const reads = (p) =>
+  Number.isFinite(p[0]) ? `${best(p)}, ${percent(p[best(p)])}` : "nothing: its numbers are infinite";
 const best = (p) => p.indexOf(Math.max(...p));
 const boundOf = () => (view.bound === 11 ? Infinity : HALVES[view.bound] === 0 ? 0 : 0.5 ** (1 / HALVES[view.bound]));
 
-let pictures, reader, found = [], turn = 0, x, order, playing = false, penDown = false, cursor = [0.5, 0.5], keyed = false;
+let pictures,
+  reader,
+  found = [],
+  turn = 0,
+  x,
+  order,
+  playing = false,
+  penDown = false,
+  cursor = [0.5, 0.5],
+  keyed = false;
 
 function permutation(side, name) {
-  const T = side * side, places = Array.from({ length: T }, (_, i) => i);
+  const T = side * side,
+    places = Array.from({ length: T }, (_, i) => i);
   if (name === "columns") return places.map((t) => (t % side) * side + Math.floor(t / side));
   if (name === "backwards") return places.reverse();
   if (name === "shuffled") {
@@ -38,7 +64,8 @@ function edit() {
   const changes = {};
   if (view.bound !== 11) changes.bound = boundOf();
   if (view.cut) changes.cut = view.cut;
-  if (view.u !== null || view.silent) Object.assign(changes, { layer: view.layer, neuron: neuron(), u: view.u, silent: view.silent });
+  if (view.u !== null || view.silent)
+    Object.assign(changes, { layer: view.layer, neuron: neuron(), u: view.u, silent: view.silent });
   return changes;
 }
 
@@ -67,8 +94,12 @@ function answered({ data }) {
 
 // An answer's pictures, drawn once and shown up to the step
 function picture(answer) {
-  const { net, states, probabilities } = answer, T = steps(), h = states[answer.layer], N = h.length / T;
-  const { u } = net.layers[answer.layer], rows = u ? byMemory(u).reverse() : Array.from({ length: N }, (_, n) => n);
+  const { net, states, probabilities } = answer,
+    T = steps(),
+    h = states[answer.layer],
+    N = h.length / T;
+  const { u } = net.layers[answer.layer],
+    rows = u ? byMemory(u).reverse() : Array.from({ length: N }, (_, n) => n);
   const most = new Float32Array(N);
   for (let i = 0; i < h.length; i++) if (Number.isFinite(h[i])) most[i % N] = Math.max(most[i % N], Math.abs(h[i]));
   const colours = ramp(KINDS[net.kind][1]);
@@ -80,7 +111,8 @@ function picture(answer) {
 function drawAll() {
   const about = [];
   for (const { net, probabilities, plain } of found) {
-    const [before, now] = [plain, probabilities.subarray(probabilities.length - 10)], name = KINDS[net.kind][0];
+    const [before, now] = [plain, probabilities.subarray(probabilities.length - 10)],
+      name = KINDS[net.kind][0];
     about.push(
       changed()
         ? `${name}: as trained it reads <b>${reads(before)}</b>; changed so <b>${reads(now)}</b>.`
@@ -95,13 +127,16 @@ function drawAll() {
 
 // What changes with the step alone: the work of a frame while scrubbing
 function drawStep() {
-  const began = performance.now(), T = steps(), t = view.step || T;
+  const began = performance.now(),
+    T = steps(),
+    t = view.step || T;
   drawPixels(t);
   element("step").value = t;
   element("steps").textContent = `pixel ${t} of ${T}`;
   for (const [i, answer] of found.entries()) {
     drawTrace(answer, t, T);
-    const p = answer.probabilities.subarray((t - 1) * 10, t * 10), first = best(p);
+    const p = answer.probabilities.subarray((t - 1) * 10, t * 10),
+      first = best(p);
     for (const [k, bar] of Array.from(element("bars").children[i].querySelectorAll(".bar")).entries()) {
       bar.children[1].style.setProperty("--share", `${100 * p[k]}%`);
       bar.children[2].textContent = Number.isFinite(p[k]) ? percent(p[k]) : "–";
@@ -109,16 +144,23 @@ function drawStep() {
     }
     answer.says = `${KINDS[answer.net.kind][0]} after ${t} of ${T} pixels: <b>${reads(p)}</b>.`;
   }
-  element("now").innerHTML = view.strokes?.length ? found.map(({ says }) => says).join(" ") : "An empty pad: draw a digit on it, or take one of ours.";
+  element("now").innerHTML = view.strokes?.length
+    ? found.map(({ says }) => says).join(" ")
+    : "An empty pad: draw a digit on it, or take one of ours.";
   (globalThis.frames_ms ??= []).push(performance.now() - began);
 }
 
 // The picture's pixels: those that were read in full, the others faint, the one being read outlined
 function drawPixels(t) {
-  const { side } = shown(), { pen, wide } = sheet(element("pixels")), cell = wide / side;
-  const colours = (drawPixels.ramp ??= ramp("blue")), blank = rgb(colour("press")), image = pen.createImageData(side, side);
+  const { side } = shown(),
+    { pen, wide } = sheet(element("pixels")),
+    cell = wide / side;
+  const colours = (drawPixels.ramp ??= ramp("blue")),
+    blank = rgb(colour("press")),
+    image = pen.createImageData(side, side);
   order.forEach((place, at) => {
-    const value = (x[at] + 1) / 2, [r, g, b] = value < 0.02 && at < t ? blank : colours[Math.round(255 * Math.min(1, value))];
+    const value = (x[at] + 1) / 2,
+      [r, g, b] = value < 0.02 && at < t ? blank : colours[Math.round(255 * Math.min(1, value))];
     image.data.set([r, g, b, at < t ? 255 : 60], 4 * place);
   });
   const small = (drawPixels.small ??= document.createElement("canvas"));
@@ -133,11 +175,19 @@ function drawPixels(t) {
   element("pixels").setAttribute("aria-label", `The ${side} by ${side} pixels, ${t} of them read`);
 }
 
-const GUTTER = 46, MARGIN = 12; // left of a trace for what its rows are, right for the chosen one
+const GUTTER = 46,
+  MARGIN = 12; // left of a trace for what its rows are, right for the chosen one
 
 function drawTrace({ net, heat, forming, rows, layer }, t, T) {
-  const { pen, wide, high } = sheet(net.canvas), span = wide - GUTTER - MARGIN, low = 10 * 11, top = high - low - 30, x0 = GUTTER;
-  for (const [image, y, tall] of [[heat, 0, top], [forming, top + 10, low]]) {
+  const { pen, wide, high } = sheet(net.canvas),
+    span = wide - GUTTER - MARGIN,
+    low = 10 * 11,
+    top = high - low - 30,
+    x0 = GUTTER;
+  for (const [image, y, tall] of [
+    [heat, 0, top],
+    [forming, top + 10, low],
+  ]) {
     pen.imageSmoothingEnabled = image === heat && 3 * T > span; // few steps, and the ten answers, stand apart
     pen.globalAlpha = 0.16;
     pen.drawImage(image, x0, y, span, tall);
@@ -152,12 +202,18 @@ function drawTrace({ net, heat, forming, rows, layer }, t, T) {
   pen.font = "11px system-ui, sans-serif";
   for (let k = 0; k < 10; k++) pen.fillText(k, x0 - 7, top + 10 + 11 * k + 6);
   const { u } = net.layers[layer];
-  if (u) for (const share of [0, 0.25, 0.5, 0.75, 1]) {
-    const row = Math.round(share * (rows.length - 1));
-    pen.fillText(`${share ? "" : "u "}${u[rows[row]].toFixed(2)}`, x0 - 7, Math.max(7, Math.min(top - 6, ((row + 0.5) * top) / rows.length)));
-  }
+  if (u)
+    for (const share of [0, 0.25, 0.5, 0.75, 1]) {
+      const row = Math.round(share * (rows.length - 1));
+      pen.fillText(
+        `${share ? "" : "u "}${u[rows[row]].toFixed(2)}`,
+        x0 - 7,
+        Math.max(7, Math.min(top - 6, ((row + 0.5) * top) / rows.length)),
+      );
+    }
   pen.textAlign = "center";
-  for (const at of ticks(0, T, false, wide < 600 ? 4 : 8)) if (at) pen.fillText(at, Math.min(wide - 12, x0 + (span * at) / T), high - 8);
+  for (const at of ticks(0, T, false, wide < 600 ? 4 : 8))
+    if (at) pen.fillText(at, Math.min(wide - 12, x0 + (span * at) / T), high - 8);
   pen.strokeStyle = colour("mark");
   pen.lineWidth = 1.5;
   if (u && view.rank !== null && layer === view.layer) {

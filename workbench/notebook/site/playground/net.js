@@ -1,7 +1,7 @@
 // Recurrent nets by hand: forward, backward, Adam. No library, no state but what is handed over.
 //
 // A net is {layers, readout}. Values of T steps of B sequences lie step by step in one array: x (T, B, M) at
-// (t * B + b) * M + m. Matrices lie row by row, (outputs, inputs). Sums are taken in double precision and stored in single.
+// (t * B + b) * M + m. Matrices lie row by row, (outputs, inputs). Sums are taken in double precision, kept in single.
 //   indrnn    h_t = relu(W x_t + b + u * h_{t-1})                     Li et al. 2018, eq. (2); W (N, M), u (N)
 //   rnn_tanh  h_t = tanh(W x_t + b + R h_{t-1})                       W (N, M), R (N, N)
 //   lstm      i, f, g, o from W x_t + b + R h_{t-1}; c = f c + i g; h = o tanh(c)    W (4 N, M), R (4 N, N)
@@ -13,9 +13,16 @@ const sigmoid = (a) => 1 / (1 + Math.exp(-a));
 function multiply(x, xAt, rows, W, N, M, out, outAt) {
   let r = 0;
   for (; r + 4 <= rows; r += 4) {
-    const p = xAt + r * M, q = p + M, s = q + M, v = s + M, to = outAt + r * N;
+    const p = xAt + r * M,
+      q = p + M,
+      s = q + M,
+      v = s + M,
+      to = outAt + r * N;
     for (let n = 0, at = 0; n < N; n++) {
-      let a = 0, b = 0, c = 0, d = 0;
+      let a = 0,
+        b = 0,
+        c = 0,
+        d = 0;
       for (let m = 0; m < M; m++, at++) {
         const w = W[at];
         a += w * x[p + m];
@@ -56,7 +63,8 @@ function outer(g, gAt, x, xAt, rows, N, M, dW) {
 }
 
 function affine(x, xAt, rows, W, b) {
-  const N = b.length, out = new Float32Array(rows * N);
+  const N = b.length,
+    out = new Float32Array(rows * N);
   for (let r = 0; r < rows; r++) out.set(b, r * N);
   multiply(x, xAt, rows, W, N, W.length / N, out, 0);
   return out;
@@ -67,7 +75,8 @@ function affine(x, xAt, rows, W, b) {
 const CELLS = {
   indrnn: {
     run({ u, silent }, a, T, B, cut) {
-      const N = u.length, h = new Float32Array(T * B * N);
+      const N = u.length,
+        h = new Float32Array(T * B * N);
       for (let t = 0, at = 0; t < T; t++) {
         const kept = t > 0 && t !== cut;
         for (let b = 0; b < B; b++)
@@ -79,7 +88,10 @@ const CELLS = {
       return { h };
     },
     back({ u }, { h }, g, T, B, into, flow) {
-      const N = u.length, width = B * N, da = new Float32Array(T * width), carried = new Float64Array(width);
+      const N = u.length,
+        width = B * N,
+        da = new Float32Array(T * width),
+        carried = new Float64Array(width);
       for (let t = T - 1; t >= 0; t--)
         for (let i = 0, at = t * width; i < width; i++, at++) {
           const d = g[at] + carried[i];
@@ -93,7 +105,8 @@ const CELLS = {
   },
   rnn_tanh: {
     run({ R }, h, T, B, cut) {
-      const N = Math.sqrt(R.length), width = B * N;
+      const N = Math.sqrt(R.length),
+        width = B * N;
       for (let t = 0; t < T; t++) {
         if (t > 0 && t !== cut) multiply(h, (t - 1) * width, B, R, N, N, h, t * width);
         for (let at = t * width; at < (t + 1) * width; at++) h[at] = Math.tanh(h[at]);
@@ -101,7 +114,9 @@ const CELLS = {
       return { h };
     },
     back({ R }, { h }, g, T, B, into, flow) {
-      const N = Math.sqrt(R.length), width = B * N, da = new Float32Array(T * width);
+      const N = Math.sqrt(R.length),
+        width = B * N,
+        da = new Float32Array(T * width);
       let carried = new Float64Array(width);
       for (let t = T - 1; t >= 0; t--) {
         for (let i = 0, at = t * width; i < width; i++, at++) {
@@ -119,8 +134,10 @@ const CELLS = {
   },
   lstm: {
     run({ R }, gates, T, B, cut) {
-      const N = Math.sqrt(R.length / 4), width = B * N;
-      const h = new Float32Array(T * width), c = new Float32Array(T * width);
+      const N = Math.sqrt(R.length / 4),
+        width = B * N;
+      const h = new Float32Array(T * width),
+        c = new Float32Array(T * width);
       for (let t = 0; t < T; t++) {
         const kept = t > 0 && t !== cut;
         if (kept) multiply(h, (t - 1) * width, B, R, 4 * N, N, gates, 4 * t * width);
@@ -137,14 +154,17 @@ const CELLS = {
       return { h, c, gates };
     },
     back({ R }, { h, c, gates }, g, T, B, into, flow) {
-      const N = Math.sqrt(R.length / 4), width = B * N, da = new Float32Array(4 * T * width);
+      const N = Math.sqrt(R.length / 4),
+        width = B * N,
+        da = new Float32Array(4 * T * width);
       const kept = new Float64Array(width); // the cell's gradient
       let carried = new Float64Array(width);
       for (let t = T - 1; t >= 0; t--) {
         for (let b = 0, j = 0, at = t * width; b < B; b++)
           for (let n = 0, i = 4 * (t * width + b * N); n < N; n++, i++, j++, at++) {
             const [I, F, G, O] = [gates[i], gates[i + N], gates[i + 2 * N], gates[i + 3 * N]];
-            const d = g[at] + carried[j], squashed = Math.tanh(c[at]);
+            const d = g[at] + carried[j],
+              squashed = Math.tanh(c[at]);
             flow[t] += d * d;
             const dc = kept[j] + d * O * (1 - squashed * squashed);
             da[i] = dc * G * I * (1 - I);
@@ -172,22 +192,31 @@ function runLayer(layer, x, T, B, cut = -1) {
 function forward(net, x, T, B, cut = -1) {
   const runs = [];
   for (const layer of net.layers) runs.push(runLayer(layer, runs.length ? runs.at(-1).h : x, T, B, cut));
-  const N = net.readout.W.length / net.readout.b.length, h = runs.at(-1).h;
+  const N = net.readout.W.length / net.readout.b.length,
+    h = runs.at(-1).h;
   return { runs, T, B, out: affine(h, (T - 1) * B * N, B, net.readout.W, net.readout.b) };
 }
 
 // From the answers' gradient g (B, K): {gradients like the net's own arrays, x (T, B, M), flow a layer (T)}, where flow
 // is the length of the gradient at the layer's states of each step, all sequences together. Nothing may have been cut.
 function backward(net, { runs, T, B }, g) {
-  const { W, b } = net.readout, K = b.length, N = W.length / K, last = runs.at(-1).h, from = (T - 1) * B * N;
+  const { W, b } = net.readout,
+    K = b.length,
+    N = W.length / K,
+    last = runs.at(-1).h,
+    from = (T - 1) * B * N;
   const readout = { W: new Float64Array(W.length), b: new Float64Array(K) };
   outer(g, 0, last, from, B, K, N, readout.W);
   g.forEach((value, i) => (readout.b[i % K] += value));
   let arriving = new Float32Array(last.length);
   multiplyBack(g, 0, B, W, K, N, arriving, from);
-  const layers = [], flow = [];
+  const layers = [],
+    flow = [];
   for (let i = runs.length - 1; i >= 0; i--) {
-    const layer = net.layers[i], { x } = runs[i], wide = layer.b.length, M = layer.W.length / wide;
+    const layer = net.layers[i],
+      { x } = runs[i],
+      wide = layer.b.length,
+      M = layer.W.length / wide;
     const into = {};
     for (const name of ["W", "b", "u", "R"]) if (layer[name]) into[name] = new Float64Array(layer[name].length);
     const through = new Float64Array(T);
@@ -220,7 +249,9 @@ class Adam {
     this.steps++;
     const [first, second] = [1 - 0.9 ** this.steps, 1 - 0.999 ** this.steps];
     arrays(this.net).forEach((values, k) => {
-      const g = found[k], mean = this.mean[k], square = this.square[k];
+      const g = found[k],
+        mean = this.mean[k],
+        square = this.square[k];
       for (let i = 0; i < values.length; i++) {
         const d = g[i] * scale;
         mean[i] += 0.1 * (d - mean[i]);
@@ -234,8 +265,10 @@ class Adam {
 }
 
 function softmax(logits, from, K) {
-  const values = Array.from(logits.subarray(from, from + K)), most = Math.max(...values);
-  const powers = values.map((v) => Math.exp(v - most)), sum = powers.reduce((a, b) => a + b);
+  const values = Array.from(logits.subarray(from, from + K)),
+    most = Math.max(...values);
+  const powers = values.map((v) => Math.exp(v - most)),
+    sum = powers.reduce((a, b) => a + b);
   return powers.map((p) => p / sum);
 }
 

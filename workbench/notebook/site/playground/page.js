@@ -11,7 +11,8 @@ function remember() {
 function address() {
   if (view.step === steps()) view.step = 0; // all of it, whichever net
   const told = new URLSearchParams();
-  for (const [name, value] of Object.entries(view)) if (!["strokes", "digit"].includes(name) && value !== started[name]) told.set(name, value);
+  for (const [name, value] of Object.entries(view))
+    if (!["strokes", "digit"].includes(name) && value !== started[name]) told.set(name, value);
   if (view.digit === null) told.set("drawn", writtenStrokes(view.strokes ?? []));
   else if (view.digit !== started.digit) told.set("digit", view.digit);
   if (learning.length !== 2) told.set("length", learning.length);
@@ -43,9 +44,16 @@ function recall() {
   if (told.get("order") in ORDERS) view.order = told.get("order");
   view.digit = told.has("drawn") ? null : whole("digit", 0, 9, 4);
   view.strokes = view.digit === null ? readStrokes(told.get("drawn")) : drawnDigit(view.digit);
-  Object.assign(learning, { length: whole("length", 0, 6, 2), gamma: whole("gamma", 0, 8, 5), seed: whole("seed", 1, 999, 1) });
+  Object.assign(learning, {
+    length: whole("length", 0, 6, 2),
+    gamma: whole("gamma", 0, 8, 5),
+    seed: whole("seed", 1, 999, 1),
+  });
   for (const id of ["length", "gamma"]) element(id).value = learning[id];
-  Object.assign(started, { picture: 0, layer: pictures[0].nets.find((net) => net.kind === "indrnn").layers.length - 1 });
+  Object.assign(started, {
+    picture: 0,
+    layer: pictures[0].nets.find((net) => net.kind === "indrnn").layers.length - 1,
+  });
 }
 
 function wire() {
@@ -118,10 +126,13 @@ function wire() {
     element("tries").append(button);
   }
   for (const kind of Object.keys(KINDS)) {
-    const label = document.createElement("label"), box = Object.assign(document.createElement("input"), { type: "checkbox", checked: true });
+    const label = document.createElement("label"),
+      box = Object.assign(document.createElement("input"), { type: "checkbox", checked: true });
     label.append(box, KINDS[kind][0]);
     box.addEventListener("change", () => {
-      learning.kinds = Object.keys(KINDS).filter((name) => (name === kind ? box.checked : learning.kinds.includes(name)));
+      learning.kinds = Object.keys(KINDS).filter((name) =>
+        name === kind ? box.checked : learning.kinds.includes(name),
+      );
       forget();
     });
     element("kinds").append(label);

@@ -23,7 +23,7 @@ from .weights import packed
 
 HERE = Path(__file__).parent
 NETS = ("net.js", "adding.js", "reading.js")  # what a worker runs too
-SCREEN = ("strokes.js", "charts.js", "digits.js", "changes.js", "training.js", "page.js")
+SCREEN = ("strokes.js", "charts.js", "digits.js", "pad.js", "changes.js", "training.js", "page.js")
 READERS = (("seqmnist_plain6", "seqmnist_lstm"), ("seqdigits_plain6", "seqdigits_lstm"))  # an IndRNN, beside it a rival
 
 

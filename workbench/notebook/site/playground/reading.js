@@ -20,17 +20,22 @@ class Reader {
   }
   // x (T, 1, 1) -> {states: each layer's (T, N), probabilities (T, K): the answer if it stopped at each step}
   read(x, edit = {}) {
-    const T = x.length, K = this.net.readout.b.length, cut = edit.cut ?? -1;
-    let input = x, fresh = true;
+    const T = x.length,
+      K = this.net.readout.b.length,
+      cut = edit.cut ?? -1;
+    let input = x,
+      fresh = true;
     this.known = this.net.layers.map((layer, index) => {
-      const changed = editedLayer(layer, index, edit), before = this.known[index];
+      const changed = editedLayer(layer, index, edit),
+        before = this.known[index];
       const key = JSON.stringify([cut, changed === layer ? null : [Array.from(changed.u), changed.silent]]);
       fresh &&= before?.key === key && (index ? before.x === input : same(before.x, input));
       const run = fresh ? before : { ...runLayer(changed, input, T, 1, cut), key, x: input };
       input = run.h;
       return run;
     });
-    const logits = affine(input, 0, T, this.net.readout.W, this.net.readout.b), probabilities = new Float32Array(T * K);
+    const logits = affine(input, 0, T, this.net.readout.W, this.net.readout.b),
+      probabilities = new Float32Array(T * K);
     for (let t = 0; t < T; t++) probabilities.set(softmax(logits, t * K, K), t * K);
     return { states: this.known.map((run) => run.h), probabilities };
   }
@@ -54,12 +59,14 @@ function unpacked(part) {
 // answered ---
 
 function serve() {
-  let readers, waiting = null;
+  let readers,
+    waiting = null;
   const answer = () => {
     const { turn, plain, x, edit, names } = waiting;
     waiting = null;
     const found = names.map((name) => {
-      const [asTrained, changed] = readers[name], before = asTrained.read(plain);
+      const [asTrained, changed] = readers[name],
+        before = asTrained.read(plain);
       return { name, plain: before.probabilities.slice(-10), ...(x ? changed.read(x, edit) : before) };
     });
     postMessage({ turn, found });

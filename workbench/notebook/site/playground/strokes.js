@@ -3,9 +3,12 @@
 const PEN = { 28: 1.2, 8: 2.4 }; // radius of the pen, in pixels of the 28 and of the 32 that become 8
 
 // Twenty of the 28 pixels are the digit's, and its middle of mass stands in the middle, as MNIST's are (LeCun et al.
-// 1998); of the 8 x 8 digits each pixel counts the ink in 4 x 4 of 32 x 32 that the digit fills (Alpaydin and Kaynak 1998).
+// 1998); of the 8 x 8 digits each pixel counts the ink in 4 x 4 of 32 x 32 that the digit fills (Alpaydin and Kaynak
+// 1998).
 function pixelsOf(strokes, side, levels) {
-  const grid = side === 8 ? 32 : side, room = side === 8 ? 32 : 20, pen = PEN[side];
+  const grid = side === 8 ? 32 : side,
+    room = side === 8 ? 32 : 20,
+    pen = PEN[side];
   const points = strokes.flat();
   if (!points.length) return new Float32Array(side * side).fill(-1);
   const [xs, ys] = [0, 1].map((axis) => points.map((point) => point[axis]));
@@ -41,8 +44,12 @@ function inked(strokes, grid, pen) {
   const ink = new Float32Array(grid * grid);
   for (const stroke of strokes)
     for (let k = 0; k < stroke.length; k++) {
-      const [ax, ay] = stroke[Math.max(k - 1, 0)], [bx, by] = stroke[k];
-      const reach = pen + 1, dx = bx - ax, dy = by - ay, square = dx * dx + dy * dy;
+      const [ax, ay] = stroke[Math.max(k - 1, 0)],
+        [bx, by] = stroke[k];
+      const reach = pen + 1,
+        dx = bx - ax,
+        dy = by - ay,
+        square = dx * dx + dy * dy;
       const [x0, x1] = [Math.min(ax, bx) - reach, Math.max(ax, bx) + reach];
       const [y0, y1] = [Math.min(ay, by) - reach, Math.max(ay, by) + reach];
       for (let y = Math.max(0, Math.floor(y0)); y < Math.min(grid, y1); y++)
@@ -68,7 +75,10 @@ function smooth(points, parts = 6) {
         [0, 1].map(
           (n) =>
             0.5 *
-            (2 * b[n] + (c[n] - a[n]) * t + (2 * a[n] - 5 * b[n] + 4 * c[n] - d[n]) * t * t + (3 * (b[n] - c[n]) + d[n] - a[n]) * t * t * t),
+            (2 * b[n] +
+              (c[n] - a[n]) * t +
+              (2 * a[n] - 5 * b[n] + 4 * c[n] - d[n]) * t * t +
+              (3 * (b[n] - c[n]) + d[n] - a[n]) * t * t * t),
         ),
       );
     }
@@ -91,16 +101,30 @@ const DRAWN = [
 ];
 
 const drawnDigit = (digit) =>
-  DRAWN[digit].split("|").map((stroke) => smooth(stroke.split(" ").map((point) => point.split(",").map((v) => v / 100))));
+  DRAWN[digit]
+    .split("|")
+    .map((stroke) => smooth(stroke.split(" ").map((point) => point.split(",").map((v) => v / 100))));
 
 // Strokes as a short text for the address, and back; two letters a coordinate would be too exact for a hand
 const CODE = 35;
 const writtenStrokes = (strokes) =>
-  strokes.map((stroke) => thinned(stroke).flat().map((v) => Math.round(v * CODE).toString(36)).join("")).join("-");
+  strokes
+    .map((stroke) =>
+      thinned(stroke)
+        .flat()
+        .map((v) => Math.round(v * CODE).toString(36))
+        .join(""),
+    )
+    .join("-");
 
 function readStrokes(text) {
   if (!/^([0-9a-z]{2})+(-([0-9a-z]{2})+)*$/.test(text) || text.length > 1000) return [];
-  return text.split("-").map((stroke) => smooth(stroke.match(/../g).map((two) => [...two].map((v) => parseInt(v, 36) / CODE)), 3));
+  return text.split("-").map((stroke) =>
+    smooth(
+      stroke.match(/../g).map((two) => [...two].map((v) => parseInt(v, 36) / CODE)),
+      3,
+    ),
+  );
 }
 
 function thinned(stroke) {

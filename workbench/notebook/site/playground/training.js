@@ -1,19 +1,31 @@
 // The lower half of the page: three nets learn the adding problem, each in a worker.
 
-const LENGTHS = [10, 20, 50, 100, 200, 350, 500], GAMMAS = [1e-6, 0.001, 0.1, 0.5, 1, 2, 10, 1000, Infinity];
-const SOLVED = 0.01, LAST = 20000; // an error that counts as learned; the step at which a net stops
+const LENGTHS = [10, 20, 50, 100, 200, 350, 500],
+  GAMMAS = [1e-6, 0.001, 0.1, 0.5, 1, 2, 10, 1000, Infinity];
+const SOLVED = 0.01,
+  LAST = 20000; // an error that counts as learned; the step at which a net stops
 const TRIES = [
   ["T = 50: it takes seconds", { length: 2, gamma: 5 }],
   ["T = 200: who remembers?", { length: 4, gamma: 5 }],
   ["A bound too tight", { length: 3, gamma: 0 }],
   ["No bound at all", { length: 4, gamma: 8 }],
 ];
-const learning = { length: 2, gamma: 5, seed: 1, kinds: ["indrnn", "lstm", "rnn_tanh"], running: false, began: 0, nets: {} };
+const learning = {
+  length: 2,
+  gamma: 5,
+  seed: 1,
+  kinds: ["indrnn", "lstm", "rnn_tanh"],
+  running: false,
+  began: 0,
+  nets: {},
+};
 const T = () => LENGTHS[learning.length];
 const boundNow = () => (learning.gamma === 8 ? null : GAMMAS[learning.gamma] ** (1 / T()));
 
 function workerFor(code) {
-  const address = URL.createObjectURL(new Blob([element("nets").textContent, `\n${code}();`], { type: "text/javascript" }));
+  const address = URL.createObjectURL(
+    new Blob([element("nets").textContent, `\n${code}();`], { type: "text/javascript" }),
+  );
   const worker = new Worker(address);
   URL.revokeObjectURL(address);
   return worker;
@@ -69,32 +81,46 @@ const redraw = (() => {
 })();
 
 function drawLearning() {
-  const nets = learning.kinds.filter((kind) => learning.nets[kind]?.rows.length).map((kind) => ({ kind, ...learning.nets[kind] }));
-  const furthest = Math.max(500, ...nets.map(({ steps }) => steps)), shade = (kind) => colour(KINDS[kind][1]);
+  const nets = learning.kinds
+    .filter((kind) => learning.nets[kind]?.rows.length)
+    .map((kind) => ({ kind, ...learning.nets[kind] }));
+  const furthest = Math.max(500, ...nets.map(({ steps }) => steps)),
+    shade = (kind) => colour(KINDS[kind][1]);
   const empty = nets.length ? "" : "Press Train";
   const lowest = Math.min(0.005, ...nets.flatMap(({ rows }) => rows.map(([, error]) => error)).filter((e) => e > 0));
   const finite = (rows) => rows.filter(([, value]) => Number.isFinite(value));
   chart(element("errors"), {
     x: { from: 0, to: furthest, label: "steps of training" },
     y: { from: Math.max(1e-5, lowest / 1.5), to: 1, log: true },
-    levels: [{ y: 1 / 6, text: "always answering 1: 1/6" }, { y: SOLVED, text: "learned: 0.01" }],
+    levels: [
+      { y: 1 / 6, text: "always answering 1: 1/6" },
+      { y: SOLVED, text: "learned: 0.01" },
+    ],
     lines: nets.map(({ kind, rows }) => ({ points: finite(rows), colour: shade(kind), name: KINDS[kind][0] })),
     empty,
   });
   chart(element("flows"), {
     x: { from: 1, to: T(), label: "step of the sequence" },
     y: { from: 1e-8, to: 10, log: true },
-    lines: nets.filter(({ flow }) => flow?.length).map(({ kind, flow }) => ({
-      points: finite(flow.map((value, t) => [t + 1, value / flow.at(-1)])), colour: shade(kind), name: "",
-    })),
+    lines: nets
+      .filter(({ flow }) => flow?.length)
+      .map(({ kind, flow }) => ({
+        points: finite(flow.map((value, t) => [t + 1, value / flow.at(-1)])),
+        colour: shade(kind),
+        name: "",
+      })),
   });
-  const u = learning.nets.indrnn?.u ?? [], bound = boundNow(), most = Math.max(1.05, bound ?? 0, ...u.map(Math.abs)) * 1.02;
+  const u = learning.nets.indrnn?.u ?? [],
+    bound = boundNow(),
+    most = Math.max(1.05, bound ?? 0, ...u.map(Math.abs)) * 1.02;
   chart(element("learned-us"), {
     x: { from: -most, to: most, label: "u" },
     y: { from: 0, to: 3, names: { 1: "layer 1", 2: "layer 2" } },
     levels: bound === null ? [] : [{ x: -bound }, { x: bound, text: `bound ${bound.toFixed(4)}` }],
     dots: [0, 1].map((layer) => ({
-      points: u.slice(32 * layer, 32 * layer + 32).map((value, n) => [value, 0.7 + layer + (n % 8) * 0.08]), colour: colour("blue"), size: 3,
+      points: u.slice(32 * layer, 32 * layer + 32).map((value, n) => [value, 0.7 + layer + (n % 8) * 0.08]),
+      colour: colour("blue"),
+      size: 3,
     })),
   });
   chart(element("pairs"), {
@@ -103,11 +129,17 @@ function drawLearning() {
     levels: [{ diagonal: true }],
     dots: nets.map(({ kind, pairs }) => ({ points: pairs ?? [], colour: shade(kind), size: 2 })),
   });
-  const at = nets.map(({ kind, steps, error }) => `${KINDS[kind][0]} ${short(error)} after ${steps} steps`).join(", ") || "nothing trained yet";
-  const left = nets.filter(({ flow }) => flow?.length).map(({ kind, flow }) => `${KINDS[kind][0]} ${short(flow[0] / flow.at(-1))}`).join(", ");
+  const at =
+    nets.map(({ kind, steps, error }) => `${KINDS[kind][0]} ${short(error)} after ${steps} steps`).join(", ") ||
+    "nothing trained yet";
+  const left = nets
+    .filter(({ flow }) => flow?.length)
+    .map(({ kind, flow }) => `${KINDS[kind][0]} ${short(flow[0] / flow.at(-1))}`)
+    .join(", ");
   describe("errors", `Error against steps of training: ${at}`);
   describe("flows", `Share of the gradient that arrives at the first step: ${left || "nothing trained yet"}`);
-  describe("learned-us", `Recurrent weights of the IndRNN: ${u.length ? `${short(Math.min(...u))} to ${short(Math.max(...u))}` : "nothing trained yet"}`);
+  const range = u.length ? `${short(Math.min(...u))} to ${short(Math.max(...u))}` : "nothing trained yet";
+  describe("learned-us", `Recurrent weights of the IndRNN: ${range}`);
   describe("pairs", `Answers against true sums: ${at}`);
   drawNumbers(nets);
   sayLearning(nets);
@@ -115,37 +147,58 @@ function drawLearning() {
 
 const describe = (id, text) => element(id).setAttribute("aria-label", text);
 
-const WEIGHTS = { indrnn: 1249, lstm: 1233, rnn_tanh: 1153 };
+const weights = (kind) => arrays(freshNet(kind, 10, 1, randomFrom(1))).reduce((sum, { length }) => sum + length, 0);
 
 function drawNumbers(nets) {
   const cells = (kind) => {
     const net = nets.find((one) => one.kind === kind);
     if (!net) return ["–", "–", "–", "–"];
-    const solved = net.solved ? `step ${net.solved.step.toLocaleString("en")}, ${net.solved.seconds.toFixed(1)} s` : "not yet";
-    return [net.steps.toLocaleString("en"), short(net.error), net.speed ? net.speed.toFixed(net.speed < 10 ? 1 : 0) : "–", solved];
+    const solved = net.solved
+      ? `step ${net.solved.step.toLocaleString("en")}, ${net.solved.seconds.toFixed(1)} s`
+      : "not yet";
+    return [
+      net.steps.toLocaleString("en"),
+      short(net.error),
+      net.speed ? net.speed.toFixed(net.speed < 10 ? 1 : 0) : "–",
+      solved,
+    ];
   };
-  element("numbers").innerHTML = `<thead><tr><th>net</th><th>weights</th><th>steps</th><th>error</th><th>steps a second</th><th>below ${SOLVED}</th></tr></thead><tbody>${learning.kinds
-    .map((kind) => `<tr><th style="color: var(--${KINDS[kind][1]})">${KINDS[kind][0]}</th><td>${WEIGHTS[kind].toLocaleString("en")}</td><td>${cells(kind).join("</td><td>")}</td></tr>`)
-    .join("")}</tbody>`;
+  const heads = ["net", "weights", "steps", "error", "steps a second", `below ${SOLVED}`];
+  const row = (kind) => {
+    const name = `<th style="color: var(--${KINDS[kind][1]})">${KINDS[kind][0]}</th>`;
+    return `<tr>${name}<td>${[weights(kind).toLocaleString("en"), ...cells(kind)].join("</td><td>")}</td></tr>`;
+  };
+  element("numbers").innerHTML =
+    `<thead><tr><th>${heads.join("</th><th>")}</th></tr></thead><tbody>${learning.kinds.map(row).join("")}</tbody>`;
 }
 
 function sayLearning(nets) {
-  if (!nets.length)
-    return void (element("learned").innerHTML = `All is set: T = ${T()}. <b>Press Train.</b> Watch whose curve leaves the line at 1/6 first, and how much of the gradient still arrives at the first steps.`);
+  if (!nets.length) {
+    element("learned").innerHTML =
+      `All is set: T = ${T()}. <b>Press Train.</b> Watch whose curve leaves the line at 1/6 first, ` +
+      "and how much of the gradient still arrives at the first steps.";
+    return;
+  }
   element("learned").innerHTML = nets
     .map(({ kind, solved, error, rows }) => {
       const name = `<b style="color: var(--${KINDS[kind][1]})">${KINDS[kind][0]}</b>`;
       if (solved) return `${name} was below ${SOLVED} at step ${solved.step.toLocaleString("en")}.`;
       if (!Number.isFinite(error)) return `${name} has diverged: its numbers are infinite.`;
-      return `${name} is at ${short(error)} after ${rows.at(-1)[0].toLocaleString("en")} steps${error >= 0.16 ? ", no better than always answering 1" : ""}.`;
+      const worth = error >= 0.16 ? ", no better than always answering 1" : "";
+      return `${name} is at ${short(error)} after ${rows.at(-1)[0].toLocaleString("en")} steps${worth}.`;
     })
     .join(" ");
 }
 
 function drawTask() {
-  const { x, y } = addingBatch(T(), 1, randomFrom(1000 * learning.seed + 1)), { pen, wide, high } = sheet(element("task")), marked = [], labels = [];
+  const { x, y } = addingBatch(T(), 1, randomFrom(1000 * learning.seed + 1)),
+    { pen, wide, high } = sheet(element("task")),
+    marked = [],
+    labels = [];
   for (let t = 0; t < T(); t++) {
-    const at = (wide * t) / T(), here = x[2 * t + 1] === 1, tall = (high - 20) * x[2 * t];
+    const at = (wide * t) / T(),
+      here = x[2 * t + 1] === 1,
+      tall = (high - 20) * x[2 * t];
     pen.fillStyle = colour(here ? "mark" : "line");
     pen.fillRect(at, high - tall, Math.max(here ? 3 : 1, wide / T() - 1), tall);
     if (here) {
@@ -162,14 +215,22 @@ function drawTask() {
     pen.strokeText(...label);
     pen.fillText(...label);
   }
-  const said = `One sequence: ${marked[0].toFixed(2)} + ${marked[1].toFixed(2)} = ${y[0].toFixed(2)} is to be answered after step ${T()}.`;
+  const sum = `${marked[0].toFixed(2)} + ${marked[1].toFixed(2)} = ${y[0].toFixed(2)}`;
+  const said = `One sequence: ${sum} is to be answered after step ${T()}.`;
   element("task-says").textContent = said;
   element("task").setAttribute("aria-label", said);
   const bound = boundNow();
   element("length-value").textContent = T();
   element("length").setAttribute("aria-valuetext", `${T()} steps`);
   element("gamma-value").textContent = bound === null ? "none" : `|u| ≤ ${bound.toFixed(4)}`;
-  element("gamma").setAttribute("aria-valuetext", bound === null ? "no bound" : `gamma ${GAMMAS[learning.gamma]}, |u| at most ${bound.toFixed(4)}`);
+  element("gamma").setAttribute(
+    "aria-valuetext",
+    bound === null ? "no bound" : `gamma ${GAMMAS[learning.gamma]}, |u| at most ${bound.toFixed(4)}`,
+  );
+  const gamma = GAMMAS[learning.gamma];
+  const most = gamma < 1 ? "at most this share of a gradient is left" : "a gradient grows at most so many times";
   element("gamma-says").textContent =
-    bound === null ? "Any u may grow: over T steps a gradient may explode." : `γ = ${GAMMAS[learning.gamma]}: |u| ≤ γ^(1/T), so over T steps ${GAMMAS[learning.gamma] < 1 ? "at most this share of a gradient is left" : "a gradient grows at most so many times"}. May be moved while it trains.`;
+    bound === null
+      ? "Any u may grow: over T steps a gradient may explode."
+      : `γ = ${gamma}: |u| ≤ γ^(1/T), so over T steps ${most}. May be moved while it trains.`;
 }
