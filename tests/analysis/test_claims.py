@@ -201,7 +201,7 @@ def test_the_picture_of_nearness_shows_what_has_begun_and_what_chance_is_worth()
     assert list(ours.x) == [0.0, 0.0]
     assert all(x > 0 for x in twins.x)
     assert list(apart.x) == [None, None]
-    assert "permuted MNIST, IndRNN, 6 layers, train accuracy" in ours.y[0]
+    assert "permuted MNIST, IndRNN, 6 layers<br>train accuracy" in ours.y[0]
 
 
 def test_the_published_curves_are_found_for_every_adding_run():

@@ -17,7 +17,7 @@ from ..runs.planned_run import PlannedRun
 from ..runs.record import Record
 from .live_training import LiveTraining
 
-NAMED = 6  # missing runs that are named; of more the number is told
+NAMED = 6  # of what is missing; of more the number is told
 AGAIN = "Run → Run All Cells shows them in every figure and table"
 
 
@@ -58,7 +58,7 @@ class Offer:
         if not self.shown:
             parts = ["Nothing of this is recorded yet, published or your own."]
         parts.append("Nothing was trained to show " + ("them." if several else "it.") if self.shown else "")
-        lacking = [self._lack(run) for run in self.missing]
+        lacking = self._lacking()
         if self.shown and lacking:
             more = f"; and {len(lacking) - NAMED} more" if len(lacking) > NAMED else ""
             parts.append(f"Missing: {'; '.join(lacking[:NAMED])}{more}.")
@@ -117,9 +117,14 @@ class Offer:
     def _tell(self, said: str) -> None:
         self.told.value = f'<span role="status">{html.escape(said)}</span>'
 
-    def _lack(self, run: PlannedRun) -> str:
-        record = self.found[run]
-        return run.reader_name if record is None else f"{run.reader_name} beyond step {record.step:,}"
+    def _lacking(self) -> list[str]:
+        """Texts of what is missing, one for all seeds that lack the same."""
+        seeds: dict[str, list[str]] = {}
+        for run in self.missing:
+            record = self.found[run]
+            words = run.in_words if record is None else f"{run.in_words}, beyond step {record.step:,}"
+            seeds.setdefault(words, []).append(str(run.seed))
+        return [f"{words}, seed{'s' * (len(own) > 1)} {', '.join(own)}" for words, own in seeds.items()]
 
     def _cost(self) -> float | None:
         """Seconds that what is offered took when it was recorded, to the end of the budget; None if one is unknown."""

@@ -34,8 +34,13 @@ class PlannedRun(NamedTuple):
     @property
     def reader_name(self) -> str:
         """The same in a reader's words: net and task, not the experiment's name."""
+        return f"{self.in_words}, seed {self.seed}"
+
+    @property
+    def in_words(self) -> str:
+        """The same without its seed."""
         fields = "".join(f", {path.partition('.')[2].replace('_', ' ')} {value}" for path, value in self.changes)
-        return f"{reader_name(self.experiment)}{fields}, seed {self.seed}"
+        return f"{reader_name(self.experiment)}{fields}"
 
     @property
     def run(self) -> Run:

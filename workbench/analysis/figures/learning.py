@@ -71,10 +71,10 @@ def nearness(table: pd.DataFrame) -> go.Figure:
     Beside them what the same steps can tell apart: the nearest log of another net on the same task, two official runs
     of one configuration, and two seeds of ours. It describes and decides nothing.
     """
-    figure = blank("mean distance to the published curve, points (bits, perplexities, squared errors: %)", "")
+    figure = blank("mean distance to the published curve, points<br>(bits, perplexities, squared errors: %)", "")
     begun = table[table["seeds"] > 0]
     names = [
-        f"{reader_name(name)}, {curve}<br>{seeds} seed{'s' * (seeds > 1)}, to step {until:,.0f}"
+        f"{reader_name(name)}<br>{curve}, {seeds} seed{'s' * (seeds > 1)}, to step {until:,.0f}"
         for name, curve, seeds, until in zip(
             begun["experiment"], begun["curve"], begun["seeds"].astype(int), begun["until"], strict=True
         )
