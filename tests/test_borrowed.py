@@ -54,7 +54,10 @@ def test_all_that_was_done_lies_in_one_folder_and_the_same_command_does_the_rest
     assert files == {"stages.json", "log.txt", "bench.json", "campaign.json", "campaign.tar.1"}
     assert "said" in (out / "log.txt").read_text()
     stages(script, monkeypatch, ("one", "raise SystemExit(1)"), ("two", "pass"))  # one is not done again
-    assert borrowed(script, tmp_path) == (0, done | {"two": {"code": 0, "seconds": pytest.approx(1, abs=30), "cut": False}})
+    assert borrowed(script, tmp_path) == (
+        0,
+        done | {"two": {"code": 0, "seconds": pytest.approx(1, abs=30), "cut": False}},
+    )
     monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path / "home"))
     assert adopt(out) == (1, 0)
 
