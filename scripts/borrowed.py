@@ -13,20 +13,19 @@ at all: killed at any moment, what was there is there. The same command goes on;
 
 from __future__ import annotations
 
-import time
-
-BEGAN = time.monotonic()  # to load torch takes seconds, of the device's time too
-
-import argparse  # noqa: E402
+import argparse
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from workbench import files
 from workbench.errors import WorkbenchError
@@ -39,6 +38,7 @@ ROOT = Path(__file__).resolve().parent.parent
 GPU_TESTS = ("tests/recurrence/test_engine_triton.py", "tests/training/test_cuda_graphs.py")
 MEASURED = ("bench.json", "steps.json", "crossovers.json")
 SHAPES = ("mnist", "mnist_l1", "adding1000", "adding5000", "T256")
+BEGAN = time.monotonic() + psutil.Process().create_time() - time.time()  # loading torch takes of the loan too
 EVERY = 10.0  # seconds between two bundles while a stage trains
 MERCY = 8.0  # seconds a stage has, once asked, for its last checkpoint; and that are kept for the last bundle
 RESERVED = 5  # megabytes of the output for all but the bundle

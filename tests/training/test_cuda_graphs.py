@@ -8,9 +8,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
 from workbench import paper, tasks
+from workbench.errors import ParameterError, RunError
 from workbench.models import build
 from workbench.models.build import draw_masks
-from workbench.errors import ParameterError, RunError
 from workbench.training import Diverged, Trainer, cuda_graphs, weights_sha256
 
 CHANGES = {"model.depth": 2, "model.hidden": 8, "model.dropout": 0.3, "train.evaluate_every": 3, "train.steps": 9}
