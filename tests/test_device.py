@@ -36,7 +36,8 @@ def test_the_compiled_engine_is_given_no_tensor_without_memory_of_its_own():
 
 
 def test_the_tests_for_a_device_collect_with_its_packages_and_are_skipped_with_a_reason():
-    code = "import sys, pytest; sys.modules.update(dict.fromkeys(sys.argv[1].split()))\nsys.exit(pytest.main(sys.argv[2:]))"
+    code = "import sys, pytest; sys.modules.update(dict.fromkeys(sys.argv[1].split()))"
+    code += "; sys.exit(pytest.main(sys.argv[2:]))"
     options = ["-q", "-rs", "-m", "gpu", "-W", "default", "-p", "no:cacheprovider", *GPU_TESTS]
     command = [sys.executable, "-c", code, LACKING, *options]
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
