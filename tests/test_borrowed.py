@@ -36,7 +36,8 @@ def stages(script, monkeypatch, *commands):
     monkeypatch.setitem(script["main"].__globals__, "measuring", lambda *_: made)
 
 
-def borrowed(script, tmp_path, *more):
+def borrowed(script, tmp_path, *more, spent=0.0):
+    script["main"].__globals__["BEGAN"] = time.monotonic() - spent  # not when this process began
     out, work = str(tmp_path / "out"), str(tmp_path / "work")
     code = script["main"]([out, "--device", "cpu", "--minutes", SECONDS, "--work", work, *more])
     return code, json.loads((tmp_path / "out" / "stages.json").read_text())
@@ -74,9 +75,8 @@ def test_what_came_back_is_gone_on_from(script, tmp_path, monkeypatch):
 
 def test_a_stage_has_its_share_of_the_time_and_no_more(script, tmp_path, monkeypatch):
     monkeypatch.setitem(script["main"].__globals__, "MERCY", 1.0)
-    monkeypatch.setitem(script["main"].__globals__, "BEGAN", time.monotonic() - 24)
     stages(script, monkeypatch, ("endless", "import time; time.sleep(600)"), ("short", "pass"))
-    code, done = borrowed(script, tmp_path)
+    code, done = borrowed(script, tmp_path, spent=24)
     assert (code, done["endless"]["cut"]) == (5, True)
     assert done["endless"]["seconds"] < 30
 
