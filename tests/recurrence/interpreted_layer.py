@@ -56,7 +56,7 @@ def test_given_the_statistics_states_and_gradients_are_those_of_the_loop_bit_for
 
     weighed = triton_layer._weigh(g, h, found, mask).sum(1, keepdim=True)
     behind = Behind(Norm(norm.weight, norm.bias, None, norm.eps, mask), found, weighed)
-    d, learned, grad_h0, normed = engine_triton.gradients(g, h, u, h0, activation, T, behind=behind)
+    d, learned, grad_h0, normed = engine_triton.gradients(g, h, u, h0, activation, behind=behind)
     plain, product = weighed[:, 0]
     slope = inverse * gain
     scale, slope = slope.float() * mask, slope / -count

@@ -95,14 +95,14 @@ class _Layer(torch.autograd.Function):
         plan: Plan = ctx.plan
         if torch.is_grad_enabled() or not plain(g, h):
             return _again(ctx, g)
-        g, (T, _, N) = g.contiguous(), h.shape
+        g, N = g.contiguous(), h.shape[2]
         behind = None
         if found is not None:
             norm = Norm(scale, shift, None, ctx.eps, mask)
             behind = Behind(norm, found, few(_weigh(g, h, found, mask)))
         elif mask is not None:
             behind = Behind(Norm(None, None, None, 0.0, mask), None, None)
-        d, learned, grad_h0, normed = gradients(g, h, u, h0, plan.activation, T, behind=behind)
+        d, learned, grad_h0, normed = gradients(g, h, u, h0, plan.activation, behind=behind)
         for_x, for_weight, for_bias, *_ = ctx.needs_input_grad
         grad_x: Tensor | None = d
         grad_weight = None
