@@ -29,6 +29,7 @@ from .schedule import Schedule
 from .scored import Scored
 
 GIVE_UP = 3  # non-finite steps in a row
+FEW = 1 << 15  # outputs that one block of a kernel looks through
 
 
 class Diverged(RunError):
@@ -105,8 +106,6 @@ class Trainer(Scored):
             self.recorded = Steps(self.net, self.optimizer, self.chance, self._decided)
         self._set_lr()
         self._clear_sums()
-
-    # --- training ---
 
     def advance(self) -> float:
         """One step on the batch that the seed gives this step; returns its loss.
@@ -216,13 +215,14 @@ class Trainer(Scored):
                 weight = evaluate.counted(part.y, target) / evaluate.counted(batch.y, target)
                 loss = loss * weight if weight else output.sum() * 0.0  # the mean of none is not a number
             (loss if ranks.count == 1 else loss * ranks.count).backward()
-        right = (output.detach().argmax(-1) == y).sum() if target == "class" else loss.new_zeros(())
+        output, loss = output.detach(), loss.detach()
         gradients = [p.grad for p in self.weights if p.grad is not None]
         norms = torch.stack(torch._foreach_norm(gradients))
-        if self.together and engine_triton.takes(norms):
-            told, *bad = _found(norms, loss.detach(), right)
+        if self.together and engine_triton.takes(norms) and (target == "real" or output.numel() <= FEW):
+            told, *bad = _found(norms, loss, output, y, target == "class")
             return Tried(told, gradients, before, state, (bad[0], bad[1]))
-        told = torch.stack((loss.detach().double(), right.double(), norms.double().norm()))
+        right = (output.argmax(-1) == y).sum() if target == "class" else loss.new_zeros(())
+        told = torch.stack((loss.double(), right.double(), norms.double().norm()))
         return Tried(told, gradients, before, state)
 
     def _apply(self, tried: Tried) -> None:
@@ -238,8 +238,7 @@ class Trainer(Scored):
             clamp_(self.net)
 
     def _recording(self, given: Given) -> Recording[Tried] | None:
-        """The recording that replays a step on such a batch, if there is one; where none can be made, none is tried
-        again."""
+        """The recording of a step on such a batch, if there is one; where none can be made, none is tried again."""
         if self.recorded is None:
             return None
         try:
@@ -281,14 +280,16 @@ class Trainer(Scored):
         self._right += int(right)
 
 
-def _found(norms: Tensor, loss: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """`told` and both of `bad` of a step, by a kernel: ten operators in one."""
+def _found(norms: Tensor, loss: Tensor, output: Tensor, y: Tensor, classes: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """`told` and both of `bad` of a step, by a kernel: thirteen operators in one."""
     from .triton_findings import find
 
     told = loss.new_empty(3, dtype=torch.float64)
     bad, wrong = loss.new_empty((), dtype=torch.float32), loss.new_empty((), dtype=torch.bool)
     with torch.cuda.device(loss.device) if loss.is_cuda else nullcontext():
-        find[(1,)](norms, loss, right, told, bad, wrong, len(norms), BLOCK=1 << (len(norms) - 1).bit_length())
+        sizes = len(norms), *(output.shape if classes else (1, 1))
+        blocks = dict(zip(("BLOCK", "ROWS", "COLUMNS"), (1 << (n - 1).bit_length() for n in sizes), strict=True))
+        find[(1,)](norms, loss, output.contiguous(), y, told, bad, wrong, *sizes, **blocks, CLASSES=classes)
     return told, bad, wrong
 
 
