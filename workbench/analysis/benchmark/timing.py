@@ -91,7 +91,7 @@ def products_in(precision: str, device: str) -> Iterator[Row]:
     if device == "cpu":
         yield {}
         return
-    places = torch.backends.cuda.matmul, torch.backends.cudnn
+    places: tuple[Any, ...] = torch.backends.cuda.matmul, torch.backends.cudnn
     before = [place.allow_tf32 for place in places]  # torch's own default is True for cuDNN alone: no fair race
     try:
         for place in places:
