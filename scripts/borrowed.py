@@ -25,6 +25,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from workbench import files
 from workbench.errors import WorkbenchError
 from workbench.files import publish
@@ -36,6 +38,7 @@ ROOT = Path(__file__).resolve().parent.parent
 GPU_TESTS = ("tests/recurrence/test_engine_triton.py", "tests/training/test_cuda_graphs.py")
 MEASURED = ("bench.json", "steps.json", "crossovers.json")
 SHAPES = ("mnist", "mnist_l1", "adding1000", "adding5000", "T256")
+BEGAN = time.monotonic() + psutil.Process().create_time() - time.time()  # loading torch takes of the loan too
 EVERY = 10.0  # seconds between two bundles while a stage trains
 MERCY = 8.0  # seconds a stage has, once asked, for its last checkpoint; and that are kept for the last bundle
 RESERVED = 5  # megabytes of the output for all but the bundle
@@ -181,7 +184,7 @@ class Loan:
                 print("a bundle is left to the next time: a run wrote while it was read", file=sys.stderr)
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path, help="the folder that is brought home")
     parser.add_argument("--loan", type=int, default=1, choices=(1, *TRAINED))
@@ -192,14 +195,14 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=8, help="processes of the tests")
     parser.add_argument("--work", type=Path, default=ROOT / ".borrowed", help="where the work is done")
     parser.add_argument("--back", type=Path, action="append", default=[], help="an earlier OUT to go on from")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     if given.minutes * 60 < 2 * MERCY:
         parser.error(f"--minutes: {given.minutes:g} received; at least {2 * MERCY / 60:.2f} are needed")
     parts = min(bundle.PARTS, int((given.megabytes - RESERVED) * 1e6 // bundle.PART))
     if parts < 1:
         parser.error(f"--megabytes: {given.megabytes} received; at least {RESERVED + bundle.PART // 10**6} are needed")
     out, work = given.out.absolute(), given.work.absolute()
-    loan = Loan(out, work, parts, time.monotonic() + 60 * given.minutes)
+    loan = Loan(out, work, parts, BEGAN + 60 * given.minutes)
     for kind in (signal.SIGTERM, signal.SIGINT):
         signal.signal(kind, loan.ask)
     for folder in (out, work):

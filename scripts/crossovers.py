@@ -25,6 +25,7 @@ from workbench.files import check_place
 from workbench.recurrence import layer, normalize, recur
 from workbench.recurrence.cpu import engine as cpu
 from workbench.runs.run import check_count, check_device
+from workbench.training.cuda_graphs import graphed
 
 WIDE = (128, 256, 512, 1024)  # N of a square layer, (20, 128, N, N)
 NORMED = (  # (T, B, N)
@@ -94,6 +95,8 @@ def long(device: str, repeats: int) -> list[dict]:
         a, u = draw(T, 1, chains, device=device).requires_grad_(), torch.rand(chains, device=device)
         g = torch.ones_like(a)
         calls = {e: lambda e=e: torch.autograd.grad(recur(a, u, backend=e), a, g) for e in (step, "scan")}  # noqa: B023
+        if device != "cpu":  # as training has them, without what it costs to launch a kernel from Python
+            calls = {name: graphed(call) for name, call in calls.items()}
         rows.append({"T": T, "chains": chains} | in_rounds(calls, device, repeats))
     return rows
 

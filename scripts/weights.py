@@ -27,7 +27,7 @@ from workbench.runs.folder import config_of
 from workbench.runs.record import find_id
 from workbench.tasks import load
 from workbench.training import evaluate
-from workbench.training.trainer import EVALUATION_BATCH
+from workbench.training.scored import EVALUATION_BATCH
 
 LARGEST = 1_000_000  # bytes of a file
 CLOSE = 1e-3  # of a score, its share by which another processor may differ

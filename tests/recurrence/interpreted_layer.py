@@ -56,7 +56,7 @@ def test_given_the_statistics_states_and_gradients_are_those_of_the_loop_bit_for
 
     weighed = triton_layer._weigh(g, h, found, mask).sum(1, keepdim=True)
     behind = Behind(Norm(norm.weight, norm.bias, None, norm.eps, mask), found, weighed)
-    d, learned, grad_h0, normed = engine_triton.gradients(g, h, u, h0, activation, T, behind=behind)
+    d, learned, grad_h0, normed = engine_triton.gradients(g, h, u, h0, activation, behind=behind)
     plain, product = weighed[:, 0]
     slope = inverse * gain
     scale, slope = slope.float() * mask, slope / -count
@@ -182,12 +182,15 @@ def test_it_can_be_differentiated_twice(rng):
 
 
 @pytest.mark.parametrize(("loss", "norm"), [(0.5, 3.0), (float("nan"), 3.0), (0.5, float("inf")), (float("-inf"), 0.0)])
-def test_the_findings_of_a_step_come_from_one_kernel(loss, norm):
+def test_the_findings_of_a_step_come_from_one_kernel(loss, norm, rng):
     from workbench.training.trainer import _found
 
     norms = torch.tensor([3.0, norm, 4.0])
-    told, bad, wrong = _found(norms, torch.tensor(loss), torch.tensor(7))
-    exact = torch.tensor([loss, 7.0, 0.0], dtype=torch.float64)
+    output = torch.randint(3, (7, 5), generator=rng).float()  # with many that are equal: the first counts
+    y = torch.randint(5, (7,), generator=rng)
+    told, bad, wrong = _found(norms, torch.tensor(loss), output, y, True)
+    assert float(_found(norms, torch.tensor(loss), output[:, 0], y.float(), False)[0][1]) == 0
+    exact = torch.tensor([loss, int((output.argmax(-1) == y).sum()), 0.0], dtype=torch.float64)
     exact[2] = norms.double().norm()
     torch.testing.assert_close(told, exact, equal_nan=True, rtol=1e-15, atol=0)
     finite = bool(torch.isfinite(exact).all())

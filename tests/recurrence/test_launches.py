@@ -140,3 +140,15 @@ def test_on_a_device_the_scan_is_those_kernels_in_chunks_of_256(launched, activa
         torch.testing.assert_close(x, y, rtol=1e-10, atol=1e-10)
     assert {on.grid_chunks for name, on in launched if name in ("states", "gradients")} == {3}
     assert {on.length for _, on in launched} == {engine_triton.CHUNK}
+
+
+@pytest.mark.parametrize("rival", [engine_triton.NOT_PREFETCHED, engine_triton.OFFICIAL])
+def test_the_rivals_of_our_kernels_are_the_loop_too(launched, rival, rng):
+    """They are there to be timed: without reading ahead, and with the official kernel's 512 threads a block."""
+    inputs, g = draw(rng, 16, 2, 40)
+    ours, theirs = both(lambda *v: autograd.recur(*v, "relu", rival, False), inputs, g)
+    for x, y in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(x, y, rtol=1e-13, atol=1e-13)
+    assert {on.flow["FLIGHT"] // on.flow["UNROLL"] for _, on in launched} == {1}
+    wide = rival is engine_triton.OFFICIAL
+    assert {(on.flow["BLOCK"], on.flow["num_warps"]) for _, on in launched} == {(512, 16) if wide else (32, 1)}

@@ -11,10 +11,10 @@ from workbench.training import Trainer
 
 BUDGETS = {  # experiment: kernels, gigabytes
     "seqmnist_plain6": (80, 1.2),
-    "seqmnist_plain12": (140, 2.5),
-    "seqmnist_res": (190, 2.6),
-    "seqmnist_dense": (500, 6.2),
-    "adding_indrnn_T5000": (60, 2.5),
+    "seqmnist_plain12": (130, 2.4),
+    "seqmnist_res": (140, 2.6),
+    "seqmnist_dense": (410, 5.1),
+    "adding_indrnn_T5000": (36, 1.6),
 }
 
 

@@ -9,6 +9,8 @@ from torch.utils._pytree import tree_flatten
 
 from workbench import paper, tasks
 from workbench.errors import ParameterError, RunError
+from workbench.models import build
+from workbench.models.build import draw_masks
 from workbench.training import Diverged, Trainer, cuda_graphs, weights_sha256
 
 CHANGES = {"model.depth": 2, "model.hidden": 8, "model.dropout": 0.3, "train.evaluate_every": 3, "train.steps": 9}
@@ -142,6 +144,90 @@ def test_a_recorded_step_that_is_not_finite_is_not_applied(tapes):
     for name, value in trainer.net.state_dict().items():
         if not name.endswith(".u"):  # the clamp comes before the forward pass
             assert torch.equal(value, before[name]), name
+
+
+@pytest.mark.parametrize("permuted", [False, True])
+def test_a_batch_gathered_from_resident_pixels_is_the_batch(permuted):
+    task = tasks.load(DIGITS.task.model_copy(update={"permuted": permuted, "repeats": 2}), 3, 32)
+    resident = tasks.resident(task, torch.device("cpu"))
+    for step in (0, 1, 44, 45, 90):  # over an epoch's seam too
+        ours, theirs = resident.batch(resident.rows(step)), task.batch(step)
+        assert torch.equal(ours.x, theirs.x)
+        assert torch.equal(ours.y, theirs.y)
+        assert ours.x.dtype == theirs.x.dtype
+    assert tasks.resident(tasks.load(ADDING.task, 3, 8), torch.device("cpu")) is None
+
+
+def test_the_next_batch_is_drawn_while_a_device_is_busy_and_never_used_for_another_step(tapes):
+    trainer = Trainer(ADDING, 3, graphs="on", backend="torch")
+    trainer.advance()
+    state = trainer.state()
+    assert trainer._ahead[0] == 1
+    assert torch.equal(trainer._ahead[1].x, trainer.task.batch(1).x)
+    trainer.advance()
+    losses = [trainer.advance() for _ in range(2)]
+    trainer.load(state)
+    trainer.advance()
+    assert [trainer.advance() for _ in range(2)] == losses
+
+
+def test_a_step_is_read_once_and_rates_are_written_only_where_they_change(tapes, monkeypatch):
+    trainer = Trainer(DIGITS, 0, graphs="on", backend="torch")
+    trainer.advance()
+    reads, tolist = [], torch.Tensor.tolist
+    monkeypatch.setattr(torch.Tensor, "tolist", lambda self: reads.append(self.shape) or tolist(self))
+    monkeypatch.setattr(trainer.net, "train", lambda *_: pytest.fail("train() again"))
+    written = [group["lr"]._version for group in trainer.optimizer.param_groups]
+    trainer.advance()
+    assert reads == [(3,)]
+    assert [group["lr"]._version for group in trainer.optimizer.param_groups] == written
+
+
+def test_a_step_ends_only_where_one_was_begun():
+    with pytest.raises(ParameterError, match="finish: no step was begun"):
+        Trainer(DIGITS, 0).finish()
+
+
+def test_a_run_that_is_over_has_no_recordings(tapes):
+    trainer = Trainer(DIGITS, 0, graphs="on", backend="torch")
+    trainer.advance()
+    assert trainer.recorded.made
+    trainer.close()
+    assert not trainer.recorded.made
+
+
+def test_each_trainer_records_on_a_stream_of_its_own(tapes, monkeypatch):
+    seen, record = [], cuda_graphs.record
+    monkeypatch.setattr(cuda_graphs, "record", lambda call, chance, stream: seen.append(stream) or record(call))
+    for name in "ab":
+        trainer = Trainer(ADDING, 0, graphs="on", backend="torch")
+        trainer.recorded.stream = name  # on a device, a stream of torch's
+        trainer.advance()
+    assert seen == ["a", "b"]
+
+
+def test_buffers_side_by_side_keep_their_values_and_are_kept_and_restored_as_one(rng):
+    values = [torch.randn(5, generator=rng), torch.tensor(7), torch.randn(3, generator=rng)]
+    before = [value.clone() for value in values]
+    whole = cuda_graphs.side_by_side(values)
+    kept = whole.clone()
+    assert all(torch.equal(*pair) for pair in zip(values, before, strict=True))
+    for value in values:
+        value.add_(1)
+    assert not any(torch.equal(*pair) for pair in zip(values, before, strict=True))
+    whole.copy_(kept)
+    assert all(torch.equal(*pair) for pair in zip(values, before, strict=True))
+
+
+def test_masks_drawn_together_are_those_of_their_rates_and_used_once(rng):
+    net = build(DIGITS.model, tasks.spec(DIGITS.task), rng)
+    draw_masks(net, 4000, rng)
+    x = torch.zeros(1, 4000, 8)
+    masks = [layer.dropout.mask(x, 8) for layer in net.layers]
+    assert [sorted(mask.unique().tolist()) for mask in masks] == [[0.0, pytest.approx(1 / 0.7)]] * 2
+    assert all(float((mask > 0).float().mean()) == pytest.approx(0.7, abs=0.01) for mask in masks)
+    assert not torch.equal(*masks)
+    assert not torch.equal(net.layers[0].dropout.mask(x, 8), masks[0])
 
 
 def refuse(call, chance=None, stream=None):

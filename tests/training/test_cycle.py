@@ -11,7 +11,7 @@ from workbench.errors import ParameterError
 from workbench.models.build import recurrent_weights
 from workbench.training import Trainer, evaluate, weights_sha256
 from workbench.training.schedule import Schedule
-from workbench.training.trainer import CLEAN_BATCHES
+from workbench.training.scored import CLEAN_BATCHES
 
 CYCLE = paper.experiment("seqdigits_plain6_cycle").at("smoke")[0].set({"train.steps": 12, "train.evaluate_every": 4})
 

@@ -49,6 +49,8 @@ class Kernels:
     NAME = "scan"  # in chunks it is that engine's, on a device
 
     length: int | None = None
+    prefetched: bool = True  # read ahead into shared memory; otherwise, for comparison, as the compiler likes
+    threads: int | None = None  # of a block, each with one chain and one step at a time: the official kernel has 512
 
     def forward(self, a: Tensor, u: Tensor, h0: Tensor | None, activation: str, over: bool) -> Tensor:
         """a (T, B, N), u (N,), h0 (B, N) or None for zeros -> h (T, B, N), over a contiguous `a` nobody else reads."""
@@ -65,7 +67,7 @@ class Kernels:
         h = a if over else torch.empty_like(a)
         (T, B, N), length = a.shape, self._length(len(a))
         chunks, wide, before = -(-T // length), wide_of(a.dtype), u if h0 is None else h0[None]
-        flow = {"ACTIVATION": activation, "UNROLL": math.gcd(T, length, UNROLL)} | settings(a.dtype, 1)
+        flow = self.flow(a, activation, length, 1)
         if chunks > 1:
             h0 = a.new_zeros(B, N) if h0 is None else h0
             before, p, lo, hi = (a.new_empty(chunks, B, N, dtype=wide) for _ in range(4))
@@ -74,7 +76,7 @@ class Kernels:
             launch(triton_scan.link_states, (a, u, h0, p, lo, hi, before), (T, length, chunks, B * N, N), 1, link)
         sums = a.new_empty(2, B, N, dtype=torch.float64) if moments else u
         flow |= {"ZERO": h0 is None, "MOMENTS": moments}
-        launch(triton_kernels.states, (a, u, before, h, sums), (T, length, B * N, N), chunks, flow)
+        launch(triton_kernels.states, (a, u, before, h, sums), (T, length, B * N, N), chunks, flow, self.warps)
         return h, few(sums) if moments else sums
 
     def backward(self, g: Tensor, h: Tensor, u: Tensor, h0: Tensor, activation: str) -> Gradients:
@@ -86,19 +88,32 @@ class Kernels:
         chunks, after = -(-T // length), None
         if chunks > 1:
             after, p, lowest = (h.new_empty(chunks, B, N, dtype=wide_of(h.dtype)) for _ in range(3))
-            flow = {"ACTIVATION": activation, "UNROLL": math.gcd(T, length, UNROLL)} | settings(h.dtype, 2)
+            flow = self.flow(h, activation, length, 2)
             link = {"ACTIVATION": activation} | settings(h.dtype, 4)
             launch(triton_scan.summarise_gradients, (g, h, u, p, lowest), (T, length, B * N, N), chunks, flow)
             launch(triton_scan.link_gradients, (g, h, u, p, lowest, after), (T, length, chunks, B * N, N), 1, link)
-        d, learned, grad_h0, _ = gradients(g, h, u, h0, activation, length, after)
+        d, learned, grad_h0, _ = gradients(g, h, u, h0, activation, after, by=self)
         assert grad_h0 is not None
         return d, learned[0].to(u.dtype), grad_h0
 
     def _length(self, T: int) -> int:
         return T if self.length is None else min(T, max(self.length, T // 65535 + 1))  # a grid holds 65535 chunks
 
+    def flow(self, h: Tensor, activation: str, length: int, streams: int) -> dict[str, Any]:
+        """The constants of a kernel that runs through the steps of (T, B, N) with so many arrays to read."""
+        one = {"ACTIVATION": activation, "UNROLL": math.gcd(len(h), length, UNROLL)} | settings(h.dtype, streams)
+        if self.threads is not None:
+            one |= {"BLOCK": self.threads, "UNROLL": 1}
+        return one if self.prefetched else one | {"FLIGHT": one["UNROLL"]}
+
+    @property
+    def warps(self) -> int:
+        """Warps of a block."""
+        return 1 if self.threads is None else self.threads // 32
+
 
 ONE_AFTER_THE_OTHER, IN_CHUNKS = Kernels(), Kernels(CHUNK)
+NOT_PREFETCHED, OFFICIAL = Kernels(prefetched=False), Kernels(prefetched=False, threads=512)
 forward, backward = ONE_AFTER_THE_OTHER.forward, ONE_AFTER_THE_OTHER.backward
 
 
@@ -117,9 +132,9 @@ def gradients(
     u: Tensor,
     h0: Tensor | None,
     activation: str,
-    length: int,
     after: Tensor | None = None,
     behind: Behind | None = None,
+    by: Kernels = ONE_AFTER_THE_OTHER,
 ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
     """The gradients of a (T, B, N), of u and a bias (2, N), of h0 (B, N), of a norm's scale and shift (2, N).
 
@@ -127,7 +142,7 @@ def gradients(
     """
     from . import triton_kernels
 
-    T, B, N = h.shape
+    (T, B, N), length = h.shape, by._length(len(h))
     chunks, wide, nothing = -(-T // length), wide_of(h.dtype), u
     d, grad_h0 = torch.empty_like(h), None if h0 is None else torch.empty_like(h0)
     learned, normed = h.new_empty(2, chunks * B, N, dtype=wide), None
@@ -137,12 +152,12 @@ def gradients(
     if behind is not None and behind.sums is not None:
         normed = h.new_empty(2, N, dtype=wide)
         given, rows = (behind.sums, behind.found, norm.scale, norm.mask, normed), behind.sums.shape[1]
-    flow = {"ACTIVATION": activation, "UNROLL": math.gcd(T, length, UNROLL)} | settings(h.dtype, 2)
+    flow = by.flow(h, activation, length, 2)
     flow |= {"ZERO": h0 is None, "AFTER": after is not None, "NORM": normed is not None}
     flow |= {"DROP": norm.mask is not None, "EPS": norm.eps}
     tensors = (g, h, u, h0, after, d, learned, grad_h0, *given)
     filled = tuple(nothing if tensor is None else tensor for tensor in tensors)  # a kernel does not look at those
-    launch(triton_kernels.gradients, filled, (T, length, rows, B * N, N), chunks, flow)
+    launch(triton_kernels.gradients, filled, (T, length, rows, B * N, N), chunks, flow, by.warps)
     return d, learned.sum(1), grad_h0, normed
 
 

@@ -82,9 +82,9 @@ def layer(
                 batchnorm.track_(norm, found, y.shape[0] * y.shape[1])
             return y
     if engine_triton.takes(x):
-        y = _on_device(x, weight, bias, u, h0, activation, backend, norm, mask)
-        if y is not None:
-            return y
+        done = _on_device(x, weight, bias, u, h0, activation, backend, norm, mask)
+        if done is not None:
+            return done
     a = (_Product.apply if _narrow(x, weight, bias, u) else linear)(x, weight, bias)
     if h0 is not None and _casts(x):
         h0 = h0.to(a.dtype)
@@ -131,7 +131,7 @@ def _on_device(
         return None
     if _casts(x):
         dtype = torch.get_autocast_dtype(x.device.type)
-        x, weight, bias, h0 = (None if v is None else v.to(dtype) for v in (x, weight, bias, h0))
+        x, (weight, bias, h0) = x.to(dtype), (None if v is None else v.to(dtype) for v in (weight, bias, h0))
     states = x.new_empty(()).expand(*x.shape[:2], x.shape[2] if weight is None else len(weight))
     if choose(states, activation, backend) is not engine_triton or not triton_layer.fuses(norm, mask, states):
         return None

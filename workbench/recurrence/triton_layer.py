@@ -95,14 +95,14 @@ class _Layer(torch.autograd.Function):
         plan: Plan = ctx.plan
         if torch.is_grad_enabled() or not plain(g, h):
             return _again(ctx, g)
-        g, (T, _, N) = g.contiguous(), h.shape
+        g, N = g.contiguous(), h.shape[2]
         behind = None
         if found is not None:
             norm = Norm(scale, shift, None, ctx.eps, mask)
             behind = Behind(norm, found, few(_weigh(g, h, found, mask)))
         elif mask is not None:
             behind = Behind(Norm(None, None, None, 0.0, mask), None, None)
-        d, learned, grad_h0, normed = gradients(g, h, u, h0, plan.activation, T, behind=behind)
+        d, learned, grad_h0, normed = gradients(g, h, u, h0, plan.activation, behind=behind)
         for_x, for_weight, for_bias, *_ = ctx.needs_input_grad
         grad_x: Tensor | None = d
         grad_weight = None
@@ -134,11 +134,12 @@ def _normalize(h: Tensor, y: Tensor, sums: Tensor, norm: nn.BatchNorm1d | None, 
 
     T, B, N = h.shape
     stretches = max(1, min(T // UNROLL, -(-PROGRAMS * BLOCK // max(1, B * N))))
-    found, stored, share = None, (), None
+    found, share = None, None
+    stored: tuple[Tensor | None, ...] = (None,) * 5
     if norm is not None:
         found, share = h.new_empty(2, N, dtype=torch.float64), norm.momentum
         stored = norm.weight, norm.bias, norm.running_mean, norm.running_var, norm.num_batches_tracked
-    gain, shift, mean, variance, tracked = stored or (None,) * 5
+    gain, shift, mean, variance, tracked = stored
     given = (h, sums, gain, shift, mask, y, found, mean, variance, tracked)
     sizes = T, math.ceil(T / stretches), 0 if norm is None else sums.shape[1], B * N, N
     flow = wide(h.dtype) | {"BLOCK": BLOCK, "UNROLL": UNROLL, "NORM": norm is not None, "DROP": mask is not None}

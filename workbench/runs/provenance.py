@@ -25,6 +25,7 @@ PACKAGES = ("torch", "numpy", "pandas", "pydantic")
 def provenance(threads: int, device: str, backend: str, attempts: int) -> dict[str, Any]:
     """Versions, code, device class, threads, engine, instruction sets. No names of users, hosts or folders."""
     from importlib.metadata import version
+    from importlib.util import find_spec
 
     cpu = f"CPU, {torch.backends.cpu.get_cpu_capability()}"
     return {
@@ -34,6 +35,7 @@ def provenance(threads: int, device: str, backend: str, attempts: int) -> dict[s
         "commit": commit(),
         "python": platform.python_version(),
         **{name: torch.__version__ if name == "torch" else version(name) for name in PACKAGES},
+        **({"triton": version("triton")} if device.startswith("cuda") and find_spec("triton") else {}),
         "system": f"{platform.system()} {platform.machine()}",
         "device": torch.cuda.get_device_name() if device.startswith("cuda") else cpu,
         "threads": threads,

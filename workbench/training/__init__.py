@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..models.build import weights_sha256 as weights_sha256
 from .optimizer import optimizer as optimizer
-from .trainer import CLEAN_BATCHES as CLEAN_BATCHES
+from .scored import CLEAN_BATCHES as CLEAN_BATCHES
+from .scored import Interrupted as Interrupted
 from .trainer import Diverged as Diverged
-from .trainer import Interrupted as Interrupted
 from .trainer import Trainer as Trainer

@@ -6,52 +6,34 @@ random is part of that state (seeds.py), so `state()` and `load()` continue bit 
 
 from __future__ import annotations
 
-import copy
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .. import recurrence, tasks
 from ..config import Config
-from ..errors import DataError, ParameterError, RunError, Stopped, StoreError
-from ..models.build import (
-    build,
-    clamp_,
-    draw_masks,
-    misfit,
-    recurrent_weights,
-    set_backend,
-    set_generator,
-    set_ranks,
-    weights_sha256,
-)
+from ..errors import DataError, ParameterError, RunError
+from ..models.build import build, clamp_, draw_masks, set_backend, set_generator, set_ranks
 from ..models.distributed import ALONE, Ranks
-from ..models.norms import BatchNorm
 from ..recurrence import engine_triton
 from ..seeds import check_seed, generator
-from ..tasks.contract import Batch, Resident, Split
+from ..tasks.contract import Batch, Resident
 from . import evaluate
 from .cuda_graphs import Given, Recording, Steps, side_by_side, wanted
-from .gradients import gradient_map
-from .optimizer import moments_misfit, optimizer
+from .optimizer import optimizer
 from .schedule import Schedule
+from .scored import Scored
 
-EVALUATION_BATCH = 250  # divides MNIST's 10,000 and the adding problem's 1,000 and 2,000
-CLEAN_BATCHES = 50  # for clean batch norm statistics; 94 in the official code, on validation images
 GIVE_UP = 3  # non-finite steps in a row
+FEW = 1 << 15  # outputs that one block of a kernel looks through
 
 
 class Diverged(RunError):
     """Loss or gradient was not finite three steps in a row."""
-
-
-class Interrupted(Stopped):
-    """Asked to stop in the middle of an evaluation, which will be done again."""
 
 
 class Tried(NamedTuple):
@@ -74,7 +56,7 @@ class Begun(NamedTuple):
     recorded: bool
 
 
-class Trainer:
+class Trainer(Scored):
     """A run in memory: `advance()` trains one step, `evaluation()` scores, `state()` and `load()` save and resume.
 
     On a device a step may be begun and finished later, while other runs begin theirs: `begin()`, then `finish()`.
@@ -82,11 +64,6 @@ class Trainer:
     `graphs`: whether a step is recorded once and replayed, see cuda_graphs.py; auto, on or off. `task`: what the
     config's task would load, where it is at hand already.
     """
-
-    _norm_sum: float  # of the gradients since the last row of the curve, the largest norm, the steps not applied
-    _norm_max: float
-    _skipped: int
-    _lr: float | None = None  # the rate that the optimizer has
 
     def __init__(
         self,
@@ -119,10 +96,8 @@ class Trainer:
         if recorded and self.statistics:
             self.statistics = [side_by_side(self.statistics)]
         self.step, self.evaluated, self.bad_steps = 0, 0, 0
-        self.carried: evaluate.State = None  # what a language net remembers of the chunk before
-        self.interrupted: Callable[[], bool] = lambda: False  # asked between the batches of an evaluation
-        self.best: dict[str, Any] | None = None
-        self.recorded: Steps[Tried] | None = None
+        self.carried, self.best, self.recorded = None, None, None
+        self.interrupted = lambda: False
         self.resident: Resident | None = None
         self._ahead: tuple[int, Given] | None = None  # drawn while the device was busy: of which step
         self._begun: Begun | None = None
@@ -131,8 +106,6 @@ class Trainer:
             self.recorded = Steps(self.net, self.optimizer, self.chance, self._decided)
         self._set_lr()
         self._clear_sums()
-
-    # --- training ---
 
     def advance(self) -> float:
         """One step on the batch that the seed gives this step; returns its loss.
@@ -188,7 +161,8 @@ class Trainer:
                 raise Diverged(f"diverged at step {self.step}: loss {value}, {GIVE_UP} non-finite steps in a row")
         self.step += 1
         self.schedule.step(self.step)
-        self._set_lr()
+        if self._lr != self.schedule.lr:
+            self._set_lr()
         return value
 
     def _given(self, step: int) -> Given:
@@ -241,13 +215,14 @@ class Trainer:
                 weight = evaluate.counted(part.y, target) / evaluate.counted(batch.y, target)
                 loss = loss * weight if weight else output.sum() * 0.0  # the mean of none is not a number
             (loss if ranks.count == 1 else loss * ranks.count).backward()
-        right = (output.detach().argmax(-1) == y).sum() if target == "class" else loss.new_zeros(())
+        output, loss = output.detach(), loss.detach()
         gradients = [p.grad for p in self.weights if p.grad is not None]
         norms = torch.stack(torch._foreach_norm(gradients))
-        if self.together and engine_triton.takes(norms):
-            told, *bad = _found(norms, loss.detach(), right)
+        if self.together and engine_triton.takes(norms) and (target == "real" or output.numel() <= FEW):
+            told, *bad = _found(norms, loss, output, y, target == "class")
             return Tried(told, gradients, before, state, (bad[0], bad[1]))
-        told = torch.stack((loss.detach().double(), right.double(), norms.double().norm()))
+        right = (output.argmax(-1) == y).sum() if target == "class" else loss.new_zeros(())
+        told = torch.stack((loss.double(), right.double(), norms.double().norm()))
         return Tried(told, gradients, before, state)
 
     def _apply(self, tried: Tried) -> None:
@@ -263,8 +238,7 @@ class Trainer:
             clamp_(self.net)
 
     def _recording(self, given: Given) -> Recording[Tried] | None:
-        """The recording that replays a step on such a batch, if there is one; where none can be made, none is tried
-        again."""
+        """The recording of a step on such a batch, if there is one; where none can be made, none is tried again."""
         if self.recorded is None:
             return None
         try:
@@ -294,175 +268,6 @@ class Trainer:
         """True while an evaluation follows this step and is not done yet."""
         return self.step % self.config.train.evaluate_every == 0 and self.step > self.evaluated
 
-    def evaluation(self) -> dict[str, Any]:
-        """Score the validation split, apply the patience rule, return a row of the curve.
-
-        `train`: mean over the steps since the last row, with dropout. `valid`: stored batch norm statistics, the ones
-        that choose; `valid_batch`: those of the batch at hand, at the training batch size, as the official log has. In
-        one cycle, whose high rates leave the stored ones behind, `valid` has those of the protocol of its scores.
-        """
-        lr, spec, train = self.schedule.lr, self.task.spec, self._mean()
-        cycle = self.config.train.schedule == "one_cycle"
-        net = self._copied(None) if cycle else self.net
-        valid = evaluate.score(net, self._examples("valid"), spec.target)
-        row: dict[str, Any] = {"step": self.step, "lr": lr, "train": train, "valid": valid}
-        if (
-            not cycle and self._has_norm and spec.target != "token"
-        ):  # its statistics are those of a step, over ten texts only
-            batches = self._examples("valid", self.config.train.batch)
-            row["valid_batch"] = evaluate.score(self.net, batches, spec.target, batch_statistics=True)
-        by_loss = cycle and spec.target == "class"  # an early stop goes by the loss
-        chosen_by = self.ranks.lead(  # one machine's roundings decide
-            lambda: valid["loss"] if by_loss else evaluate.selection(valid, spec.target)
-        )
-        outcome = self.schedule.evaluation(chosen_by, self.step)
-        if outcome == "best":
-            self.best = self._snapshot()
-        elif outcome == "restore" and self.best is not None:
-            self.net.load_state_dict(self.best["net"])
-            self._load_optimizer(copy.deepcopy(self.best["optimizer"]))
-        self.evaluated = self.step
-        row["outcome"] = outcome
-        row["u"] = {name: u.cpu() for name, u in recurrent_weights(self.net).items()}
-        if self.config.train.watch_layers:
-            row["layers"] = self.by_layer()
-        self._set_lr()
-        self._clear_sums()
-        return row
-
-    def by_layer(self) -> list[float]:
-        """The gradient that arrives at each recurrent layer, the lowest first, of the first validation batch."""
-        batch = next(iter(self._examples("valid", self.config.train.batch)))
-        there = batch._replace(y=batch.y.to(self.device))
-        found: list[float] = gradient_map(self.net, there, self.task.spec.target)[0].norm(dim=1).tolist()
-        return found
-
-    # --- scores of the best weights ---
-
-    def test(self) -> dict[str, Any]:
-        """Score the best-validation weights, or a cycle's last, on the test split, with the config's protocol.
-
-        -> {"test": scores, "valid": scores, "best_step", "weights_sha256"}; without "test" where the config closes it.
-        The weights in training do not change.
-        """
-        net, train, target = self.best_net(), self.config.train, self.task.spec.target
-
-        def scored(split: Split) -> evaluate.Scores:
-            batches = self._examples(split)
-            if split == "test" and train.wrap_test:
-                batches = evaluate.wrapped(self._examples(split, train.batch), train.batch)
-            return evaluate.score(net, batches, target, batch_statistics=train.bn_statistics == "test")
-
-        return {
-            **({"test": scored("test")} if train.score_test else {}),
-            "valid": scored("valid"),
-            "best_step": self.schedule.best_step if self.best is not None else self.step,
-            "weights_sha256": weights_sha256(self.net),
-        }
-
-    def best_net(self) -> nn.Module:
-        """A copy of the net with the best-validation weights (the present ones if nothing was evaluated yet)."""
-        return self._copied(self.best)
-
-    def _copied(self, best: dict[str, Any] | None) -> nn.Module:
-        """A copy of the net with a snapshot's weights, the present ones if None, its statistics as the protocol has."""
-        set_generator(self.net, None)  # a generator cannot be copied
-        net = copy.deepcopy(self.net)
-        set_generator(self.net, self.chance)
-        if best is not None:
-            net.load_state_dict(best["net"])
-        protocol = self.config.train.bn_statistics
-        if protocol == "clean":
-            evaluate.reestimate_(net, self._watched(self.task.clean(i) for i in range(CLEAN_BATCHES)))
-        elif protocol == "validation":
-            evaluate.reestimate_(net, self._examples("valid", self.config.train.batch), momentum=0.1)
-        return net
-
-    # --- state ---
-
-    def state(self) -> dict[str, Any]:
-        """All that training needs to go on bit by bit: tensors, numbers and lists only."""
-        return {
-            **self._snapshot(),
-            "schedule": self.schedule.state(),
-            "step": self.step,
-            "evaluated": self.evaluated,
-            "bad_steps": self.bad_steps,
-            "carried": self.carried and [self._joined(h).cpu().clone() for h in self.carried],
-            "sums": (self._loss_sum, self._right, self._seen, self._steps),
-            "norms": (self._norm_sum, self._norm_max, self._skipped),
-            "best": self.best,
-        }
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Continue from a `state()` of the same config and seed; StoreError where it cannot be one."""
-        try:
-            for part in (state, *([state["best"]] if state["best"] else [])):
-                reason = misfit(self.net, part["net"], slack=10 * self.config.train.lr)
-                if reason := reason or moments_misfit(self.optimizer, part["optimizer"]):
-                    raise StoreError(f"checkpoint of step {state['step']}: {reason}")
-            self.net.load_state_dict(state["net"])
-            self._load_optimizer(state["optimizer"])
-            self.schedule.load(state["schedule"])
-            self.step, self.evaluated, self.best = state["step"], state["evaluated"], state["best"]
-            self.bad_steps = state["bad_steps"]
-            carried = state.get("carried")
-            self.carried = carried and [self.ranks.own(h).to(self.device) for h in carried]
-            self._loss_sum, self._right, self._seen, self._steps = state["sums"]
-            self._norm_sum, self._norm_max, self._skipped = state.get("norms", (0.0, 0.0, 0))
-        except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
-            raise StoreError(f"checkpoint: not the state of such a run: {type(error).__name__}: {error}") from None
-        self._set_lr()
-
-    def _snapshot(self) -> dict[str, Any]:
-        optimizer = copy.deepcopy(self.optimizer.state_dict())
-        for group in optimizer["param_groups"]:  # as where nothing is recorded: another device may take it up
-            group |= {"lr": float(group["lr"]), "capturable": False}
-        return {
-            "net": {k: v.detach().cpu().clone() for k, v in self.net.state_dict().items()},
-            "optimizer": optimizer,
-        }
-
-    def _load_optimizer(self, state: dict[str, Any]) -> None:
-        self._lr = None
-        kept = [{k: v for k, v in group.items() if k != "params"} for group in self.optimizer.param_groups]
-        self.optimizer.load_state_dict(state)
-        for group, own in zip(self.optimizer.param_groups, kept, strict=True):
-            group |= own
-        if self.recorded is not None:
-            self.recorded.forget()
-
-    # --- small parts ---
-
-    def _examples(self, split: Split, size: int = EVALUATION_BATCH) -> Iterator[Batch]:
-        return self._watched(self.task.examples(split, size))
-
-    def _watched(self, batches: Iterable[Batch]) -> Iterator[Batch]:
-        """The batches, unless somebody asks to stop: evaluations can take a minute, leaving must not."""
-        for batch in batches:
-            if self.interrupted():
-                raise Interrupted("stopped during an evaluation")
-            yield batch
-
-    @property
-    def _has_norm(self) -> bool:
-        return any(isinstance(m, BatchNorm) for m in self.net.modules())
-
-    def _joined(self, state: Tensor) -> Tensor:
-        return self.ranks.joined(state, self.config.train.batch)
-
-    def _set_lr(self) -> None:
-        """Give the optimizer the schedule's rate, where it is another than before."""
-        if self._lr == self.schedule.lr:
-            return
-        self._lr = self.schedule.lr
-        for group in self.optimizer.param_groups:
-            lr = torch.tensor(self.schedule.lr * group["factor"], dtype=torch.float32)
-            if isinstance(group["lr"], Tensor):
-                group["lr"].copy_(lr)  # a recording reads it there
-            else:
-                group["lr"] = lr.item()  # the same number
-
     def _check_finite(self, x: Tensor) -> None:
         if not bool(torch.isfinite(x).all()):
             step, row, feature = (int(i) for i in (~torch.isfinite(x)).nonzero()[0])
@@ -474,26 +279,17 @@ class Trainer:
         self._steps += 1
         self._right += int(right)
 
-    def _mean(self) -> dict[str, float]:
-        row = evaluate.means(self._loss_sum, self._right, max(self._seen, 1), self.task.spec.target)
-        if self.config.train.watch_gradient:
-            mean = self._norm_sum / self._steps if self._steps else math.nan
-            row |= {"gradient": mean, "gradient_max": self._norm_max, "skipped": self._skipped}
-        return row | {"n": self._seen}
 
-    def _clear_sums(self) -> None:
-        self._loss_sum, self._right, self._seen, self._steps = 0.0, 0, 0, 0
-        self._norm_sum, self._norm_max, self._skipped = 0.0, 0.0, 0
-
-
-def _found(norms: Tensor, loss: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """`told` and both of `bad` of a step, by a kernel: ten operators in one."""
+def _found(norms: Tensor, loss: Tensor, output: Tensor, y: Tensor, classes: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """`told` and both of `bad` of a step, by a kernel: thirteen operators in one."""
     from .triton_findings import find
 
     told = loss.new_empty(3, dtype=torch.float64)
     bad, wrong = loss.new_empty((), dtype=torch.float32), loss.new_empty((), dtype=torch.bool)
     with torch.cuda.device(loss.device) if loss.is_cuda else nullcontext():
-        find[(1,)](norms, loss, right, told, bad, wrong, len(norms), BLOCK=1 << (len(norms) - 1).bit_length())
+        sizes = len(norms), *(output.shape if classes else (1, 1))
+        blocks = dict(zip(("BLOCK", "ROWS", "COLUMNS"), (1 << (n - 1).bit_length() for n in sizes), strict=True))
+        find[(1,)](norms, loss, output.contiguous(), y, told, bad, wrong, *sizes, **blocks, CLASSES=classes)
     return told, bad, wrong
 
 

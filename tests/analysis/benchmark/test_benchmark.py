@@ -357,3 +357,21 @@ def test_an_engine_that_cannot_run_here_is_refused_before_anything_is_timed(monk
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
     with pytest.raises(ParameterError, match="engines: 'triton' cannot run here: no CUDA device"):
         benchmark.layers(SMALL, engines=["auto", "triton"])
+
+
+def test_on_a_device_products_are_in_one_precision_for_ours_and_cudnn_and_stay_as_they_were():
+    places = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = [place.allow_tf32 for place in places]
+    for precision in timing.PRECISIONS:
+        with timing.products_in(precision, "cuda") as column:
+            assert column == {"precision": precision}
+            assert [place.allow_tf32 for place in places] == [precision == "tf32"] * 2
+        assert [place.allow_tf32 for place in places] == before
+    with timing.products_in("tf32", "cpu") as column:
+        assert column == {}
+        assert [place.allow_tf32 for place in places] == before
+
+
+def test_a_devices_memory_is_measured_by_gigabytes_and_a_cpus_beyond_its_cache():
+    assert 1e9 <= timing.copied("cuda") <= 4e9
+    assert timing.copied("cpu") == timing.COPY

@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from ... import recurrence
 from ...errors import ParameterError, choices
 from ...models.indrnn import IndRNN
+from ...recurrence import autograd, engine_triton
 from ...runs import memory_check
 from ...runs.run import pinned_threads
 from ...training.cuda_graphs import graphed
-from .timing import COPY, Rivals, Row, compared, copy, interleave
+from .timing import COPY, PRECISIONS, Rivals, Row, compared, copied, copy, interleave, products_in
 
 # name -> (T, B, inputs, N): sizes of the paper's experiments, and of its first figure of speed (256, 512, 1024 steps)
 _SQUARE = {
@@ -37,6 +38,7 @@ SHAPES = _SQUARE | {
 }
 _FIRST = 2  # inputs at most: a first layer, no gradient of whose input is asked for
 _PIECE = 1 << 20  # bytes of input and output of a piece of the products: they stay in a core's cache
+KERNELS = {"not prefetched": engine_triton.NOT_PREFETCHED, "official layout": engine_triton.OFFICIAL}  # rivals of ours
 _THEIRS: dict[str, Callable[..., nn.RNNBase]] = {
     "nn.LSTM": nn.LSTM,
     "nn.GRU": nn.GRU,
@@ -74,7 +76,9 @@ def layers(
             with pinned_threads(count):
                 for backward in (False, True) if forward else (True,):
                     row |= {"threads": count, "which": "both" if backward else "forward"}
-                    rows += _timed(row, sizes, device, engines, rivals, repeats, backward)
+                    for precision in PRECISIONS[: 1 if device == "cpu" else None]:
+                        with products_in(precision, device) as column:
+                            rows += _timed(row | column, sizes, device, engines, rivals, repeats, backward)
     return rows
 
 
@@ -92,8 +96,8 @@ def _timed(
     if device != "cpu":
         calls |= {f"{name}, graph": graphed(calls[name]) for name in ("auto", "nn.LSTM") if name in calls}
     times = interleave(calls | contest.yardsticks(backward), repeats, device)
-    found = list(compared(row, times, _floor(times, sizes, backward)))
-    speed = 2 * COPY / statistics.median(times["copy"])
+    found = list(compared(row, times, _floor(times, sizes, backward, copied(device))))
+    speed = 2 * copied(device) / statistics.median(times["copy"])
     for one in found:
         if backward and one["what"] in contest.runs:
             one["kept"] = contest.bytes_held(one["what"])
@@ -126,6 +130,8 @@ class Contest:
         for engine in engines:
             run = partial(recurrence.layer, self.x, self.weight, self.bias, self.u, backend=engine)
             self.runs[engine] = run, self.ours
+        for name, kernels in KERNELS.items() if self.device != "cpu" and engine_triton.takes(self.x) else ():
+            self.runs[name] = partial(self._by, kernels), self.ours
         for name in rivals:
             module = _THEIRS[name](M, N).to(self.device)
             self.runs[name] = lambda module=module: module(self.x)[0], list(module.parameters())  # type: ignore[misc]
@@ -136,7 +142,7 @@ class Contest:
         x, g, weight = self.x.detach(), self.g, self.weight.detach()
         return {
             **products(x, g, weight, self.wants_x, backward),
-            "copy": copy(self.device),
+            "copy": copy(self.device, copied(self.device)),
             "copy of h": copy(self.device, g.nbytes),
         }
 
@@ -156,6 +162,10 @@ class Contest:
             out = run()
         keep(out.detach())
         return sum(kept.values()) / (T * B * N)
+
+    def _by(self, kernels: engine_triton.Kernels) -> Tensor:
+        a = recurrence.linear(self.x, self.weight, self.bias)
+        return autograd.recur(a, self.u, a.new_zeros(a.shape[1:]), "relu", kernels, True)
 
     def _run(self, name: str, backward: bool) -> None:
         run, learned = self.runs[name]
@@ -191,17 +201,17 @@ def multiplied(times: dict[str, list[float]]) -> float:
     return min(*times["products"], *times["products in pieces"])
 
 
-def _floor(times: dict[str, list[float]], sizes: tuple[int, int, int, int], backward: bool) -> float:
+def _floor(times: dict[str, list[float]], sizes: tuple[int, int, int, int], backward: bool, size: int = COPY) -> float:
     """Seconds that no implementation in full precision avoids: the larger of the products and the bytes.
 
     They may overlap, so they are not added. Forward reads x and writes h; backward reads the gradient of h, h and x,
-    and writes the gradient of a wide x. Each at the fastest that was seen, bytes at the speed of a copy. With one or
-    two inputs the products hide behind the bytes.
+    and writes the gradient of a wide x. Each at the fastest that was seen, bytes at the speed of copying `size`.
+    With one or two inputs the products hide behind the bytes.
     """
     T, B, M, N = sizes
     wide = M > _FIRST
     moved = M + N + (2 * N + M + M * wide if backward else 0)  # numbers of 4 bytes, a step and sequence
-    a_byte = min(min(times["copy"]) / (2 * COPY), min(times["copy of h"]) / (8 * T * B * N))
+    a_byte = min(min(times["copy"]) / (2 * size), min(times["copy of h"]) / (8 * T * B * N))
     return max(multiplied(times) if wide else 0.0, 4 * T * B * moved * a_byte)
 
 

@@ -19,7 +19,9 @@ Rivals = dict[str, Callable[[], Any]]
 
 PATIENCE = 1.0  # seconds: what is slower than this takes part in every third round only
 YARDSTICKS = ("products", "products in pieces", "copy", "copy of h")  # timed with the rivals, for the floor
-COPY = 64 << 20  # bytes of the copy that measures the memory: beyond any cache
+COPY = 64 << 20  # bytes of the copy that measures the memory: beyond any cache of a CPU
+COPY_ON_DEVICE = 2 << 30  # there 64 MiB lie in the cache, and take no longer than a launch
+PRECISIONS = ("fp32", "tf32")  # of matrix products, ours and the rivals' alike; on a CPU the first alone
 AGAINST = {  # column: the rival that the others are so many times faster than
     "lstm": "nn.LSTM",
     "gru": "nn.GRU",
@@ -60,12 +62,17 @@ def flushed() -> Iterator[None]:
 
 
 def seconds(call: Callable[[], Any], device: str) -> float:
-    """Time one call, in seconds, on the clock of the wall."""
-    begin = time.perf_counter()
+    """Time one call, in seconds: on the clock of the wall, or of a device, from its begin to its end."""
+    if device == "cpu":
+        begin = time.perf_counter()
+        call()
+        return time.perf_counter() - begin
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    start.record()
     call()
-    if device != "cpu":
-        torch.cuda.synchronize()
-    return time.perf_counter() - begin
+    end.record()
+    end.synchronize()
+    return float(start.elapsed_time(end)) / 1e3
 
 
 def load() -> float:
@@ -73,7 +80,29 @@ def load() -> float:
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
 
 
-def copy(device: str, size: int = COPY) -> Callable[[], Tensor]:
+def copied(device: str) -> int:
+    """Bytes of the copy that measures a memory."""
+    return COPY if device == "cpu" else COPY_ON_DEVICE
+
+
+@contextmanager
+def products_in(precision: str, device: str) -> Iterator[Row]:
+    """Matrix products of torch and of cuDNN alike in a precision; gives the row's column, none on a CPU."""
+    if device == "cpu":
+        yield {}
+        return
+    places: tuple[Any, ...] = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = [place.allow_tf32 for place in places]  # torch's own default is True for cuDNN alone: no fair race
+    try:
+        for place in places:
+            place.allow_tf32 = precision == "tf32"
+        yield {"precision": precision}
+    finally:
+        for place, was in zip(places, before, strict=True):
+            place.allow_tf32 = was
+
+
+def copy(device: str, size: int) -> Callable[[], Tensor]:
     """A copy of so many bytes, whose speed is that of the memory where as many lie."""
     source = torch.ones(max(1, size // 4), device=device)
     target = torch.empty_like(source)

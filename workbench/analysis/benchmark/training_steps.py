@@ -13,7 +13,7 @@ from ...runs.run import pinned_threads
 from ...tasks.contract import Spec
 from ...training.cuda_graphs import graphed
 from .layers import multiplied, products
-from .timing import Rivals, Row, compared, interleave
+from .timing import PRECISIONS, Rivals, Row, compared, interleave, products_in
 
 
 def training_step(
@@ -28,9 +28,11 @@ def training_step(
     rows: list[Row] = []
     for count in threads if device == "cpu" else [torch.get_num_threads()]:
         with pinned_threads(count):
-            times = interleave(_rivals(T, device, backend), repeats, device)
             row = {"table": "step", "shape": "seqmnist_plain6 step", "T": T, "device": device, "threads": count}
-            rows += compared(row, times, 5 * multiplied(times))
+            for precision in PRECISIONS[: 1 if device == "cpu" else None]:
+                with products_in(precision, device) as column:
+                    times = interleave(_rivals(T, device, backend), repeats, device)
+                    rows += compared(row | column, times, 5 * multiplied(times))
     return rows
 
 

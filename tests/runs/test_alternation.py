@@ -1,0 +1,84 @@
+"""Several seeds in one process, in turns: each is bit for bit its single run."""
+
+import threading
+
+import pytest
+
+from workbench.errors import ParameterError, RunError, Stopped
+from workbench.runs.folder import pure
+from workbench.runs.run import run, run_seeds
+from workbench.training import Trainer
+
+NAME = "seqdigits_plain6"
+CHANGES = {"model.depth": 2, "model.hidden": 8, "train.steps": 12, "train.evaluate_every": 4, "task.limit": 64}
+
+
+def together(seeds=(0, 1, 2), **ways):
+    return run_seeds(NAME, "smoke", seeds, changes=CHANGES, **{"say": lambda _: None} | ways)
+
+
+def alone(seed):
+    return run(NAME, "smoke", seed, changes=CHANGES, progress=False)
+
+
+def results(records):
+    return [(pure(record.run.result()), [e["u"] for e in record.evaluations]) for record in records]
+
+
+def test_seeds_in_turns_are_each_the_single_run(store, tmp_path, monkeypatch):
+    order = []
+    begin, finish = Trainer.begin, Trainer.finish
+    monkeypatch.setattr(Trainer, "begin", lambda self: order.append(("begin", self.seed)) or begin(self))
+    monkeypatch.setattr(Trainer, "finish", lambda self: order.append(("finish", self.seed)) or finish(self))
+    ours = together()
+    assert order[:6] == [("begin", 0), ("begin", 1), ("begin", 2), ("finish", 0), ("begin", 0), ("finish", 1)]
+    monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path / "alone"))
+    assert results(ours) == results([alone(seed) for seed in (0, 1, 2)])
+
+
+def test_what_is_stopped_goes_on_alone_or_together(store, tmp_path, monkeypatch):
+    stop, steps = threading.Event(), []
+    finish = Trainer.finish
+
+    def finished(self):
+        steps.append(self.seed)
+        if len(steps) == 15:
+            stop.set()
+        return finish(self)
+
+    monkeypatch.setattr(Trainer, "finish", finished)
+    with pytest.raises(Stopped, match="3 of 3 stopped; the same command continues"):
+        together(stop=stop)
+    monkeypatch.setattr(Trainer, "finish", finish)
+    ours = [alone(0), *together((1, 2))]
+    assert [record.budgets[-1]["provenance"]["attempts"] for record in ours] == [2, 2, 2]
+    monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path / "alone"))
+    assert results(ours) == results([alone(seed) for seed in (0, 1, 2)])
+
+
+def test_one_that_fails_leaves_the_others_alone(store, monkeypatch):
+    begin, said = Trainer.begin, []
+
+    def failing(self):
+        if self.seed == 1 and self.step == 3:
+            raise RunError("no more")
+        begin(self)
+
+    monkeypatch.setattr(Trainer, "begin", failing)
+    with pytest.raises(RunError, match="1 of 3 failed: seqdigits_plain6\\* seed 1"):
+        together(say=said.append)
+    assert [alone(seed).status for seed in (0, 2)] == ["done", "done"]
+    assert any("seed 1: failed: no more" in line for line in said)
+
+
+@pytest.mark.parametrize("seeds", [(), (1, 1)])
+def test_seeds_that_cannot_be_meant_are_refused(store, seeds):
+    with pytest.raises(ParameterError, match="seeds: "):
+        together(seeds)
+
+
+def test_a_finished_run_lets_go_of_its_recordings(store, monkeypatch):
+    closed = []
+    monkeypatch.setattr(Trainer, "close", lambda self: closed.append(self.seed))
+    together((4, 5))
+    assert sorted(closed) == [4, 5]
