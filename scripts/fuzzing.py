@@ -25,7 +25,7 @@ TABLE = ROOT / "results" / "fuzz.csv"
 COLUMNS = ("target", "executions", "processor_seconds", "found", "since")
 LIMITS = ("-rss_limit_mb=2048", "-timeout=120")  # of an input: megabytes, seconds
 READERS = [f"workbench.{name}" for name in ("tasks", "config", "runs")]
-NAMES = ("idx", "skeleton", "text", "record", "checkpoint")
+NAMES = ("idx", "skeleton", "text", "sequences", "record", "checkpoint")
 KEPT = 40_000  # bytes of kept seeds a target, at most
 
 

@@ -49,7 +49,8 @@ class Bidirectional(Stack):
         self.finish(parts, 2 * model.hidden, model.dropout_last)
 
     def through(self, x: Tensor, span: Span) -> Tensor:
-        for index, (forward, backward) in enumerate(self.layers):  # type: ignore[misc]
+        for index, pair in enumerate(self.layers):
+            forward, backward = pair.children()
             back = backward(turned(x, span.ends), span)
             if index < len(self.layers) - 1 or self.each_step:
                 back = turned(back, span.ends)  # else its last step, the sequence's first, stands where it is read

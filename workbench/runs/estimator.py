@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -52,7 +52,7 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
     Raises ParameterError (a ValueError) for what cannot be read or trained on.
     """
 
-    answer = "class"
+    answer: Literal["class", "real"] = "class"
 
     def __init__(
         self,
@@ -213,7 +213,7 @@ class IndRNNClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[misc
     Works in `cross_val_score`, `GridSearchCV` and pipelines, can be cloned and pickled. After fit: `classes_`.
     """
 
-    __doc__ += SequenceEstimator.__doc__.partition("\n")[2]  # type: ignore[operator, union-attr]
+    __doc__ += SequenceEstimator.__doc__.partition("\n")[2]  # type: ignore[union-attr]
 
     def predict_proba(self, X: Any) -> Array:
         """The probability of each class (n, classes), in the order of `classes_`."""
@@ -243,13 +243,14 @@ class IndRNNRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc]
     net.predict(X_new), net.score(X_test, y_test)          # the score is R^2
     """
 
-    __doc__ += SequenceEstimator.__doc__.partition("\n")[2]  # type: ignore[operator, union-attr]
-    answer = "real"
+    __doc__ += SequenceEstimator.__doc__.partition("\n")[2]  # type: ignore[union-attr]
+    answer: Literal["class", "real"] = "real"
 
     def predict(self, X: Any) -> Array:
         """The number of each sequence (n,)."""
         found: Array = self._outputs(X).double().numpy()[:, 0]
-        return found * self.answer_scaling_.deviation[0] + self.answer_scaling_.mean[0]
+        own: Array = found * self.answer_scaling_.deviation[0] + self.answer_scaling_.mean[0]
+        return own
 
     def _answers(self, y: Any) -> Array:
         y = column_or_1d(y, warn=True)

@@ -59,7 +59,7 @@ class Content:
             np.concatenate([self.lengths, test.lengths]),
             self.channels,
             np.concatenate([self.answers, test.answers]),
-            None if self.groups is None else np.concatenate([self.groups, test.groups]),  # type: ignore[list-item]
+            None if self.groups is None else np.concatenate([self.groups, test.groups]),
             np.array(["train"] * n + ["test"] * len(test.lengths), dtype=object),
         )
 

@@ -90,7 +90,8 @@ def _row_a_step(frame: pd.DataFrame, values: Array, named: dict[str, str], confi
             hint = "; task.each_step asks for one answer a step" if column == named["target"] else ""
             row = int(order[other[0]])
             raise DataError(f"{place}: row {row}: a second {column} found in its sequence, one expected{hint}")
-        return found[starts]
+        first: Array = found[starts]
+        return first
 
     made = answers(_cells(frame, named["target"]), config, f"{place}: {named['target']}")
     made = made[order] if config.each_step else of_sequences(made, named["target"])
@@ -138,7 +139,8 @@ def _cells(frame: pd.DataFrame, column: str) -> Array:
     """A column as an array of numbers or of objects."""
     values = frame[column]
     plain = isinstance(values.dtype, np.dtype) and values.dtype.kind in "fiub"
-    cells: Array = values.to_numpy() if plain else values.to_numpy(dtype=object, na_value=None)
+    options: dict[str, Any] = {} if plain else {"dtype": object, "na_value": None}
+    cells: Array = values.to_numpy(**options)
     return cells
 
 

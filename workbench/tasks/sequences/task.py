@@ -144,7 +144,7 @@ def task(config: Sequences, seed: int, batch_size: int) -> SequencesTask:
     """The task under a seed, its data found, read and checked."""
     made = SequencesTask(found(config), config, seed, batch_size)
     for part in ("valid", "test"):
-        if len(made.rows[part]) == 0:  # type: ignore[index]
+        if len(made.rows[part]) == 0:
             raise ParameterError(
                 f"task.{part}: {getattr(config, part)} received; a run needs a sequence to be scored on"
             )
