@@ -138,7 +138,7 @@ def test_formulas_are_text_with_indices(site):
 
 
 def test_a_link_that_leads_nowhere_is_seen(tmp_path):
-    broken = SimpleNamespace(**runpy.run_path(str(BUILDER))).broken
+    broken = SimpleNamespace(**runpy.run_path(str(BUILDER.with_name("check_links.py")))).broken
     (tmp_path / "a.html").write_text('<a href="b.html#here">x</a><a href="b.html#gone">x</a><img src="c.png">')
     (tmp_path / "b.html").write_text(
         '<p id="here"><a href="https://arxiv.org">x</a><script src="https://x.org/y.js"></script>'

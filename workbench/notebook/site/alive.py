@@ -21,6 +21,7 @@ from ..explorers.edits import changed
 from ..explorers.length import Length
 from ..explorers.trained_nets import score, scored
 
+COMPUTED = (Bounds, Depth, Length)
 MOMENTS = range(0, 101, 5)  # the stops of the moment of training
 
 
