@@ -255,7 +255,7 @@ def mended(text: str) -> str:
         ('<div id="search-results">', '<h1>Search</h1><div id="search-results">'),
     ):
         text = text.replace(was, is_)
-    return re.sub(r"<th( [^>]*)?></th>", lambda found: f"<td{unscoped(found[1] or '')}></td>", text)
+    return re.sub(r"<th( [^>]*)?>(?:<p></p>)?</th>", lambda found: f"<td{unscoped(found[1] or '')}></td>", text)
 
 
 def unscoped(attributes: str) -> str:
