@@ -1,4 +1,4 @@
-"""All that publishing needs, each piece held to its own schema: workflows, citation, archive, package, hosted notebooks."""
+"""All that publishing needs, each piece held to its schema: workflows, citation, archive, package, hosted notebooks."""
 
 import json
 import re
