@@ -17,19 +17,19 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from check_links import broken
 from docutils.writers import html5_polyglot
 from plotly.offline import get_plotlyjs
 
 import workbench
 from workbench.errors import MissingData
-from workbench.notebook.explorers import EXPLORERS
+from workbench.notebook.explorers import EXPLORERS, ExplorerBase
 from workbench.notebook.site import static_page
+from workbench.notebook.site.alive import COMPUTED
 from workbench.notebook.site.playground import write_playground
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -122,7 +122,16 @@ def explorer(name: str, known: set[str], books: dict[str, Path], repository: str
     title, _, words = text.partition("\n")
     kernel = f"With a kernel (`workbench lab`, notebook `explore_{name}`) every control answers, and nets are trained."
     kernel += " Times in the figures were measured where this page was made."
-    return f"{title}\n{words}\n{EXPLORER.format(name=name)}\n{kernel}\n"
+    return f"{title}\n{words}\n\n*{answering(EXPLORERS[name]())}*\n{EXPLORER.format(name=name)}\n{kernel}\n"
+
+
+def answering(content: ExplorerBase) -> str:
+    """Which controls of an explorer answer on its page, in words."""
+    if isinstance(content, COMPUTED):
+        return "On this page all controls answer; training needs a kernel, or the [playground](page:playground.html)."
+    there = [control.label for control in content.at({}).values() if control.name in content.sweep]
+    more = "the [playground](page:playground.html) runs nets here, and a kernel answers to all."
+    return f"On this page answers: {', '.join(there)}; {more}"
 
 
 def named(page: Path) -> None:
@@ -246,47 +255,12 @@ def mended(text: str) -> str:
         ('<div id="search-results">', '<h1>Search</h1><div id="search-results">'),
     ):
         text = text.replace(was, is_)
-    return re.sub(r"<th( [^>]*)?></th>", lambda found: f"<td{unscoped(found[1] or '')}></td>", text)
+    return re.sub(r"<th( [^>]*)?>(?:<p></p>)?</th>", lambda found: f"<td{unscoped(found[1] or '')}></td>", text)
 
 
 def unscoped(attributes: str) -> str:
     """The attributes of a cell that heads nothing."""
     return attributes.replace(' scope="row"', "")
-
-
-class Links(HTMLParser):
-    """The links of a page, what it loads, and the places that others can link to."""
-
-    def __init__(self, text: str):
-        super().__init__()
-        self.links: list[str] = []
-        self.loads: list[str] = []
-        self.places: set[str] = set()
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        for name, value in attrs:
-            if value is not None and name in ("href", "src"):
-                (self.links if tag == "a" else self.loads).append(value)
-            if value is not None and name in ("id", "name"):
-                self.places.add(value)
-
-
-def broken(site: Path) -> Iterator[str]:
-    """Links of all pages to files or places that are not there, and whatever a page loads from another host."""
-    read = {path: Links(path.read_text(encoding="utf-8")) for path in site.rglob("*.html")}
-    for path, page in read.items():
-        for target in (*page.links, *page.loads):
-            address = urlsplit(target)
-            if address.scheme or address.netloc:
-                if target in page.loads and address.scheme != "data":
-                    yield f"{path.relative_to(site)}: {target} is loaded"
-                continue
-            there = (path.parent / unquote(address.path)).resolve() if address.path else path
-            place = unquote(address.fragment)
-            lost = place and there in read and "=" not in place and place not in read[there].places
-            if not there.exists() or lost:
-                yield f"{path.relative_to(site)}: {target}"
 
 
 def main() -> None:

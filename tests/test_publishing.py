@@ -1,4 +1,4 @@
-"""What publishing needs, each piece held to its own schema: workflows, citation, archive, package, hosted notebooks."""
+"""All that publishing needs, each piece held to its schema: workflows, citation, archive, package, hosted notebooks."""
 
 import json
 import re
@@ -22,7 +22,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def checked(schema, *paths):
-    """What check-jsonschema says of some files under a schema that it carries; no network is asked."""
+    """The verdict of check-jsonschema on some files under a schema that it carries; no network is asked."""
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, *map(str, paths)]
     return subprocess.run(command, capture_output=True, text=True)
 

@@ -31,7 +31,7 @@ def placed(content, chance):
 
 
 def unlike(ours, theirs, at=""):
-    """Where two figures differ: numbers by more than a millionth, anything else at all."""
+    """The places where two figures differ: numbers by more than a millionth, anything else at all."""
     if isinstance(ours, dict) and isinstance(theirs, dict):
         keys = sorted({*ours, *theirs})
         return [found for key in keys for found in unlike(ours.get(key), theirs.get(key), f"{at}.{key}")]

@@ -97,8 +97,7 @@ def test_figures_of_notebooks_are_drawn_as_they_come_near_and_take_the_pages_ink
     page.wait_for_selector(".plot .main-svg .scatterlayer path", timeout=60_000)
     ink = "document.querySelector('.plot .xtick text').style.fill"
     light = page.evaluate(ink)
-    page.locator(".theme-toggle:visible").first.click()  # auto -> light or dark
-    page.locator(".theme-toggle:visible").first.click()
+    page.locator(".theme-toggle:visible").first.click()  # from the system's light to dark
     page.wait_for_function("before => document.querySelector('.plot .xtick text').style.fill !== before", arg=light)
 
 
@@ -113,14 +112,16 @@ def test_search_finds_a_page(opened):
 def test_what_is_turned_stands_in_the_address_and_an_address_opens_what_was_turned(opened):
     page = opened("explore_bounds")
     page.wait_for_selector(".wb-explorer[data-drawn]", timeout=60_000)
-    page.locator("select[data-name=record]").select_option("adding_indrnn_T100")
+    page.locator("input[type=checkbox][data-name=memory]").check()
+    page.wait_for_function("location.hash.includes('memory=true')", timeout=30_000)
     page.locator("input[type=range][data-name=epsilon]").focus()
     page.keyboard.press("ArrowLeft")
     page.wait_for_function("location.hash.includes('epsilon=0.05')", timeout=30_000)
-    assert "record=adding_indrnn_T100" in page.evaluate("location.hash")
-    assert "the T = 100 steps that it reads" in page.locator(".wb-said").inner_text()
+    remembers = ".wb-explorer:has-text('How long each neuron remembers')"
+    page.wait_for_selector(remembers, timeout=30_000)
     again = opened(f"explore_bounds{page.evaluate('location.hash')}")
     said = page.locator(".wb-said").inner_text()
+    again.wait_for_selector(remembers, timeout=60_000)
     again.wait_for_function("said => document.querySelector('.wb-said')?.innerText === said", arg=said, timeout=60_000)
 
 
@@ -138,7 +139,7 @@ def test_formulas_are_text_with_indices(site):
 
 
 def test_a_link_that_leads_nowhere_is_seen(tmp_path):
-    broken = SimpleNamespace(**runpy.run_path(str(BUILDER))).broken
+    broken = SimpleNamespace(**runpy.run_path(str(BUILDER.with_name("check_links.py")))).broken
     (tmp_path / "a.html").write_text('<a href="b.html#here">x</a><a href="b.html#gone">x</a><img src="c.png">')
     (tmp_path / "b.html").write_text(
         '<p id="here"><a href="https://arxiv.org">x</a><script src="https://x.org/y.js"></script>'

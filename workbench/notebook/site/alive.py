@@ -1,4 +1,4 @@
-"""What the pages of some explorers compute in the browser (alive.js), so that all of their controls answer there.
+"""Explorers whose pages compute in the browser (alive.js), so that all of their controls answer there.
 
 Such a page holds fewer frames than places of its controls, and beside them the data from which the browser makes the
 rest: `tests/browser/test_alive.py` holds what it makes to the explorer's own view.
@@ -21,11 +21,12 @@ from ..explorers.edits import changed
 from ..explorers.length import Length
 from ..explorers.trained_nets import score, scored
 
+COMPUTED = (Bounds, Depth, Length)
 MOMENTS = range(0, 101, 5)  # the stops of the moment of training
 
 
 def alive(content: ExplorerBase) -> dict[str, Any] | None:
-    """What a page of this explorer needs for all of its controls; None for one that has frames alone.
+    """Everything that a page of this explorer needs for all of its controls; None for one that has frames alone.
 
     `sweep` names the controls whose frames it begins from, `leading` those that change what others allow, `controls`
     has them for each place of the leading ones, `data` is what alive.js computes from.

@@ -65,7 +65,7 @@ def program() -> str:
 
 
 def frames(content: ExplorerBase, values: Mapping[str, Any]) -> str:
-    """What `show` draws, compressed, as a text: a frame for each place of the controls in `sweep`."""
+    """Frames as `show` draws them, compressed, as a text: one for each place of the controls in `sweep`."""
     start, living = content.settle(values), alive(content)
     sweep = content.sweep if living is None else living["sweep"]
     if living is not None:  # its frames show everything that can be shown
