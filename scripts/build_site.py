@@ -29,7 +29,6 @@ import workbench
 from workbench.errors import MissingData
 from workbench.notebook.explorers import EXPLORERS, ExplorerBase
 from workbench.notebook.site import static_page
-from workbench.notebook.site.alive import COMPUTED
 from workbench.notebook.site.playground import write_playground
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -126,8 +125,8 @@ def explorer(name: str, known: set[str], books: dict[str, Path], repository: str
 
 
 def answering(content: ExplorerBase) -> str:
-    """Which controls of an explorer answer on its page, in words."""
-    if isinstance(content, COMPUTED):
+    """Controls of an explorer that answer on its page, in words."""
+    if type(content).alive is not ExplorerBase.alive:
         return "On this page all controls answer; training needs a kernel, or the [playground](page:playground.html)."
     there = [control.label for control in content.at({}).values() if control.name in content.sweep]
     more = "the [playground](page:playground.html) runs nets here, and a kernel answers to all."

@@ -81,7 +81,7 @@ def profiled(trainer: Trainer) -> str:
 
 
 def rows(device: str, budget: str) -> list[tuple[str, int, str, str]]:
-    """What is measured, the most worth first: experiment, seeds in turns, graphs, precision."""
+    """Measurements, the most worth first: experiment, seeds in turns, graphs, precision."""
     wanted = [(name, 1, "on", "fp32") for name in EXPERIMENTS]
     wanted += [(EXPERIMENTS[0], 1, "off", "fp32"), (EXPERIMENTS[0], 2, "on", "fp32"), (EXPERIMENTS[0], 3, "on", "fp32")]
     wanted += [(EXPERIMENTS[0], 1, "on", precision) for precision in PRECISIONS[1:]]

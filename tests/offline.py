@@ -25,7 +25,7 @@ class Budget(NamedTuple):
 
 
 class Code(NamedTuple):
-    """What was compiled: asynchronous copies, fused products, registers, spilled bytes, instructions a step."""
+    """Counts of what was compiled: asynchronous copies, fused products, registers, spilled bytes, instructions a step."""
 
     constants: dict
     copies: int

@@ -1,4 +1,4 @@
-"""What a first run on a device meets before anything is computed there, without one."""
+"""Obstacles of a first run on a device, before anything is computed there; tested without one."""
 
 import os
 import re

@@ -8,8 +8,8 @@ import pytest
 
 from workbench.notebook.explorers import EXPLORERS
 from workbench.notebook.explorers.base import panels
+from workbench.notebook.explorers.bounds import offered
 from workbench.notebook.site import static_page
-from workbench.notebook.site.alive import alive, offered
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # playwright's own warnings
 NAMES = ("bounds", "depth", "length")
@@ -79,7 +79,7 @@ def test_a_page_computes_what_the_explorer_shows(content, computed, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_all_controls_of_such_a_page_answer(content, name):
-    assert {control["name"] for control in next(iter(alive(content(name))["controls"].values()))} == set(
+    assert {control["name"] for control in next(iter(content(name).alive()["controls"].values()))} == set(
         content(name).at({})
     )
 

@@ -191,7 +191,7 @@ class Unit(Recurrent):
         return self.leave(h, span)
 
     def _fuses(self, span: Span) -> bool:
-        """May the recurrence and what follows it be done as one, with nobody to see the states between them?"""
+        """Test whether the recurrence and what follows it are done as one, with nobody to see the states between."""
         fusible = self.bn is None or (type(self.bn) is BatchNorm and self.bn.ranks.share is None)
         return fusible and self.dropout.over == "sequence" and span.rows is None and not span.carry
 

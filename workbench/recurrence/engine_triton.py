@@ -118,7 +118,7 @@ forward, backward = ONE_AFTER_THE_OTHER.forward, ONE_AFTER_THE_OTHER.backward
 
 
 class Behind(NamedTuple):
-    """What stands behind the states: batch norm and dropout, the mean and variance (2, N) in float64 that they had,
+    """Operations behind the states: batch norm and dropout, the mean and variance (2, N) in float64 that they had,
     and sums (2, rows, N) of the gradient, see `triton_norm.weigh`; the last two None for dropout alone."""
 
     norm: Norm

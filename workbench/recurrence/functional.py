@@ -125,7 +125,7 @@ def _on_device(
     norm: nn.BatchNorm1d | None,
     mask: Tensor | None,
 ) -> Tensor | None:
-    """What `layer` answers, or without a weight `neurons`, by the kernels of engine `triton`; None if they cannot."""
+    """Answer of `layer`, or without a weight of `neurons`, by the kernels of engine `triton`; None if they cannot."""
     given = [v for v in (x, weight, bias, u, h0) if v is not None]
     if not (backend in ("auto", "triton") and _unseen() and x.ndim == 3 and x.numel() > 0 and plain(*given)):
         return None

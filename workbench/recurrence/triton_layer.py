@@ -26,7 +26,7 @@ BLOCK, UNROLL, PROGRAMS = 256, 8, 1024  # of the pass that makes y: chains a pro
 
 
 class Plan(NamedTuple):
-    """What is done beside the tensors: the activation, the module whose running statistics move, may `a` be lost?"""
+    """Settings beside the tensors: the activation, the module whose running statistics move, may `a` be lost?"""
 
     activation: str
     norm: nn.BatchNorm1d | None
@@ -34,7 +34,7 @@ class Plan(NamedTuple):
 
 
 def fuses(norm: nn.BatchNorm1d | None, mask: Tensor | None, like: Tensor) -> bool:
-    """Can batch norm and mask be done by these kernels? With statistics of the batch, and a momentum, it can."""
+    """Test whether batch norm and mask can be done by these kernels: with statistics of the batch and a momentum."""
     given = [] if norm is None else [norm.weight, norm.bias, norm.running_mean, norm.running_var]
     if norm is not None and not (norm.training and norm.momentum is not None and norm.num_batches_tracked is not None):
         return False

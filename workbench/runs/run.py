@@ -112,7 +112,7 @@ def run_seeds(
 
 @dataclass(frozen=True)
 class _Asked:
-    """What is to be run, checked: all but the seed."""
+    """All that is to be run but the seed, checked."""
 
     name: str
     budget: Budget

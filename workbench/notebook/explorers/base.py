@@ -193,6 +193,10 @@ class ExplorerBase:
         """Return the values that change where a point of a figure is clicked: x, y, name of the trace, customdata."""
         return {}
 
+    def alive(self) -> dict[str, Any] | None:
+        """Everything that a page of this explorer needs for all its controls; None for one that has frames alone."""
+        return None
+
     def exercise(self, label: str) -> Exercise:
         """The exercise or preset of this label."""
         known = {one.label: one for one in (*self.exercises, *self.presets)}

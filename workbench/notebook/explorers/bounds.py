@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 from torch import Tensor
 
 from ...analysis import interventions
-from ...analysis.figures.style import BLUE, GREEN, ORANGE, SHADE, Picture, thinned
+from ...analysis.figures.style import BLUE, GREEN, INK, ORANGE, SHADE, Picture, thinned
 from ...config import Budget
 from ...errors import Stopped
 from ...models.bounds import bound, half_life
 from ...tasks import spec
+from .alive import living
 from .base import (
     LONGEST,
     SMALLEST,
@@ -40,6 +43,7 @@ GAMMAS = (1.0, 1.2, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 20.0, 50.0, 100.0)
 EPSILONS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
 CUTS = tuple(round(0.02 * i, 2) for i in range(61))  # of |u|, up to 1.2
 CURVE = CUTS[::4]
+MOMENTS = range(0, 101, 5)  # the stops of the moment of training
 ROUNDING = 1e-6  # a u that the clamp put at its bound is not above it
 
 
@@ -74,9 +78,7 @@ class Bounds(ExplorerBase):
             Slider("gamma", "Largest gradient, gamma", GAMMAS, 5.0, help="at most so many times what came in"),
             Slider("epsilon", "Smallest gradient, epsilon", EPSILONS, 0.1, help="at least this share must arrive"),
             Choice("record", "Net", self.nets, next(iter(self.nets))),
-            Slider(
-                "moment", "Moment of training", range(0, 101, 5), 100, "%", "0: the start, 100: as far as it went", True
-            ),
+            Slider("moment", "Moment of training", MOMENTS, 100, "%", "0: the start, 100: as far as it went", True),
             Switch("clamp", "Trained with the clamp", True, "off: the same net, u left free"),
             Switch("memory", "Show half-lives instead of u"),
             Slider("cut", "Cut every |u| to at most", CUTS, 1.2, "", "nothing is trained again"),
@@ -145,6 +147,9 @@ class Bounds(ExplorerBase):
                 said += f"; with every |u| cut to {cut:g} {changed(lost, net.target)}"
             said += "."
         return View(panels, said, net.job(self.device) if net.step == 0 or measured else self.measure(net))
+
+    def alive(self) -> dict[str, Any]:
+        return living(self, (), _held(self), offered)
 
     def measure(self, net: TrainedNet) -> Job:
         """Cut a net that is too slow for the main thread."""
@@ -239,3 +244,46 @@ def tightening(cuts: Sequence[float], heights: Sequence[float], unit: str, cut: 
     picture.line(cuts, heights, "not retrained", BLUE)
     picture.dots([cut], [height], f"|u| ≤ {cut:.4g}: {height:.4g}", ORANGE, 13)
     return picture.axis("yaxis", **({"range": [0, 100]} if unit.endswith("%") else {"rangemode": "tozero"}))
+
+
+# --- its page ---
+
+
+def offered(control: Control) -> Control:
+    """A control as a page has it: cuts of a net's memory are those that its curve has."""
+    if isinstance(control, Slider) and control.stops == CUTS:
+        return replace(control, stops=CURVE)
+    return control
+
+
+def _held(content: Bounds) -> dict[str, Any]:
+    """Recurrent weights at some moments, and answers with memory cut, of each net: what the page computes from."""
+    nets = {}
+    for record, clamp in itertools.product(content.nets, (True, False)):
+        net = content.net_of(record, clamp)
+        weights = list(net.weights.items())
+        places = [round(moment / 100 * (len(weights) - 1)) for moment in MOMENTS]
+        moments = {
+            place: {
+                "step": weights[place][0],
+                "layers": [[float(f"{u:.9g}") for u in sorted(layer.tolist())] for layer in weights[place][1].values()],
+            }
+            for place in places
+        }
+        answers = [] if net.slow else [answers(net, cut) for cut in CURVE]
+        cut = {
+            "unit": "test accuracy, %" if net.target == "class" else "mean squared error",
+            "heights": [score(found, net.target) for found in answers],
+            "scored": [scored(found, net.target) for found in answers],
+            "changed": [changed(interventions.change(net.answers, found, net.target), net.target) for found in answers],
+        }
+        nets[f"{record} {str(clamp).lower()}"] = {
+            "origin": net.origin,
+            "own": spec(net.config.task).steps,
+            "places": places,
+            "moments": moments,
+            "cut": cut if answers else None,
+        }
+    level = Picture("", "").level(0.0, colour=ORANGE).layout["shapes"][0]
+    shared = {"ink": INK, "level": level, "lengths": LENGTHS, "cuts": CURVE, "rounding": ROUNDING}
+    return {"nets": nets, **shared, "longest": LONGEST, "smallest": SMALLEST}

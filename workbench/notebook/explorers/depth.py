@@ -16,6 +16,7 @@ from ...analysis.figures.style import LEVELS, Picture
 from ...config import Budget, Config, Model, Pixels, Train
 from ...models.build import count
 from ...tasks import spec
+from .alive import living
 from .base import NAMES, NETS, Control, Exercise, ExplorerBase, Job, Panel, Slider, Switch, Tell, View, decades
 from .trained_nets import TrainedNet, evaluations, trained_net
 from .widget import Explorer
@@ -119,6 +120,9 @@ class Depth(ExplorerBase):
             parts.append(f"{NAMES[kind]} {share:.2g}")
         layers = "1 layer" if depth == 1 else f"{depth} layers"
         return f"With {layers}, of a gradient of 1 at the last layer arrives at the first: {', '.join(parts)}."
+
+    def alive(self) -> dict[str, Any]:
+        return living(self, ("depth", "norm", "trained"), {"names": {kind: NAMES[kind] for kind in KINDS}})
 
     def job(self, nets: list[TrainedNet]) -> Job | None:
         def run(tell: Tell, stop: threading.Event) -> None:

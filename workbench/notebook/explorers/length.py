@@ -18,6 +18,7 @@ from ...analysis.figures import INK, height
 from ...analysis.figures.style import Picture, thinned
 from ...analysis.memory import gradient_through_time
 from ...config import Adding, Budget, Config, Model, Pixels, Train
+from .alive import living
 from .base import NAMES, NETS, Choice, Control, Exercise, ExplorerBase, Job, Panel, Slider, Switch, Tell, View, decades
 from .trained_nets import TrainedNet, evaluations, trained_net
 from .widget import Explorer
@@ -125,6 +126,9 @@ class Length(ExplorerBase):
         if published:
             return f"{reached} at step {step:,} (published record)"
         return f"{reached} at step {step:,}" + (f" of {goal:,} (stopped there)" if step < goal - 25 else "")
+
+    def alive(self) -> dict[str, Any]:
+        return living(self, ("task", "steps"), {"names": {kind: NAMES[kind] for kind in ("lstm", "irnn")}})
 
     def job(self, nets: list[TrainedNet]) -> Job | None:
         """Train those that are not at the goal, one after another."""

@@ -15,7 +15,6 @@ from typing import Any
 
 from ...runs.run import pinned_threads
 from ..explorers.base import HERE, Exercise, ExplorerBase, code, panels, parameters, plotly_library, script
-from .alive import alive
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -66,7 +65,7 @@ def program() -> str:
 
 def frames(content: ExplorerBase, values: Mapping[str, Any]) -> str:
     """Frames as `show` draws them, compressed, as a text: one for each place of the controls in `sweep`."""
-    start, living = content.settle(values), alive(content)
+    start, living = content.settle(values), content.alive()
     sweep = content.sweep if living is None else living["sweep"]
     if living is not None:  # its frames show everything that can be shown
         start = {**start, **dict.fromkeys(living["data"].get("names", ()), True)}

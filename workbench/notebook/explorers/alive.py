@@ -1,0 +1,33 @@
+"""Pages of explorers that compute in the browser (site/alive.js), so that all of their controls answer there.
+
+Such a page holds fewer frames than places of its controls, and beside them the data from which the browser makes the
+rest: `tests/browser/test_alive.py` holds what it makes to the explorer's own view.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+from .base import Control, ExplorerBase
+
+
+def living(
+    content: ExplorerBase,
+    sweep: tuple[str, ...],
+    data: dict[str, Any],
+    offered: Callable[[Control], Control] = lambda control: control,
+) -> dict[str, Any]:
+    """Everything that a page of this explorer needs for all of its controls.
+
+    `sweep` names the controls whose frames it begins from, `leading` those that change what others allow, `controls`
+    has them, as `offered` there, for each place of the leading ones, `data` is what alive.js computes from.
+    """
+    first = content.at({})
+    places = itertools.product(*(first[name].positions() for name in content.leading))
+    held = {}
+    for place in places:
+        at = content.settle(dict(zip(content.leading, place, strict=True)))
+        held[",".join(map(str, place))] = [offered(control).spec() for control in content.at(at).values()]
+    return {"name": content.name, "sweep": sweep, "leading": content.leading, "controls": held, "data": data}
