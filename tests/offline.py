@@ -25,7 +25,7 @@ class Budget(NamedTuple):
 
 
 class Code(NamedTuple):
-    """Counts of what was compiled: asynchronous copies, fused products, registers, spilled bytes, instructions a step."""
+    """Counts of what was compiled: asynchronous copies, fused products, registers, spilled bytes, instructions."""
 
     constants: dict
     copies: int
