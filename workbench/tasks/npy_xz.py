@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import lzma
+import tokenize
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ def read(path: Path, dtype: str, shape: tuple[int | None, ...], cap: int) -> np.
         if version != (1, 0):
             raise ValueError(f"version {version} of the format found, (1, 0) expected")
         found_shape, columns_first, found_dtype = np.lib.format.read_array_header_1_0(header)
-    except ValueError as error:
+    except (ValueError, tokenize.TokenError) as error:  # numpy reads an old header as a program
         raise DataError(f"{path}: byte 0: not an .npy array: {str(error).splitlines()[0]}") from None
     fits = len(found_shape) == len(shape) and all(n == (m or n) > 0 for n, m in zip(found_shape, shape, strict=True))
     if found_dtype != np.dtype(dtype) or columns_first or not fits:
