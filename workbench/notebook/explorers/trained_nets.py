@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -82,8 +83,9 @@ class TrainedNet:
 
     @property
     def name(self) -> str:
-        """Name of the net for a reader."""
-        return reader_names([self.experiment])[self.experiment]
+        """Name of the net for a reader, with as many layers as it has."""
+        layers = f"{(depth := self.config.model.depth)} layer{'s' * (depth > 1)}"
+        return re.sub(r"\b\d+ layers?\b", layers, reader_names([self.experiment])[self.experiment])
 
     def batch(self, count: int) -> Batch:
         """The first test examples."""
