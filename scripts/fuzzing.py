@@ -86,7 +86,8 @@ def seeds(target: str) -> Path:
     folder = WORK / "seeds" / target
     folder.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(ROOT / "tests" / "fuzz" / "corpus" / f"{target}.zip") as pack:
-        pack.extractall(folder)
+        for name in pack.namelist():
+            (folder / Path(name).name).write_bytes(pack.read(name))
     return folder
 
 

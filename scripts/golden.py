@@ -39,7 +39,7 @@ RUNS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {  # name: (exper
     "adding lstm": ("adding_lstm_T100", SMALL | {"task.length": 20}, ("auto",)),
     "adding irnn": ("adding_irnn_T100", SMALL | {"task.length": 20}, ("auto",)),
     "digits plain": ("seqdigits_plain6", DIGITS, ENGINES),
-    "digits cycle": ("seqdigits_plain6_cycle", DIGITS, ENGINES),
+    "digits cycle": ("seqdigits_plain6_cycle", DIGITS | {"train.weight_decay": 0.01}, ENGINES),
     "digits residual": ("seqdigits_res", DIGITS, ("auto",)),
     "digits dense": ("seqdigits_dense", {"train.batch": 8, "task.limit": 64, "model.growth": 4}, ("auto",)),
     "digits lstm": ("seqdigits_lstm", DIGITS, ("auto",)),

@@ -104,7 +104,7 @@ ROWS: list[tuple[str, dict[str, str | bytes], Callable[[Path], object], int, tup
     ("a folder whose index leaves it", {**WAVES, "a.wav": wav(), "w/index.csv": "file,y\n../a.wav,1\n"}, load("w", target="y"), DATA, ("index.csv: file '../a.wav' found, a file within the folder",)),
     ("a folder whose index is none", {**WAVES, "w/index.csv": ""}, load("w", target="y"), DATA, ("index.csv: not a table",)),
     ("a folder without an index", WAVES, load("w", target="y"), DATA, ("index.csv: not a table",)),
-    ("a file of another kind", {"d.mat": b""}, load("d.mat"), PARAMETER, ("task.path: ", "d.mat' received", ".csv, .npy, .npz, .parquet, .ts")),
+    ("a file of another kind", {"d.mat": b""}, load("d.mat"), PARAMETER, ("task.path: ", "received; a folder", ".csv, .npy, .npz, .parquet, .ts")),
     ("a field of another format", {"d.ts": TS}, load("d.ts", group="who"), PARAMETER, ("task.group: 'who' received; .ts has none; leave it out",)),
 ]
 CASES = [Case(name, "Data", "file", call, code, says, files=files) for name, files, call, code, says in ROWS]

@@ -270,19 +270,19 @@ def _held(content: Bounds) -> dict[str, Any]:
             }
             for place in places
         }
-        answers = [] if net.slow else [answers(net, cut) for cut in CURVE]
+        told = [] if net.slow else [answers(net, at) for at in CURVE]
         cut = {
             "unit": "test accuracy, %" if net.target == "class" else "mean squared error",
-            "heights": [score(found, net.target) for found in answers],
-            "scored": [scored(found, net.target) for found in answers],
-            "changed": [changed(interventions.change(net.answers, found, net.target), net.target) for found in answers],
+            "heights": [score(found, net.target) for found in told],
+            "scored": [scored(found, net.target) for found in told],
+            "changed": [changed(interventions.change(net.answers, found, net.target), net.target) for found in told],
         }
         nets[f"{record} {str(clamp).lower()}"] = {
             "origin": net.origin,
             "own": spec(net.config.task).steps,
             "places": places,
             "moments": moments,
-            "cut": cut if answers else None,
+            "cut": cut if told else None,
         }
     level = Picture("", "").level(0.0, colour=ORANGE).layout["shapes"][0]
     shared = {"ink": INK, "level": level, "lengths": LENGTHS, "cuts": CURVE, "rounding": ROUNDING}

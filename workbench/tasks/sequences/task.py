@@ -153,7 +153,10 @@ def task(config: Sequences, seed: int, batch_size: int) -> SequencesTask:
 
 def is_data(path: str) -> bool:
     """Say whether a path is that of a file or folder that is read as sequences."""
-    return Path(path).suffix.lower() in READERS or Path(path).is_dir()
+    try:
+        return path != "" and (Path(path).suffix.lower() in READERS or Path(path).is_dir())
+    except (OSError, ValueError):  # no path at all
+        return False
 
 
 def found(config: Sequences) -> Content:
