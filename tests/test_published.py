@@ -24,7 +24,7 @@ from workbench.runs.record import Record
 
 ROOT = Path(__file__).parent.parent
 RUNS = list(find(files.published() / "runs", packs=True))
-PLACES = ("runs", "explorers/runs", "search/runs")
+PLACES = ("runs", "explorers/runs", "search/runs", "unfinished/runs")
 BOOKS = sorted((files.published() / "notebooks").glob("*.ipynb"))
 
 
