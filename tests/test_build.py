@@ -68,7 +68,9 @@ def test_the_wheel_holds_the_package_and_all_that_it_reads(wheel):
     for name in tracked():
         if not name.startswith(read) or (name.endswith(CHECKPOINTS) and "published/runs" in name):
             continue
-        if name.startswith(tuple(f"results/published/{kind}/" for kind in ("notebooks", "pictures", "search", "unfinished"))):
+        if name.startswith(
+            tuple(f"results/published/{kind}/" for kind in ("notebooks", "pictures", "search", "unfinished"))
+        ):
             continue  # to be looked at, not read by the code
         assert (name if name.startswith("workbench/") else f"workbench/_project/{name}") in held
 

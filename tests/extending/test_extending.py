@@ -174,7 +174,7 @@ def test_its_weights_are_clamped_listed_and_drawn(copy, said):
         ("kind", 2, "model.kind: 'thrice' received; choose one of 'plain'"),
         ("task of a file", 2, "task.name: 'waves' received; choose one of adding, pixels, ripples,"),
         ("kind of a file", 2, "'transformer', "),
-            ("kind of a file", 2, "'twice'"),
+        ("kind of a file", 2, "'twice'"),
         ("altered", 3, "ripples.csv.gz: altered: SHA-256"),
     ],
 )
