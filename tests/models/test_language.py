@@ -23,7 +23,7 @@ NETS = {
 }
 OTHERS = {
     kind: {"kind": kind, "depth": 2, "hidden": 5}
-    for kind in ("lstm", "gru", "rnn_tanh", "irnn", "sru", "lru", "mingru")
+    for kind in ("lstm", "gru", "rnn_tanh", "irnn", "sru", "lru", "mingru", "s5")
 }
 ALL = {**NETS, **OTHERS, "transformer": {"kind": "transformer", "hidden": 8}}
 

@@ -168,7 +168,7 @@ def test_step_refuses_a_net_in_training_a_whole_sequence_and_a_state_of_another_
             net.step(torch.zeros(2, 3, dtype=F64), wrong)
 
 
-@pytest.mark.parametrize("kind", ["lstm", "gru", "rnn_tanh", "irnn", "sru", "lru", "mingru"])
+@pytest.mark.parametrize("kind", ["lstm", "gru", "rnn_tanh", "irnn", "sru", "lru", "mingru", "s5"])
 def test_a_baseline_reads_a_stream_too(kind, rng):
     net = build(Model(kind=kind, depth=2, hidden=5), SPEC, generator(0, "init")).double().eval()
     x, state = text(rng), None

@@ -102,7 +102,7 @@ def test_an_experiment_has_the_published_net(name):
 
 @pytest.mark.parametrize(
     "kind",
-    ["plain", "residual", "dense", "lstm", "gru", "rnn_tanh", "irnn", "sru", "lru", "mingru", "transformer"],
+    ["plain", "residual", "dense", "lstm", "gru", "rnn_tanh", "irnn", "sru", "lru", "mingru", "s5", "transformer"],
 )
 @pytest.mark.parametrize("spec", [Spec(3, 7, 20, "class"), Spec(30, 30, 20, "token")], ids=["class", "token"])
 def test_counting_without_a_net_is_counting_one(kind, spec):

@@ -90,7 +90,7 @@ NETS = {
         "norm_kind": "layer",
     },
 }
-KINDS = ("lstm", "gru", "irnn", "sru", "lru", "mingru", "transformer", "bidirectional", "convolution")
+KINDS = ("lstm", "gru", "irnn", "sru", "lru", "mingru", "s5", "transformer", "bidirectional", "convolution")
 OTHERS = {kind: {"kind": kind, "hidden": 4} for kind in KINDS} | {"linear": {"kind": "linear"}}
 
 

@@ -11,7 +11,9 @@ from ..errors import quoted
 from .frozen import Frozen
 from .task import Size
 
-Kind = Literal["plain", "residual", "dense", "lstm", "gru", "rnn_tanh", "irnn", "sru", "lru", "mingru", "transformer"]
+Kind = Literal[
+    "plain", "residual", "dense", "lstm", "gru", "rnn_tanh", "irnn", "sru", "lru", "mingru", "s5", "transformer"
+]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 

@@ -36,6 +36,7 @@ KINDS |= {
     "sru": Baseline,
     "lru": Baseline,
     "mingru": Baseline,
+    "s5": Baseline,
     "transformer": Transformer,
 }
 

@@ -15,6 +15,7 @@ from . import dense, residual
 from .baselines import transformer
 from .baselines.lru import LRU
 from .baselines.mingru import MinGRU
+from .baselines.s5 import S5
 from .baselines.sru import SRU
 from .build import count, without_values
 from .layer import Unit, recurrences
@@ -83,7 +84,7 @@ class _Pen:
         elif module in self.own and module is not self.net:
             N = self.own[module][-1].numel()
             self.box(type(module).__name__, f"{getattr(module, 'activation', 'f')}(a + u h)", N, module, "indrnn")
-        elif isinstance(module, nn.RNNBase | SRU | LRU | MinGRU):
+        elif isinstance(module, nn.RNNBase | SRU | LRU | MinGRU | S5):
             N, past = getattr(module, "hidden", 0), "each cell reads its own past"
             if isinstance(module, nn.RNNBase):
                 N, past = module.hidden_size, "every neuron reads every other's past"

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from .experiment import Experiment
+from .pixels import SUCCESSORS
 
 RECIPE: dict[str, Any] = {
     "train.schedule": "one_cycle",
@@ -35,7 +36,9 @@ MNIST = {
     for order, steps in (("seq", _SEQUENTIAL), ("perm", _PERMUTED))
     for net in ("plain6", "plain12", "res", "dense", *(("lstm", "irnn") if order == "seq" else ()))
 }
-DIGITS = {f"{order}digits_{net}": _DIGITS for order in ("seq", "perm") for net in ("plain6", "res", "dense")}
+DIGITS = {
+    f"{order}digits_{net}": _DIGITS for order in ("seq", "perm") for net in ("plain6", "res", "dense", *SUCCESSORS)
+}
 UTD = {f"utd_{net}": (2_000, 100, 400) for net in ("plain6", "res", "dense", "plain6_aug")}
 # Twenty passes through the characters, forty through the words.
 TREEBANK = {
@@ -55,7 +58,7 @@ _NOTE = (
 
 
 def cycles(parents: Iterable[Experiment]) -> list[Experiment]:
-    """One cycle for every cell of Tables 2, 3 and 4, for its rivals on sequential MNIST, for digits and UTD-MHAD."""
+    """One cycle for every cell of Tables 2, 3 and 4, for rivals on sequential MNIST and digits, for UTD-MHAD."""
     lengths = MNIST | DIGITS | UTD | TREEBANK
     return [_cycle(parent, *lengths[parent.id]) for parent in parents if parent.id in lengths]
 

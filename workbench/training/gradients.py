@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ..models.baselines.lru import LRU
 from ..models.baselines.mingru import MinGRU
+from ..models.baselines.s5 import S5
 from ..models.baselines.sru import SRU
 from ..models.layer import recurrences
 from ..models.norms import BatchNorm
@@ -25,7 +26,9 @@ from . import evaluate
 def recurrent(net: nn.Module) -> list[nn.Module]:
     """The recurrent layers of a net, in the order of use."""
     own = {found.layer for found in recurrences(net).values()} - {net}
-    return [module for module in net.modules() if module in own or isinstance(module, nn.RNNBase | SRU | LRU | MinGRU)]
+    return [
+        module for module in net.modules() if module in own or isinstance(module, nn.RNNBase | SRU | LRU | MinGRU | S5)
+    ]
 
 
 def gradient_map(net: nn.Module, batch: Batch, target: str) -> tuple[Tensor, float]:

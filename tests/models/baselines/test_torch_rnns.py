@@ -17,7 +17,7 @@ from workbench.models.build import build, count, set_generator
 from workbench.tasks.contract import Spec
 
 SPEC = Spec(inputs=3, outputs=5, steps=12, target="class")
-KINDS = ("lstm", "gru", "rnn_tanh", "irnn", "sru", "lru", "mingru", "transformer")
+KINDS = ("lstm", "gru", "rnn_tanh", "irnn", "sru", "lru", "mingru", "s5", "transformer")
 RECURRENT = KINDS[:-1]
 
 
@@ -36,6 +36,7 @@ def net(kind, rng, **settings):
         ("sru", 2, 4 * 8 * 3 + 4 * 8 + 3 * 8 * 8 + 4 * 8),
         ("lru", 2, (3 * 8 + 8) + 2 * (6 * 8 * 8 + 8 * 8)),  # an FC in front; B, C, GLU and 8 vectors a block
         ("mingru", 2, (3 * 8 + 8) + 2 * (3 * 8 * 8 + 5 * 8)),
+        ("s5", 2, (3 * 8 + 8) + 2 * (4 * 8 * 8 + 13 * 4)),  # 8 features, 4 neurons that turn
         ("transformer", 2, (3 * 8 + 8) + 2 * (12 * 8 * 8 + 13 * 8) + 2 * 8),
     ],
 )
@@ -46,7 +47,7 @@ def test_parameters_are_counted_with_one_bias_a_gate(kind, depth, expected, rng)
 @pytest.mark.parametrize(
     ("small", "large"),
     [(f"{s}_transformer", f"{s}_plain6") for s in ("seqmnist", "seqdigits")]
-    + [(f"seqdigits_{net}", "seqdigits_plain6") for net in ("lru", "mingru")]
+    + [(f"seqdigits_{net}", "seqdigits_plain6") for net in ("lru", "mingru", "s5")]
     + [(f"adding_{net}_T100", "adding_indrnn_T100") for net in ("lru", "mingru", "transformer")],
 )
 def test_a_later_net_has_as_many_parameters_as_the_indrnn_beside_it(small, large):

@@ -63,17 +63,23 @@ class LRU(nn.Module):
     def recurrence(self, x: Tensor, h0: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The unit alone: x (T, B, N), h0 (1, B, 2 N) or None -> y (T, B, N), h_T (1, B, 2 N)."""
         radius, gamma = (-self.nu.exp()).exp(), self.gamma.exp()
-        steps = torch.arange(1, len(x) + 1, device=x.device, dtype=torch.float64)
-        angles = steps[:, None, None] * self.theta.double().exp()
-        turn = torch.polar(torch.ones_like(angles), angles).to(x.dtype.to_complex())  # (T, 1, N)
         b = linear(x, self.into * gamma.repeat_interleave(2)[:, None])
-        before = None if h0 is None else h0[0]
-        g = recur(_times(b, turn.conj()), radius.repeat_interleave(2), before, activation="identity")
-        h = _times(g, turn)
+        h = turning(b, radius, self.theta.double().exp(), h0)
         return linear(h, self.out) + self.skip * x, h[-1:].clone()
 
     def extra_repr(self) -> str:
         return f"{self.hidden}"
+
+
+def turning(b: Tensor, radius: Tensor, phi: Tensor, h0: Tensor | None = None) -> Tensor:
+    """h_t = radius exp(i phi) h_{t-1} + b_t: b (T, B, 2 N), radius and phi (N,), phi in float64, h0 (1, B, 2 N) or None
+    -> h (T, B, 2 N), real and imaginary parts in turns."""
+    steps = torch.arange(1, len(b) + 1, device=b.device, dtype=torch.float64)
+    angles = steps[:, None, None] * phi
+    turn = torch.polar(torch.ones_like(angles), angles).to(b.dtype.to_complex())  # (T, 1, N)
+    before = None if h0 is None else h0[0]
+    g = recur(_times(b, turn.conj()), radius.repeat_interleave(2), before, activation="identity")
+    return _times(g, turn)
 
 
 def _times(x: Tensor, turn: Tensor) -> Tensor:

@@ -1,5 +1,5 @@
-"""Nets compared with IndRNN: LSTM, GRU, RNN-tanh and IRNN on torch's own recurrences, SRU, LRU and minGRU; a readout
-at the end.
+"""Nets compared with IndRNN: LSTM, GRU, RNN-tanh and IRNN on torch's own recurrences, SRU, LRU, minGRU and S5; a
+readout at the end.
 
 Each counts one bias per gate, as the paper does: torch's second bias is frozen at 0. In LSTM and RNN it would only add
 to the first. In the GRU the candidate's second bias is no such double, since the reset gate multiplies it; frozen, the
@@ -25,6 +25,7 @@ from ..layer import Linear, SharedDropout
 from ..sequence import Span, Streaming, at_end
 from .lru import LRU
 from .mingru import MinGRU
+from .s5 import S5
 from .sru import SRU
 
 TORCH: dict[str, Callable[[int, int], nn.RNNBase]] = {
@@ -33,7 +34,7 @@ TORCH: dict[str, Callable[[int, int], nn.RNNBase]] = {
     "rnn_tanh": partial(nn.RNN, nonlinearity="tanh"),
     "irnn": partial(nn.RNN, nonlinearity="relu"),
 }
-OWN: dict[str, Callable[[int, int, Generator | None], nn.Module]] = {"sru": SRU, "lru": LRU, "mingru": MinGRU}
+OWN: dict[str, Callable[[int, int, Generator | None], nn.Module]] = {"sru": SRU, "lru": LRU, "mingru": MinGRU, "s5": S5}
 
 
 class Baseline(Streaming):
