@@ -73,7 +73,7 @@ def test_a_net_too_slow_to_wait_for_is_cut_in_a_thread_that_can_be_stopped(opene
     explorer = opened("bounds")
     assert explorer.work["label"] == "Cut its memory and score it"
     assert "tightening" not in explorer.shown.panels
-    assert "Uncut it reaches" not in explorer.said
+    assert "reach, uncut," not in explorer.said
     monkeypatch.setattr(bounds, "answers", slow)
     explorer.start()
     assert begun.wait(30)
@@ -88,7 +88,7 @@ def test_a_net_too_slow_to_wait_for_is_cut_in_a_thread_that_can_be_stopped(opene
     assert list(curve.x) == list(bounds.CURVE)
     net = explorer.content.net_of("seqdigits_plain6", True)
     assert list(curve.y) == [trained_nets.score(answers(net, cut), "class") for cut in bounds.CURVE]
-    assert "Uncut it reaches" in explorer.said
+    assert "reach, uncut," in explorer.said
 
 
 def test_of_the_adding_problem_the_marked_steps_are_shown_and_the_parts_make_the_answer(tmp_path, monkeypatch):
@@ -112,20 +112,24 @@ class Try(ExplorerBase):
 
     title, look = "Try", "look."
     leading = ("most",)
-    exercises = (Exercise("Both at three", {"most": 3, "n": 3}, "They are equal."),)
+    exercises = (
+        Exercise("Both at three", {"most": 3, "n": 3}, "They are equal."),
+        Exercise("Of a net", {"most": 7}, "It is so.", of_nets=True),
+    )
     presets = (Exercise("High", {"most": 9}),)
+    published = True
 
     def controls(self, values):
         most = int(values.get("most", 5))
         return [Slider("most", "Most", range(1, 10), 5), Slider("n", "n", range(most + 1), 1, play=True)]
 
     def view(self, most, n):
-        return View({}, f"{n} of {most}")
+        return View({}, f"{n} of {most}", published=self.published)
 
 
 def test_an_exercise_sets_its_values_and_says_what_to_see_while_they_hold():
     explorer = Explorer(Try(), n=4)
-    assert (explorer.exercises, explorer.presets) == (["Both at three"], ["High"])
+    assert (explorer.exercises, explorer.presets) == (["Both at three", "Of a net"], ["High"])
     explorer.exercise("Both at three")
     assert (explorer.said, explorer.see) == ("3 of 3", "They are equal.")
     explorer.set(n=2)
@@ -134,8 +138,20 @@ def test_an_exercise_sets_its_values_and_says_what_to_see_while_they_hold():
     assert explorer.see == "They are equal."
     explorer._received(None, {"do": "exercise", "label": "High", "page": "p", "turn": 1}, [])
     assert (explorer.said, explorer.see) == ("1 of 9", ""), "all others as they start, not as it was opened"
-    with pytest.raises(ParameterError, match="choose one of Both at three, High"):
+    with pytest.raises(ParameterError, match="choose one of Both at three, Of a net, High"):
         explorer.exercise("Low")
+
+
+def test_what_was_tested_on_the_published_nets_is_said_of_no_others():
+    content = Try()
+    explorer = Explorer(content)
+    explorer.exercise("Of a net")
+    assert explorer.see == "It is so."
+    content.published = False
+    explorer.redraw()
+    assert explorer.see == ""
+    explorer.exercise("Both at three")
+    assert explorer.see == "They are equal."
 
 
 @pytest.mark.parametrize("name", EXPLORERS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Sequence
+from statistics import median
 from typing import Any
 
 import plotly.graph_objects as go
@@ -92,12 +93,13 @@ class Picture:
         self.layout["shapes"].append({**whole, "line": line, **where})
         return self
 
-    def level(self, y: float, text: str = "", colour: str = INK, below: bool = False, log: bool = False) -> Picture:
-        """A dashed line at a height, its name at the left end."""
+    def level(
+        self, y: float, text: str = "", colour: str = INK, below: bool = False, log: bool = False, legend: str = ""
+    ) -> Picture:
+        """A dashed line at a height, its name at the left end, or in the legend where lines would cross it."""
         line = {"color": colour, "dash": "dash", "width": 1.5}
-        self.layout["shapes"].append(
-            {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": y, "y1": y, "line": line}
-        )
+        shape = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": y, "y1": y, "line": line}
+        self.layout["shapes"].append(shape | ({"name": legend, "showlegend": True} if legend else {}))
         if text:
             place = {"xref": "paper", "x": 0.01, "y": math.log10(y) if log else y, "xanchor": "left"}
             self.note(text, yanchor="top" if below else "bottom", **place)
@@ -167,6 +169,22 @@ def thinned(count: int, most: int = 200) -> Sequence[int]:
     """At most about so many of the indices 0 .. count - 1, evenly spread, the last always among them."""
     step = max(1, math.ceil((count - 1) / most)) if count > 1 else 1
     return sorted({*range(0, count, step), count - 1})
+
+
+def whiskers(middles: Sequence[float], lows: Sequence[float], highs: Sequence[float]) -> dict[str, Any]:
+    """Error bars of a trace: from a low to a high around each of its values."""
+    above = [high - middle for high, middle in zip(highs, middles, strict=True)]
+    below = [middle - low for low, middle in zip(lows, middles, strict=True)]
+    look = {"thickness": 2, "width": 6, "color": INK}
+    return {"type": "data", "symmetric": False, "array": above, "arrayminus": below, **look}
+
+
+def timed(milliseconds: Sequence[float]) -> str:
+    """Times in words: their median, the fastest and the slowest, and how many they are."""
+    if len(milliseconds) == 1:
+        return f"{milliseconds[0]:.3g} ms in one pass"
+    low, high = min(milliseconds), max(milliseconds)
+    return f"{median(milliseconds):.3g} ms ({low:.3g} to {high:.3g} in {len(milliseconds)} passes)"
 
 
 def _small(x: str, y: str, title: str, height: int) -> dict[str, Any]:

@@ -8,15 +8,15 @@ from typing import Any
 from ... import paper
 from ...analysis.figures import INK
 from ...analysis.figures.style import BLUE, GREEN, YELLOW, Picture
-from ...config import Budget, Config
+from ...config import Budget, Config, Model
 from ...models import diagram
 from ...models.diagram import Arc, Drawing
 from ...tasks import spec
-from .base import NAMES, Choice, Control, Exercise, ExplorerBase, Panel, Slider, View
+from .base import Choice, Control, Exercise, ExplorerBase, Panel, Slider, View
 from .widget import Explorer
 
-AS_IT_IS = 0  # the place of a slider that leaves the experiment's own value alone
-WIDTHS = (AS_IT_IS, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
+FIRST = "seqmnist_plain6"
+DEPTHS, WIDTHS = range(1, 25), (8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 
 
 class Architecture(ExplorerBase):
@@ -25,8 +25,9 @@ class Architecture(ExplorerBase):
     name = "architecture"
     title = "Architecture: what is in the net"
     look = (
-        "where the parameters are (in the products between layers, hardly any in the recurrence: one number a neuron), "
-        "what passes by a layer in residual and dense nets, and how little of a step's shape depends on T."
+        "where the parameters are (in an IndRNN in the products between layers, hardly any in the recurrence: one "
+        "number a neuron), what passes by a layer in residual and dense nets, and how deep and wide a net can be made "
+        "for as many parameters."
     )
     exercises = (
         Exercise(
@@ -54,38 +55,41 @@ class Architecture(ExplorerBase):
         self.experiments = {name: f"{name}: {known.title}" for name, known in paper.EXPERIMENTS.items()}
 
     def controls(self, values: Mapping[str, Any]) -> list[Control]:
-        chosen = paper.EXPERIMENTS.get(values.get("experiment", ""))
-        width = "Growth k" if chosen and chosen.config.model.kind == "dense" else "Neurons a layer"
+        chosen = paper.EXPERIMENTS.get(values.get("experiment", ""), paper.EXPERIMENTS[FIRST])
+        model = chosen.config.model
+        depth, width = size(model)
+        layers = {"dense": "layers in the first block; the others keep their share", "residual": "blocks of two layers"}
+        name = "Growth k" if model.kind == "dense" else "Neurons a layer"
+        deep, wide = (f"{one:,} in the experiment" for one in (depth, width))
+        deep = f"{layers.get(model.kind, 'layers')}; {deep}"
         return [
-            Choice("experiment", "Experiment", self.experiments, "seqmnist_plain6"),
-            Slider(
-                "depth", "Depth", range(25), AS_IT_IS, "", "0: as the experiment has it; layers, or residual blocks"
-            ),
-            Slider("width", width, WIDTHS, AS_IT_IS, "", "0: as the experiment has it"),
+            Choice("experiment", "Experiment", self.experiments, FIRST),
+            Slider("depth", "Depth", sorted({*DEPTHS, depth}), None, "", deep, rest=depth),
+            Slider("width", name, sorted({*WIDTHS, width}), None, "", wide, rest=width),
         ]
 
-    def config(self, experiment: str, depth: int, width: int) -> Config:
-        """The experiment's config, made deeper or wider."""
+    def config(self, experiment: str, depth: int | None, width: int | None) -> Config:
+        """The experiment's config, made deeper or wider; None leaves it as it is."""
         config = paper.experiment(experiment).config
-        kind = config.model.kind
+        model, (own_depth, own_width) = config.model, size(config.model)
         changes: dict[str, Any] = {}
-        if depth != AS_IT_IS and kind == "dense":
-            changes["model.blocks"] = tuple([depth] * len(config.model.blocks))
-        elif depth != AS_IT_IS:
-            changes["model.depth"] = depth
-        if width != AS_IT_IS:
-            changes["model.growth" if kind == "dense" else "model.hidden"] = width
+        if depth is not None and depth != own_depth:
+            blocks = tuple(max(1, round(layers * depth / own_depth)) for layers in model.blocks)
+            changes |= {"model.blocks": blocks} if model.kind == "dense" else {"model.depth": depth}
+        if width is not None and width != own_width:
+            changes["model.growth" if model.kind == "dense" else "model.hidden"] = width
         return config.set(changes) if changes else config
 
-    def view(self, experiment: str, depth: int, width: int) -> View:
+    def view(self, experiment: str, depth: int | None, width: int | None) -> View:
         config = self.config(experiment, depth, width)
         task = spec(config.task)
         drawn = diagram.draw(config.model, task)
         own = sum(part.features for part in drawn.parts if part.kind == "indrnn")
-        kind, inputs = config.model.kind, "1 input" if task.inputs == 1 else f"{task.inputs:,} inputs"
+        inputs = "1 input" if task.inputs == 1 else f"{task.inputs:,} inputs"
+        known = paper.experiment(experiment)
         said = (
-            f"{experiment}: {NAMES.get(kind, kind)} for {inputs} a step "
-            f"over T = {task.steps:,} steps and {task.outputs:,} outputs; {drawn.parameters:,} parameters"
+            f"{known.title}{', changed' * (config is not known.config)}: {inputs} a step over T = {task.steps:,} steps, "
+            f"{task.outputs:,} outputs; {drawn.parameters:,} parameters"
         )
         said += f", {own:,} of them recurrent weights, one a neuron." if own else "."
         listed = "; ".join(f"{p.name}: {p.inside}, {p.parameters:,} parameters" for p in drawn.parts)
@@ -95,6 +99,11 @@ class Architecture(ExplorerBase):
             "shares": Panel(shares(drawn), f"What the parameters do. {said}", wide=True),
         }
         return View(panels, said)
+
+
+def size(model: Model) -> tuple[int, int]:
+    """Depth and width of a net as the sliders turn them: of a dense one its first block's layers, and its growth."""
+    return (model.blocks[0], model.growth) if model.kind == "dense" else (model.depth, model.hidden)
 
 
 def explore_architecture(*, budget: Budget = "quick", device: str = "auto", **values: Any) -> Explorer:

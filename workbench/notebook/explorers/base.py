@@ -132,12 +132,17 @@ class Exercise:
     """Something to try: what its button says, the values that it sets (all others as they start), what to see there.
 
     `see` is shown while these values hold, so that it can be tested against the view; "" where there is nothing to say
-    (a preset).
+    (a preset). One `of_nets` speaks of the published nets and is shown of no others.
     """
 
     label: str
     values: Mapping[str, Any]
     see: str = ""
+    of_nets: bool = False
+
+    def seen(self, view: View) -> str:
+        """What to see in this view, which holds its values."""
+        return self.see if view.published or not self.of_nets else ""
 
 
 Tell = Callable[[float | None, str], None]  # the share done (None: unknown), and a sentence
@@ -170,6 +175,7 @@ class View:
     panels: Mapping[str, Panel]
     said: str
     job: Job | None = None
+    published: bool = True  # whether its trained nets, if any, are those that come with the project
     sets: Mapping[str, Any] = field(default_factory=dict)  # values that follow from the others
 
 
@@ -280,11 +286,6 @@ def plotly_library() -> bytes:
 
 
 # --- what the explorers' pictures share: half-lives in words, ticks of logarithmic axes ---
-
-
-def fading(half: float) -> str:
-    """Say in words what becomes of a memory with this half-life."""
-    return "never fades" if math.isinf(half) else f"halves in {half:.3g} steps"
 
 
 def span(steps: float) -> str:

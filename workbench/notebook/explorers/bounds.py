@@ -58,10 +58,14 @@ class Bounds(ExplorerBase):
     )
     exercises = (
         Exercise("Longer sequences", {"steps": 5000}, "The range that is left around 1 is under a thousandth wide."),
-        Exercise("Half-lives", {"memory": True}, "The same neurons by how long they remember, from steps to no end."),
-        Exercise("At its start", {"moment": 0}, "Before training no u lies above the bound; play the moments."),
-        Exercise("Cut its memory", {"cut": 0.9}, "Nothing is trained again, and half of the right answers are gone."),
-        Exercise("Leave u free", {"clamp": False}, "Trained without the clamp a few more u pass the bound."),
+        Exercise(
+            "Half-lives", {"memory": True}, "The same neurons by how long they remember, from steps to no end.", True
+        ),
+        Exercise("At its start", {"moment": 0}, "Before training no u lies above the bound; play the moments.", True),
+        Exercise(
+            "Cut its memory", {"cut": 0.88}, "Nothing is trained again: over half of the right answers are gone.", True
+        ),
+        Exercise("Leave u free", {"clamp": False}, "Trained without the clamp a few more u pass the bound.", True),
     )
     sweep = ("steps", "gamma")
     leading = ("record",)
@@ -117,8 +121,8 @@ class Bounds(ExplorerBase):
             ),
             "gradient": Panel(
                 survival(interventions.through_time(us, steps), us, gamma, epsilon),
-                f"Gradient against steps back, logarithmic: between {epsilon:g} and {gamma:g} after {steps} steps for "
-                "weights in the range, far beyond on both sides for weights outside it.",
+                f"Gradient against steps back, logarithmic: after {steps} steps {epsilon**2:g}, {epsilon:g}, 1, {gamma:g} "
+                f"and {gamma**2:g} for these five |u|; wanted is {epsilon:g} to {gamma:g}.",
             ),
             "weights": Panel(
                 neurons_by_layer(weights, own, least, most, cut if cut < CUTS[-1] else None, memory),
@@ -137,16 +141,16 @@ class Bounds(ExplorerBase):
         at = "at its start" if step == 0 else f"after step {step:,}"
         said = (
             f"Over T = {steps:,} steps |u| must lie between {low:.5f} and {high:.5f}, a range {high - low:.2g} wide; "
-            f"at its lower end a memory halves in {half_life(low):,.0f} steps. {net.origin}, here {at}: "
-            f"{judged[0].lower()}{judged[1:]}."
+            f"at its lower end {fading(half_life(low))}. {net.origin}, here {at}: {judged[0].lower()}{judged[1:]}."
         )
-        if measured:
-            said += f" Uncut it reaches {scored(net.answers, net.target)}"
+        if measured:  # at whatever moment u is shown
+            said += f" Its {'best ' if net.step else ''}weights reach, uncut, {scored(net.answers, net.target)}"
             if cut < CUTS[-1]:
                 lost = interventions.change(net.answers, here, net.target)
                 said += f"; with every |u| cut to {cut:g} {changed(lost, net.target)}"
             said += "."
-        return View(panels, said, net.job(self.device) if net.step == 0 or measured else self.measure(net))
+        job = net.job(self.device) if net.step == 0 or measured else self.measure(net)
+        return View(panels, said, job, net.published)
 
     def alive(self) -> dict[str, Any]:
         return living(self, (), _held(self), offered)
@@ -164,6 +168,11 @@ class Bounds(ExplorerBase):
             self.measured.add(net)
 
         return Job("Cut its memory and score it", run)
+
+
+def fading(half: float) -> str:
+    """Say in words what becomes of a memory with this half-life in steps."""
+    return "a memory never fades" if math.isinf(half) else f"a memory halves in {half:,.1f} steps"
 
 
 @lru_cache(maxsize=256)
@@ -239,8 +248,8 @@ def neurons_by_layer(
 
 
 def tightening(cuts: Sequence[float], heights: Sequence[float], unit: str, cut: float, height: float) -> Picture:
-    """A trained net's score as every |u| is cut to less and less, nothing retrained; the present cut marked."""
-    picture = Picture("every |u| cut to at most", unit, "The trained net with its memory cut")
+    """A net's score as every |u| is cut to less and less, nothing retrained; the present cut marked."""
+    picture = Picture("every |u| cut to at most", unit, "The net with its memory cut")
     picture.line(cuts, heights, "not retrained", BLUE)
     picture.dots([cut], [height], f"|u| ≤ {cut:.4g}: {height:.4g}", ORANGE, 13)
     return picture.axis("yaxis", **({"range": [0, 100]} if unit.endswith("%") else {"rangemode": "tozero"}))
@@ -279,6 +288,7 @@ def _held(content: Bounds) -> dict[str, Any]:
         }
         nets[f"{record} {str(clamp).lower()}"] = {
             "origin": net.origin,
+            "best": "best " if net.step else "",
             "own": spec(net.config.task).steps,
             "places": places,
             "moments": moments,

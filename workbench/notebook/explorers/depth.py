@@ -6,13 +6,14 @@ import math
 import threading
 from collections.abc import Mapping
 from functools import cache, lru_cache
-from typing import Any
+from statistics import median
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
 from ...analysis import interventions
 from ...analysis.figures import INK, height
-from ...analysis.figures.style import LEVELS, Picture
+from ...analysis.figures.style import LEVELS, Picture, timed, whiskers
 from ...config import Budget, Config, Model, Pixels, Train
 from ...models.build import count
 from ...tasks import spec
@@ -22,6 +23,7 @@ from .trained_nets import TrainedNet, evaluations, trained_net
 from .widget import Explorer
 
 HIDDEN, BATCH, STEPS = 32, 8, 300  # small enough to answer at once; the steps of training here
+PASSES, PATIENCE = (2, 6), 0.03  # at least and at most so many passes are timed, more than two within so many seconds
 KINDS = ("plain", "residual", "dense", "lstm", "rnn_tanh")
 
 
@@ -50,14 +52,14 @@ class Depth(ExplorerBase):
     title = "Depth: how far down does the gradient come?"
     look = (
         "how much of the gradient at the last layer arrives at the first in each net, from how many layers on a map is "
-        "dark at the bottom (nothing is learnt there), and what batch norm has to do with it."
+        "dark at the bottom (hardly any gradient arrives there), and what batch norm has to do with it."
     )
     exercises = (
         Exercise("24 layers", {"depth": 24}, "RNN-tanh's map is dark below, LSTM's too; the IndRNNs' are not."),
         Exercise(
             "Without batch norm", {"norm": False}, "Less of the gradient arrives at the first layer of an IndRNN."
         ),
-        Exercise("After training", {"trained": True}, "Trained for 300 steps, LSTM's gradient arrives too."),
+        Exercise("After training", {"trained": True}, "Trained for 300 steps, LSTM's gradient arrives too.", True),
     )
     sweep = ("depth", "norm")
 
@@ -81,12 +83,12 @@ class Depth(ExplorerBase):
         nets = self.nets(depth, norm, shown)
         missing = [kind for kind, net in nets.items() if net.step < net.goal]
         maps: dict[str, Tensor] = {}
-        rows: dict[str, tuple[int, float, float | None]] = {}
+        rows: dict[str, Row] = {}
         for kind, net in nets.items():
-            gradient, seconds, parameters = measured(net if trained else net.fresh)
-            maps[kind] = gradient
+            maps[kind], seconds, parameters = measured(net if trained else net.fresh)
             curve = evaluations(net.config, net.seed)
-            rows[kind] = (parameters, 1000 * seconds, height(curve[-1]["valid"]) if curve else None)
+            reached = f"{height(curve[-1]['valid']):.1f} % right at step {curve[-1]['step']:,}" if curve else ""
+            rows[kind] = Row([1000 * s for s in seconds], parameters, reached or "not trained yet")
         said = (
             f"{self.summary(maps, depth)} The last layer is read at its last step alone: the rest of its row is empty."
         )
@@ -105,19 +107,19 @@ class Depth(ExplorerBase):
             ),
             "costs": Panel(
                 costs(rows),
-                "; ".join(f"{NAMES[k]}: {p:,} parameters, {ms:.3g} ms a pass" for k, (p, ms, _) in rows.items()),
+                "; ".join(f"{NAMES[k]}: {row.parameters:,} parameters, {timed(row.times)}" for k, row in rows.items()),
                 wide=True,
             ),
         }
-        return View(panels, said, self.job([nets[kind] for kind in missing]))
+        return View(panels, said, self.job([nets[kind] for kind in missing]), all(n.published for n in nets.values()))
 
     def summary(self, maps: Mapping[str, Tensor], depth: int) -> str:
         """Say how much of the gradient at the last layer arrives at the first."""
         parts = []
         for kind, gradient in maps.items():
             norms = gradient.double().norm(dim=1)
-            share = float(norms[0] / norms[-1].clamp_min(1e-300))
-            parts.append(f"{NAMES[kind]} {share:.2g}")
+            share, layers = float(norms[0] / norms[-1].clamp_min(1e-300)), len(gradient)
+            parts.append(f"{NAMES[kind]} {share:.2g}" + f" ({layers} layers)" * (layers != depth))
         layers = "1 layer" if depth == 1 else f"{depth} layers"
         return f"With {layers}, of a gradient of 1 at the last layer arrives at the first: {', '.join(parts)}."
 
@@ -133,11 +135,15 @@ class Depth(ExplorerBase):
 
 
 @lru_cache(maxsize=400)
-def measured(net: TrainedNet) -> tuple[Tensor, float, int]:
-    """The gradient map of a net on 8 digits, the seconds of a forward and backward pass, the parameters."""
+def measured(net: TrainedNet) -> tuple[Tensor, tuple[float, ...], int]:
+    """The gradient map of a net on 8 digits, the seconds of some forward and backward passes, the parameters."""
     warm(net.config.model.kind)
-    gradient, seconds = interventions.gradient_map(net.net, net.batch(BATCH), spec(net.config.task).target)
-    return gradient, seconds, count(net.net)
+    least, most = PASSES
+    seconds: list[float] = []
+    while len(seconds) < least or (len(seconds) < most and sum(seconds) < PATIENCE):
+        gradient, passed = interventions.gradient_map(net.net, net.batch(BATCH), spec(net.config.task).target)
+        seconds.append(passed)
+    return gradient, tuple(seconds), count(net.net)
 
 
 @cache
@@ -220,19 +226,29 @@ def by_step(maps: Mapping[str, Tensor]) -> Picture:
     return picture.axis("yaxis", type="log", exponentformat="power", dtick=decades(picture))
 
 
-def costs(rows: Mapping[str, tuple[int, float, float | None]]) -> Picture:
-    """Draw what each net costs and reaches: (parameters, milliseconds a pass, accuracy in per cent or None)."""
-    picture = Picture("milliseconds, one pass here and now", "", "What a pass costs; what it reaches in validation")
-    for kind, (parameters, milliseconds, accuracy) in rows.items():
-        reached = "not trained yet" if accuracy is None else f"{accuracy:.1f} % right"
+class Row(NamedTuple):
+    """Costs and reach of a net: milliseconds of some passes, parameters, and how right it is, in words."""
+
+    times: list[float]
+    parameters: int
+    reached: str
+
+
+def costs(rows: Mapping[str, Row]) -> Picture:
+    """Draw what a pass of each net costs, the median with the fastest and the slowest, and what it reaches."""
+    title = "What a pass cost when this was drawn; what training reaches in validation"
+    picture = Picture("milliseconds a pass: median, fastest, slowest", "", title)
+    for kind, (times, parameters, reached) in rows.items():
+        middle = median(times)
         picture.trace(
             "bar",
-            x=[milliseconds],
+            x=[middle],
             y=[NAMES[kind]],
             orientation="h",
             name=NAMES[kind],
             marker={"color": NETS[kind]},
-            text=[f"{milliseconds:.3g} ms, {parameters:,} parameters, {reached}"],
+            error_x=whiskers([middle], [min(times)], [max(times)]),
+            text=[f"{timed(times)}, {parameters:,} parameters, {reached}"],
             textposition="none",
             hovertemplate="%{text}<extra></extra>",
         )

@@ -60,10 +60,14 @@ class Digit(ExplorerBase):
         "order."
     )
     exercises = (
-        Exercise("Half of it", {"step": 32}, "After half of the pixels it reads another digit than at the end."),
-        Exercise("Cut its memory", {"cut": 0.9}, "No neuron remembers long now, and another digit is read."),
-        Exercise("Silence who says it", {"silent": 8}, "Without the eight that said 6 most, another digit is read."),
-        Exercise("Shuffle the pixels", {"permuted": True}, "The same ink in another order is read as another digit."),
+        Exercise("Half of it", {"step": 32}, "After half of the pixels it reads another digit than at the end.", True),
+        Exercise("Cut its memory", {"cut": 0.9}, "No neuron remembers long now, and another digit is read.", True),
+        Exercise(
+            "Silence who says it", {"silent": 8}, "Without the eight that said 6 most, another digit is read.", True
+        ),
+        Exercise(
+            "Shuffle the pixels", {"permuted": True}, "The same ink in another order is read as another digit.", True
+        ),
     )
     sweep = ("step",)
     leading = ("record",)
@@ -125,7 +129,7 @@ class Digit(ExplorerBase):
                 wide=True,
             ),
         }
-        return View(panels, said, net.job(self.device))
+        return View(panels, said, net.job(self.device), net.published)
 
     def sentence(self, net: TrainedNet, plain: Reading, now: Reading, step: int, edited: bool) -> str:
         """Say what is read so far, when the answer was settled, and what the edits changed."""

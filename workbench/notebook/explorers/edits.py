@@ -15,7 +15,7 @@ from torch import Tensor
 from ... import files
 from ...analysis import interventions
 from ...analysis.figures import INK
-from ...analysis.figures.style import BLUE, ORANGE, PINK, Picture
+from ...analysis.figures.style import BLUE, ORANGE, PINK, Picture, whiskers
 from ...analysis.memory import impulse_response
 from ...analysis.statistics import Interval
 from . import reading
@@ -195,15 +195,7 @@ def differences(effects: Mapping[str, Interval], target: str) -> Picture:
     names = list(effects)
     means = [scale * effect.mean for effect in effects.values()]
     ends = [(scale * (effect.low or 0.0), scale * (effect.high or 0.0)) for effect in effects.values()]
-    bars = {
-        "type": "data",
-        "symmetric": False,
-        "array": [high - mean for mean, (_, high) in zip(means, ends, strict=True)],
-        "arrayminus": [mean - low for mean, (low, _) in zip(means, ends, strict=True)],
-        "thickness": 2,
-        "width": 7,
-        "color": INK,
-    }
+    bars = whiskers(means, [low for low, _ in ends], [high for _, high in ends])
     rows = list(range(len(names)))
     says = "%{text}: %{x:.3g}<extra></extra>"
     marker = {"color": [ORANGE, PINK, BLUE][: len(names)]}

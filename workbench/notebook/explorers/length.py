@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from statistics import median
 from typing import Any
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ... import files
 from ...analysis.figures import INK, height
-from ...analysis.figures.style import Picture, thinned
+from ...analysis.figures.style import Picture, thinned, timed, whiskers
 from ...analysis.memory import gradient_through_time
 from ...config import Adding, Budget, Config, Model, Pixels, Train
 from .alive import living
@@ -32,6 +32,9 @@ END = 20_000  # no run here goes further
 HIDDEN, BATCH = 32, 8
 PASSES, PATIENCE = 6, 0.12  # at most so many passes are timed, and begun within so many seconds
 RNN_LIMIT = 1000  # steps that an LSTM or IRNN is run through at once here
+GOOD = {"adding": (1 / 12, "the error is half of guessing's"), "digits": (50.0, "half of the digits are right")}
+Points = list[tuple[int, float]]
+Milestone = tuple[int, bool] | None  # the step at which a net was good, or (False) to which it was not; None: not run
 
 
 def config(task: str, steps: int, kind: str) -> Config:
@@ -60,9 +63,9 @@ class Length(ExplorerBase):
         "is longer, what of the input it then remembers, and how a pass's cost grows with T."
     )
     exercises = (
-        Exercise("Twice as long", {"steps": 100}, "IndRNN leaves the dashed line later than at 50 steps."),
-        Exercise("IRNN beside it", {"irnn": True}, "It stays on the dashed line, as LSTM does, for 1,000 steps."),
-        Exercise("Digits", {"task": "digits"}, "Where every pixel counts, all of them learn from the first steps."),
+        Exercise("Twice as long", {"steps": 100}, "IndRNN leaves the dashed line later than at 50 steps.", True),
+        Exercise("IRNN beside it", {"irnn": True}, "It stays on the dashed line, as LSTM does, for 1,000 steps.", True),
+        Exercise("Digits", {"task": "digits"}, "Both read half of the digits right within 400 steps.", True),
     )
     sweep = ("steps", "task")
     leading = ("task",)
@@ -70,6 +73,8 @@ class Length(ExplorerBase):
     def __init__(self, budget: Budget = "quick", device: str = "auto"):
         self.budget, self.device = budget, device
         self.remembered: dict[str, Tensor] = {}
+        self.untrained: set[str] = set()  # those of them that are as they start
+        self.milestones: dict[tuple[str, int, str], Milestone] = {}
         self.training = False
 
     def controls(self, values: Mapping[str, Any]) -> list[Control]:
@@ -90,34 +95,50 @@ class Length(ExplorerBase):
 
     def view(self, task: str, steps: int, goal: int, lstm: bool, irnn: bool) -> View:
         nets = self.nets(task, steps, goal, lstm, irnn)
-        curves, words = {}, []
-        for kind, net in nets.items():
-            rows = evaluations(net.config, net.seed)
-            points = [(row["step"], height(row["valid"])) for row in rows]
-            curves[kind] = [(0, None), *points] if points else []
-            words.append(f"{NAMES[kind]} {self.progress(points, goal, task, net.published)}")
+        curves = {kind: curve(net.config) for kind, net in nets.items()}
+        words = [f"{NAMES[k]} {self.progress(curves[k], goal, task, net.published)}" for k, net in nets.items()]
+        reached = {kind: self.along(task, kind, {steps: points}) for kind, points in curves.items()}
         if not self.training:
             self.remembered = {k: memory(net)[0] for k, net in nets.items() if k == "plain" or steps <= RNN_LIMIT}
+            self.untrained = {k for k in self.remembered if nets[k].step == 0}
+        asked = {k: f"{float(g[-1]):.2g} at the first step" for k, g in self.remembered.items()}
         times = {k: [1000 * s for s in memory(net.fresh)[1]] for k, net in nets.items() if k in self.remembered}
         said = f"T = {steps:,}: {'; '.join(words)}."
         unit = "mean squared error" if task == "adding" else "validation accuracy, %"
         todo = [net for net in nets.values() if evaluated(net) < goal]
         panels = {
             "learning": Panel(learning(curves, unit, goal), f"{unit} over training steps. {said}", wide=True),
+            "lengths": Panel(
+                by_length(reached, steps, f"When {GOOD[task][1]}"),
+                f"The training step at which {GOOD[task][1]}, by sequence length: "
+                + "; ".join(f"{NAMES[kind]} {milestones(found)}" for kind, found in reached.items())
+                + ".",
+            ),
+            "memory": Panel(
+                remembered(self.remembered, self.untrained, [kind for kind in nets if kind not in asked]),
+                "How strongly the answer depends on the input k steps before the end, relative to the last step: "
+                + ", ".join(f"{NAMES[kind]} {asked.get(kind, 'not asked here')}" for kind in nets),
+            ),
             "cost": Panel(
                 step_costs(published_costs(), times, steps),
                 "Milliseconds of a forward and backward pass against sequence length, both logarithmic; here: "
                 + ", ".join(f"{NAMES[k]} {timed(ms)}" for k, ms in times.items()),
-            ),
-            "memory": Panel(
-                remembered(self.remembered),
-                "How strongly the answer depends on the input k steps before the end, relative to the last step: "
-                + ", ".join(f"{NAMES[k]} {float(g[-1]):.2g} at the first step" for k, g in self.remembered.items()),
+                wide=True,
             ),
         }
-        return View(panels, said, self.job(todo))
+        return View(panels, said, self.job(todo), all(net.published for net in nets.values()))
 
-    def progress(self, points: list[tuple[int, float]], goal: int, task: str, published: bool) -> str:
+    def along(self, task: str, kind: str, now: Mapping[int, Points]) -> dict[int, Milestone]:
+        """The milestone of a kind of net at every length of a task; `now` holds the curves at hand."""
+        for steps in LENGTHS[task]:
+            if steps in now or (task, steps, kind) not in self.milestones:
+                points = now[steps] if steps in now else curve(config(task, steps, kind))
+                good = [step for step, value in points if (value < GOOD[task][0]) == (task == "adding")]
+                last = (points[-1][0], False) if points else None
+                self.milestones[task, steps, kind] = (good[0], True) if good else last
+        return {steps: self.milestones[task, steps, kind] for steps in LENGTHS[task]}
+
+    def progress(self, points: Points, goal: int, task: str, published: bool) -> str:
         """Say how far a net has come, in words."""
         if not points:
             return "is not trained yet"
@@ -142,9 +163,15 @@ class Length(ExplorerBase):
                     net.train(tell, stop, self.device, NAMES[net.config.model.kind])
             finally:
                 self.training = False
+                self.milestones.clear()
 
         begun = any(evaluated(net) for net in nets)
         return Job("Resume training" if begun else "Train live", run)
+
+
+def curve(config: Config) -> Points:
+    """Validation scores of the furthest record of a config: (step, score)."""
+    return [(row["step"], height(row["valid"])) for row in evaluations(config, 0)]
 
 
 def evaluated(net: TrainedNet) -> int:
@@ -169,14 +196,6 @@ def memory(net: TrainedNet) -> tuple[Tensor, tuple[float, ...]]:
     return found, tuple(seconds[2:] or seconds[1:])
 
 
-def timed(milliseconds: Sequence[float]) -> str:
-    """Times in words: their median, the fastest and the slowest, and how many they are."""
-    if len(milliseconds) == 1:
-        return f"{milliseconds[0]:.3g} ms in one pass"
-    low, high = min(milliseconds), max(milliseconds)
-    return f"{median(milliseconds):.3g} ms ({low:.3g} to {high:.3g} in {len(milliseconds)} passes)"
-
-
 @lru_cache(maxsize=1)
 def published_costs() -> dict[str, list[tuple[int, float]]]:
     """Milliseconds against T as measured once on two cores, kind -> (T, ms); empty where the file is not."""
@@ -195,17 +214,18 @@ def explore_length(*, budget: Budget = "quick", device: str = "auto", **values: 
 # --- its figures: data in, a picture out ---
 
 
-def learning(curves: Mapping[str, Sequence[tuple[int, float | None]]], unit: str, goal: int) -> Picture:
+def learning(curves: Mapping[str, Points], unit: str, goal: int) -> Picture:
     """Validation scores while nets train, (step, score), with what guessing reaches, and where training here ends."""
     picture = Picture("training step", unit, "Learning, live", height=360)
     for kind, points in curves.items():
-        shown = [(step, value) for step, value in points if value is not None]
-        picture.line([s for s, _ in shown], [v for _, v in shown], NAMES[kind], NETS[kind])
+        name = NAMES[kind] if points else f"{NAMES[kind]}, not run"
+        shown = points or [(0, math.inf)]  # in the legend alone
+        picture.line([s for s, _ in shown], [v for _, v in shown], name, NETS[kind])
         picture.data[-1] |= {"mode": "lines+markers", "marker": {"size": 5}}
     if unit.endswith("%"):
-        picture.level(10, "guessing: 10 %").axis("yaxis", range=[0, 100])
+        picture.level(10, legend="guessing: 10 %").axis("yaxis", range=[0, 100])
     else:
-        picture.level(1 / 6, "always answering 1: 1/6").axis("yaxis", range=[0, 0.25])
+        picture.level(1 / 6, legend="always answering 1: 1/6").axis("yaxis", range=[0, 0.25])
     last = max([goal, *(points[-1][0] for points in curves.values() if points)])
     line = {"color": INK, "dash": "dot", "width": 1.5}
     end = {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": goal, "x1": goal, "line": line}
@@ -215,29 +235,66 @@ def learning(curves: Mapping[str, Sequence[tuple[int, float | None]]], unit: str
     return picture.axis("xaxis", range=[0, last * 1.02])
 
 
+def by_length(reached: Mapping[str, Mapping[int, Milestone]], steps: int, title: str) -> Picture:
+    """The training step at which each net was good, by length; hatched the step to which it was not; a cross: not run."""
+    picture = Picture("length T (hatched: not until then; ×: not run)", "training step", title)
+    lengths: list[int] = []
+    for kind, found in reached.items():
+        lengths = list(found)
+        heights = [0 if one is None else one[0] for one in found.values()]
+        shapes = ["" if one is None or one[1] else "/" for one in found.values()]
+        said = [f"T = {T:,}: {milestones({T: one})}" for T, one in found.items()]
+        picture.trace(
+            "bar",
+            x=[f"{T:,}" for T in lengths],
+            y=heights,
+            name=NAMES[kind],
+            marker={"color": NETS[kind], "pattern": {"shape": shapes, "fillmode": "replace"}},
+            text=["×" if one is None else "" for one in found.values()],
+            textposition="outside",
+            cliponaxis=False,
+            hovertext=said,
+            hovertemplate=f"%{{hovertext}}<extra>{NAMES[kind]}</extra>",
+        )
+    if steps in lengths:
+        at = lengths.index(steps)
+        picture.band(at - 0.5, at + 0.5, axis="x")
+    return picture.set(barmode="group").axis("xaxis", type="category").axis("yaxis", rangemode="tozero")
+
+
+def milestones(found: Mapping[int, Milestone]) -> str:
+    """Milestones in words."""
+    words = []
+    for T, one in found.items():
+        words.append(f"T = {T:,} " + ("not run" if one is None else f"{'by' if one[1] else 'not by'} step {one[0]:,}"))
+    return ", ".join(words)
+
+
 def step_costs(
     measured: Mapping[str, Sequence[tuple[int, float]]], here: Mapping[str, Sequence[float]], steps: int
 ) -> Picture:
     """Milliseconds of a pass against T: measured once (lines), and now, here: the median, from fastest to slowest."""
-    picture = Picture("sequence length T, steps", "ms, forward and backward", "What one pass costs; points: here, now")
+    picture = Picture("sequence length T, steps", "ms, forward and backward", "What one pass costs; points: timed as drawn")
     for kind, points in measured.items():
         picture.line([T for T, _ in points], [ms for _, ms in points], f"{NAMES[kind]}, published", NETS[kind])
         picture.data[-1]["showlegend"] = kind not in here
     for kind, ms in here.items():
         middle = median(ms)
-        ends = {"array": [max(ms) - middle], "arrayminus": [middle - min(ms)], "thickness": 2, "width": 6, "color": INK}
-        bars = {"type": "data", "symmetric": False, **ends}
+        bars = whiskers([middle], [min(ms)], [max(ms)])
         marker = {"symbol": "circle" if len(ms) > 1 else "circle-open", "line": {"width": 2}}
         more = {"error_y": bars, "marker": marker, "text": [timed(ms)], "hovertemplate": "%{text}<extra></extra>"}
         picture.dots([steps], [middle], f"{NAMES[kind]} {middle:.3g} ms", NETS[kind], 10, **more)
     return picture.axis("xaxis", type="log", dtick=1, range=[0.9, 3.8]).axis("yaxis", type="log", dtick=1)
 
 
-def remembered(gradients: Mapping[str, Tensor]) -> Picture:
+def remembered(gradients: Mapping[str, Tensor], untrained: Collection[str], absent: Sequence[str]) -> Picture:
     """Draw how strongly a net's answer depends on the input k steps before the end, relative to the last step's."""
     picture = Picture("steps before the end", "dependence, last step = 1", "What it still remembers")
     for kind, gradient in gradients.items():
         shown = thinned(len(gradient), 300)
         values = [v if v > 0 else math.inf for v in gradient[shown].tolist()]
-        picture.line(shown, values, NAMES[kind], NETS[kind]).linked(step=len(gradient))
+        name = f"{NAMES[kind]}, as it starts" if kind in untrained else NAMES[kind]
+        picture.line(shown, values, name, NETS[kind]).linked(step=len(gradient))
+    for kind in absent:
+        picture.line([0], [math.inf], f"{NAMES[kind]}, not asked", NETS[kind], dash="dot")  # in the legend alone
     return picture.axis("yaxis", type="log", exponentformat="power", dtick=decades(picture))

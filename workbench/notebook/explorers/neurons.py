@@ -43,16 +43,17 @@ SENTENCES: tuple[str, Budget, dict[str, Any]] = ("ptbchar_small", "quick", SMALL
 ORDERS = {"cost": "what silencing costs", "memory": "u, the shortest memory first", "number": "number"}
 COSTS = {"class": "points lost", "real": "squared error added", "token": "bits a character added"}
 
-EXERCISES = (  # of the published net of digits
+EXERCISES = (  # of the published net of digits, offered where it is shown
     Exercise(
         "Silence the costliest",
         {"layer": 1, "neuron": 41, "silent": True},
-        "Of 384 neurons none costs more when it alone is silenced, and it is a few points: no answer hangs on one.",
+        "Of 384 neurons none costs more when it alone is silenced, and it is a few points.",
     ),
     Exercise(
         "Silence the long memories",
         {"layer": 2, "neuron": 33, "above": 0.95},
-        "Five with u near 1 are silenced, then the five with the smallest |u|: only the first interval is below 0.",
+        "Five with u near 1 are silenced, then the five with the smallest |u|: the interval of the first five's change "
+        "is below 0, the others' holds 0.",
     ),
     Exercise(
         "Make one forget",

@@ -45,9 +45,9 @@ class Sentence(ExplorerBase):
         "one to light them; then cut its memory, or silence the neurons that remember longest."
     )
     exercises = (
-        Exercise("Within a word", {"step": 15}, "In the middle of a word it expects the letter that comes."),
-        Exercise("Cut its memory", {"cut": 0.5}, "With short memories alone every sentence costs more bits."),
-        Exercise("Silence the long memories", {"above": 0.9}, "Without its longest memories it reads worse."),
+        Exercise("Within a word", {"step": 15}, "In the middle of this word it expects the letter that comes.", True),
+        Exercise("Cut its memory", {"cut": 0.5}, "With short memories alone this sentence costs more bits.", True),
+        Exercise("Silence the long memories", {"above": 0.9}, "Without its longest memories it costs more bits.", True),
     )
     presets = tuple(Exercise(f"{line[:24]} ...", {"text": line}) for line in READY)
     sweep = ("step",)
@@ -104,7 +104,7 @@ class Sentence(ExplorerBase):
                 wide=True,
             ),
         }
-        return View(panels, f"{said} {net.origin}: {tested(net)}.", net.job(self.device))
+        return View(panels, f"{said} {net.origin}: {tested(net)}.", net.job(self.device), net.published)
 
 
 def tested(net: TrainedNet) -> str:

@@ -20,7 +20,7 @@ import traitlets
 
 from ...errors import ParameterError, Stopped, WorkbenchError, choices, quoted
 from ...runs.run import pinned_threads
-from .base import HERE, ExplorerBase, Job, View, code, panels, parameters, plotly_library, script
+from .base import HERE, Exercise, ExplorerBase, Job, View, code, panels, parameters, plotly_library, script
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -71,7 +71,7 @@ class Explorer(anywidget.AnyWidget):
         self.busy = False  # whether long work is under way
         self.stopping = threading.Event()
         self.shown: View | None = None
-        self.tried: tuple[dict[str, Any], str] = ({}, "")  # the values of the last exercise, and what it said to see
+        self.tried: tuple[dict[str, Any], Exercise] = ({}, Exercise("", {}))  # the last exercise, and its values
         named = {"exercises": [one.label for one in content.exercises], "presets": [p.label for p in content.presets]}
         app = os.environ.get("SERVER_SOFTWARE", "").startswith("voila")
         self.values = self.started  # what the traits of the controls are checked beside
@@ -103,7 +103,7 @@ class Explorer(anywidget.AnyWidget):
     def exercise(self, label: str) -> None:
         """Turn all controls to where an exercise or a preset has them; ParameterError where none has this label."""
         one = self.content.exercise(label)
-        self.tried = self.content.settle(one.values), one.see
+        self.tried = self.content.settle(one.values), one
         self._turn(self.tried[0])
 
     def start(self) -> None:
@@ -222,7 +222,7 @@ class Explorer(anywidget.AnyWidget):
             self.controls = [control.spec() for control in self.content.at(self.values).values()]
             self.panels = panels(view)
             self.said = view.said
-            self.see = self.tried[1] if self.values == self.tried[0] else ""
+            self.see = self.tried[1].seen(view) if self.values == self.tried[0] else ""
             self.value = self.values
             for name in list(self.values):
                 setattr(self, name, self.values[name])

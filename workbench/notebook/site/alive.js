@@ -4,6 +4,7 @@
 
 const ALIVE = {};
 const NUMBER = " -?\\d+(?:\\.\\d+)?(?:e[-+]\\d+)?"; // in a sentence
+const TIMES = `${NUMBER} ms (?:\\([^)]*\\)|in one pass)`;
 
 // --- numbers as Python writes them ---
 
@@ -52,13 +53,13 @@ function without(text, names, part) {
 }
 
 function kept(figure, hidden) {
-  figure.data = figure.data.filter((trace) => !hidden.includes(trace.name));
+  figure.data = figure.data.filter(({ name }) => !hidden.some((one) => name === one || name.startsWith(`${one}, `)));
   return figure;
 }
 
 ALIVE.depth = ({ said, figures, alts }, wanted, { names }) => {
   const hidden = Object.keys(names).filter((kind) => !wanted[kind]).map((kind) => names[kind]);
-  const [share, cost] = [NUMBER, `: [\\d,]+ parameters,${NUMBER} ms a pass`];
+  const [share, cost] = [`${NUMBER}( \\(\\d+ layers\\))?`, `: [\\d,]+ parameters,${TIMES}`];
   const left = without(without(said, hidden, share), hidden, "(?=[,.;])").replace(/ Not trained yet, shown as they start: \.$/, "");
   alts.maps = alts.maps.replace(said, left);
   alts.layers = alts.layers.replace(said, left);
@@ -95,10 +96,12 @@ ALIVE.length = ({ said, figures, alts }, wanted, { names }) => {
   );
   const left = without(told, hidden, "[^;]*?(?=;|\\.$)").replace(": ; ", ": ");
   alts.learning = alts.learning.replace(said, left);
-  alts.cost = without(alts.cost, hidden, `${NUMBER} ms (\\([^)]*\\)|in one pass)`);
-  alts.memory = without(alts.memory, hidden, `${NUMBER} at the first step`);
+  alts.cost = without(alts.cost, hidden, TIMES);
+  alts.memory = without(alts.memory, hidden, `(?:${NUMBER} at the first step| not asked here)`);
+  alts.lengths = without(alts.lengths, hidden, "[^;]*?(?=;|\\.$)").replace(": ; ", ": ");
 
-  const { learning, cost, memory } = figures;
+  const { learning, cost, memory, lengths } = figures;
+  kept(lengths, hidden);
   const last = Math.max(wanted.goal, ...kept(learning, hidden).data.map((trace) => trace.x.at(-1) ?? 0));
   learning.layout.xaxis.range = [0, last * 1.02];
   const end = learning.layout.shapes.at(-1);
@@ -152,8 +155,9 @@ ALIVE.bounds = ({ figures, alts }, wanted, held) => {
   const reach = 2.2 * Math.max(Math.log10(gamma), -Math.log10(epsilon), 0.2);
   Object.assign(gradient.layout.yaxis, { dtick: Math.max(1, rounded(reach / 3)), range: [-reach, reach] });
   alts.gradient = alts.gradient.replace(
-    /between .* steps for/,
-    `between ${general(epsilon)} and ${general(gamma)} after ${steps} steps for`,
+    /after .*/,
+    `after ${steps} steps ${[epsilon ** 2, epsilon, 1, gamma].map((v) => general(v)).join(", ")} and ` +
+      `${general(gamma ** 2)} for these five |u|; wanted is ${general(epsilon)} to ${general(gamma)}.`,
   );
 
   const span = (value) => (Number.isFinite(value) ? `${general(value, 3)} steps` : "without end");
@@ -188,8 +192,8 @@ ALIVE.bounds = ({ figures, alts }, wanted, held) => {
   const halves = half(low);
   let said =
     `Over T = ${fixed(steps, 0)} steps |u| must lie between ${low.toFixed(5)} and ${high.toFixed(5)}, ` +
-    `a range ${general(high - low, 2)} wide; at its lower end a memory halves in ` +
-    `${Number.isFinite(halves) ? fixed(halves, 0) : "inf"} steps. ${net.origin}, here ${at}: o${judged}.`;
+    `a range ${general(high - low, 2)} wide; at its lower end a memory ` +
+    `${Number.isFinite(halves) ? `halves in ${fixed(halves, 1)} steps` : "never fades"}. ${net.origin}, here ${at}: o${judged}.`;
   if (net.cut) {
     const place = cuts.indexOf(cut);
     const { heights, scored, changed, unit } = net.cut;
@@ -201,7 +205,7 @@ ALIVE.bounds = ({ figures, alts }, wanted, held) => {
     Object.assign(tightening.layout.yaxis, unit.endsWith("%") ? { range: [0, 100] } : { rangemode: "tozero" });
     const uncut = general(heights.at(-1), 3);
     alts.tightening = `${unit} of the net as every |u| is cut to less: ${scored[place]} at ${general(cut)}, ${uncut} uncut.`;
-    said += ` Uncut it reaches ${scored.at(-1)}`;
+    said += ` Its ${net.best}weights reach, uncut, ${scored.at(-1)}`;
     said += cut < cuts.at(-1) ? `; with every |u| cut to ${general(cut)} ${changed[place]}.` : ".";
   } else {
     delete figures.tightening;

@@ -107,10 +107,10 @@ def _within(
     content: ExplorerBase, tried: Sequence[Exercise], names: Collection[str], start: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Those exercises by label that a page can show: all that they change are controls which may be turned there."""
-    settled = {one.label: (content.settle(one.values), one.see) for one in tried}
+    settled = [(one, content.settle(one.values)) for one in tried]
     return {
-        label: {"values": values, "see": see}
-        for label, (values, see) in settled.items()
+        one.label: {"values": values, "see": one.see and one.seen(content.view(**values))}
+        for one, values in settled
         if all(values[name] == start[name] for name in start if name not in names)
     }
 
