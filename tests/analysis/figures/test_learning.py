@@ -28,8 +28,7 @@ def test_the_papers_curve_of_the_adding_problem_is_drawn_once_for_all_seeds(publ
 
 def test_every_length_has_its_panel_with_the_papers_curve_whether_we_have_a_record_or_not(published):
     shown = figures.adding([published("adding_indrnn_T100"), published("adding_indrnn_T500")], ["adding_irnn_T1000"])
-    titles = [note.text for note in shown.layout.annotations if note.text.startswith("Adding")]
-    assert titles == [
+    assert [note.text for note in shown.layout.annotations] == [
         "Adding problem, T = 100",
         "Adding problem, T = 500, ours of an earlier numerics",
         "Adding problem, T = 1,000, not recorded",
@@ -40,6 +39,8 @@ def test_every_length_has_its_panel_with_the_papers_curve_whether_we_have_a_reco
     assert at == {"IndRNN, ours": {"x", "x2"}, "IndRNN, paper": {"x", "x2"}, "IRNN, paper": {"x3"}}
     named = [trace.name for trace in shown.data if trace.showlegend]
     assert sorted(named) == sorted(set(named)), "each name stands once in the legend"
+    levels = [shape for shape in shown.layout.shapes if shape.showlegend]
+    assert [(level.name, level.y0, level.y1) for level in levels] == [("always answering 1: 1/6", 1 / 6, 1 / 6)]
 
 
 def test_long_runs_of_the_adding_problem_have_a_logarithmic_axis(published):

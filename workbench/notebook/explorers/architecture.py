@@ -88,8 +88,8 @@ class Architecture(ExplorerBase):
         inputs = "1 input" if task.inputs == 1 else f"{task.inputs:,} inputs"
         known = paper.experiment(experiment)
         said = (
-            f"{known.title}{', changed' * (config is not known.config)}: {inputs} a step over T = {task.steps:,} steps, "
-            f"{task.outputs:,} outputs; {drawn.parameters:,} parameters"
+            f"{known.title}{', changed' * (config is not known.config)}: {inputs} a step over T = {task.steps:,} "
+            f"steps, {task.outputs:,} outputs; {drawn.parameters:,} parameters"
         )
         said += f", {own:,} of them recurrent weights, one a neuron." if own else "."
         listed = "; ".join(f"{p.name}: {p.inside}, {p.parameters:,} parameters" for p in drawn.parts)

@@ -121,8 +121,8 @@ class Bounds(ExplorerBase):
             ),
             "gradient": Panel(
                 survival(interventions.through_time(us, steps), us, gamma, epsilon),
-                f"Gradient against steps back, logarithmic: after {steps} steps {epsilon**2:g}, {epsilon:g}, 1, {gamma:g} "
-                f"and {gamma**2:g} for these five |u|; wanted is {epsilon:g} to {gamma:g}.",
+                f"Gradient against steps back, logarithmic: after {steps} steps {epsilon**2:g}, {epsilon:g}, 1, "
+                f"{gamma:g} and {gamma**2:g} for these five |u|; wanted is {epsilon:g} to {gamma:g}.",
             ),
             "weights": Panel(
                 neurons_by_layer(weights, own, least, most, cut if cut < CUTS[-1] else None, memory),

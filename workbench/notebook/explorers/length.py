@@ -236,8 +236,8 @@ def learning(curves: Mapping[str, Points], unit: str, goal: int) -> Picture:
 
 
 def by_length(reached: Mapping[str, Mapping[int, Milestone]], steps: int, title: str) -> Picture:
-    """The training step at which each net was good, by length; hatched the step to which it was not; a cross: not run."""
-    picture = Picture("length T (hatched: not until then; ×: not run)", "training step", title)
+    """The training step at which each net was good, by length; hatched the step to which it was not; an x: not run."""
+    picture = Picture("length T (hatched: not until then; x: not run)", "training step", title)
     lengths: list[int] = []
     for kind, found in reached.items():
         lengths = list(found)
@@ -250,7 +250,7 @@ def by_length(reached: Mapping[str, Mapping[int, Milestone]], steps: int, title:
             y=heights,
             name=NAMES[kind],
             marker={"color": NETS[kind], "pattern": {"shape": shapes, "fillmode": "replace"}},
-            text=["×" if one is None else "" for one in found.values()],
+            text=["x" if one is None else "" for one in found.values()],
             textposition="outside",
             cliponaxis=False,
             hovertext=said,
@@ -274,7 +274,9 @@ def step_costs(
     measured: Mapping[str, Sequence[tuple[int, float]]], here: Mapping[str, Sequence[float]], steps: int
 ) -> Picture:
     """Milliseconds of a pass against T: measured once (lines), and now, here: the median, from fastest to slowest."""
-    picture = Picture("sequence length T, steps", "ms, forward and backward", "What one pass costs; points: timed as drawn")
+    picture = Picture(
+        "sequence length T, steps", "ms, forward and backward", "What one pass costs; points: timed as drawn"
+    )
     for kind, points in measured.items():
         picture.line([T for T, _ in points], [ms for _, ms in points], f"{NAMES[kind]}, published", NETS[kind])
         picture.data[-1]["showlegend"] = kind not in here
