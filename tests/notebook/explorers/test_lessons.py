@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from workbench.analysis import handwriting, interventions
-from workbench.analysis.figures.style import timed
+from workbench.analysis.figures.style import GREEN, YELLOW, timed
 from workbench.analysis.memory import impulse_response
 from workbench.models.bounds import bound
 from workbench.notebook.explorers import EXPLORERS, Explorer, depth, digit, edits, length, sentence, trained_nets
@@ -192,6 +192,16 @@ def test_what_the_other_exercises_of_bounds_say_is_there(at):
     heights = [y for trace in at("bounds", "Half-lives").figures["weights"].data for y in trace.y]
     assert max(heights) >= 1e6
     assert min(heights) < 10
+    assert "at its lower end a memory never fades" in at("bounds", epsilon=1.0).said
+    assert "Its best weights reach, uncut, 88" in at("bounds", "At its start").said, "the score is not of the start"
+
+
+def test_what_a_gradient_is_said_to_become_is_where_its_lines_end(at):
+    for values in ({}, {"epsilon": 1.0, "gamma": 1.0}, {"steps": 500, "gamma": 20.0}):
+        explorer = at("bounds", **values)
+        said = re.search(r"after \d+ steps (.*) for these", explorer.shown.panels["gradient"].alt)[1]
+        ends = [trace.y[-1] for trace in explorer.figures["gradient"].data]
+        assert list(map(float, re.split(", | and ", said))) == pytest.approx(ends, rel=1e-4)
 
 
 def arrives(explorer):
@@ -232,7 +242,47 @@ def test_what_is_said_of_length_is_in_its_curves(at):
     for trace in at("length", "IRNN beside it").figures["learning"].data[1:]:
         assert min(trace.y) > 0.9 / 6, trace.name
     for trace in at("length", "Digits").figures["learning"].data:
-        assert max(trace.y) > 50, trace.name
+        assert max(y for x, y in zip(trace.x, trace.y, strict=True) if x <= 400) > 50, trace.name
+
+
+def test_every_length_shows_when_a_net_was_good_or_that_it_was_not_run(at):
+    drawn, marks = at("length", irnn=True).figures["lengths"].data, set()
+    for kind, bars in zip(("plain", "lstm", "irnn"), drawn, strict=True):
+        for T, step, hatch, mark in zip(bars.x, bars.y, bars.marker.pattern.shape, bars.text, strict=True):
+            points = length.curve(length.config("adding", int(T.replace(",", "")), kind))
+            before = [mse for at, mse in points if at < step]
+            assert (mark == "x") == (not points)
+            assert all(mse >= 1 / 12 for mse in before)
+            assert not points or (dict(points)[step] < 1 / 12) == (hatch == "")
+            marks.add((hatch, mark))
+    assert marks == {("", ""), ("/", ""), ("", "x")}
+    long = at("length", steps=2000)
+    assert [trace.name for trace in long.figures["learning"].data] == ["IndRNN, plain, not run", "LSTM, not run"]
+    assert [trace.name for trace in long.figures["memory"].data] == ["IndRNN, plain, as it starts", "LSTM, not asked"]
+
+
+def parameters(explorer):
+    return int(re.search(r"([\d,]+) parameters", explorer.said)[1].replace(",", ""))
+
+
+def test_what_is_said_of_architectures_is_in_their_drawings(at):
+    plain = at("architecture")
+    assert {c["name"]: c["rest"] for c in plain.controls if "rest" in c} == {"depth": 6, "width": 128}
+    assert parameters(at("architecture", "Twice as deep")) == pytest.approx(2 * parameters(plain), rel=0.1)
+    assert parameters(at("architecture", "Twice as wide")) == pytest.approx(4 * parameters(plain), rel=0.1)
+    for label, colour in (("A residual net", GREEN), ("A dense net", YELLOW)):
+        shapes = at("architecture", label).figures["net"].layout.shapes
+        assert {shape.line.color for shape in shapes} == {colour}, label
+    assert "one a neuron" in plain.said
+    assert "one a neuron" not in at("architecture", "An LSTM").said
+
+
+def test_a_dense_nets_blocks_keep_their_share_and_rest_where_the_experiment_has_them(at):
+    content = at("architecture", "A dense net").content
+    at_rest = content.config("seqmnist_dense", 8, 16)
+    assert at_rest == content.config("seqmnist_dense", None, None)
+    assert at_rest.model.blocks == (8, 6, 4)
+    assert content.config("seqmnist_dense", 4, None).model.blocks == (4, 3, 2)
 
 
 def test_a_time_is_drawn_with_the_passes_it_is_of():
