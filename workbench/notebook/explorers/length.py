@@ -238,12 +238,10 @@ def learning(curves: Mapping[str, Points], unit: str, goal: int) -> Picture:
 def by_length(reached: Mapping[str, Mapping[int, Milestone]], steps: int, title: str) -> Picture:
     """The training step at which each net was good, by length; hatched the step to which it was not; an x: not run."""
     picture = Picture("length T (hatched: not until then; x: not run)", "training step", title)
-    lengths: list[int] = []
+    lengths = list(reached["plain"])
     for kind, found in reached.items():
-        lengths = list(found)
         heights = [0 if one is None else one[0] for one in found.values()]
         shapes = ["" if one is None or one[1] else "/" for one in found.values()]
-        said = [f"T = {T:,}: {milestones({T: one})}" for T, one in found.items()]
         picture.trace(
             "bar",
             x=[f"{T:,}" for T in lengths],
@@ -253,7 +251,7 @@ def by_length(reached: Mapping[str, Mapping[int, Milestone]], steps: int, title:
             text=["x" if one is None else "" for one in found.values()],
             textposition="outside",
             cliponaxis=False,
-            hovertext=said,
+            hovertext=[milestones({T: one}) for T, one in found.items()],
             hovertemplate=f"%{{hovertext}}<extra>{NAMES[kind]}</extra>",
         )
     if steps in lengths:
@@ -274,9 +272,7 @@ def step_costs(
     measured: Mapping[str, Sequence[tuple[int, float]]], here: Mapping[str, Sequence[float]], steps: int
 ) -> Picture:
     """Milliseconds of a pass against T: measured once (lines), and now, here: the median, from fastest to slowest."""
-    picture = Picture(
-        "sequence length T, steps", "ms, forward and backward", "What one pass costs; points: timed as drawn"
-    )
+    picture = Picture("length T, steps", "ms, forward and backward", "What a pass costs; points: timed as drawn")
     for kind, points in measured.items():
         picture.line([T for T, _ in points], [ms for _, ms in points], f"{NAMES[kind]}, published", NETS[kind])
         picture.data[-1]["showlegend"] = kind not in here
