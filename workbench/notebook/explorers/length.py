@@ -240,20 +240,16 @@ def by_length(reached: Mapping[str, Mapping[int, Milestone]], steps: int, title:
     picture = Picture("length T (hatched: not until then; x: not run)", "training step", title)
     lengths = list(reached["plain"])
     for kind, found in reached.items():
-        heights = [0 if one is None else one[0] for one in found.values()]
-        shapes = ["" if one is None or one[1] else "/" for one in found.values()]
-        picture.trace(
-            "bar",
-            x=[f"{T:,}" for T in lengths],
-            y=heights,
-            name=NAMES[kind],
-            marker={"color": NETS[kind], "pattern": {"shape": shapes, "fillmode": "replace"}},
-            text=["x" if one is None else "" for one in found.values()],
-            textposition="outside",
-            cliponaxis=False,
-            hovertext=[milestones({T: one}) for T, one in found.items()],
-            hovertemplate=f"%{{hovertext}}<extra>{NAMES[kind]}</extra>",
-        )
+        words = [milestones({T: one}) for T, one in found.items()]
+        hover = {"hovertext": words, "hovertemplate": f"%{{hovertext}}<extra>{NAMES[kind]}</extra>"}
+        more = {"x": [f"{T:,}" for T in lengths], "offsetgroup": kind, **hover}
+        heights = [one[0] if one and one[1] else None for one in found.values()]
+        picture.trace("bar", y=heights, name=NAMES[kind], marker={"color": NETS[kind]}, **more)
+        heights = [None if one and one[1] else one[0] if one else 0 for one in found.values()]
+        text = {"text": ["" if one else "x" for one in found.values()], "textposition": "outside", "cliponaxis": False}
+        hatch = {"color": NETS[kind], "pattern": {"shape": "/", "fillmode": "replace"}}
+        name = f"{NAMES[kind]}, not until then; 0: not run"
+        picture.trace("bar", y=heights, name=name, marker=hatch, showlegend=False, **text, **more)
     if steps in lengths:
         at = lengths.index(steps)
         picture.band(at - 0.5, at + 0.5, axis="x")
