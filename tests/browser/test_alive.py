@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from workbench.notebook.explorers import EXPLORERS
+from workbench.notebook.explorers import EXPLORERS, depth, length
 from workbench.notebook.explorers.base import panels
 from workbench.notebook.explorers.bounds import offered
 from workbench.notebook.site import static_page
@@ -17,9 +17,15 @@ NAMES = ("bounds", "depth", "length")
 
 @pytest.fixture(scope="module")
 def content():
-    """content(name): an explorer, the same one for its page and for what is expected of it: it measures times."""
+    """content(name): an explorer, the same one for its page and for what is expected of it: it measures times.
+
+    With fewer places of the controls whose frames a page begins from.
+    """
     made = {}
-    return lambda name: made.setdefault(name, EXPLORERS[name]())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(depth, "DEPTHS", (1, 8, 24))
+        patch.setattr(length, "LENGTHS", {"adding": (10, 50, 100, 1000, 2000), "digits": (64, 128)})
+        yield lambda name: made.setdefault(name, EXPLORERS[name]())
 
 
 def placed(content, chance):
@@ -78,10 +84,14 @@ def test_a_page_computes_what_the_explorer_shows(content, computed, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_all_controls_of_such_a_page_answer(content, name):
-    assert {control["name"] for control in next(iter(content(name).alive()["controls"].values()))} == set(
-        content(name).at({})
-    )
+def test_all_controls_of_such_a_page_answer_and_its_exercises_stand_where_it_can(content, name):
+    page = content(name).alive()
+    assert {control["name"] for control in next(iter(page["controls"].values()))} == set(content(name).at({}))
+    for exercise in content(name).exercises:
+        values = content(name).settle(exercise.values)
+        place = ",".join(str(values[name]) for name in page["leading"])
+        sliders = [control for control in page["controls"][place] if control["kind"] == "slider"]
+        assert [s["name"] for s in sliders if values[s["name"]] not in s["stops"]] == [], exercise.label
 
 
 def test_a_difference_is_seen():

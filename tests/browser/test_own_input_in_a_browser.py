@@ -4,7 +4,6 @@ import itertools
 import json
 
 import pytest
-from browser.looks import AXE, FAULTS
 from plotly.offline import get_plotlyjs
 
 from workbench.notebook.explorers import EXPLORERS, Explorer
@@ -193,13 +192,3 @@ def test_a_sentence_is_typed_and_a_character_lights_what_it_depends_on(live):
     parts = [float(light.get_attribute("data-part")) for light in page.locator(".wb-light").all()]
     shown = explorer.shown.panels["painting"].picture.data[0]["meta"]["depends"][7]
     assert parts == pytest.approx(shown, rel=0.02)
-
-
-@pytest.mark.parametrize("name", ["digit", "sentence"])
-def test_axe_finds_no_fault_in_light_and_dark(live, name):
-    page, _ = live(name)
-    page.add_script_tag(path=str(AXE))
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)
-        page.wait_for_timeout(500)
-        assert page.evaluate(FAULTS) == []

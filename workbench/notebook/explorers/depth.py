@@ -24,6 +24,7 @@ from .widget import Explorer
 
 HIDDEN, BATCH, STEPS = 32, 8, 300  # small enough to answer at once; the steps of training here
 PASSES, PATIENCE = (2, 6), 0.03  # at least and at most so many passes are timed, more than two within so many seconds
+DEPTHS = range(1, 25)
 KINDS = ("plain", "residual", "dense", "lstm", "rnn_tanh")
 
 
@@ -68,9 +69,7 @@ class Depth(ExplorerBase):
 
     def controls(self, values: Mapping[str, Any]) -> list[Control]:
         return [
-            Slider(
-                "depth", "Recurrent layers", range(1, 25), 8, "layers", "residual: odd, dense: even from 4 on", True
-            ),
+            Slider("depth", "Recurrent layers", DEPTHS, 8, "layers", "residual: odd, dense: even from 4 on", True),
             Switch("trained", "After training", help="off: as the nets start"),
             Switch("norm", "Batch norm in the IndRNNs", True),
             *(Switch(kind, NAMES[kind], True) for kind in KINDS),
