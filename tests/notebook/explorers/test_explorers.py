@@ -358,7 +358,7 @@ def test_memory_does_not_grow_with_moves(opened):
 
 def test_what_the_exercises_of_architecture_say_to_see_is_there(opened):
     explorer = opened("architecture")
-    parameters = explorer.content.config("seqmnist_plain6", 0, 0)
+    parameters = explorer.content.config("seqmnist_plain6", None, None)
 
     def drawn(label):
         explorer.exercise(label)

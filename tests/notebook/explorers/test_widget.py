@@ -138,7 +138,7 @@ def test_an_exercise_sets_its_values_and_says_what_to_see_while_they_hold():
     assert explorer.see == "They are equal."
     explorer._received(None, {"do": "exercise", "label": "High", "page": "p", "turn": 1}, [])
     assert (explorer.said, explorer.see) == ("1 of 9", ""), "all others as they start, not as it was opened"
-    with pytest.raises(ParameterError, match="choose one of Both at three, Of a net, High"):
+    with pytest.raises(ParameterError, match="choose one of Both at three, High, Of a net"):
         explorer.exercise("Low")
 
 

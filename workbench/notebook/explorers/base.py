@@ -141,7 +141,7 @@ class Exercise:
     of_nets: bool = False
 
     def seen(self, view: View) -> str:
-        """What to see in this view, which holds its values."""
+        """Words on what to see in this view, which holds its values."""
         return self.see if view.published or not self.of_nets else ""
 
 

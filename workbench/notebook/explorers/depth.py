@@ -23,7 +23,7 @@ from .trained_nets import TrainedNet, evaluations, trained_net
 from .widget import Explorer
 
 HIDDEN, BATCH, STEPS = 32, 8, 300  # small enough to answer at once; the steps of training here
-PASSES, PATIENCE = (2, 6), 0.03  # at least and at most so many passes are timed, more than two within so many seconds
+PASSES, PATIENCE = 6, 0.03  # at most so many passes are timed, and begun within so many seconds
 DEPTHS = range(1, 25)
 KINDS = ("plain", "residual", "dense", "lstm", "rnn_tanh")
 
@@ -123,7 +123,7 @@ class Depth(ExplorerBase):
         return f"With {layers}, of a gradient of 1 at the last layer arrives at the first: {', '.join(parts)}."
 
     def alive(self) -> dict[str, Any]:
-        return living(self, ("depth", "norm", "trained"), {"names": {kind: NAMES[kind] for kind in KINDS}})
+        return living(self, ("depth", "norm", "trained"), {"names": {kind: NAMES[kind] for kind in KINDS}, "row": ROW})
 
     def job(self, nets: list[TrainedNet]) -> Job | None:
         def run(tell: Tell, stop: threading.Event) -> None:
@@ -137,9 +137,8 @@ class Depth(ExplorerBase):
 def measured(net: TrainedNet) -> tuple[Tensor, tuple[float, ...], int]:
     """The gradient map of a net on 8 digits, the seconds of some forward and backward passes, the parameters."""
     warm(net.config.model.kind)
-    least, most = PASSES
     seconds: list[float] = []
-    while len(seconds) < least or (len(seconds) < most and sum(seconds) < PATIENCE):
+    while len(seconds) < PASSES and sum(seconds) < PATIENCE:
         gradient, passed = interventions.gradient_map(net.net, net.batch(BATCH), spec(net.config.task).target)
         seconds.append(passed)
     return gradient, tuple(seconds), count(net.net)
@@ -160,6 +159,7 @@ def explore_depth(*, budget: Budget = "quick", device: str = "auto", **values: A
 # --- its figures: data in, a picture out ---
 
 FAINTEST = -8.0  # powers of ten below the strongest gradient
+ROW = 56  # pixels of a net among the costs
 
 
 def gradient_maps(maps: Mapping[str, Tensor]) -> Picture:
@@ -252,16 +252,17 @@ def costs(rows: Mapping[str, Row]) -> Picture:
             hovertemplate="%{text}<extra></extra>",
         )
         picture.note(
-            f"{parameters:,} parameters, {reached}",
+            f"{timed(times)}<br>{parameters:,} parameters, {reached}",
             x=0,
             y=NAMES[kind],
             xanchor="left",
+            align="left",
             xshift=6,
-            yshift=-17,
+            yshift=-25,
             font={"size": 11, "color": INK},
         )
-    picture.set(bargap=0.62, height=80 + 42 * len(rows))
-    return picture.unnamed().axis("yaxis", range=[len(rows) - 0.25, -0.6], automargin=True)
+    picture.set(bargap=0.7, height=80 + ROW * len(rows))
+    return picture.unnamed().axis("yaxis", range=[len(rows) - 0.15, -0.6], automargin=True)
 
 
 def _relative(values: Tensor, one: Tensor) -> list[float]:

@@ -57,7 +57,7 @@ function kept(figure, hidden) {
   return figure;
 }
 
-ALIVE.depth = ({ said, figures, alts }, wanted, { names }) => {
+ALIVE.depth = ({ said, figures, alts }, wanted, { names, row }) => {
   const hidden = Object.keys(names).filter((kind) => !wanted[kind]).map((kind) => names[kind]);
   const [share, cost] = [`${NUMBER}( \\(\\d+ layers\\))?`, `: [\\d,]+ parameters,${TIMES}`];
   const left = without(without(said, hidden, share), hidden, "(?=[,.;])").replace(/ Not trained yet, shown as they start: \.$/, "");
@@ -83,8 +83,8 @@ ALIVE.depth = ({ said, figures, alts }, wanted, { names }) => {
   for (const figure of [layers, time]) figure.layout.yaxis.dtick = decades(kept(figure, hidden));
   kept(costs, hidden);
   costs.layout.annotations = costs.layout.annotations.filter((note) => !hidden.includes(note.y));
-  costs.layout.height = 80 + 42 * costs.data.length;
-  costs.layout.yaxis.range = [costs.data.length - 0.25, -0.6];
+  costs.layout.height = 80 + row * costs.data.length;
+  costs.layout.yaxis.range = [costs.data.length - 0.15, -0.6];
   return { said: left, figures, alts };
 };
 
