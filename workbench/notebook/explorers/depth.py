@@ -86,8 +86,11 @@ class Depth(ExplorerBase):
         for kind, net in nets.items():
             maps[kind], seconds, parameters = measured(net if trained else net.fresh)
             curve = evaluations(net.config, net.seed)
-            reached = f"{height(curve[-1]['valid']):.1f} % right at step {curve[-1]['step']:,}" if curve else ""
-            rows[kind] = Row([1000 * s for s in seconds], parameters, reached or "not trained yet")
+            reached = "not trained yet"
+            if curve:
+                at = f"at step {net.step:,}" if net.step < net.goal else "right"
+                reached = f"{height(curve[-1]['valid']):.1f} % {at}"
+            rows[kind] = Row([1000 * s for s in seconds], parameters, reached)
         said = (
             f"{self.summary(maps, depth)} The last layer is read at its last step alone: the rest of its row is empty."
         )
@@ -236,7 +239,7 @@ class Row(NamedTuple):
 def costs(rows: Mapping[str, Row]) -> Picture:
     """Draw what a pass of each net costs, the median with the fastest and the slowest, and what it reaches."""
     title = "What a pass cost when this was drawn; what training reaches in validation"
-    picture = Picture("milliseconds a pass: median, fastest, slowest", "", title)
+    picture = Picture("ms a pass, median and range", "", title)
     for kind, (times, parameters, reached) in rows.items():
         middle = median(times)
         picture.trace(
@@ -246,7 +249,7 @@ def costs(rows: Mapping[str, Row]) -> Picture:
             orientation="h",
             name=NAMES[kind],
             marker={"color": NETS[kind]},
-            error_x=whiskers([middle], [min(times)], [max(times)]),
+            error_x=whiskers([middle], [min(times)], [max(times)]) if len(times) > 1 else {},
             text=[f"{timed(times)}, {parameters:,} parameters, {reached}"],
             textposition="none",
             hovertemplate="%{text}<extra></extra>",

@@ -242,7 +242,7 @@ def by_length(reached: Mapping[str, Mapping[int, Milestone]], steps: int, title:
     for kind, found in reached.items():
         words = [milestones({T: one}) for T, one in found.items()]
         hover = {"hovertext": words, "hovertemplate": f"%{{hovertext}}<extra>{NAMES[kind]}</extra>"}
-        more = {"x": [f"{T:,}" for T in lengths], "offsetgroup": kind, **hover}
+        more = {"x": [f"{T}" for T in lengths], "offsetgroup": kind, **hover}
         heights = [one[0] if one and one[1] else None for one in found.values()]
         picture.trace("bar", y=heights, name=NAMES[kind], marker={"color": NETS[kind]}, **more)
         heights = [None if one and one[1] else one[0] if one else 0 for one in found.values()]
@@ -253,7 +253,11 @@ def by_length(reached: Mapping[str, Mapping[int, Milestone]], steps: int, title:
     if steps in lengths:
         at = lengths.index(steps)
         picture.band(at - 0.5, at + 0.5, axis="x")
-    return picture.set(barmode="group").axis("xaxis", type="category").axis("yaxis", rangemode="tozero")
+    return (
+        picture.set(barmode="group")
+        .axis("xaxis", type="category", tickangle=0, tickfont={"size": 11})
+        .axis("yaxis", rangemode="tozero")
+    )
 
 
 def milestones(found: Mapping[int, Milestone]) -> str:
