@@ -6,9 +6,10 @@ import pytest
 import torch
 
 import workbench as wb
+from workbench import tasks
 from workbench.analysis import sequences
-from workbench.errors import ParameterError
-from workbench.notebook import sequence_study
+from workbench.errors import MissingData, ParameterError
+from workbench.notebook import ready_sequences
 from workbench.runs.jobs import notebook_parameters
 
 pytest.importorskip("safetensors")
@@ -126,8 +127,28 @@ def test_what_does_not_fit_is_named(made, tmp_path, store):
 
 def test_without_a_path_there_is_an_example_at_hand(store, monkeypatch):
     monkeypatch.setenv("WORKBENCH_DATA", str(store.parent))
-    monkeypatch.setattr(sequence_study.download, "cache", lambda: store / "nothing")
-    path, test = sequence_study.example()
-    assert (path, test) == (str(store / "examples" / "digits.npz"), "")
-    with np.load(path) as found:
+    monkeypatch.setattr(ready_sequences.download, "cache", lambda: store / "nothing")
+    assert ready_sequences.ready("") == {"path": str(store / "examples" / "digits.npz")}
+    with np.load(store / "examples" / "digits.npz") as found:
         assert found["x"].shape == (1797, 8, 8)
+    with pytest.raises(
+        MissingData, match=r"JapaneseVowels_TRAIN\.ts and .* in the folder japanese_vowels"
+    ):
+        ready_sequences.ready("japanese_vowels")
+
+
+@pytest.mark.parametrize(
+    ("name", "parts", "longest"),
+    [("japanese_vowels", (270, 370), 29), ("utd_mhad", (431, 430), 125), ("spoken_digits", (2700, 300), 18262)],
+)
+def test_a_ready_example_is_its_data_set(name, parts, longest, store, real_data):
+    asked = dict.fromkeys(("target", "group", "sequence", "time"), "")
+    made = study(name, against=[], step=1.0, unit="steps", **asked)
+    known = made.config.task.model_copy(update={"limit": None})
+    task = tasks.load(known, 0, 16)
+    assert (len(task.rows["train"]) + len(task.rows["valid"]), len(task.rows["test"])) == parts
+    assert int(task.lengths.max()) == longest
+    assert made.leaks().loc["test sequences that training has too, value for value", "found"].startswith("0 of")
+    if name == "utd_mhad":
+        assert made.table()["parameters"].iloc[0] > 0
+        assert made.lengths().layout.xaxis.title.text.endswith(", s")

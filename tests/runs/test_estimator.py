@@ -17,7 +17,9 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 import workbench as wb
 from workbench.__main__ import main
 from workbench.errors import ParameterError
+from workbench.runs import recipe
 from workbench.runs.folder import Run
+from workbench.runs.jobs import notebook_parameters
 from workbench.tasks import sequences
 from workbench.training import weights_sha256
 
@@ -193,23 +195,39 @@ def test_a_wrong_setting_is_said_by_name(field, value, words):
         wb.IndRNNClassifier(**SMALL | {field: value}).fit(*rising())
 
 
-def test_the_command_line_trains_the_same_net_to_the_last_bit(tmp_path, store, capsys):
-    (X, y), (X_test, y_test) = rising(), rising(30, seed=1)
-    for name, rows, words in (("train", X, y), ("test", X_test, y_test)):
-        lines = [
-            ":".join(",".join(map(repr, c)) for c in x.T.tolist()) + f":{w}" for x, w in zip(rows, words, strict=True)
-        ]
+@pytest.fixture
+def two_files(tmp_path):
+    """A training and a test file of the UEA archive's form, and what is in them."""
+    found = {"train": rising(), "test": rising(30, seed=1)}
+    for name, (X, y) in found.items():
+        lines = [":".join(",".join(map(repr, c)) for c in x.T.tolist()) + f":{w}" for x, w in zip(X, y, strict=True)]
         head = "@classLabel true falls rises\n@data\n"
         (tmp_path / f"{name}.ts").write_text(head + "\n".join(lines) + "\n")
-    command = ["run", str(tmp_path / "train.ts"), "--set", f"task.test_path={tmp_path / 'test.ts'}", "--seed", "3"]
+    return str(tmp_path / "train.ts"), str(tmp_path / "test.ts"), found
+
+
+def test_the_command_line_trains_the_same_net_to_the_last_bit(two_files, store, capsys):
+    train, test, found = two_files
+    command = ["run", train, "--set", f"task.test_path={test}", "--seed", "3"]
     command += ["--set", "model.hidden=8", "--set", "train.early_stop=5", "--device", "cpu", "--json"]
     assert main(command) == 0
     told = json.loads(capsys.readouterr().out)
     record = wb.Record(Run(store / "runs" / told["id"]))
-    net = wb.IndRNNClassifier(hidden=8, patience=5, random_state=3, device="cpu", progress=False).fit(X, y)
+    net = wb.IndRNNClassifier(hidden=8, patience=5, random_state=3, device="cpu", progress=False).fit(*found["train"])
     assert weights_sha256(net.net_) == weights_sha256(record.net())
-    assert net.score(X_test, y_test) == told["test_accuracy"]
+    assert net.score(*found["test"]) == told["test_accuracy"]
     assert told["experiment"] == "train.ts"
-    assert sequences.hashes(sequences.Sequences(name="sequences", path=str(tmp_path / "train.ts"))) == {
-        "data": record.spec["data"]["data"]
-    }
+    data = sequences.hashes(sequences.Sequences(name="sequences", path=train))
+    assert data == {"data": record.spec["data"]["data"]}
+
+
+def test_the_notebook_trains_the_same_net_to_the_last_bit(two_files, store):
+    train, test, found = two_files
+    asked = {"path": train, "test_path": test, "model": "bidirectional", "against": [], "device": "cpu", "epochs": 5}
+    mine = wb.SequenceStudy(notebook_parameters.check(notebook_parameters.find("your_sequences"), asked))
+    net = wb.IndRNNClassifier(random_state=0, device="cpu", epochs=5, progress=False).fit(*found["train"])
+    assert weights_sha256(net.net_) == weights_sha256(mine.net)
+    assert mine.table()["test"].iloc[0] == 100 * net.score(*found["test"])
+    config = recipe.of_file(train, {"task.test_path": test, "train.steps": mine.config.train.steps})
+    assert config == mine.config, "what the command line trains"
+    assert mine.records["bidirectional"][0].experiment == "train.ts"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -25,18 +24,18 @@ from ..models.layer import recurrences
 from ..runs import export, recipe
 from ..runs.record import Record
 from ..runs.run import run
-from ..tasks import download
 from ..tasks.sequences.task import SequencesTask
 from ..training import evaluate
+from .ready_sequences import ready
 
 if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-FIELDS = ("test_path", "target", "group", "sequence", "time", "columns")  # empty: left out
+FIELDS = ("test_path", "target", "group", "split", "sequence", "time", "columns", "longest", "limit")  # empty: left out
 GIVEN = ("answer", "missing", "step", "unit")
-SMOKE = 2  # passes through the training sequences at the smoke budget
-WIDEST = 1024  # neurons a layer, where a width of as many parameters is looked for
+SMOKE, FEW = 2, 60  # passes through the training sequences, and sequences of each part, at the smoke budget
+WIDTHS = range(4, 1025, 4)  # neurons a layer, among which as many parameters are looked for
 NAMES = {
     "plain": "IndRNN",
     "bidirectional": "IndRNN, both ways",
@@ -56,13 +55,15 @@ class SequenceStudy:
     """
 
     def __init__(self, values: Mapping[str, Any]):
-        self.values = values
+        self.values = values = {**values, **ready(values["path"])}
         self.kinds = list(dict.fromkeys([values["model"], *values["against"]]))
         if strange := [kind for kind in self.kinds if kind not in NAMES]:
             raise ParameterError(f"model: {quoted(strange[0])} received; choose among {choices(NAMES)}")
-        looked_into = self._config(values["model"], None)
-        wanted = count_of(looked_into.model, tasks.spec(looked_into.task))
-        self.configs = {kind: self._config(kind, wanted) for kind in self.kinds} | {values["model"]: looked_into}
+        self.configs: dict[str, Config] = {}
+        self._changes: dict[str, dict[str, Any]] = {}
+        for kind in self.kinds:  # the one that is looked into comes first
+            self._changes[kind] = self._settings(kind)
+            self.configs[kind] = recipe.of_file(values["path"], self._changes[kind])
 
     @property
     def config(self) -> Config:
@@ -78,8 +79,10 @@ class SequenceStudy:
     def records(self) -> dict[str, list[Record]]:
         """Kind -> its runs, a seed each; trains those that are not recorded."""
         seeds, device = range(self.values["seeds"]), self.values["device"]
+        path = self.values["path"]
         return {
-            kind: [run(config, seed=seed, device=device) for seed in seeds] for kind, config in self.configs.items()
+            kind: [run(path, seed=seed, device=device, changes=changes) for seed in seeds]
+            for kind, changes in self._changes.items()
         }
 
     def data(self) -> pd.DataFrame:
@@ -179,21 +182,24 @@ class SequenceStudy:
         """Write the net that was looked into, its scaler with it, to results/nets -> the file."""
         return str(export.written(self.net, to, files.results() / "nets"))
 
-    def _config(self, kind: str, wanted: int | None) -> Config:
-        """The recipe for a kind, as wide as gives it the wanted number of parameters, if one is wanted."""
+    def _settings(self, kind: str) -> dict[str, Any]:
+        """The fields of a kind that differ from the recipe's, as wide as gives about as many parameters as `model`."""
         values = self.values
-        path, test = (values["path"], values["test_path"]) if values["path"] else example()
+        smoke = values["budget"] == "smoke"
         changes: dict[str, Any] = {f"task.{name}": values[name] for name in FIELDS if values[name]}
         changes |= {f"task.{name}": values[name] for name in GIVEN} | {"model.kind": kind}
-        config = recipe.of_file(path, changes | ({"task.test_path": test} if test else {}))
+        if smoke:
+            changes["task.limit"] = min(values["limit"] or FEW, FEW)
+        config = recipe.of_file(values["path"], changes)
         each = (config.train.steps or 0) // recipe.EPOCHS  # steps of a pass
-        epochs = min(values["epochs"], SMOKE) if values["budget"] == "smoke" else values["epochs"]
-        config = config.set({"train.steps": epochs * each})
-        if wanted is None or kind == "linear":
-            return config
-        widths, spec = range(4, WIDEST + 1, 4), tasks.spec(config.task)
-        sizes = [config.set({"model.hidden": width}) for width in _about(widths, wanted, config, spec)]
-        return min(sizes, key=lambda sized: abs(count_of(sized.model, spec) - wanted))
+        changes["train.steps"] = (min(values["epochs"], SMOKE) if smoke else values["epochs"]) * each
+        if kind in (values["model"], "linear"):
+            return changes
+        spec = tasks.spec(config.task)
+        wanted = count_of(self.config.model, spec)
+        found = {width: config.set({"model.hidden": width}).model for width in _about(WIDTHS, wanted, config, spec)}
+        width = min(found, key=lambda width: abs(count_of(found[width], spec) - wanted))
+        return changes | {"model.hidden": width}
 
     def _score(self, scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
         """The mean of some runs' scores, an accuracy in per cent with its interval over examples."""
@@ -208,23 +214,3 @@ def _about(widths: range, wanted: int, config: Config, spec: tasks.Spec) -> rang
     """The two widths between whose numbers of parameters the wanted one lies."""
     at = bisect.bisect_left(widths, wanted, key=lambda width: count_of(config.set({"model.hidden": width}).model, spec))
     return widths[max(0, at - 1) : at + 1]
-
-
-def example() -> tuple[str, str]:
-    """The paths of data to begin with and of their test: Japanese Vowels where they are at hand, else the digits.
-
-    The former are two files of the UEA archive in the folder japanese_vowels of the data; the latter scikit-learn's,
-    each image eight steps of eight channels, written to results/examples, their test drawn.
-    """
-    chosen = os.environ.get("WORKBENCH_DATA")
-    for root in [*([Path(chosen)] if chosen else []), download.cache()]:
-        found = [root / "japanese_vowels" / f"JapaneseVowels_{part}.ts" for part in ("TRAIN", "TEST")]
-        if all(path.is_file() for path in found):
-            return str(found[0]), str(found[1])
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    path = files.make_folder(files.results() / "examples") / "digits.npz"
-    if not path.is_file():
-        np.savez(path, x=bunch.images.astype(np.float32), y=bunch.target)
-    return str(path), ""

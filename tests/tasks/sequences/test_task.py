@@ -162,6 +162,18 @@ def test_a_part_is_scored_by_length_and_a_limit_thins_it(tmp_path):
     assert [len(batch.y) for batch in batches] == [2, 2, 1]
     longest = [len(batch.x) for batch in batches]
     assert longest == sorted(longest)
+    assert split.counts(task.content, task.config) == (5, 3)
+
+
+def test_only_the_first_steps_are_kept_where_no_more_are_wanted(tmp_path):
+    held = write(tmp_path, each=np.where(np.arange(9) < 4 + np.arange(N)[:, None] % 6, np.arange(9), np.nan))
+    content = sequences.found(config(tmp_path, longest=5))
+    assert content.lengths.tolist() == [min(5, 4 + row % 6) for row in range(N)]
+    np.testing.assert_array_equal(content.read(1), held["x"][1, :5])
+    assert tasks.spec(config(tmp_path, longest=5)).steps == 5
+    each = sequences.found(config(tmp_path, longest=5, target="each", answer="real", each_step=True))
+    assert each.answers.tolist() == [step for row in range(N) for step in range(min(5, 4 + row % 6))]
+    assert config(tmp_path).model_dump(exclude_defaults=True).keys() == {"name", "path"}, "ids of runs stay"
 
 
 def test_classes_that_are_numbers_stand_in_their_order(tmp_path):

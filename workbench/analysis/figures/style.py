@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
@@ -55,6 +55,20 @@ BLUE, ORANGE, GREEN, PINK, YELLOW = COLOURS.values()
 SHADE = "rgba(0,150,224,0.16)"
 LEVELS = "Cividis"  # one hue for the colour-blind and for grey prints, dark to light
 SIGNED = [[0.0, "#b35806"], [0.5, "rgba(128,128,128,0.12)"], [1.0, "#0072b2"]]  # against, nothing, for
+
+
+class Time(NamedTuple):
+    """The time of one step and its unit; a step itself where nobody gave another."""
+
+    step: float = 1.0
+    unit: str = "steps"
+
+    def words(self, steps: float) -> str:
+        """So many steps in words; without end where there are infinitely many."""
+        return "without end" if math.isinf(steps) else f"{steps * self.step:.3g} {self.unit}"
+
+
+EACH = Time()  # in steps
 
 
 class Picture:
@@ -120,6 +134,37 @@ class Picture:
     def set(self, **layout: Any) -> Picture:
         """Properties of the layout."""
         self.layout.update(layout)
+        return self
+
+    def timed(self, axis: str, title: str, time: Time, first: float = 0) -> Picture:
+        """Its axes `x` or `y`, which count steps, in a unit of time: 0 at step `first`. As it is where that is a step.
+
+        Linked steps are times then, too, 0 at step 1.
+        """
+        if time == EACH:
+            return self
+
+        def at(step: float) -> float:
+            return (step - first) * time.step
+
+        for trace in self.data:
+            trace[axis] = [None if step is None else at(step) for step in trace[axis]]
+            if "hovertemplate" in trace:
+                trace["hovertemplate"] = trace["hovertemplate"].replace("step %{x}", f"%{{x:.4g}} {time.unit}")
+            link = trace.get("meta", {}).get("link", {})
+            if isinstance(link.get("step"), int):
+                link["step"] = at(link["step"] - 1)
+        for shape in self.layout["shapes"]:
+            if shape.get(f"{axis}ref") != "paper":
+                shape |= {end: at(shape[end]) for end in (f"{axis}0", f"{axis}1")}
+        for name, found in self.layout.items():
+            if name.startswith(f"{axis}axis"):
+                text = f"{title}, {time.unit}" if found["title"]["text"] else ""
+                found |= {"title": {**found["title"], "text": text}}
+                if found.get("type") != "log":
+                    found.pop("dtick", None)
+                elif "range" in found:
+                    found["range"] = [end + math.log10(time.step) for end in found["range"]]
         return self
 
     def narrow(self, **layout: Any) -> Picture:

@@ -23,6 +23,7 @@ HERE = Path(__file__).parent  # where the browser's part lies
 SMALLEST = 1e-30  # a gradient below is drawn there
 LONGEST = 1e6  # steps; so is a half-life above
 NETS = {"plain": BLUE, "residual": GREEN, "dense": YELLOW, "lstm": ORANGE, "rnn_tanh": PINK, "irnn": GREEN}
+NETS |= {"bidirectional": "#56b4e9"}
 NAMES = {
     "plain": "IndRNN, plain",
     "residual": "IndRNN, residual",
@@ -31,6 +32,7 @@ NAMES = {
     "rnn_tanh": "RNN-tanh",
     "irnn": "IRNN",
     "gru": "GRU",
+    "bidirectional": "IndRNN, both ways",
 }
 
 
@@ -286,11 +288,6 @@ def plotly_library() -> bytes:
 
 
 # --- what the explorers' pictures share: half-lives in words, ticks of logarithmic axes ---
-
-
-def span(steps: float) -> str:
-    """A half-life in words."""
-    return "without end" if math.isinf(steps) else f"{steps:.3g} steps"
 
 
 def decades(picture: Picture) -> int:

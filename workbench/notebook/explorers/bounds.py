@@ -12,8 +12,9 @@ from typing import Any
 
 from torch import Tensor
 
+from ... import paper
 from ...analysis import interventions
-from ...analysis.figures.style import BLUE, GREEN, INK, ORANGE, SHADE, Picture, thinned
+from ...analysis.figures.style import BLUE, EACH, GREEN, INK, ORANGE, SHADE, Picture, Time, thinned
 from ...config import Budget
 from ...errors import Stopped
 from ...models.bounds import bound, half_life
@@ -32,10 +33,10 @@ from .base import (
     Switch,
     Tell,
     View,
-    span,
 )
-from .edits import changed
-from .trained_nets import TESTED, TrainedNet, experiments, score, scored, trained_net
+from .choices import experiments
+from .edits import changed, named_layers
+from .trained_nets import TESTED, TrainedNet, score, scored, trained_net
 from .widget import Explorer
 
 LENGTHS = (10, 20, 50, 64, 100, 200, 500, 784, 1000, 2000, 5000, 10_000)
@@ -76,9 +77,11 @@ class Bounds(ExplorerBase):
         self.measured: set[TrainedNet] = set()
 
     def controls(self, values: Mapping[str, Any]) -> list[Control]:
-        own = spec(self.net_of(values.get("record") or next(iter(self.nets)), True).config.task).steps
+        net = self.net_of(values.get("record") or next(iter(self.nets)), True)
+        own = spec(net.config.task).steps
+        reads = f"the net reads {own}" + (f", {net.time.words(own)}" if net.time != EACH else "")
         return [
-            Slider("steps", "Sequence length T", sorted({*LENGTHS, own}), own, "steps", f"the net reads {own}", True),
+            Slider("steps", "Sequence length T", sorted({*LENGTHS, own}), own, "steps", reads, True),
             Slider("gamma", "Largest gradient, gamma", GAMMAS, 5.0, help="at most so many times what came in"),
             Slider("epsilon", "Smallest gradient, epsilon", EPSILONS, 0.1, help="at least this share must arrive"),
             Choice("record", "Net", self.nets, next(iter(self.nets))),
@@ -116,16 +119,18 @@ class Bounds(ExplorerBase):
         )
         panels = {
             "funnel": Panel(
-                funnel(steps, gamma, epsilon, LENGTHS),
+                funnel(steps, gamma, epsilon, LENGTHS).timed("x", "sequence length T", net.time),
                 f"The range of |u| closes around 1 as sequences grow. At {steps} steps: {low:.5f} to {high:.5f}.",
             ),
             "gradient": Panel(
-                survival(interventions.through_time(us, steps), us, gamma, epsilon),
+                survival(interventions.through_time(us, steps), us, gamma, epsilon).timed("x", "time back", net.time),
                 f"Gradient against steps back, logarithmic: after {steps} steps {epsilon**2:g}, {epsilon:g}, 1, "
                 f"{gamma:g} and {gamma**2:g} for these five |u|; wanted is {epsilon:g} to {gamma:g}.",
             ),
             "weights": Panel(
-                neurons_by_layer(weights, own, least, most, cut if cut < CUTS[-1] else None, memory),
+                named_layers(
+                    neurons_by_layer(weights, own, least, most, cut if cut < CUTS[-1] else None, memory, net.time), net
+                ),
                 f"The recurrent weights of {net.origin} after step {step:,}, layer by layer. {judged}.",
             ),
         }
@@ -221,7 +226,13 @@ def survival(gradient: Tensor, us: Sequence[float], gamma: float, epsilon: float
 
 
 def neurons_by_layer(
-    weights: Mapping[str, Tensor], steps: int, low: float, high: float, cut: float | None = None, memory: bool = False
+    weights: Mapping[str, Tensor],
+    steps: int,
+    low: float,
+    high: float,
+    cut: float | None = None,
+    memory: bool = False,
+    time: Time = EACH,
 ) -> Picture:
     """Every neuron's u, or its half-life, in its layer; shaded the range for `steps` steps, a tighter cut as a line."""
     what = "half-life, steps" if memory else "recurrent weight u"
@@ -231,7 +242,7 @@ def neurons_by_layer(
         values = sorted(u.tolist())
         n = len(values)
         half = [half_life(v) for v in values]
-        words = [f"u = {v:.5f}, half-life {span(h)}" for v, h in zip(values, half, strict=True)]
+        words = [f"u = {v:.5f}, half-life {time.words(h)}" for v, h in zip(values, half, strict=True)]
         heights = [min(max(h, 0.1), LONGEST) for h in half] if memory else values
         places = [index - 0.36 + 0.72 * (i + 0.5) / n for i in range(n)]
         marker = {"opacity": 0.75}
@@ -240,6 +251,7 @@ def neurons_by_layer(
     if memory:
         picture.band(min(half_life(low), LONGEST), LONGEST * 3)
         picture.axis("yaxis", type="log", range=[-1.1, 6.3], exponentformat="power")
+        picture.timed("y", "half-life", time)
     else:
         picture.band(low, high, edge=BLUE).band(-high, -low, edge=BLUE)
         for sign in (1, -1) if cut is not None else ():
@@ -268,7 +280,7 @@ def offered(control: Control) -> Control:
 def _held(content: Bounds) -> dict[str, Any]:
     """Recurrent weights at some moments, and answers with memory cut, of each net: what the page computes from."""
     nets = {}
-    for record, clamp in itertools.product(content.nets, (True, False)):
+    for record, clamp in itertools.product([n for n in content.nets if n in paper.EXPERIMENTS], (True, False)):
         net = content.net_of(record, clamp)
         weights = list(net.weights.items())
         places = [round(moment / 100 * (len(weights) - 1)) for moment in MOMENTS]

@@ -13,12 +13,14 @@ from torch import Tensor
 
 from ...analysis import interventions
 from ...analysis.figures import INK, height
-from ...analysis.figures.style import LEVELS, Picture, timed, whiskers
+from ...analysis.figures.style import EACH, LEVELS, Picture, timed, whiskers
 from ...config import Budget, Config, Model, Pixels, Train
-from ...models.build import count
+from ...models.build import count, without_values
+from ...models.layer import recurrences
 from ...tasks import spec
+from . import own_records
 from .alive import living
-from .base import NAMES, NETS, Control, Exercise, ExplorerBase, Job, Panel, Slider, Switch, Tell, View, decades
+from .base import NAMES, NETS, Choice, Control, Exercise, ExplorerBase, Job, Panel, Slider, Switch, Tell, View, decades
 from .trained_nets import TrainedNet, evaluations, trained_net
 from .widget import Explorer
 
@@ -34,16 +36,36 @@ def config(kind: str, depth: int, norm: bool = True, steps: int = STEPS) -> Conf
     A residual net has an odd number (two a block and a last), a dense one an even number from 4 on (two a layer, the
     first and the transition).
     """
-    fields: dict[str, Any] = {"kind": kind, "hidden": HIDDEN, "depth": depth}
-    if kind == "residual":
-        fields["depth"] = max(1, (depth - 1) // 2)
-    elif kind == "dense":
-        fields = {"kind": kind, "growth": 8, "blocks": (max(1, (depth - 2) // 2),)}
+    fields: dict[str, Any] = {"kind": kind, **shape(kind, depth)}
+    if kind != "dense":
+        fields["hidden"] = HIDDEN
     if kind not in ("lstm", "rnn_tanh"):
         fields |= {"gamma": 5.0, "norm": "after" if norm else "none"}
     train = Train(batch=32, lr=2e-3 if kind == "lstm" else 1e-3, steps=steps, evaluate_every=max(1, steps // 6))
     task = Pixels(name="pixels", source="digits")
     return Config(task=task, model=Model.model_validate(fields), train=train)
+
+
+def shape(kind: str, depth: int) -> dict[str, Any]:
+    """The fields of a net of about so many recurrent layers."""
+    if kind == "dense":
+        return {"growth": 8, "blocks": (max(1, (depth - 2) // 2),)}
+    return {"depth": max(1, (depth - 1) // 2) if kind == "residual" else depth}
+
+
+def own_config(of: Config, kind: str, depth: int, norm: bool) -> Config:
+    """A net of about so many recurrent layers on one's own sequences, all else as in the config of a record."""
+    fields = {} if (kind, depth) == (of.model.kind, own_depth(of)) else shape(kind, depth)
+    if kind not in ("lstm", "rnn_tanh") and norm != (of.model.norm != "none"):
+        fields |= {"norm": "after"} if norm else {"norm": "none", "norm_kind": "batch", "norm_gain": 1.0}
+    return own_records.of_kind(of, kind, **fields)
+
+
+@lru_cache(maxsize=16)
+def own_depth(config: Config) -> int:
+    """The recurrent layers of a record's net, those that read both ways counted once."""
+    found = len(recurrences(without_values(config.model, spec(config.task))))
+    return min(24, found // 2 if config.model.kind == "bidirectional" else found)
 
 
 class Depth(ExplorerBase):
@@ -63,23 +85,35 @@ class Depth(ExplorerBase):
         Exercise("After training", {"trained": True}, "Trained for 300 steps, LSTM's gradient arrives too.", True),
     )
     sweep = ("depth", "norm")
+    leading = ("record",)
 
     def __init__(self, budget: Budget = "quick", device: str = "auto"):
         self.steps, self.device = (8 if budget == "smoke" else STEPS), device
+        own_records.look_again()
+        self.records = {"digits": "scikit-learn's digits", **own_records.titles()}
 
     def controls(self, values: Mapping[str, Any]) -> list[Control]:
+        own = own_records.found().get(values.get("record", "digits"))
+        depth, norm = (8, True) if own is None else (own_depth(own.config), own.config.model.norm != "none")
+        help = "residual: odd, dense: even from 4 on"
         return [
-            Slider("depth", "Recurrent layers", DEPTHS, 8, "layers", "residual: odd, dense: even from 4 on", True),
+            Choice("record", "Sequences", self.records, "digits", "records of your own IndRNNs by name"),
+            Slider("depth", "Recurrent layers", DEPTHS, depth, "layers", help, True),
             Switch("trained", "After training", help="off: as the nets start"),
-            Switch("norm", "Batch norm in the IndRNNs", True),
+            Switch("norm", "Batch norm in the IndRNNs" if own is None else "Norm in the IndRNNs", norm),
             *(Switch(kind, NAMES[kind], True) for kind in KINDS),
         ]
 
-    def nets(self, depth: int, norm: bool, shown: Mapping[str, bool]) -> dict[str, TrainedNet]:
-        return {kind: trained_net(config(kind, depth, norm, self.steps)) for kind in KINDS if shown[kind]}
+    def nets(self, record: str, depth: int, norm: bool, shown: Mapping[str, bool]) -> dict[str, TrainedNet]:
+        kinds = [kind for kind in KINDS if shown[kind]]
+        own = own_records.found().get(record)
+        if own is None:
+            return {kind: trained_net(config(kind, depth, norm, self.steps)) for kind in kinds}
+        kinds += [own.config.model.kind] * (own.config.model.kind not in KINDS)
+        return {kind: trained_net(own_config(own.config, kind, depth, norm), seed=own.seed) for kind in kinds}
 
-    def view(self, depth: int, trained: bool, norm: bool, **shown: bool) -> View:
-        nets = self.nets(depth, norm, shown)
+    def view(self, record: str, depth: int, trained: bool, norm: bool, **shown: bool) -> View:
+        nets = self.nets(record, depth, norm, shown)
         missing = [kind for kind, net in nets.items() if net.step < net.goal]
         maps: dict[str, Tensor] = {}
         rows: dict[str, Row] = {}
@@ -88,23 +122,31 @@ class Depth(ExplorerBase):
             curve = evaluations(net.config, net.seed)
             reached = "not trained yet"
             if curve:
-                at = f"at step {net.step:,}" if net.step < net.goal else "right"
-                reached = f"{height(curve[-1]['valid']):.1f} % {at}"
+                score, at = height(curve[-1]["valid"]), f"at step {net.step:,}" if net.step < net.goal else ""
+                if net.target == "class":
+                    reached = f"{score:.1f} % {at or 'right'}"
+                else:
+                    reached = f"squared error {score:.3g} {at}".strip()
             rows[kind] = Row([1000 * s for s in seconds], parameters, reached)
         said = (
             f"{self.summary(maps, depth)} The last layer is read at its last step alone: the rest of its row is empty."
         )
+        time = EACH
+        for net in [*nets.values()][: record != "digits"]:
+            time, x = net.time, net.batch(BATCH, alike=True).x
+            said += f" On {x.shape[1]} of the test sequences of {record} that have {len(x)} steps."
+            said += " A net that reads both ways is read at its first step too." * ("bidirectional" in nets)
         if trained and missing:
             said += f" Not trained yet, shown as they start: {', '.join(NAMES[kind] for kind in missing)}."
         panels = {
             "maps": Panel(
-                gradient_maps(maps),
+                gradient_maps(maps).timed("x", "time", time, first=1),
                 "Maps of layers against time steps, one a net; bright where the gradient is strong. " + said,
                 wide=True,
             ),
             "layers": Panel(by_layer(maps), f"Gradient norm by layer, logarithmic. {said}"),
             "time": Panel(
-                by_step(maps),
+                by_step(maps).timed("x", "time before the end", time),
                 "Gradient norm by steps before the end in the lowest layer, logarithmic; the last layer's is 1.",
             ),
             "costs": Panel(
@@ -133,17 +175,19 @@ class Depth(ExplorerBase):
             for net in nets:
                 net.train(tell, stop, self.device, NAMES[net.config.model.kind])
 
-        return Job(f"Train {len(nets)} nets ({self.steps} steps each)", run) if nets else None
+        return Job(f"Train {len(nets)} nets ({nets[0].goal:,} steps each)", run) if nets else None
 
 
 @lru_cache(maxsize=400)
 def measured(net: TrainedNet) -> tuple[Tensor, tuple[float, ...], int]:
-    """The gradient map of a net on 8 digits, the seconds of some forward and backward passes, the parameters."""
+    """The gradient map of a net on 8 sequences, the seconds of some forward and backward passes, the parameters."""
     warm(net.config.model.kind)
     seconds: list[float] = []
     while len(seconds) < PASSES and sum(seconds) < PATIENCE:
-        gradient, passed = interventions.gradient_map(net.net, net.batch(BATCH), spec(net.config.task).target)
+        gradient, passed = interventions.gradient_map(net.net, net.batch(BATCH, alike=True), net.target)
         seconds.append(passed)
+    if net.config.model.kind == "bidirectional":  # both ways of a layer together, in the sequence's own order
+        gradient = (gradient[::2].square() + gradient[1::2].flip(1).square()).sqrt()
     return gradient, tuple(seconds), count(net.net)
 
 
@@ -176,7 +220,8 @@ def gradient_maps(maps: Mapping[str, Tensor]) -> Picture:
         low = index * (width + gap)
         levels = (gradient.double() / gradient.max().clamp_min(1e-300)).clamp_min(1e-300).log10()
         z: list[list[float | None]] = [[round(v, 2) for v in row] for row in levels.clamp_min(FAINTEST).tolist()]
-        z[-1][:-1] = [None] * (len(z[-1]) - 1)  # what is never asked for is no small gradient
+        asked = (gradient[-1] > 0).tolist()
+        z[-1] = [v if real else None for v, real in zip(z[-1], asked, strict=True)]  # the others are no small gradient
         picture.trace(
             "heatmap",
             z=z,

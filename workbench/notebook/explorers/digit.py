@@ -17,8 +17,9 @@ from ...models.layer import Unit
 from ...seeds import generator
 from ...tasks import spec
 from .base import Choice, Control, Exercise, ExplorerBase, Panel, Slider, Switch, View
+from .choices import experiments
 from .reading import SEEN, square, votes
-from .trained_nets import TrainedNet, experiments, scored, trained_net
+from .trained_nets import TrainedNet, scored, trained_net
 from .widget import Explorer
 from .written import Drawing
 

@@ -90,6 +90,26 @@ def lived(state: Tensor, example: int, u: float) -> str:
     return f"{said} and is {end:.3g} at the end."
 
 
+def reads_back(net: TrainedNet, layer: int) -> bool:
+    """Say whether a recurrent layer, counted from 0, reads from a sequence's end: every second one both ways."""
+    return net.config.model.kind == "bidirectional" and layer % 2 == 1
+
+
+def layer_name(net: TrainedNet, layer: int) -> str:
+    """Name of a recurrent layer, counted from 0; of a net that reads both ways each layer has two."""
+    if net.config.model.kind != "bidirectional":
+        return f"layer {layer + 1}"
+    return f"layer {layer // 2 + 1} {'backward' if reads_back(net, layer) else 'forward'}"
+
+
+def named_layers(picture: Picture, net: TrainedNet) -> Picture:
+    """Write the layers' names below an x axis that counts them, where they are not their numbers."""
+    names = [layer_name(net, layer).removeprefix("layer ") for layer in range(len(net.weights[0]))]
+    if names == [str(number + 1) for number in range(len(names))]:
+        return picture
+    return picture.axis("xaxis", tickvals=[number + 1 for number in range(len(names))], ticktext=names)
+
+
 @contextlib.contextmanager
 def under(net: TrainedNet, edit: Edit | None) -> Iterator[None]:
     """Inside, a net with an edit."""
@@ -112,8 +132,11 @@ def effect(net: TrainedNet, edit: Edit) -> Interval:
 
 @lru_cache(maxsize=64)
 def looked(net: TrainedNet, example: int, layer: int, edit: Edit | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Over one example: what a layer is given and its states, (T, N), and the net's outputs; of text at each step."""
-    x = net.batch(TESTED).x[:, example : example + 1]
+    """Over one example: what a layer is given and its states, (T, N), and the net's outputs; of text at each step.
+
+    A layer that reads from the end has its steps in that order.
+    """
+    x = net.example(example)
     with under(net, edit), torch.no_grad():
         given, state = interventions.states(net.net, x, layer)
         output = net.net(x)
@@ -123,7 +146,7 @@ def looked(net: TrainedNet, example: int, layer: int, edit: Edit | None) -> tupl
 @lru_cache(maxsize=256)
 def painted(net: TrainedNet, example: int, output: int, edit: Edit | None) -> Tensor:
     """Compute what each step of an example adds to an output, (T,)."""
-    x = net.batch(TESTED).x[:, example : example + 1]
+    x = net.example(example)
     with under(net, edit):
         if net.symbols:
             return interventions.contributions_of_tokens(net.net, x, net.symbols.index("\n"), output)
@@ -159,16 +182,17 @@ def decision(
     """Show the steps that the answer came from, and the answer."""
     if net.symbols:
         return expectation(net, example, edit, output, after)
-    batch = net.batch(TESTED)
-    x = batch.x[:, example]
+    x, label = net.example(example)[:, 0], net.batch(TESTED).y[example].item()
+    marked = x[:, 1] > 0 if net.config.task.name == "adding" else None
     if net.target == "real":
-        parts = painted(net, example, 0, edit)
-        said = f"The answer is {float(output[0]):.3f}, {float(batch.y[example]):.3f} is right."
-        return {"painting": Panel(reading.painted_steps(x, parts), f"What each step adds. {said}", wide=True)}
-    label, answer = int(batch.y[example]), int((output if after is None else after).argmax())
+        picture = reading.painted_steps(x, painted(net, example, 0, edit), marked).timed("x", "time", net.time, first=1)
+        said = f"The answer is {net.answer(float(output[0]))}, {net.answer(label)} is right."
+        return {"painting": Panel(picture, f"What each step adds. {said}", wide=True)}
+    answer = int((output if after is None else after).argmax())
     parts = painted(net, example, answer, edit)
-    said, words = f"The net answers {answer}; {label} is right.", "How much each step adds to the answer."
-    picture = reading.painted_steps(x, parts)
+    said = f"The net answers {net.answer(answer)}; {net.answer(label)} is right."
+    words = "How much each step adds to the answer."
+    picture = reading.painted_steps(x, parts).timed("x", "time", net.time, first=1)
     if net.config.task.name == "pixels":
         side = round(len(parts) ** 0.5)
         image, canvas = torch.zeros(len(parts)), torch.zeros(len(parts))
@@ -178,10 +202,9 @@ def decision(
         words = "The digit, and how much each pixel adds to the answer."
     shares = [None if o is None else o.softmax(-1) for o in (output, after)]
     assert shares[0] is not None
-    return {
-        "painting": Panel(picture, f"{words} {said}"),
-        "votes": Panel(reading.votes(shares[0], shares[1], f"Its answer (right: {label})"), said),
-    }
+    names = [net.answer(number) for number in range(len(shares[0]))]
+    votes = reading.votes(shares[0], shares[1], f"Its answer (right: {names[int(label)]})", names)
+    return {"painting": Panel(picture, f"{words} {said}"), "votes": Panel(votes, said)}
 
 
 # --- figures: data in, a picture out ---

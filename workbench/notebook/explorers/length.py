@@ -15,9 +15,11 @@ from torch import Tensor
 
 from ... import files
 from ...analysis.figures import INK, height
-from ...analysis.figures.style import Picture, thinned, timed, whiskers
+from ...analysis.figures.style import EACH, Picture, Time, thinned, timed, whiskers
 from ...analysis.memory import gradient_through_time
 from ...config import Adding, Budget, Config, Model, Pixels, Train
+from ...tasks import spec
+from . import own_records
 from .alive import living
 from .base import NAMES, NETS, Choice, Control, Exercise, ExplorerBase, Job, Panel, Slider, Switch, Tell, View, decades
 from .trained_nets import TrainedNet, evaluations, trained_net
@@ -27,6 +29,7 @@ LENGTHS = {
     "adding": (10, 20, 50, 100, 200, 500, 1000, 2000, 5000),
     "digits": (64, 128, 256, 512, 1024, 2048, 4992),
 }
+GUESSES = {"adding": (1 / 6, "always answering 1: 1/6"), "digits": (10.0, "guessing: 10 %")}
 GOALS = (20, 50, 100, 200, 300, 400, 600, 800, 1000, 1500, 2000)
 END = 20_000  # no run here goes further
 HIDDEN, BATCH = 32, 8
@@ -76,51 +79,79 @@ class Length(ExplorerBase):
         self.untrained: set[str] = set()  # those of them that are as they start
         self.milestones: dict[tuple[str, int, str], Milestone] = {}
         self.training = False
+        own_records.look_again()
+        self.tasks = {"adding": "adding problem", "digits": "digits, read again and again", **own_records.titles()}
+
+    def lengths(self, task: str) -> Sequence[int]:
+        """The lengths of a task; of one's own sequences all of it, a half, a quarter and an eighth."""
+        if task not in own_records.found():
+            return LENGTHS.get(task, LENGTHS["adding"])
+        longest = spec(own_records.found()[task].config.task).steps
+        return sorted({max(2, longest >> halved) for halved in range(4)})
+
+    def config(self, task: str, steps: int, kind: str) -> tuple[Config, int]:
+        """The config and seed of a kind of net at a length."""
+        own = own_records.found().get(task)
+        return (
+            (config(task, steps, kind), 0)
+            if own is None
+            else (own_records.of_length(own.config, kind, steps), own.seed)
+        )
 
     def controls(self, values: Mapping[str, Any]) -> list[Control]:
         task = values.get("task", "adding")
-        lengths = LENGTHS.get(task, LENGTHS["adding"])
+        lengths = self.lengths(task)
+        first = 50 if task == "adding" else lengths[-1 if task in own_records.found() else 0]
         start = 20 if self.budget == "smoke" else 400
         return [
-            Choice("task", "Task", {"adding": "adding problem", "digits": "digits, read again and again"}, "adding"),
-            Slider("steps", "Sequence length T", lengths, 50 if task == "adding" else 64, "steps", play=True),
+            Choice("task", "Task", self.tasks, "adding", "records of your own IndRNNs by name"),
+            Slider("steps", "Sequence length T", lengths, first, "steps", play=True),
             Slider("goal", "Train to step", GOALS, start, "", "a longer run goes on from a shorter one"),
             Switch("lstm", "LSTM beside it", True),
             Switch("irnn", "IRNN beside it"),
         ]
 
     def nets(self, task: str, steps: int, goal: int, lstm: bool, irnn: bool) -> dict[str, TrainedNet]:
-        kinds = ["plain", *(["lstm"] if lstm else []), *(["irnn"] if irnn else [])]
-        return {kind: trained_net(config(task, steps, kind), until=goal) for kind in kinds}
+        own = own_records.found().get(task)
+        kinds = ["plain" if own is None else own.config.model.kind, *["lstm"] * lstm, *["irnn"] * irnn]
+        configs = {kind: self.config(task, steps, kind) for kind in kinds}
+        return {kind: trained_net(config, seed=seed, until=goal) for kind, (config, seed) in configs.items()}
 
     def view(self, task: str, steps: int, goal: int, lstm: bool, irnn: bool) -> View:
         nets = self.nets(task, steps, goal, lstm, irnn)
-        curves = {kind: curve(net.config) for kind, net in nets.items()}
-        words = [f"{NAMES[k]} {self.progress(curves[k], goal, task, net.published)}" for k, net in nets.items()]
-        reached = {kind: self.along(task, kind, {steps: points}) for kind, points in curves.items()}
+        of = next(iter(nets.values()))
+        first, goal = of.config.model.kind, of.goal if task in own_records.found() else goal
+        guess = GUESSES[task] if task in GUESSES else own_records.guess(of.config, of.seed)
+        good = GOOD[task] if task in GOOD else own_records.good(of.config, of.seed)
+        curves = {kind: curve(net.config, net.seed) for kind, net in nets.items()}
+        words = [f"{NAMES[k]} {self.progress(curves[k], goal, of.target, net.published)}" for k, net in nets.items()]
+        reached = {kind: self.along(task, kind, {steps: points}, good) for kind, points in curves.items()}
         if not self.training:
-            self.remembered = {k: memory(net)[0] for k, net in nets.items() if k == "plain" or steps <= RNN_LIMIT}
+            self.remembered = {k: memory(net)[0] for k, net in nets.items() if k == first or steps <= RNN_LIMIT}
             self.untrained = {k for k in self.remembered if nets[k].step == 0}
         asked = {k: f"{float(g[-1]):.2g} at the first step" for k, g in self.remembered.items()}
         times = {k: [1000 * s for s in memory(net.fresh)[1]] for k, net in nets.items() if k in self.remembered}
         said = f"T = {steps:,}: {'; '.join(words)}."
-        unit = "mean squared error" if task == "adding" else "validation accuracy, %"
+        unit = "mean squared error" if of.target == "real" else "validation accuracy, %"
+        measured = {} if task in own_records.found() else published_costs()
         todo = [net for net in nets.values() if evaluated(net) < goal]
         panels = {
-            "learning": Panel(learning(curves, unit, goal), f"{unit} over training steps. {said}", wide=True),
+            "learning": Panel(learning(curves, unit, goal, guess), f"{unit} over training steps. {said}", wide=True),
             "lengths": Panel(
-                by_length(reached, steps, f"When {GOOD[task][1]}"),
-                f"The training step at which {GOOD[task][1]}, by sequence length: "
+                by_length(reached, steps, f"When {good[1]}", of.time),
+                f"The training step at which {good[1]}, by sequence length: "
                 + "; ".join(f"{NAMES[kind]} {milestones(found)}" for kind, found in reached.items())
                 + ".",
             ),
             "memory": Panel(
-                remembered(self.remembered, self.untrained, [kind for kind in nets if kind not in asked]),
+                remembered(self.remembered, self.untrained, [kind for kind in nets if kind not in asked]).timed(
+                    "x", "time before the end", of.time
+                ),
                 "How strongly the answer depends on the input k steps before the end, relative to the last step: "
                 + ", ".join(f"{NAMES[kind]} {asked.get(kind, 'not asked here')}" for kind in nets),
             ),
             "cost": Panel(
-                step_costs(published_costs(), times, steps),
+                step_costs(measured, times, steps).timed("x", "sequence length T", of.time),
                 "Milliseconds of a forward and backward pass against sequence length, both logarithmic; here: "
                 + ", ".join(f"{NAMES[k]} {timed(ms)}" for k, ms in times.items()),
                 wide=True,
@@ -128,22 +159,22 @@ class Length(ExplorerBase):
         }
         return View(panels, said, self.job(todo), all(net.published for net in nets.values()))
 
-    def along(self, task: str, kind: str, now: Mapping[int, Points]) -> dict[int, Milestone]:
+    def along(self, task: str, kind: str, now: Mapping[int, Points], good: tuple[float, str]) -> dict[int, Milestone]:
         """The milestone of a kind of net at every length of a task; `now` holds the curves at hand."""
-        for steps in LENGTHS[task]:
+        for steps in self.lengths(task):
             if steps in now or (task, steps, kind) not in self.milestones:
-                points = now[steps] if steps in now else curve(config(task, steps, kind))
-                good = [step for step, value in points if (value < GOOD[task][0]) == (task == "adding")]
+                points = now[steps] if steps in now else curve(*self.config(task, steps, kind))
+                found = [step for step, value in points if (value < good[0]) == ("the error" in good[1])]
                 last = (points[-1][0], False) if points else None
-                self.milestones[task, steps, kind] = (good[0], True) if good else last
-        return {steps: self.milestones[task, steps, kind] for steps in LENGTHS[task]}
+                self.milestones[task, steps, kind] = (found[0], True) if found else last
+        return {steps: self.milestones[task, steps, kind] for steps in self.lengths(task)}
 
-    def progress(self, points: Points, goal: int, task: str, published: bool) -> str:
+    def progress(self, points: Points, goal: int, target: str, published: bool) -> str:
         """Say how far a net has come, in words."""
         if not points:
             return "is not trained yet"
         step, last = points[-1]
-        reached = f"reached {last:.3g}" if task == "adding" else f"reached {last:.1f} % right"
+        reached = f"reached {last:.3g}" if target == "real" else f"reached {last:.1f} % right"
         if published:
             return f"{reached} at step {step:,} (published record)"
         return f"{reached} at step {step:,}" + (f" of {goal:,} (stopped there)" if step < goal - 25 else "")
@@ -169,9 +200,9 @@ class Length(ExplorerBase):
         return Job("Resume training" if begun else "Train live", run)
 
 
-def curve(config: Config) -> Points:
-    """Validation scores of the furthest record of a config: (step, score)."""
-    return [(row["step"], height(row["valid"])) for row in evaluations(config, 0)]
+def curve(config: Config, seed: int) -> Points:
+    """Validation scores of the furthest record of a config and seed: (step, score)."""
+    return [(row["step"], height(row["valid"])) for row in evaluations(config, seed)]
 
 
 def evaluated(net: TrainedNet) -> int:
@@ -188,10 +219,10 @@ def memory(net: TrainedNet) -> tuple[Tensor, tuple[float, ...]]:
 
     A few passes, as far as they fit into the time of a move; the first of several only warms up.
     """
-    x, seconds = net.batch(BATCH).x, [0.0]
+    batch, seconds = net.batch(BATCH), [0.0]
     while len(seconds) <= PASSES and sum(seconds) < PATIENCE:
         began = time.perf_counter()
-        found = gradient_through_time(net.net, x)
+        found = gradient_through_time(net.net, batch.x, batch.lengths)
         seconds.append(time.perf_counter() - began)
     return found, tuple(seconds[2:] or seconds[1:])
 
@@ -214,18 +245,16 @@ def explore_length(*, budget: Budget = "quick", device: str = "auto", **values: 
 # --- its figures: data in, a picture out ---
 
 
-def learning(curves: Mapping[str, Points], unit: str, goal: int) -> Picture:
+def learning(curves: Mapping[str, Points], unit: str, goal: int, guess: tuple[float, str]) -> Picture:
     """Validation scores while nets train, (step, score), with what guessing reaches, and where training here ends."""
+    level, words = guess
     picture = Picture("training step", unit, "Learning, live", height=360)
     for kind, points in curves.items():
         name = NAMES[kind] if points else f"{NAMES[kind]}, not run"
         shown = points or [(0, math.inf)]  # in the legend alone
         picture.line([s for s, _ in shown], [v for _, v in shown], name, NETS[kind])
         picture.data[-1] |= {"mode": "lines+markers", "marker": {"size": 5}}
-    if unit.endswith("%"):
-        picture.level(10, legend="guessing: 10 %").axis("yaxis", range=[0, 100])
-    else:
-        picture.level(1 / 6, legend="always answering 1: 1/6").axis("yaxis", range=[0, 0.25])
+    picture.level(level, legend=words).axis("yaxis", range=[0, 100] if unit.endswith("%") else [0, 1.5 * level])
     last = max([goal, *(points[-1][0] for points in curves.values() if points)])
     line = {"color": INK, "dash": "dot", "width": 1.5}
     end = {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": goal, "x1": goal, "line": line}
@@ -235,14 +264,14 @@ def learning(curves: Mapping[str, Points], unit: str, goal: int) -> Picture:
     return picture.axis("xaxis", range=[0, last * 1.02])
 
 
-def by_length(reached: Mapping[str, Mapping[int, Milestone]], steps: int, title: str) -> Picture:
+def by_length(reached: Mapping[str, Mapping[int, Milestone]], steps: int, title: str, time: Time = EACH) -> Picture:
     """The training step at which each net was good, by length; hatched the step to which it was not; an x: not run."""
     picture = Picture("length T (hatched: not until then; x: not run)", "training step", title)
-    lengths = list(reached["plain"])
+    lengths = list(next(iter(reached.values())))
     for kind, found in reached.items():
         words = [milestones({T: one}) for T, one in found.items()]
         hover = {"hovertext": words, "hovertemplate": f"%{{hovertext}}<extra>{NAMES[kind]}</extra>"}
-        more = {"x": [f"{T}" for T in lengths], "offsetgroup": kind, **hover}
+        more = {"x": [f"{T}" if time == EACH else time.words(T) for T in lengths], "offsetgroup": kind, **hover}
         heights = [one[0] if one and one[1] else None for one in found.values()]
         picture.trace("bar", y=heights, name=NAMES[kind], marker={"color": NETS[kind]}, **more)
         heights = [None if one and one[1] else one[0] if one else 0 for one in found.values()]
@@ -282,7 +311,9 @@ def step_costs(
         marker = {"symbol": "circle" if len(ms) > 1 else "circle-open", "line": {"width": 2}}
         more = {"error_y": bars, "marker": marker, "text": [timed(ms)], "hovertemplate": "%{text}<extra></extra>"}
         picture.dots([steps], [middle], f"{NAMES[kind]} {middle:.3g} ms", NETS[kind], 10, **more)
-    return picture.axis("xaxis", type="log", dtick=1, range=[0.9, 3.8]).axis("yaxis", type="log", dtick=1)
+    at = math.log10(steps)
+    across = {"type": "log", "dtick": 1, "range": [min(0.9, at - 0.3), max(3.8, at + 0.3)]}
+    return picture.axis("xaxis", **across).axis("yaxis", type="log", dtick=1)
 
 
 def remembered(gradients: Mapping[str, Tensor], untrained: Collection[str], absent: Sequence[str]) -> Picture:

@@ -10,14 +10,15 @@ import torch
 
 from ...analysis import interventions
 from ...analysis.figures import INK
-from ...analysis.figures.style import BLUE, LEVELS, ORANGE, PINK, Picture
+from ...analysis.figures.style import BLUE, EACH, LEVELS, ORANGE, PINK, Picture, Time
 from ...analysis.statistics import Interval
 from ...config import Budget
 from ...errors import Stopped
 from ...models.bounds import half_life
 from ...tasks import spec
 from . import reading
-from .base import Choice, Control, Exercise, ExplorerBase, Job, Panel, Slider, Switch, Tell, View, span
+from .base import Choice, Control, Exercise, ExplorerBase, Job, Panel, Slider, Switch, Tell, View
+from .choices import experiments
 from .edits import (
     Edit,
     changed,
@@ -25,15 +26,17 @@ from .edits import (
     differences,
     effect,
     impulse,
+    layer_name,
     letters,
     lived,
     looked,
     published,
+    reads_back,
     responses,
     standing,
     worse,
 )
-from .trained_nets import SLOW, TESTED, TrainedNet, at_hand, experiments, scored, trained_net
+from .trained_nets import SLOW, TESTED, TrainedNet, at_hand, scored, trained_net
 from .widget import Explorer
 
 PLACES = tuple(round(-1.2 + 0.02 * i, 2) for i in range(121))  # of u
@@ -121,10 +124,11 @@ class Neurons(ExplorerBase):
         us = layers[layer - 1]
         most = self.costliest(net, layer - 1)[1]
         trained = us[min(int(values.get("neuron", most)), len(us) - 1)]
-        rest = round(trained, 4)
+        rest, both = round(trained, 4), net.config.model.kind == "bidirectional"
+        reads = "1 and 2 read the input, even ones from its end" if both else "1 reads the input"
         return [
             Choice("record", "Net", self.nets, next(iter(self.nets)), self.help),
-            Slider("layer", "Layer", range(1, last + 1), start, "", "1 reads the input"),
+            Slider("layer", "Layer", range(1, last + 1), start, "", reads),
             Slider("neuron", "Neuron", range(len(us)), most, "", "or click one in the first figure"),
             Slider("u", "Give it another u", sorted({*PLACES, rest}), None, "", f"trained to {rest:g}", rest=rest),
             Switch("silent", "Silence it", help="nothing of it reaches the layer above"),
@@ -160,21 +164,24 @@ class Neurons(ExplorerBase):
         now = trained if given is None else given
         seen, seen_after = looked(net, example, layer - 1, None), looked(net, example, layer - 1, edit)
         steps = spec(net.config.task).steps
+        name, back = layer_name(net, layer - 1), reads_back(net, layer - 1)
         fed, state, output = seen
         state_after = torch.zeros_like(state[:, neuron]) if neuron in hushed else seen_after[1][:, neuron]
         said = " ".join(
             [
-                f"Neuron {neuron} of layer {layer}, u = {trained:.4f}: {impulse(trained, steps)}",
+                f"Neuron {neuron} of {name}, u = {trained:.4f}: {impulse(trained, steps)}",
                 standing(costs, neuron, net.target),
                 f"{net.origin}: {scored(net.answers, net.target)}.",
                 *(f"{n[0].upper()}{n[1:]}: {changed(e, net.target)}." for n, e in list(effects.items())[bool(costs) :]),
             ]
         )
+        if back:
+            said += " It reads from the end: its first step is the last of the sequence."
         points = None if costs is None else [worse(cost.mean, net.target) for cost in costs]
         panels = {
             "roll": Panel(
-                roll(us, points, COSTS[net.target], sort, neuron, given, hushed),
-                f"u of all neurons of layer {layer}, from {min(us):.3f} to {max(us):.3f}. {said}",
+                roll(us, points, COSTS[net.target], sort, neuron, given, hushed, net.time),
+                f"u of all neurons of {name}, from {min(us):.3f} to {max(us):.3f}. {said}",
                 wide=True,
             ),
             "effect": Panel(
@@ -183,11 +190,13 @@ class Neurons(ExplorerBase):
                 or "Not measured.",
             ),
             "impulse": Panel(
-                responses(trained, now, neuron in hushed, steps),
+                responses(trained, now, neuron in hushed, steps).timed("x", "time since the impulse", net.time),
                 f"Its answer to an impulse, left alone: {impulse(trained, steps)}",
             ),
             "trace": Panel(
-                reading.trace(state[:, neuron], state_after if edit else None, fed[:, neuron], letters(net, example)),
+                reading.trace(
+                    state[:, neuron], state_after if edit else None, fed[:, neuron], letters(net, example), back
+                ).timed("x", "time, from the end" if back else "time", net.time, first=1),
                 lived(state[:, neuron], example, trained),
             ),
             **decision(net, example, edit, output, seen_after[2] if edit else None),
@@ -267,13 +276,14 @@ def roll(
     chosen: int,
     edited: float | None,
     silent: Sequence[int],
+    time: Time = EACH,
 ) -> Picture:
     """The neurons of a layer in an order, coloured by what silencing costs; the chosen one, where its u is put, and
     those that are silenced."""
     order = ordered(us, costs, sort)
     x = f"neurons by {ORDERS[sort]}" if costs or sort != "cost" else f"neurons by {ORDERS['memory']}"
     picture = Picture(x, "recurrent weight u", "Choose a neuron: click one", height=300)
-    words = [f"neuron {i}: u = {us[i]:.4f}, half-life {span(half_life(us[i]))}" for i in order]
+    words = [f"neuron {i}: u = {us[i]:.4f}, half-life {time.words(half_life(us[i]))}" for i in order]
     colour: dict[str, Any] = {}
     if costs is not None:
         words = [f"{said}, {costs[i]:.3g} {unit}" for said, i in zip(words, order, strict=True)]

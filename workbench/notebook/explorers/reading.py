@@ -10,12 +10,17 @@ from ...analysis.figures import INK
 from ...analysis.figures.style import BLUE, ORANGE, PINK, SIGNED, Picture, thinned
 
 
-def trace(before: Tensor, after: Tensor | None, given: Tensor, text: Sequence[str] | None = None) -> Picture:
-    """A neuron's state over one example, (T,), as trained and as edited, and what it is given at each step."""
-    picture = Picture("time step", "state h", "What it does over this example", height=300)
+def trace(
+    before: Tensor, after: Tensor | None, given: Tensor, text: Sequence[str] | None = None, back: bool = False
+) -> Picture:
+    """A neuron's state over one example, (T,), as trained and as edited, and what it is given at each step; `back`
+    where it reads from the end."""
+    x = "time step, read from the end" if back else "time step"
+    picture = Picture(x, "state h", "What it does over this example", height=300)
     steps = thinned(len(before), 800)
     picture.line([s + 1 for s in steps], given[steps].tolist(), "given to it", INK, width=1)
-    picture.line([s + 1 for s in steps], before[steps].tolist(), "as trained", ORANGE).linked(step="x")
+    picture.line([s + 1 for s in steps], before[steps].tolist(), "as trained", ORANGE)
+    picture.linked(step=len(before) + 1 if back else "x")
     if after is not None:
         picture.line([s + 1 for s in steps], after[steps].tolist(), "edited", PINK, dash="dot")
     return picture if text is None else spelled(picture, text, "character read")
@@ -53,13 +58,13 @@ def square(picture: Picture, side: int) -> tuple[dict[str, object], dict[str, ob
     return across, {**picture.layout["yaxis"], **plain, "range": [side + 0.5, 0.5]}
 
 
-def painted_steps(x: Tensor, parts: Tensor) -> Picture:
-    """The part of each step of an input (T, M) in the answer, and the marked numbers of the adding problem."""
+def painted_steps(x: Tensor, parts: Tensor, marked: Tensor | None = None) -> Picture:
+    """The part of each step of an input (T, M) in the answer, and the first number of the steps that are marked."""
     picture = Picture("time step", "what the step adds", "Which steps the answer came from", height=300)
     steps = range(1, len(parts) + 1)
     picture.trace("bar", x=list(steps), y=parts.tolist(), marker={"color": BLUE}, name="adds to the answer")
     picture.linked(step="x")
-    marks = [t for t in range(len(x)) if x.shape[1] == 2 and x[t, 1] > 0]
+    marks = [] if marked is None else marked.nonzero()[:, 0].tolist()
     values = [float(x[t, 0]) for t in marks]
     return picture if not marks else picture.dots([t + 1 for t in marks], values, "marked number", ORANGE, 11)
 
@@ -93,11 +98,12 @@ def sign(character: str) -> str:
     return {"\n": "¶", " ": "_", "<": "&lt;", "&": "&amp;"}.get(character, character)
 
 
-def votes(before: Tensor, after: Tensor | None, title: str) -> Picture:
-    """Draw how likely the net finds each class, (10,), as trained and as edited."""
+def votes(before: Tensor, after: Tensor | None, title: str, names: Sequence[str] = ()) -> Picture:
+    """Draw how likely the net finds each class, (classes,), as trained and as edited; their `names`, if known."""
     picture = Picture("class", "probability, %", title, height=300)
     classes = list(range(len(before)))
     picture.trace("bar", x=classes, y=(100 * before).tolist(), name="as trained", marker={"color": ORANGE})
     if after is not None:
         picture.trace("bar", x=classes, y=(100 * after).tolist(), name="edited", marker={"color": PINK})
-    return picture.axis("xaxis", dtick=1).axis("yaxis", range=[0, 100])
+    ticks = {"tickvals": classes, "ticktext": list(names)} if names else {"dtick": 1}
+    return picture.axis("xaxis", **ticks).axis("yaxis", range=[0, 100])

@@ -9,17 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ... import files, paper
 from ...analysis import interventions
-from ...config import Budget, Config, Kind, Task, Treebank, run_id
+from ...analysis.figures.style import EACH, Time
+from ...config import Budget, Config, Task, Treebank, run_id
 from ...errors import MissingData, WorkbenchError
-from ...models.build import build, recurrent_weights, without_values
-from ...models.layer import Unit, recurrences
+from ...models.build import build, recurrent_weights
 from ...paper.reader_names import reader_names
 from ...runs.folder import Run, lookup
 from ...runs.record import Record, there
@@ -27,8 +27,10 @@ from ...runs.run import resolve
 from ...runs.run import run as run_experiment
 from ...seeds import generator
 from ...tasks import Batch, data_hashes, download, load, spec
+from ...tasks.sequences import Sequences
 from ...tasks.treebank import LETTERS, TreebankTask
 from ...training import CLEAN_BATCHES, evaluate
+from . import own_records
 from .base import Job, Tell
 
 SLOW = 128  # steps; nets over longer sequences are run off the main thread
@@ -38,7 +40,8 @@ UNITS = {"class": "% right", "real": "mean squared error", "token": "bits a char
 
 @dataclass(frozen=True)
 class TrainedNet:
-    """An experiment's net at a seed: trained if there is a record of it, else as it starts. Equal where the net is."""
+    """An experiment's net at a seed, or one of one's own: trained if it is recorded, else as it starts. Equal where the
+    net is."""
 
     experiment: str
     config: Config
@@ -87,9 +90,28 @@ class TrainedNet:
         layers = f"{(depth := self.config.model.depth)} layer{'s' * (depth > 1)}"
         return re.sub(r"\b\d+ layers?\b", layers, reader_names([self.experiment])[self.experiment])
 
-    def batch(self, count: int) -> Batch:
-        """The first test examples."""
-        return _batch(self.config.task, self.seed, count)
+    @property
+    def time(self) -> Time:
+        """The time of its steps."""
+        task = self.config.task
+        return Time(task.step, task.unit) if isinstance(task, Sequences) else EACH
+
+    def batch(self, count: int, alike: bool = False) -> Batch:
+        """The first test examples; some of one's own sequences, all of one length where they are to be `alike`."""
+        return _batch(self.config.task, self.seed, count, alike)
+
+    def example(self, index: int) -> Tensor:
+        """One of the first TESTED test examples, without what pads it: (T, 1, M), of text (T, 1)."""
+        batch = self.batch(TESTED)
+        end = len(batch.x) if batch.lengths is None else int(batch.lengths[index])
+        return batch.x[:end, index : index + 1]
+
+    def answer(self, number: float) -> str:
+        """An answer in words: the class of a number, or a number in its own unit."""
+        task = self.config.task
+        if isinstance(task, Sequences):
+            return own_records.answer(task, self.seed, number)
+        return f"{number:.0f}" if self.target == "class" else f"{number:.3f}"
 
     @property
     def target(self) -> str:
@@ -133,9 +155,10 @@ class TrainedNet:
         def watch(row: dict[str, Any]) -> None:
             tell(row["step"] / self.goal, f"{name} step {row['step']:,} of {self.goal:,}".strip())
 
-        what: str | Config = self.config if self.experiment == "custom" else self.experiment
+        what: str | Config = self.experiment if self.experiment in paper.EXPERIMENTS else self.config
         budget, changes = (self.budget, self.changes) if isinstance(what, str) else ("quick", None)
-        ways = {"changes": changes, "until": self.goal, "device": device, "progress": False}
+        until = None if self.config.train.schedule == "one_cycle" else self.goal
+        ways = {"changes": changes, "until": until, "device": device, "progress": False}
         run_experiment(what, budget, self.seed, watch=watch, stop=stop, **ways)  # type: ignore[arg-type]
 
     @property
@@ -156,8 +179,17 @@ def trained_net(
     seed: int = 0,
     until: int | None = None,
 ) -> TrainedNet:
-    """The net of an experiment, or of a config of one's own, from the furthest record, one's own or published."""
-    name, config, last = resolve(experiment, budget if isinstance(experiment, str) else "quick", changes)
+    """The net of an experiment, or of a config of one's own, from the furthest record, one's own or published.
+
+    Or that of a record of one's own sequences, by its name among `own_records`, with its seed.
+    """
+    last: int | None
+    if isinstance(experiment, str) and experiment not in paper.EXPERIMENTS and experiment in own_records.found():
+        own = own_records.found()[experiment]
+        name, config, seed, last = experiment, own.config.set(changes or {}), own.seed, None
+    else:
+        name, config, last = resolve(experiment, budget if isinstance(experiment, str) else "quick", changes)
+    until = None if config.train.schedule == "one_cycle" else until
     record, goal = find(config, seed), until or last or config.train.steps or 0
     step, path = (0, None) if record is None else (_shown(record) or 0, record.run.path)
     return TrainedNet(name.removesuffix("*"), config, seed, step, path, goal, budget, changes)
@@ -212,28 +244,6 @@ def _step(folder: Path, changed: tuple[int, int]) -> int | None:
     return record.step if record.evaluations else None
 
 
-def experiments(*kinds: str, steps: int = 1000, opened: bool = False) -> dict[str, str]:
-    """Name -> title of experiments with these kinds of net whose records have weights, those always at hand first.
-
-    Kinds that were added to those of the paper are among them if they have u; `opened`, if all of it is in our layers.
-    """
-    first = ["seqdigits_plain6", "adding_indrnn_T100", "seqmnist_plain6"]
-    names = [*first, *(name for name in paper.EXPERIMENTS if name not in first)]
-    shown = {}
-    for name in names:
-        known = paper.EXPERIMENTS[name]
-        task = known.config.task
-        model, seen = known.config.model, spec(task)
-        fits = model.kind in kinds
-        if model.kind not in get_args(Kind) and model.has_u:
-            layers = [found.layer for found in recurrences(without_values(model, seen)).values()]
-            fits = not opened or all(isinstance(layer, Unit) for layer in layers)
-        fits = fits and seen.target != "token" and task.name != "skeletons" and seen.steps <= steps
-        if fits and (name == first[0] or find(known.config, 0) is not None):
-            shown[name] = known.title
-    return shown
-
-
 def score(answers: Tensor, target: str) -> float:
     """The mean of answers in `UNITS`."""
     return float(answers.mean()) * (100 if target == "class" else 1)
@@ -258,7 +268,8 @@ def _net(of: TrainedNet) -> nn.Module:
     if state is not None:
         trained = state["trainer"]
         net.load_state_dict((trained["best"] or trained)["net"])
-        if of.path is not None and _shipped() in of.path.parents:
+        running = of.config.train.bn_statistics == "running"
+        if running or (of.path is not None and _shipped() in of.path.parents):
             return net.eval()
         with contextlib.suppress(MissingData):  # where data cannot be had, batch norm keeps the statistics of training
             task = load(of.config.task, of.seed, of.config.train.batch)
@@ -273,7 +284,9 @@ def _weights(of: TrainedNet) -> dict[int, dict[str, Tensor]]:
 
 
 @lru_cache(maxsize=8)
-def _batch(task: Task, seed: int, count: int) -> Batch:
+def _batch(task: Task, seed: int, count: int, alike: bool) -> Batch:
+    if isinstance(task, Sequences):
+        return own_records.loaded(task, seed).sample("test", count, alike)
     known = load(task, seed, 1)
     if not isinstance(known, TreebankTask):
         return next(iter(known.examples("test", count)))

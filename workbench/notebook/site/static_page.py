@@ -66,6 +66,8 @@ def program() -> str:
 def frames(content: ExplorerBase, values: Mapping[str, Any]) -> str:
     """Frames as `show` draws them, compressed, as a text: one for each place of the controls in `sweep`."""
     start, living = content.settle(values), content.alive()
+    if living and ",".join(str(start[name]) for name in living["leading"]) not in living["controls"]:
+        living = None  # a record of one's own
     sweep = content.sweep if living is None else living["sweep"]
     if living is not None:  # its frames show everything that can be shown
         start = {**start, **dict.fromkeys(living["data"].get("names", ()), True)}

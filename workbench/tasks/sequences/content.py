@@ -44,6 +44,15 @@ class Content:
                 f"{self.place}: {len(self.answers)} answers found, {' or '.join(map(str, expected))} expected"
             )
 
+    def cut(self, longest: int) -> Content:
+        """The first `longest` steps of each sequence."""
+        lengths, answers = self.lengths.clip(max=longest), self.answers
+        if len(answers) != len(self.lengths):
+            every = np.arange(len(answers)) - np.repeat(self.starts, self.lengths)
+            answers = answers[every < longest]
+        read: Callable[[int], Array] = lambda row: self.read(row)[:longest]  # noqa: E731
+        return Content(self.place, read, lengths, self.channels, answers, self.groups, self.splits)
+
     def joined(self, test: Content) -> Content:
         """These sequences as training, the other ones behind them as the test."""
         if self.channels != test.channels:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from ...config import Task
-from ...config.task import Limit
+from ...config.task import Limit, Size
 
 Share = Annotated[float, Field(ge=0, le=0.5)]
 Place = Annotated[str, AfterValidator(lambda path: path and str(Path(path).expanduser().absolute()))]
@@ -48,6 +48,7 @@ class Sequences(Task):
     test: Share = 0.2
     valid: Share = 0.1
     split_seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    longest: Annotated[Size | None, Field(description="steps kept of each sequence, its first ones; None: all")] = None
     step: float = Field(1.0, gt=0, description="the time of one step, in `unit`")
     unit: str = Field("steps", min_length=1, max_length=20)
     limit: Limit = None

@@ -45,7 +45,8 @@ def counts(content: Content, config: Sequences) -> tuple[int, int]:
     n = len(content.lengths) - len(tested(content, config))
     valid = 0 if content.splits is None else len(_named(content, "valid"))
     valid = valid or _count(config.valid, n)
-    return n - valid, valid
+    most = config.limit or n
+    return min(n - valid, most), min(valid, most)
 
 
 def _count(share: float, n: int) -> int:

@@ -31,6 +31,7 @@ READERS: dict[str, Callable[[Path, Sequences], Content]] = {
 }
 JITTER = 0.2  # lengths are sorted after a random change of up to this share, so that batches differ from epoch to epoch
 PADDED = 2**19  # steps, padding included, of a batch that is only scored: bounds its memory
+SAMPLED = 2**17  # likewise of a sample to look into
 
 
 class SequencesTask:
@@ -73,6 +74,13 @@ class SequencesTask:
         """By length, fewer than `size` where they are long."""
         for rows in by_length(self.lengths, self.rows[split], size):
             yield self.read(rows)
+
+    def sample(self, split: Split, count: int, alike: bool = False) -> Batch:
+        """At most `count` sequences of a part, evenly spread, fewer where they are long; `alike`: of one length."""
+        rows = self.rows[split]
+        if alike:
+            rows = rows[self.lengths[rows] == self.lengths[rows].mode().values]
+        return self.read(_thinned(rows, max(1, min(count, SAMPLED // int(self.lengths[rows].max())))))
 
     def drawn(self) -> dict[str, Any]:
         """The rows held out, and all that turns a value into what a net reads."""
@@ -161,7 +169,9 @@ def is_data(path: str) -> bool:
 
 def found(config: Sequences) -> Content:
     """The sequences that a config names, read once while their files stay as they are."""
-    return _found(config, tuple(_state(file) for path in _places(config).values() for file in _files(path, config)))
+    states = tuple(_state(file) for path in _places(config).values() for file in _files(path, config))
+    content = _found(config.model_copy(update={"longest": None}), states)
+    return content if config.longest is None else content.cut(config.longest)
 
 
 @lru_cache(maxsize=2)
