@@ -111,6 +111,7 @@ CASES = [Case(name, "Data", "file", call, code, says, files=files) for name, fil
 CASES += [
     Case("a share of more than all", "Parameters", "python", lambda _: Sequences(name="sequences", valid=0.9), PARAMETER, ("valid: 0.9 received",)),
     Case("an order of no sequences", "Parameters", "python", lambda _: Sequences(name="sequences", time="t"), PARAMETER, ("time orders the steps", "sequence")),
+    Case("sequences of no steps", "Parameters", "python", lambda _: Sequences(name="sequences", longest=0), PARAMETER, ("longest: 0 received",)),
     Case("two tests", "Parameters", "python", lambda _: Sequences(name="sequences", test_path="a.ts", split="s"), PARAMETER, ("test_path and split both say",)),
     Case("data that are not there", "Parameters", "cli", ("run", "nowhere.csv"), DATA, ("task.path: ", "nowhere.csv' is not there")),
     Case("a smoke budget for one's own data", "Parameters", "cli", ("run", "nowhere.csv", "--budget", "smoke"), PARAMETER, ("budget: smoke",)),

@@ -34,8 +34,8 @@ from .base import (
     Tell,
     View,
 )
-from .choices import experiments
 from .edits import changed, named_layers
+from .nets import experiments
 from .trained_nets import TESTED, TrainedNet, score, scored, trained_net
 from .widget import Explorer
 

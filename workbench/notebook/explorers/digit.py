@@ -17,7 +17,7 @@ from ...models.layer import Unit
 from ...seeds import generator
 from ...tasks import spec
 from .base import Choice, Control, Exercise, ExplorerBase, Panel, Slider, Switch, View
-from .choices import experiments
+from .nets import experiments
 from .reading import SEEN, square, votes
 from .trained_nets import TrainedNet, scored, trained_net
 from .widget import Explorer

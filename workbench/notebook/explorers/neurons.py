@@ -18,7 +18,6 @@ from ...models.bounds import half_life
 from ...tasks import spec
 from . import reading
 from .base import Choice, Control, Exercise, ExplorerBase, Job, Panel, Slider, Switch, Tell, View
-from .choices import experiments
 from .edits import (
     Edit,
     changed,
@@ -36,6 +35,7 @@ from .edits import (
     standing,
     worse,
 )
+from .nets import experiments
 from .trained_nets import SLOW, TESTED, TrainedNet, at_hand, scored, trained_net
 from .widget import Explorer
 
