@@ -63,7 +63,7 @@ def titles(explorer):
 def test_every_time_axis_has_the_users_unit(store, name):
     explorer = opened(name, "waves.csv", **({"memory": True} if name == "bounds" else {}))
     words = titles(explorer)
-    in_time = [text for text in words if text.startswith(("time", "sequence length", "half-life"))]
+    in_time = [text for text in words if text.startswith(("time", "length T,", "half-life"))]
     assert in_time
     assert all(text.endswith(", s") for text in in_time), words
     assert not [text for text in words if "step" in text.replace("training step", "").replace("a step", "")], words

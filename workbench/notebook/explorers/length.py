@@ -151,7 +151,7 @@ class Length(ExplorerBase):
                 + ", ".join(f"{NAMES[kind]} {asked.get(kind, 'not asked here')}" for kind in nets),
             ),
             "cost": Panel(
-                step_costs(measured, times, steps).timed("x", "sequence length T", of.time),
+                step_costs(measured, times, steps).timed("x", "length T", of.time),
                 "Milliseconds of a forward and backward pass against sequence length, both logarithmic; here: "
                 + ", ".join(f"{NAMES[k]} {timed(ms)}" for k, ms in times.items()),
                 wide=True,
