@@ -117,6 +117,9 @@ class Bounds(ExplorerBase):
             f"Over the T = {own:,} steps that it reads, |u| must lie between {least:.5f} and {most:.5f}: of its "
             f"{len(every)} neurons {over} would explode and {under} forget"
         )
+        shown = neurons_by_layer(weights, own, least, most, cut if cut < CUTS[-1] else None, memory, net.time)
+        if net.config.model.kind == "bidirectional":
+            named_layers(shown, net)
         panels = {
             "funnel": Panel(
                 funnel(steps, gamma, epsilon, LENGTHS).timed("x", "sequence length T", net.time),
@@ -128,9 +131,7 @@ class Bounds(ExplorerBase):
                 f"{gamma:g} and {gamma**2:g} for these five |u|; wanted is {epsilon:g} to {gamma:g}.",
             ),
             "weights": Panel(
-                named_layers(
-                    neurons_by_layer(weights, own, least, most, cut if cut < CUTS[-1] else None, memory, net.time), net
-                ),
+                shown,
                 f"The recurrent weights of {net.origin} after step {step:,}, layer by layer. {judged}.",
             ),
         }

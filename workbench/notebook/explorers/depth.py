@@ -89,11 +89,11 @@ class Depth(ExplorerBase):
 
     def __init__(self, budget: Budget = "quick", device: str = "auto"):
         self.steps, self.device = (8 if budget == "smoke" else STEPS), device
-        own_records.look_again()
+        self.own = own_records.look_again()
         self.records = {"digits": "scikit-learn's digits", **own_records.titles()}
 
     def controls(self, values: Mapping[str, Any]) -> list[Control]:
-        own = own_records.found().get(values.get("record", "digits"))
+        own = self.own.get(values.get("record", "digits"))
         depth, norm = (8, True) if own is None else (own_depth(own.config), own.config.model.norm != "none")
         help = "residual: odd, dense: even from 4 on"
         return [
@@ -106,7 +106,7 @@ class Depth(ExplorerBase):
 
     def nets(self, record: str, depth: int, norm: bool, shown: Mapping[str, bool]) -> dict[str, TrainedNet]:
         kinds = [kind for kind in KINDS if shown[kind]]
-        own = own_records.found().get(record)
+        own = self.own.get(record)
         if own is None:
             return {kind: trained_net(config(kind, depth, norm, self.steps)) for kind in kinds}
         kinds += [own.config.model.kind] * (own.config.model.kind not in KINDS)

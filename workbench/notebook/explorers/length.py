@@ -79,19 +79,19 @@ class Length(ExplorerBase):
         self.untrained: set[str] = set()  # those of them that are as they start
         self.milestones: dict[tuple[str, int, str], Milestone] = {}
         self.training = False
-        own_records.look_again()
+        self.own = own_records.look_again()
         self.tasks = {"adding": "adding problem", "digits": "digits, read again and again", **own_records.titles()}
 
     def lengths(self, task: str) -> Sequence[int]:
         """The lengths of a task; of one's own sequences all of it, a half, a quarter and an eighth."""
-        if task not in own_records.found():
+        if task not in self.own:
             return LENGTHS.get(task, LENGTHS["adding"])
-        longest = spec(own_records.found()[task].config.task).steps
+        longest = spec(self.own[task].config.task).steps
         return sorted({max(2, longest >> halved) for halved in range(4)})
 
     def config(self, task: str, steps: int, kind: str) -> tuple[Config, int]:
         """The config and seed of a kind of net at a length."""
-        own = own_records.found().get(task)
+        own = self.own.get(task)
         return (
             (config(task, steps, kind), 0)
             if own is None
@@ -101,7 +101,7 @@ class Length(ExplorerBase):
     def controls(self, values: Mapping[str, Any]) -> list[Control]:
         task = values.get("task", "adding")
         lengths = self.lengths(task)
-        first = 50 if task == "adding" else lengths[-1 if task in own_records.found() else 0]
+        first = 50 if task == "adding" else lengths[-1 if task in self.own else 0]
         start = 20 if self.budget == "smoke" else 400
         return [
             Choice("task", "Task", self.tasks, "adding", "records of your own IndRNNs by name"),
@@ -112,7 +112,7 @@ class Length(ExplorerBase):
         ]
 
     def nets(self, task: str, steps: int, goal: int, lstm: bool, irnn: bool) -> dict[str, TrainedNet]:
-        own = own_records.found().get(task)
+        own = self.own.get(task)
         kinds = ["plain" if own is None else own.config.model.kind, *["lstm"] * lstm, *["irnn"] * irnn]
         configs = {kind: self.config(task, steps, kind) for kind in kinds}
         return {kind: trained_net(config, seed=seed, until=goal) for kind, (config, seed) in configs.items()}
@@ -120,7 +120,7 @@ class Length(ExplorerBase):
     def view(self, task: str, steps: int, goal: int, lstm: bool, irnn: bool) -> View:
         nets = self.nets(task, steps, goal, lstm, irnn)
         of = next(iter(nets.values()))
-        first, goal = of.config.model.kind, of.goal if task in own_records.found() else goal
+        first, goal = of.config.model.kind, of.goal if task in self.own else goal
         guess = GUESSES[task] if task in GUESSES else own_records.guess(of.config, of.seed)
         good = GOOD[task] if task in GOOD else own_records.good(of.config, of.seed)
         curves = {kind: curve(net.config, net.seed) for kind, net in nets.items()}
@@ -133,7 +133,7 @@ class Length(ExplorerBase):
         times = {k: [1000 * s for s in memory(net.fresh)[1]] for k, net in nets.items() if k in self.remembered}
         said = f"T = {steps:,}: {'; '.join(words)}."
         unit = "mean squared error" if of.target == "real" else "validation accuracy, %"
-        measured = {} if task in own_records.found() else published_costs()
+        measured = {} if task in self.own else published_costs()
         todo = [net for net in nets.values() if evaluated(net) < goal]
         panels = {
             "learning": Panel(learning(curves, unit, goal, guess), f"{unit} over training steps. {said}", wide=True),
