@@ -131,9 +131,7 @@ def test_without_a_path_there_is_an_example_at_hand(store, monkeypatch):
     assert ready_sequences.ready("") == {"path": str(store / "examples" / "digits.npz")}
     with np.load(store / "examples" / "digits.npz") as found:
         assert found["x"].shape == (1797, 8, 8)
-    with pytest.raises(
-        MissingData, match=r"JapaneseVowels_TRAIN\.ts and .* in the folder japanese_vowels"
-    ):
+    with pytest.raises(MissingData, match=r"JapaneseVowels_TRAIN\.ts and .* in the folder japanese_vowels"):
         ready_sequences.ready("japanese_vowels")
 
 
