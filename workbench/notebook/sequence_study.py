@@ -113,7 +113,7 @@ class SequenceStudy:
             row["steps"] = max(record.step for record in records)
             row["seconds a run"] = round(sum(score["cost"]["wall_s"] for score in scores) / len(scores), 1)
             rows.append(row)
-        return pd.DataFrame(rows).set_index("net")
+        return pd.DataFrame(rows).astype({"hidden": "Int64"}).set_index("net")
 
     def scores(self) -> go.Figure:
         """The scores on test with their intervals."""
