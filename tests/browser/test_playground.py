@@ -17,8 +17,8 @@ from torch import nn
 from workbench.analysis import interventions
 from workbench.errors import ParameterError
 from workbench.notebook.explorers.trained_nets import trained_net
+from workbench.notebook.explorers.weights import folded, packed
 from workbench.notebook.site.playground import write_playground
-from workbench.notebook.site.playground.weights import folded, packed
 from workbench.runs.pretrained import names, pretrained
 from workbench.tasks import pixels, spec
 

@@ -19,7 +19,7 @@ from ....files import check_place, make_folder, publish
 from ....runs.pretrained import card_of, names, pretrained
 from ...explorers.base import NAMES
 from ...explorers.trained_nets import trained_net
-from .weights import packed
+from ...explorers.weights import packed
 
 HERE = Path(__file__).parent
 NETS = ("net.js", "adding.js", "reading.js")  # what a worker runs too
