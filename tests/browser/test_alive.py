@@ -12,7 +12,7 @@ from workbench.notebook.explorers.base import panels
 from workbench.notebook.site import static_page
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # playwright's own warnings
-NAMES = ("bounds", "depth", "length", "neurons", "digit")
+NAMES = ("bounds", "depth", "length", "neurons", "architecture", "digit")
 CLOSE = {"neurons": 1e-4, "digit": 1e-4}  # nets that the browser runs in its own order of sums; else a millionth
 NUMBER = re.compile(r"-?\d+\.\d+(?:e-?\d+)?")
 PLACES = 10

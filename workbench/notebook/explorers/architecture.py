@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,10 +13,12 @@ from ...config import Budget, Config, Model
 from ...models import diagram
 from ...models.diagram import Arc, Drawing
 from ...tasks import spec
+from .alive import living
 from .base import Choice, Control, Exercise, ExplorerBase, Panel, Slider, View
 from .widget import Explorer
 
 FIRST = "seqmnist_plain6"
+SAMPLED = (8, 16, 32)  # widths, from which a page makes all others
 DEPTHS, WIDTHS = range(1, 25), (8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 
 
@@ -82,8 +85,7 @@ class Architecture(ExplorerBase):
 
     def view(self, experiment: str, depth: int | None, width: int | None) -> View:
         config = self.config(experiment, depth, width)
-        task = spec(config.task)
-        drawn = diagram.draw(config.model, task)
+        task, drawn = spec(config.task), self.drawn(experiment, depth, width)
         own = sum(part.features for part in drawn.parts if part.kind == "indrnn")
         inputs = "1 input" if task.inputs == 1 else f"{task.inputs:,} inputs"
         known = paper.experiment(experiment)
@@ -99,6 +101,35 @@ class Architecture(ExplorerBase):
             "shares": Panel(shares(drawn), f"What the parameters do. {said}", wide=True),
         }
         return View(panels, said)
+
+    def alive(self) -> dict[str, Any]:
+        families: dict[str, dict[str, Any]] = {}
+        known = {}
+        for name, experiment in paper.EXPERIMENTS.items():
+            task, own = spec(experiment.config.task), size(experiment.config.model)
+            few = [self.drawn(name, depth, SAMPLED[0]) for depth in (1, 7)]
+            family = json.dumps([experiment.config.model.blocks, own[0], [_text(drawing) for drawing in few]])
+            depths = self.at({"experiment": name})["depth"].positions()[:-1]
+            if family not in families:
+                texts = {depth: [_text(self.drawn(name, depth, width)) for width in SAMPLED] for depth in depths}
+                families[family] = {"depths": texts, "words": few[0].words}
+            about = {"inputs": task.inputs, "steps": task.steps, "outputs": task.outputs, "size": own}
+            known[name] = {"title": experiment.title, "family": list(families).index(family), **about}
+        colours = {"fill": PAINT, "row": ROW, "ink": INK, "colours": {"sum": GREEN, "block": YELLOW}, "kinds": KINDS}
+        data = {"experiments": known, "families": list(families.values()), "sampled": SAMPLED}
+        return living(self, (), {**data, **colours})
+
+    def drawn(self, experiment: str, depth: int | None, width: int | None) -> Drawing:
+        """The drawing of an experiment's net, made deeper or wider."""
+        config = self.config(experiment, depth, width)
+        return diagram.draw(config.model, spec(config.task))
+
+
+def _text(drawing: Drawing) -> tuple[str, str]:
+    """A drawing as site/alive_architecture.js reads it: parts, and ways past them."""
+    parts = [f"{p.name}\t{p.inside}\t{p.features:,}\t{p.parameters:,}\t{p.kind}" for p in drawing.parts]
+    arcs = [f"{arc.start}\t{arc.end}\t{arc.kind}\t{arc.words}" for arc in drawing.arcs]
+    return "\n".join([f"{drawing.parameters:,}", *parts]), "\n".join(arcs)
 
 
 def size(model: Model) -> tuple[int, int]:
@@ -120,6 +151,7 @@ PAINT = {
     "other": "rgba(213,94,0,0.26)",
     "readout": "rgba(0,158,115,0.30)",
 }
+KINDS = {"fc": "FC alone", "indrnn": "IndRNN layers: products, norm", "other": "other layers", "readout": "readout"}
 ROW = 27  # pixels
 UNHEARD: dict[str, Any] = {
     "hoverinfo": "skip",
@@ -182,10 +214,9 @@ def architecture(drawing: Drawing, title: str) -> Picture:
 
 def shares(drawing: Drawing) -> Picture:
     """Draw the shares of a net's parameters by what they do."""
-    kinds = {"fc": "FC alone", "indrnn": "IndRNN layers: products, norm", "other": "other layers", "readout": "readout"}
-    sums = {words: sum(p.parameters for p in drawing.parts if p.kind == kind) for kind, words in kinds.items()}
+    sums = {words: sum(p.parameters for p in drawing.parts if p.kind == kind) for kind, words in KINDS.items()}
     own = sum(part.features for part in drawing.parts if part.kind == "indrnn")
-    sums[kinds["indrnn"]] -= own
+    sums[KINDS["indrnn"]] -= own
     sums["IndRNN layers: recurrent weights u"] = own
     shown = {words: n for words, n in sums.items() if n}
     picture = Picture("parameters", "", "What the parameters do", height=110 + 34 * len(shown))

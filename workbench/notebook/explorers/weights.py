@@ -1,8 +1,8 @@
 """A trained net as the site's scripts take it: batch norm folded into the matrices that follow it, in base64.
 
 Behind a recurrence y = h * s + c with s = gain / sqrt(variance + eps) and c = bias - mean * s, constants once trained.
-What follows is W y + b = (W s) h + (b + W c): the layers then stand bare, see net.js. A neuron says nothing where y is 0,
-so where h is -c / s, which is carried as `still`. Numbers become float32.
+What follows is W y + b = (W s) h + (b + W c): the layers then stand bare, see net.js. A neuron says nothing where y is
+0, so where h is -c / s, which is carried as `still`. Numbers become float32.
 """
 
 from __future__ import annotations

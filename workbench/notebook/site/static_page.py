@@ -19,7 +19,7 @@ from ..explorers.base import HERE, Exercise, ExplorerBase, code, panels, paramet
 
 SITE = Path(__file__).parent
 COMPUTING = ("playground/net.js", "playground/reading.js", "alive.js", "alive_nets.js", "alive_neurons.js")
-COMPUTING += ("alive_digit.js",)
+COMPUTING += ("alive_digit.js", "alive_architecture.js")
 PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -61,7 +61,7 @@ def style() -> str:
 
 
 def program() -> str:
-    """The script that shows frames as an explorer, `show(frames, library, element)`, and as a text what a worker runs."""
+    """The script that shows frames as an explorer, `show(frames, library, element)`; in it, as a text, a worker's."""
     panel = script().replace("export default { render };", "")
     show, *computing = ((SITE / name).read_text(encoding="utf-8") for name in ("static_page.js", *COMPUTING))
     text = json.dumps("\n".join(computing)).replace("</", "<\\/")
