@@ -13,9 +13,9 @@ from workbench.notebook.site import static_page
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # playwright's own warnings
 NAMES = ("bounds", "depth", "length", "neurons", "architecture", "digit")
-CLOSE = {"neurons": 1e-4, "digit": 1e-4}  # nets that the browser runs in its own order of sums; else a millionth
+CLOSE = {"neurons": 1e-3, "digit": 1e-3}  # nets that the browser runs in its own order of sums; else a millionth
 NUMBER = re.compile(r"-?\d+\.\d+(?:e-?\d+)?")
-PLACES = 10
+PLACES = {"neurons": 4, "architecture": 16}  # else 8
 DRAWN = ["30,20 70,20; 50,20 50,80", "90,90", ""]  # drawings that are not ready made
 
 
@@ -63,7 +63,7 @@ def unlike(ours, theirs, close=1e-6, at=""):
         pairs = enumerate(zip(ours, theirs, strict=True))
         return [found for i, pair in pairs for found in unlike(*pair, close, f"{at}[{i}]")]
     numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in (ours, theirs))
-    least = 1e-9 if close <= 1e-6 else close
+    least = 1e-9 if close <= 1e-6 else 1e-4
     same = math.isclose(ours, theirs, rel_tol=close, abs_tol=least) if numbers else ours == theirs
     return [] if same else [f"{at}: {ours!r} is not {theirs!r}"]
 
@@ -90,7 +90,7 @@ def computed(browser, tmp_path, content):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_page_computes_what_the_explorer_shows(content, computed, name):
     chance, close, alive = random.Random(0), CLOSE.get(name, 1e-6), content(name).alive()
-    for _ in range(PLACES):
+    for _ in range(PLACES.get(name, 8)):
         values = placed(content(name), alive, chance)
         found, view = computed(name, values), content(name).view(**values)
         assert alike(found["said"], view.said, close), (values, found["said"], view.said)

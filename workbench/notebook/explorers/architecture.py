@@ -18,7 +18,7 @@ from .base import Choice, Control, Exercise, ExplorerBase, Panel, Slider, View
 from .widget import Explorer
 
 FIRST = "seqmnist_plain6"
-SAMPLED = (8, 16, 32)  # widths, from which a page makes all others
+SAMPLED = (8, 16, 32)  # widths, from which a page makes all others; depths are 1, 2, 3
 DEPTHS, WIDTHS = range(1, 25), (8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 
 
@@ -106,14 +106,19 @@ class Architecture(ExplorerBase):
         families: dict[str, dict[str, Any]] = {}
         known = {}
         for name, experiment in paper.EXPERIMENTS.items():
-            task, own = spec(experiment.config.task), size(experiment.config.model)
-            few = [self.drawn(name, depth, SAMPLED[0]) for depth in (1, 7)]
-            family = json.dumps([experiment.config.model.blocks, own[0], [_text(drawing) for drawing in few]])
-            depths = self.at({"experiment": name})["depth"].positions()[:-1]
+            task, model = spec(experiment.config.task), experiment.config.model
+            dense = model.kind == "dense"
+            depths = (1,) if dense else (1, 2, 3)
+            least = [_text(self.drawn(name, depth, SAMPLED[0])) for depth in depths]
+            family = json.dumps([dense, model.differences, least])
             if family not in families:
-                texts = {depth: [_text(self.drawn(name, depth, width)) for width in SAMPLED] for depth in depths}
-                families[family] = {"depths": texts, "words": few[0].words}
-            about = {"inputs": task.inputs, "steps": task.steps, "outputs": task.outputs, "size": own}
+                rest = [[_text(self.drawn(name, depth, width)) for width in SAMPLED[1:]] for depth in depths]
+                texts = [[text, *more] for text, more in zip(least, rest, strict=True)]
+                words, blocks = task.target == "token", self.config(name, 1, None).model.blocks if dense else None
+                families[family] = {"texts": texts, "words": words, "blocks": blocks, "each": 1 + model.differences}
+            about = {"inputs": task.inputs, "steps": task.steps, "outputs": task.outputs, "size": size(model)}
+            stops = self.at({"experiment": name})["depth"].positions()[:-1]
+            about["blocks"] = {depth: self.config(name, depth, None).model.blocks for depth in stops} if dense else None
             known[name] = {"title": experiment.title, "family": list(families).index(family), **about}
         colours = {"fill": PAINT, "row": ROW, "ink": INK, "colours": {"sum": GREEN, "block": YELLOW}, "kinds": KINDS}
         data = {"experiments": known, "families": list(families.values()), "sampled": SAMPLED}
@@ -128,8 +133,7 @@ class Architecture(ExplorerBase):
 def _text(drawing: Drawing) -> tuple[str, str]:
     """A drawing as site/alive_architecture.js reads it: parts, and ways past them."""
     parts = [f"{p.name}\t{p.inside}\t{p.features:,}\t{p.parameters:,}\t{p.kind}" for p in drawing.parts]
-    arcs = [f"{arc.start}\t{arc.end}\t{arc.kind}\t{arc.words}" for arc in drawing.arcs]
-    return "\n".join([f"{drawing.parameters:,}", *parts]), "\n".join(arcs)
+    return "\n".join(parts), "\n".join(f"{arc.start}\t{arc.end}\t{arc.kind}" for arc in drawing.arcs)
 
 
 def size(model: Model) -> tuple[int, int]:

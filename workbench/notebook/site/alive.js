@@ -131,7 +131,8 @@ ALIVE.bounds = ({ figures, alts }, wanted, held) => {
   const bounds = (T) => [epsilon ** (1 / T), gamma ** (1 / T)];
   const [low, high] = bounds(steps);
   const [least, most] = bounds(net.own);
-  const { step, layers } = net.moments[net.places[moment / 5]];
+  const { step, layers: written } = net.moments[net.places[moment / 5]];
+  const layers = written.map((us) => us.map((u) => Math.fround(u))); // nine digits name a float32
   const every = layers.flat().map(Math.abs);
   const over = every.filter((u) => u > most * (1 + rounding)).length;
   const under = every.filter((u) => u < least).length;
