@@ -48,7 +48,7 @@ def placed(content, alive, chance):
 
 
 def alike(ours, theirs, close):
-    """Whether two sentences are the same but for the last digit of a number that is rounded."""
+    """Test whether two sentences are the same but for the last digit of a number that is rounded."""
     numbers = zip(*(map(float, NUMBER.findall(text)) for text in (ours, theirs)), strict=False)
     near = close <= 1e-6 or all(math.isclose(*pair, rel_tol=1.1e-2, abs_tol=1e-3) for pair in numbers)
     return ours == theirs if close <= 1e-6 else near and NUMBER.sub("#", ours) == NUMBER.sub("#", theirs)
