@@ -99,6 +99,10 @@ def gather(folder: Path, repository: str) -> None:
     (folder / "index.md").write_text(index.replace("tour\n", f"tour\n{''.join(shown)}", 1), "utf-8")
 
 
+WITHHELD = {  # why an explorer's page does not run its net
+    "sentence": "Its net learnt from the Penn Treebank, whose licence gives no clear right to hand on what was learnt "
+    "from it: the page has drawings of what the net says, not the net."
+}
 EXPLORER = """
 ```{{raw}} html
 <link rel="stylesheet" href="_static/explorer.css">
@@ -129,8 +133,9 @@ def answering(content: ExplorerBase) -> str:
     if type(content).alive is not ExplorerBase.alive:
         return "On this page all controls answer; training needs a kernel, or the [playground](page:playground.html)."
     there = [control.label for control in content.at({}).values() if control.name in content.sweep]
-    more = "the [playground](page:playground.html) runs nets here, and a kernel answers to all."
-    return f"On this page answers: {', '.join(there)}; {more}"
+    return (
+        f"On this page answers: {', '.join(there)}; a kernel answers to all controls. {WITHHELD.get(content.name, '')}"
+    )
 
 
 def named(page: Path) -> None:

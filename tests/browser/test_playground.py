@@ -17,15 +17,17 @@ from torch import nn
 from workbench.analysis import interventions
 from workbench.errors import ParameterError
 from workbench.notebook.explorers.trained_nets import trained_net
+from workbench.notebook.explorers.weights import folded, packed
 from workbench.notebook.site.playground import write_playground
-from workbench.notebook.site.playground.weights import folded, packed
+from workbench.notebook.site.playground.page import readers
 from workbench.runs.pretrained import names, pretrained
 from workbench.tasks import pixels, spec
 
 pytestmark = [pytest.mark.slow, pytest.mark.data, pytest.mark.filterwarnings("ignore")]  # playwright's own warnings
 AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
 FAULTS = "async () => (await axe.run()).violations.map(v => `${v.id}: ${v.nodes.map(n => n.html).join(' ')}`)"
-NETS = ("seqmnist_plain6", "seqdigits_plain6", "adding_indrnn_T100", "seqdigits_lstm", "seqdigits_rnn_tanh")
+MNIST = readers()[0][0]
+NETS = (MNIST, "seqdigits_plain6", "adding_indrnn_T100", "seqdigits_lstm", "seqdigits_rnn_tanh")
 SCREENS = [(390, 844, "light"), (390, 844, "dark"), (1440, 900, "light"), (1440, 900, "dark")]
 
 
@@ -322,10 +324,10 @@ def test_the_first_hundred_test_digits_are_read_when_traced_as_strokes(page):
     """As many as the net at hand reads of the images themselves, but for a few; a better net must be held to 90."""
     images, labels = pixels.mnist().test
     digits = [traced(image.reshape(28, 28).numpy()) for image in images[:100]]
-    found = page.evaluate(TRACED, ["seqmnist_plain6", 28, 256, digits])
+    found = page.evaluate(TRACED, [MNIST, 28, 256, digits])
     right = sum(a == int(b) for a, b in zip(found, labels[:100], strict=True))
-    x = trained_net("seqmnist_plain6").batch(100).x
-    direct = int((net_of("seqmnist_plain6")(x).argmax(1) == labels[:100]).sum())
+    x = trained_net(MNIST).batch(100).x
+    direct = int((net_of(MNIST)(x).argmax(1) == labels[:100]).sum())
     assert right >= min(90, direct - 8), f"{right} of 100 right, {direct} of the images themselves"
 
 

@@ -61,7 +61,7 @@ def test_it_is_small_and_has_every_page(site):
     assert sum(path.stat().st_size for path in site.rglob("*") if path.is_file()) < 20e6
     published = {p.name.rpartition("_")[0] for p in (ROOT / "results/published/notebooks").glob("*.ipynb")}
     assert published <= {path.stem for path in (site / "notebooks").glob("*.html")}
-    explorers = {f"explore_{name}" for name in ("bounds", "depth", "length", "neurons", "architecture")}
+    explorers = {f"explore_{name}" for name in ("bounds", "depth", "length", "neurons", "digit", "architecture")}
     assert explorers <= {path.stem for path in site.glob("*.html")}
     assert (site / "playground.html").exists()
 
@@ -123,6 +123,29 @@ def test_what_is_turned_stands_in_the_address_and_an_address_opens_what_was_turn
     said = page.locator(".wb-said").inner_text()
     again.wait_for_selector(remembers, timeout=60_000)
     again.wait_for_function("said => document.querySelector('.wb-said')?.innerText === said", arg=said, timeout=60_000)
+
+
+def test_a_neuron_is_clicked_edited_and_read_without_a_kernel(opened):
+    page = opened("explore_neurons")
+    page.wait_for_selector(".wb-explorer[data-drawn]", timeout=60_000)
+    page.evaluate("workbenchModel.send({do: 'click', figure: 'roll', point: {customdata: 7}, page: '', turn: 1})")
+    page.locator(".wb-said", has_text="Neuron 7 of layer").wait_for(timeout=30_000)
+    page.locator("input[type=range][data-name=u]").press("Home")
+    page.locator(".wb-said", has_text="Neuron 7 with u = -1.2: ").wait_for(timeout=30_000)
+    page.get_by_role("button", name="Copy as code").click()
+    page.wait_for_function("document.querySelector('.wb-text').value.includes('neuron=7, u=-1.2, silent=False')")
+
+
+def test_a_drawn_digit_is_read_without_a_kernel(opened):
+    page = opened("explore_digit")
+    page.wait_for_selector(".wb-explorer[data-drawn]", timeout=60_000)
+    page.get_by_role("button", name="Clear the drawing").click()
+    box = page.locator("canvas.wb-canvas").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 0.2 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 0.8 * box["height"], steps=6)
+    page.mouse.up()
+    page.locator(".wb-said", has_text="At the end: 1, ").wait_for(timeout=30_000)
 
 
 def test_the_playground_is_there_and_leads_back(opened):

@@ -51,7 +51,7 @@ def image(drawn: Sequence[Stroke], frame: Frame, fit: bool = True) -> Tensor:
     side = frame.side
     part = -(-LINES // side)
     fine = side * part
-    at = (torch.arange(fine) + 0.5) * SIZE / fine
+    at = (torch.arange(fine, dtype=torch.float64) + 0.5) * SIZE / fine
     covered = torch.zeros(fine, fine, dtype=torch.bool)
     for stroke in fitted(drawn, frame) if fit else drawn:
         for (x0, y0), (x1, y1) in zip(stroke, [*stroke[1:], stroke[-1]], strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,10 +13,12 @@ from ...config import Budget, Config, Model
 from ...models import diagram
 from ...models.diagram import Arc, Drawing
 from ...tasks import spec
+from .alive import living
 from .base import Choice, Control, Exercise, ExplorerBase, Panel, Slider, View
 from .widget import Explorer
 
 FIRST = "seqmnist_plain6"
+SAMPLED = (8, 16, 32)  # widths, from which a page makes all others; depths are 1, 2, 3
 DEPTHS, WIDTHS = range(1, 25), (8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 
 
@@ -82,8 +85,7 @@ class Architecture(ExplorerBase):
 
     def view(self, experiment: str, depth: int | None, width: int | None) -> View:
         config = self.config(experiment, depth, width)
-        task = spec(config.task)
-        drawn = diagram.draw(config.model, task)
+        task, drawn = spec(config.task), self.drawn(experiment, depth, width)
         own = sum(part.features for part in drawn.parts if part.kind == "indrnn")
         inputs = "1 input" if task.inputs == 1 else f"{task.inputs:,} inputs"
         known = paper.experiment(experiment)
@@ -99,6 +101,39 @@ class Architecture(ExplorerBase):
             "shares": Panel(shares(drawn), f"What the parameters do. {said}", wide=True),
         }
         return View(panels, said)
+
+    def alive(self) -> dict[str, Any]:
+        families: dict[str, dict[str, Any]] = {}
+        known = {}
+        for name, experiment in paper.EXPERIMENTS.items():
+            task, model = spec(experiment.config.task), experiment.config.model
+            dense = model.kind == "dense"
+            depths = (1,) if dense else (1, 2, 3)
+            least = [_text(self.drawn(name, depth, SAMPLED[0])) for depth in depths]
+            family = json.dumps([dense, model.differences, least])
+            if family not in families:
+                rest = [[_text(self.drawn(name, depth, width)) for width in SAMPLED[1:]] for depth in depths]
+                texts = [[text, *more] for text, more in zip(least, rest, strict=True)]
+                words, blocks = task.target == "token", self.config(name, 1, None).model.blocks if dense else None
+                families[family] = {"texts": texts, "words": words, "blocks": blocks, "each": 1 + model.differences}
+            about = {"inputs": task.inputs, "steps": task.steps, "outputs": task.outputs, "size": size(model)}
+            stops = self.at({"experiment": name})["depth"].positions()[:-1]
+            about["blocks"] = {depth: self.config(name, depth, None).model.blocks for depth in stops} if dense else None
+            known[name] = {"title": experiment.title, "family": list(families).index(family), **about}
+        colours = {"fill": PAINT, "row": ROW, "ink": INK, "colours": {"sum": GREEN, "block": YELLOW}, "kinds": KINDS}
+        data = {"experiments": known, "families": list(families.values()), "sampled": SAMPLED}
+        return living(self, (), {**data, **colours})
+
+    def drawn(self, experiment: str, depth: int | None, width: int | None) -> Drawing:
+        """The drawing of an experiment's net, made deeper or wider."""
+        config = self.config(experiment, depth, width)
+        return diagram.draw(config.model, spec(config.task))
+
+
+def _text(drawing: Drawing) -> tuple[str, str]:
+    """A drawing as site/alive_architecture.js reads it: parts, and ways past them."""
+    parts = [f"{p.name}\t{p.inside}\t{p.features:,}\t{p.parameters:,}\t{p.kind}" for p in drawing.parts]
+    return "\n".join(parts), "\n".join(f"{arc.start}\t{arc.end}\t{arc.kind}" for arc in drawing.arcs)
 
 
 def size(model: Model) -> tuple[int, int]:
@@ -120,6 +155,7 @@ PAINT = {
     "other": "rgba(213,94,0,0.26)",
     "readout": "rgba(0,158,115,0.30)",
 }
+KINDS = {"fc": "FC alone", "indrnn": "IndRNN layers: products, norm", "other": "other layers", "readout": "readout"}
 ROW = 27  # pixels
 UNHEARD: dict[str, Any] = {
     "hoverinfo": "skip",
@@ -182,10 +218,9 @@ def architecture(drawing: Drawing, title: str) -> Picture:
 
 def shares(drawing: Drawing) -> Picture:
     """Draw the shares of a net's parameters by what they do."""
-    kinds = {"fc": "FC alone", "indrnn": "IndRNN layers: products, norm", "other": "other layers", "readout": "readout"}
-    sums = {words: sum(p.parameters for p in drawing.parts if p.kind == kind) for kind, words in kinds.items()}
+    sums = {words: sum(p.parameters for p in drawing.parts if p.kind == kind) for kind, words in KINDS.items()}
     own = sum(part.features for part in drawing.parts if part.kind == "indrnn")
-    sums[kinds["indrnn"]] -= own
+    sums[KINDS["indrnn"]] -= own
     sums["IndRNN layers: recurrent weights u"] = own
     shown = {words: n for words, n in sums.items() if n}
     picture = Picture("parameters", "", "What the parameters do", height=110 + 34 * len(shown))

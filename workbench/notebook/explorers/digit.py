@@ -16,10 +16,12 @@ from ...config import Budget, Pixels
 from ...models.layer import Unit
 from ...seeds import generator
 from ...tasks import spec
+from .alive import PAINT, living
 from .base import Choice, Control, Exercise, ExplorerBase, Panel, Slider, Switch, View
 from .nets import experiments
 from .reading import SEEN, square, votes
 from .trained_nets import TrainedNet, scored, trained_net
+from .weights import packed
 from .widget import Explorer
 from .written import Drawing
 
@@ -70,7 +72,6 @@ class Digit(ExplorerBase):
             "Shuffle the pixels", {"permuted": True}, "The same ink in another order is read as another digit.", True
         ),
     )
-    sweep = ("step",)
     leading = ("record",)
 
     def __init__(self, budget: Budget = "quick", device: str = "auto"):
@@ -131,6 +132,18 @@ class Digit(ExplorerBase):
             ),
         }
         return View(panels, said, net.job(self.device), net.published)
+
+    def alive(self) -> dict[str, Any]:
+        nets, orders = {}, {}
+        for record in self.nets:
+            net = self.net_of(record)
+            assert isinstance(net.config.task, Pixels)
+            steps = spec(net.config.task).steps
+            orders[steps] = order_of(steps, True).tolist()
+            words = {"origin": net.origin, "tested": tested(net), "steps": steps}
+            nets[record] = {**packed(net.net), **words, "frame": handwriting.FRAMES[net.config.task.source]._asdict()}
+        data = {"nets": nets, "orders": orders, "whole": CUTS[-1], "speaking": SPEAKERS, "paint": PAINT}
+        return living(self, (), data)
 
     def sentence(self, net: TrainedNet, plain: Reading, now: Reading, step: int, edited: bool) -> str:
         """Say what is read so far, when the answer was settled, and what the edits changed."""

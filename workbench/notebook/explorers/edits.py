@@ -51,7 +51,7 @@ def published(net: TrainedNet, layer: int) -> list[Interval] | None:
 
 def worse(change: float, target: str) -> float:
     """A change of the mean answer as a cost: points of accuracy lost, or error added."""
-    return -100 * change if target == "class" else change
+    return 0.0 - 100 * change if target == "class" else change  # no change is 0, not -0
 
 
 def changed(effect: Interval, target: str) -> str:
@@ -71,6 +71,15 @@ def standing(costs: Sequence[Interval] | None, neuron: int, target: str) -> str:
     more = sum(worse(c.mean, target) > worse(costs[neuron].mean, target) for c in costs)
     place = "none of its layer costs more" if more == 0 else f"{more} of its layer cost more"
     return f"Silenced alone: {changed(costs[neuron], target)}; {place}."
+
+
+def ordered(us: Sequence[float], costs: Sequence[float] | None, sort: str) -> list[int]:
+    """The neurons of a layer by what silencing costs, the costliest first; by u, also where no cost is known."""
+    if sort == "number":
+        return list(range(len(us)))
+    if sort == "cost" and costs is not None:
+        return sorted(range(len(us)), key=lambda i: -costs[i])
+    return sorted(range(len(us)), key=lambda i: us[i])
 
 
 def impulse(u: float, steps: int) -> str:

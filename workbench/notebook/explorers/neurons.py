@@ -17,6 +17,7 @@ from ...errors import Stopped
 from ...models.bounds import half_life
 from ...tasks import spec
 from . import reading
+from .alive import examined
 from .base import Choice, Control, Exercise, ExplorerBase, Job, Panel, Slider, Switch, Tell, View
 from .edits import (
     Edit,
@@ -29,6 +30,7 @@ from .edits import (
     letters,
     lived,
     looked,
+    ordered,
     published,
     reads_back,
     responses,
@@ -75,7 +77,6 @@ class Neurons(ExplorerBase):
         "what the net loses when the costliest neuron is silenced, when all with a u near 1 are, and when as many with "
         "a small u are; and what becomes of one neuron's state when it is given another u."
     )
-    sweep = ("neuron",)
     leading = ("record", "layer", "neuron")
 
     def __init__(self, budget: Budget = "quick", device: str = "auto"):
@@ -203,6 +204,11 @@ class Neurons(ExplorerBase):
         }
         return View(panels, f"{said} {lived(state[:, neuron], example, trained)}", self.job(net, layer - 1, costs))
 
+    def alive(self) -> dict[str, Any]:
+        tested = {record: self.net_of(record) for record in self.nets}
+        words = {"orders": ORDERS, "unit": COSTS["class"], "none": ABOVE[-1]}
+        return examined(self, self.nets, tested, self.costs, words)
+
     def words(self, edit: Edit | None, neuron: int, width: int, above: float | None) -> str:
         """Say what is edited."""
         parts = []
@@ -257,15 +263,6 @@ def explore_neurons(*, budget: Budget = "quick", device: str = "auto", **values:
 
 
 # --- its figures: data in, a picture out ---
-
-
-def ordered(us: Sequence[float], costs: Sequence[float] | None, sort: str) -> list[int]:
-    """The neurons of a layer by what silencing costs, the costliest first; by u, also where no cost is known."""
-    if sort == "number":
-        return list(range(len(us)))
-    if sort == "cost" and costs is not None:
-        return sorted(range(len(us)), key=lambda i: -costs[i])
-    return sorted(range(len(us)), key=lambda i: us[i])
 
 
 def roll(

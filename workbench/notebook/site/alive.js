@@ -1,6 +1,6 @@
-// Explorers whose page computes what no frame holds, so that all of their controls answer: each takes the frame that is
-// nearest, `draft` (its sentence, its figures as objects), and what is wanted, and puts into it what Python would have
-// drawn there. tests/browser/test_alive.py holds them to Python's view.
+// Explorers whose page computes what no frame holds, so that all of their controls answer, in a worker: each takes the
+// frame that is nearest, `draft` (its sentence, its figures as objects), and what is wanted, and puts into it what Python
+// would have drawn there. tests/browser/test_alive.py holds them to Python's view.
 
 const ALIVE = {};
 const NUMBER = " -?\\d+(?:\\.\\d+)?(?:e[-+]\\d+)?"; // in a sentence
@@ -34,6 +34,9 @@ function thinned(count, most = 200) {
   if (places.at(-1) !== count - 1) places.push(count - 1);
   return places;
 }
+
+const half = (u) => (u === 0 ? 0 : Math.abs(u) >= 1 ? Infinity : Math.log(0.5) / Math.log(Math.abs(u)));
+const span = (steps) => (Number.isFinite(steps) ? `${general(steps, 3)} steps` : "without end");
 
 function decades({ data }) {
   const values = data.flatMap((trace) => trace.y).filter((value) => value);
@@ -126,10 +129,10 @@ ALIVE.bounds = ({ figures, alts }, wanted, held) => {
   const { steps, gamma, epsilon, moment, memory, cut } = wanted;
   const net = nets[`${wanted.record} ${wanted.clamp}`];
   const bounds = (T) => [epsilon ** (1 / T), gamma ** (1 / T)];
-  const half = (u) => (u === 0 ? 0 : Math.abs(u) >= 1 ? Infinity : Math.log(0.5) / Math.log(Math.abs(u)));
   const [low, high] = bounds(steps);
   const [least, most] = bounds(net.own);
-  const { step, layers } = net.moments[net.places[moment / 5]];
+  const { step, layers: written } = net.moments[net.places[moment / 5]];
+  const layers = written.map((us) => us.map((u) => Math.fround(u))); // nine digits name a float32
   const every = layers.flat().map(Math.abs);
   const over = every.filter((u) => u > most * (1 + rounding)).length;
   const under = every.filter((u) => u < least).length;
@@ -160,7 +163,6 @@ ALIVE.bounds = ({ figures, alts }, wanted, held) => {
       `${general(gamma ** 2)} for these five |u|; wanted is ${general(epsilon)} to ${general(gamma)}.`,
   );
 
-  const span = (value) => (Number.isFinite(value) ? `${general(value, 3)} steps` : "without end");
   const trace = weights.data[0];
   weights.data = layers.map((u, i) => ({
     ...trace,
@@ -213,38 +215,25 @@ ALIVE.bounds = ({ figures, alts }, wanted, held) => {
   return { said, figures, alts };
 };
 
-// A model whose frames are only where to begin.
-class Alive extends Still {
-  compute(wanted) {
-    const { sweep, name, data } = this.held.alive;
-    const frame = this.held.frames.find(({ values }) => sweep.every((one) => values[one] === wanted[one]));
-    const draft = { said: frame.said, figures: {}, alts: {} };
-    for (const { name: panel, figure, alt } of frame.panels) {
-      draft.figures[panel] = JSON.parse(this.held.figures[figure]);
-      draft.alts[panel] = alt;
-    }
-    const { said, figures, alts } = ALIVE[name](draft, wanted, data);
-    const panels = frame.panels.filter((panel) => panel.name in figures);
-    const drawn = (panel) => ({ ...panel, figure: JSON.stringify(figures[panel.name]), alt: alts[panel.name] });
-    return { said, panels: panels.map(drawn) };
+// --- in a worker: first {held}, what the page holds, then {wanted} ---
+
+let held;
+
+self.onmessage = ({ data: message }) => {
+  if (message.held) {
+    held = { ...message.held, data: unpacked(message.held.data) };
+    return;
   }
-  pick() {
-    this.state.controls = this.held.alive.controls[this.held.alive.leading.map((one) => this.wanted[one]).join()];
-    for (const { name, kind, stops } of this.state.controls)
-      if (kind === "slider") this.wanted[name] = stops[nearest(stops, this.wanted[name])];
-    this.held.controls = this.state.controls;
-    this.state.see = JSON.stringify(this.wanted) === this.tried?.at ? this.tried.see : "";
-    Object.assign(this.state, { values: { ...this.wanted }, ...this.compute(this.wanted) });
-    const written = (value) => (typeof value === "boolean" ? (value ? "True" : "False") : JSON.stringify(value));
-    const pairs = Object.entries(this.wanted);
-    const book = `explore_${this.held.alive.name}`;
-    this.frame = {
-      code: `wb.${book}(${pairs.map(([name, value]) => `${name}=${written(value)}`).join(", ")})`,
-      parameters: `papermill ${book}.ipynb ${book}_out.ipynb ${pairs.map(([name, value]) => `-p ${name} ${typeof value === "boolean" ? written(value) : value}`).join(" ")}`,
-    };
+  const { sweep, name, data, frames, figures: drawn } = held;
+  const { wanted } = message;
+  const frame = frames.find(({ values }) => sweep.every((one) => values[one] === wanted[one]));
+  const draft = { said: frame.said, figures: {}, alts: {} };
+  for (const { name: panel, figure, alt } of frame.panels) {
+    draft.figures[panel] = JSON.parse(drawn[figure]);
+    draft.alts[panel] = alt;
   }
-  tell(event, ...content) {
-    if (event === "change:values") super.tell("change:controls");
-    super.tell(event, ...content);
-  }
-}
+  const { said, figures, alts } = ALIVE[name](draft, wanted, data);
+  const shown = frame.panels.filter((panel) => panel.name in figures);
+  const panels = shown.map((panel) => ({ ...panel, figure: JSON.stringify(figures[panel.name]), alt: alts[panel.name] }));
+  postMessage({ said, panels });
+};

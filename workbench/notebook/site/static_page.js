@@ -1,5 +1,7 @@
 // A model for panel.js made of frames drawn beforehand: it answers what a kernel would, as far as the frames go.
 
+const STROKES = /^(\s*(\d\d?|100),(\d\d?|100)(?=[\s;]|$)|\s*;){0,2000}\s*$/; // as analysis/handwriting.py reads them
+
 class Still {
   constructor(held, library) {
     this.held = held;
@@ -10,7 +12,6 @@ class Still {
     this.state.presets = Object.keys(held.presets);
     this.state.work = { state: "idle", label: "", share: null, said: "" };
     this.wanted = { ...held.start };
-    this.pick();
   }
   get(name) {
     return this.state[name];
@@ -30,6 +31,7 @@ class Still {
     if (kind === undefined) return value === this.held.start[name] ? null : `this page holds ${this.held.start[name]} alone`;
     if (kind === "choice") return options.some(([known]) => known === value) ? null : "no such choice";
     if (kind === "switch") return typeof value === "boolean" ? null : "true or false is needed";
+    if (kind === "drawing" && this.held.alive) return STROKES.test(value) ? null : "points x,y from 0 to 100 are needed";
     if (kind === "drawing" || kind === "writing")
       return this.held.frames.some((frame) => frame.values[name] === value) ? null : "this page has no frame of it";
     if (value === null && rest !== null) return null;
@@ -46,7 +48,7 @@ class Still {
       else this.wanted[name] = kind === "slider" && value !== null ? stops[nearest(stops, value)] : value;
     }
   }
-  pick() {
+  async pick() {
     const names = this.held.controls.map((control) => control.name);
     this.frame = this.held.frames.find((frame) => names.every((name) => frame.values[name] === this.wanted[name]));
     this.frame ??= this.held.frames[0];
@@ -55,7 +57,7 @@ class Still {
     this.state.said = this.frame.said;
     this.state.panels = this.frame.panels.map((panel) => ({ ...panel, figure: this.held.figures[panel.figure] }));
   }
-  send(message) {
+  async send(message) {
     if (message.do === "plotly") return this.tell("msg:custom", { what: "plotly" }, [this.library]);
     const { page, turn } = message;
     if (message.do === "set") this.take(message.values);
@@ -67,9 +69,60 @@ class Still {
     }
     if (message.do === "code" || message.do === "parameters")
       this.tell("msg:custom", { what: "text", page, text: this.frame[message.do] }, []);
-    this.pick();
+    await this.pick();
     this.state.answered = { page, turn };
     for (const name of ["complaints", "values", "panels", "answered"]) this.tell(`change:${name}`);
+  }
+}
+
+// A model whose frames are only where to begin: a worker computes what no frame holds.
+class Alive extends Still {
+  constructor(held, library) {
+    super(held, library);
+    const address = URL.createObjectURL(new Blob([COMPUTING], { type: "text/javascript" }));
+    this.worker = new Worker(address);
+    URL.revokeObjectURL(address);
+    const { frames, figures, alive } = held;
+    this.worker.postMessage({ held: { frames, figures, ...alive, controls: null } });
+    this.last = Promise.resolve();
+  }
+  // -> {said, panels}, one question after the other
+  compute(wanted) {
+    const ask = () =>
+      new Promise((resolve, reject) => {
+        this.worker.onmessage = ({ data }) => resolve(data);
+        this.worker.onerror = ({ message }) => reject(new Error(message));
+        this.worker.postMessage({ wanted });
+      });
+    return (this.last = this.last.then(ask, ask));
+  }
+  async pick() {
+    const { leading, controls, name } = this.held.alive;
+    this.held.controls = this.state.controls = controls[leading.map((one) => this.wanted[one]).join()];
+    for (const { name, kind, stops } of this.state.controls)
+      if (kind === "slider" && this.wanted[name] !== null) this.wanted[name] = stops[nearest(stops, this.wanted[name])];
+    const values = { ...this.wanted };
+    this.state.see = JSON.stringify(values) === this.tried?.at ? this.tried.see : "";
+    const named = { true: "True", false: "False", null: "None" };
+    const code = (value) => named[value] ?? JSON.stringify(value);
+    const word = (value) => named[value] ?? (/[^\w@%+=:,./-]/.test(value) ? `'${value}'` : value);
+    const book = `explore_${name}`;
+    const each = (write) => Object.entries(values).map(write);
+    this.frame = {
+      code: `wb.${book}(${each(([name, value]) => `${name}=${code(value)}`).join(", ")})`,
+      parameters: `papermill ${book}.ipynb ${book}_out.ipynb ${each(([name, value]) => `-p ${name} ${word(value)}`).join(" ")}`,
+    };
+    Object.assign(this.state, { values, ...(await this.compute(values)) });
+  }
+  send(message) {
+    const { clicked } = this.held.alive;
+    if (message.do === "click" && clicked && Number.isInteger(message.point.customdata))
+      Object.assign(this.wanted, clicked.sets, { [clicked.name]: message.point.customdata });
+    return super.send(message);
+  }
+  tell(event, ...content) {
+    if (event === "change:values") super.tell("change:controls");
+    super.tell(event, ...content);
   }
 }
 
@@ -77,6 +130,8 @@ async function show(frames, library, el) {
   const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   const unzipped = new Blob([bytes(frames)]).stream().pipeThrough(new DecompressionStream("gzip"));
   const held = JSON.parse(await new Response(unzipped).text());
-  globalThis.workbenchModel = held.alive ? new Alive(held, bytes(library)) : new Still(held, bytes(library));
-  render({ model: globalThis.workbenchModel, el });
+  const model = held.alive ? new Alive(held, bytes(library)) : new Still(held, bytes(library));
+  await model.pick();
+  globalThis.workbenchModel = model;
+  render({ model, el });
 }

@@ -9,13 +9,17 @@ import base64
 import gzip
 import html
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ...runs.run import pinned_threads
+from ..explorers.alive import places
 from ..explorers.base import HERE, Exercise, ExplorerBase, code, panels, parameters, plotly_library, script
 
+SITE = Path(__file__).parent
+COMPUTING = ("playground/net.js", "playground/reading.js", "alive.js", "alive_nets.js", "alive_neurons.js")
+COMPUTING += ("alive_digit.js", "alive_architecture.js")
 PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -57,26 +61,27 @@ def style() -> str:
 
 
 def program() -> str:
-    """The script that shows frames as an explorer: `show(frames, library, element)`."""
+    """The script that shows frames as an explorer, `show(frames, library, element)`; in it, as a text, a worker's."""
     panel = script().replace("export default { render };", "")
-    own = (Path(__file__).with_name(f"{name}.js").read_text(encoding="utf-8") for name in ("static_page", "alive"))
-    return "\n".join((panel, *own))
+    show, *computing = ((SITE / name).read_text(encoding="utf-8") for name in ("static_page.js", *COMPUTING))
+    text = json.dumps("\n".join(computing)).replace("</", "<\\/")
+    return f"{panel}\n{show}\nconst COMPUTING = {text};\n"
 
 
 def frames(content: ExplorerBase, values: Mapping[str, Any]) -> str:
     """Frames as `show` draws them, compressed, as a text: one for each place of the controls in `sweep`."""
     start, living = content.settle(values), content.alive()
-    if living and ",".join(str(start[name]) for name in living["leading"]) not in living["controls"]:
-        living = None  # a record of one's own
+    if living is not None and ",".join(str(start[name]) for name in living["leading"]) not in living["controls"]:
+        living = None  # a net that no page can run, or a record of one's own
     sweep = content.sweep if living is None else living["sweep"]
-    if living is not None:  # its frames show everything that can be shown
-        start = {**start, **dict.fromkeys(living["data"].get("names", ()), True)}
+    if living is not None:  # its frames show everything that can be shown, and no edit
+        start = {**content.settle({}), **dict.fromkeys(living["data"].get("names", ()), True)}
     turned = [control for control in content.at(start).values() if control.name in sweep]
     names = [control.name for control in turned]
     figures: dict[str, int] = {}
     made = []
     with pinned_threads(1):
-        for at in _places(content, names, start):
+        for at in places(content, names, start):
             view = content.view(**at)
             drawn = [{**s, "figure": figures.setdefault(s["figure"], len(figures))} for s in panels(view)]
             words = {"said": view.said, "code": code(content, at), "parameters": parameters(content, at)}
@@ -93,16 +98,6 @@ def frames(content: ExplorerBase, values: Mapping[str, Any]) -> str:
         "presets": _within(content, content.presets, start if living else names, content.settle(values)),
     }
     return _packed(json.dumps(held, separators=(",", ":")).encode())
-
-
-def _places(content: ExplorerBase, names: Sequence[str], at: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Values of all controls for each place of those named, each with the positions that those before it allow."""
-    at = content.settle(at)
-    if not names:
-        yield at
-        return
-    for position in content.at(at)[names[0]].positions():
-        yield from _places(content, names[1:], {**at, names[0]: position})
 
 
 def _within(

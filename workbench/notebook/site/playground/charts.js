@@ -29,6 +29,19 @@ function rgb(text) {
   return [0, 2, 4].map((at) => parseInt(digits.slice(at, at + 2), 16));
 }
 
+// What is asked for many times before the next frame is done once, in it
+function onceAFrame(act) {
+  let due = false;
+  return () => {
+    if (due) return;
+    due = true;
+    requestAnimationFrame(() => {
+      due = false;
+      act();
+    });
+  };
+}
+
 // 256 colours from the paper over a colour to its strongest
 function ramp(name) {
   const stops = [colour("card"), colour(`${name}-fill`), colour(`${name}-strong`)].map(rgb);

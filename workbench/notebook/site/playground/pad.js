@@ -18,18 +18,10 @@ function drawPad() {
   }
 }
 
-const soon = (() => {
-  let due = false;
-  return () => {
-    if (due) return;
-    due = true;
-    requestAnimationFrame(() => {
-      due = false;
-      drawPad();
-      ask();
-    });
-  };
-})();
+const soon = onceAFrame(() => {
+  drawPad();
+  ask();
+});
 
 function begin(point) {
   if (view.digit !== null) view.strokes = [];

@@ -19,12 +19,12 @@ from ....files import check_place, make_folder, publish
 from ....runs.pretrained import card_of, names, pretrained
 from ...explorers.base import NAMES
 from ...explorers.trained_nets import trained_net
-from .weights import packed
+from ...explorers.weights import packed
 
 HERE = Path(__file__).parent
 NETS = ("net.js", "adding.js", "reading.js")  # what a worker runs too
 SCREEN = ("strokes.js", "charts.js", "digits.js", "pad.js", "changes.js", "training.js", "page.js")
-READERS = (("seqmnist_plain6", "seqmnist_lstm"), ("seqdigits_plain6", "seqdigits_lstm"))  # an IndRNN, beside it a rival
+MNIST = ("seqmnist_plain6_cycle", "seqmnist_plain6")  # the better net first
 
 
 def write_playground(folder: Path, home: str | None = None) -> Path:
@@ -33,13 +33,14 @@ def write_playground(folder: Path, home: str | None = None) -> Path:
     Raises ParameterError where no trained IndRNN is at hand.
     """
     pictures, cards = [], []
-    for together in READERS:
-        known = [net for net in map(_trained, together) if net is not None]
+    together = readers()
+    for nets in together:
+        known = [net for net in map(_trained, nets) if net is not None]
         if known and known[0].model.has_u:
             pictures.append(_picture(known))
             cards += [_card(net) for net in known]
     if not pictures:
-        raise ParameterError(f"playground: none of {', '.join(first for first, _ in READERS)} has weights at hand")
+        raise ParameterError(f"playground: none of {', '.join(first for first, _ in together)} has weights at hand")
     page = Template(_read("page.html")).substitute(
         style=_read("page.css"),
         home=f' · <a href="{html.escape(home)}">the study</a>' if home else "",
@@ -53,6 +54,12 @@ def write_playground(folder: Path, home: str | None = None) -> Path:
     path = folder / "playground.html"
     publish(path, page.encode(), replace=True)
     return path
+
+
+def readers() -> tuple[tuple[str, str], ...]:
+    """Names of the nets that read pictures: an IndRNN, beside it a rival; of MNIST the best with published weights."""
+    mnist = next((name for name in MNIST if name in names()), MNIST[-1])
+    return (mnist, "seqmnist_lstm"), ("seqdigits_plain6", "seqdigits_lstm")
 
 
 class _Trained(NamedTuple):

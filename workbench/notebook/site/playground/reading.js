@@ -46,10 +46,10 @@ const same = (a, b) => a.length === b.length && a.every((value, i) => value === 
 // A net as the page carries it: arrays of float32 in base64
 function unpacked(part) {
   if (Array.isArray(part)) return part.map(unpacked);
-  if (typeof part !== "object") return part;
+  if (part === null || typeof part !== "object") return part;
   return Object.fromEntries(
     Object.entries(part).map(([name, value]) => {
-      if (!["W", "b", "u", "R"].includes(name)) return [name, unpacked(value)];
+      if (!["W", "b", "u", "R", "still", "x"].includes(name)) return [name, unpacked(value)];
       return [name, new Float32Array(Uint8Array.from(atob(value), (letter) => letter.charCodeAt(0)).buffer)];
     }),
   );

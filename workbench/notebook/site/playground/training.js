@@ -68,17 +68,7 @@ function forget() {
   remember();
 }
 
-const redraw = (() => {
-  let due = false;
-  return () => {
-    if (due) return;
-    due = true;
-    requestAnimationFrame(() => {
-      due = false;
-      drawLearning();
-    });
-  };
-})();
+const redraw = onceAFrame(() => drawLearning());
 
 function drawLearning() {
   const nets = learning.kinds

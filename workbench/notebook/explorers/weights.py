@@ -1,7 +1,8 @@
-"""A trained net as the playground's scripts take it: batch norm folded into the matrices that follow it, in base64.
+"""A trained net as the site's scripts take it: batch norm folded into the matrices that follow it, in base64.
 
 Behind a recurrence y = h * s + c with s = gain / sqrt(variance + eps) and c = bias - mean * s, constants once trained.
-What follows is W y + b = (W s) h + (b + W c): the layers then stand bare, see net.js. Numbers become float32.
+What follows is W y + b = (W s) h + (b + W c): the layers then stand bare, see net.js. A neuron says nothing where y is
+0, so where h is -c / s, which is carried as `still`. Numbers become float32.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from ....errors import ParameterError
-from ....models.baselines.torch_rnns import Baseline
-from ....models.layer import Unit
-from ....models.norms import BatchNorm
-from ....models.plain import Plain
+from ...errors import ParameterError
+from ...models.baselines.torch_rnns import Baseline
+from ...models.layer import Unit
+from ...models.norms import BatchNorm
+from ...models.plain import Plain
 
-Arrays = dict[str, Any]  # "kind" and tensors: W, b, and u or R
+Arrays = dict[str, Any]  # "kind" and tensors: W, b, and u or R, still (N,) with u
 
 
 def folded(net: nn.Module) -> tuple[list[Arrays], Arrays]:
@@ -49,8 +50,12 @@ def _plain(net: Plain) -> tuple[list[Arrays], Arrays]:
             raise ParameterError(
                 f"net: {layer.activation} and batch norm {layer.norm} received; relu and after are needed"
             )
-        found.append({"kind": "indrnn", **_affine(layer.fc, norm), "u": layer.u.detach().double()})
-        norm = cast("BatchNorm | None", layer.bn)
+        affine, u = _affine(layer.fc, norm), layer.u.detach().double()
+        norm, still = cast("BatchNorm | None", layer.bn), torch.zeros_like(u)
+        if norm is not None:
+            s, c = _scale(norm)
+            still = -c / s
+        found.append({"kind": "indrnn", **affine, "u": u, "still": still})
     return found, _affine(net.readout, norm)
 
 
@@ -59,11 +64,16 @@ def _affine(linear: Any, norm: BatchNorm | None) -> Arrays:
     W, b = linear.weight.detach().double(), linear.bias.detach().double()
     if norm is None:
         return {"W": W, "b": b}
+    s, c = _scale(norm)
+    return {"W": W * s, "b": b + W @ c}
+
+
+def _scale(norm: BatchNorm) -> tuple[Tensor, Tensor]:
+    """Batch norm in evaluation as y = h s + c -> s, c (N,)."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
     s = norm.weight.detach().double() * (norm.running_var.double() + norm.eps).rsqrt()
-    c = norm.bias.detach().double() - norm.running_mean.double() * s
-    return {"W": W * s, "b": b + W @ c}
+    return s, norm.bias.detach().double() - norm.running_mean.double() * s
 
 
 def _torch(layer: Any) -> Arrays:
@@ -81,9 +91,10 @@ def _torch(layer: Any) -> Arrays:
 
 
 def _packed(part: Arrays) -> dict[str, str]:
-    return {name: value if isinstance(value, str) else _base64(value) for name, value in part.items()}
+    return {name: value if isinstance(value, str) else numbers(value) for name, value in part.items()}
 
 
-def _base64(values: Tensor) -> str:
+def numbers(values: Tensor) -> str:
+    """Numbers as the site's scripts take them: float32 in base64."""
     content = values.to(torch.float32).contiguous().numpy().astype("<f4").tobytes()
     return base64.b64encode(content).decode()
