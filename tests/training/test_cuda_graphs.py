@@ -172,7 +172,7 @@ def flat(state):
 
 
 def until_diverged(choice, change, stop):
-    """What is said, the state then and the steps that were over, through a saved state after so many."""
+    """The words of the error, the state then and the steps that were over, through a saved state after so many."""
     trainer, over = made(choice, LONG, change), 0
     try:
         while True:
