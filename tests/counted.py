@@ -30,9 +30,9 @@ WRITES = {  # of a kernel's tensors, those that it writes; reads are all others,
     "gradients": (5, 6, 7, 12),
     "normalize": (5, 6, 7, 8, 9),
     "weigh": (4,),
-    "find": (4, 5, 6),
+    "find": (4, 5, 6, 7),
 }
-BOTH = {"normalize": (7, 8, 9)}
+BOTH = {"normalize": (7, 8, 9), "find": (7,)}
 
 
 class Count(TorchDispatchMode):

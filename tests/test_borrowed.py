@@ -1,7 +1,9 @@
 """The script for a borrowed device, rehearsed without one: what it brings home, also when it is killed."""
 
+import argparse
 import json
 import os
+import re
 import runpy
 import signal
 import subprocess
@@ -123,6 +125,17 @@ def test_the_stages_name_commands_experiments_and_files_that_there_are(script):
             assert 0 < share < 1
         assert sum(share for *_, share in runs) == pytest.approx(1)
     assert all((ROOT / path).is_file() for path in known["GPU_TESTS"])
+
+
+def test_the_list_in_the_lab_book_is_the_script_s_stages(script):
+    known = script["main"].__globals__
+    given = argparse.Namespace(device="cuda", budget="paper", minutes=5.0, workers=8)
+    stages = {1: [stage.name for stage in known["measuring"](given, Path("work"))]}
+    for loan, runs in known["TRAINED"].items():
+        stages[loan] = [f"{name} ({seeds} seeds)" if seeds > 1 else name for name, seeds, _ in runs]
+    book = (ROOT / "results" / "LOG.md").read_text(encoding="utf-8").partition("## GPU list")[2]
+    listed = re.findall(r"^\| (\d) \| (.+) \| \d+ \|$", book, re.MULTILINE)
+    assert {int(loan): names.split(", ") for loan, names in listed} == stages
 
 
 def test_a_bundle_packed_over_itself_is_whole_at_every_moment(store, tmp_path, monkeypatch):

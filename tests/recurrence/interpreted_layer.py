@@ -183,15 +183,18 @@ def test_it_can_be_differentiated_twice(rng):
 
 @pytest.mark.parametrize(("loss", "norm"), [(0.5, 3.0), (float("nan"), 3.0), (0.5, float("inf")), (float("-inf"), 0.0)])
 def test_the_findings_of_a_step_come_from_one_kernel(loss, norm, rng):
-    from workbench.training.trainer import _found
+    from workbench.training.device_steps import found as find
 
     norms = torch.tensor([3.0, norm, 4.0])
     output = torch.randint(3, (7, 5), generator=rng).float()  # with many that are equal: the first counts
     y = torch.randint(5, (7,), generator=rng)
-    told, bad, wrong = _found(norms, torch.tensor(loss), output, y, True)
-    assert float(_found(norms, torch.tensor(loss), output[:, 0], y.float(), False)[0][1]) == 0
+    in_a_row = torch.tensor(2, dtype=torch.int32)
+    told, bad, wrong = find(norms, torch.tensor(loss), output, y, True, in_a_row)
     exact = torch.tensor([loss, int((output.argmax(-1) == y).sum()), 0.0], dtype=torch.float64)
     exact[2] = norms.double().norm()
     torch.testing.assert_close(told, exact, equal_nan=True, rtol=1e-15, atol=0)
     finite = bool(torch.isfinite(exact).all())
-    assert (float(bad), bool(wrong)) == (float(not finite), not finite)
+    assert (float(bad), bool(wrong), int(in_a_row)) == (float(not finite), not finite, 0 if finite else 3)
+    in_a_row.fill_(3)  # nothing after three in a row
+    told, bad, wrong = find(norms, torch.tensor(loss), output[:, 0], y.float(), False, in_a_row)
+    assert (float(told[1]), float(bad), bool(wrong), int(in_a_row)) == (0, 1, True, 4)

@@ -1,11 +1,14 @@
 """Several seeds in one process, in turns: each is bit for bit its single run."""
 
 import threading
+from contextlib import nullcontext
 
 import pytest
 
 from workbench.errors import ParameterError, RunError, Stopped
 from workbench.runs.folder import pure
+from workbench.runs.jobs import dask_cluster, plan, worker
+from workbench.runs.planned_run import PlannedRun, side_by_side
 from workbench.runs.run import run, run_seeds
 from workbench.training import Trainer
 
@@ -82,3 +85,56 @@ def test_a_finished_run_lets_go_of_its_recordings(store, monkeypatch):
     monkeypatch.setattr(Trainer, "close", lambda self: closed.append(self.seed))
     together((4, 5))
     assert sorted(closed) == [4, 5]
+
+
+def planned(*seeds, experiment=NAME):
+    return [PlannedRun(experiment, "smoke", seed, tuple(CHANGES.items())) for seed in seeds]
+
+
+@pytest.fixture
+def device(monkeypatch):
+    """A device that is the CPU, whose jobs are done in this process; the jobs."""
+    jobs = []
+
+    def perform(job, campaign, files, say):
+        jobs.append(job)
+        return worker.Outcome(job, worker.body(list(job.arguments)), 0.0)
+
+    monkeypatch.setattr(plan, "check_device", lambda _: "cuda")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.setattr(dask_cluster, "pool", lambda *_: nullcontext(dask_cluster.Alone()))
+    monkeypatch.setattr(worker, "perform", perform)
+    monkeypatch.setattr(worker, "_follow", lambda stop: None)
+    return jobs
+
+
+def test_many_runs_have_their_seeds_side_by_side_on_a_device(store, tmp_path, monkeypatch, device):
+    order, begin = [], Trainer.begin
+    monkeypatch.setattr(Trainer, "begin", lambda self: order.append(self.seed) or begin(self))
+    plan.carry_out(planned(0, 1, 2), [], plan.Means(), lambda _: None)
+    assert order[:6] == [0, 1, 2] * 2
+    assert [(job.label.partition(" seed ")[2], job.gpu, len(job.runs)) for job in device] == [("0, 1, 2", True, 3)]
+    ours = [one.found() for one in planned(0, 1, 2)]
+    monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path / "alone"))
+    assert results(ours) == results([alone(seed) for seed in (0, 1, 2)])
+
+
+def test_a_device_has_so_many_seeds_of_one_config_at_a_time():
+    other = planned(0, experiment="seqdigits_lstm")
+    groups = side_by_side([*planned(0), *other, *planned(1, 2, 3, 4)])
+    assert groups == [planned(0, 1, 2, 3), planned(4), other]
+
+
+def test_a_time_limit_is_shared_among_the_jobs_of_a_device(store, monkeypatch, device):
+    limits, said = [], []
+
+    def train(self, device, time_limit):
+        limits.append(time_limit)
+        raise Stopped("at the time limit")
+
+    monkeypatch.setattr(PlannedRun, "train", train)
+    both = [*planned(0), *planned(0, experiment="seqdigits_res")]
+    with pytest.raises(Stopped, match="the same command continues"):
+        plan.carry_out(both, [], plan.Means(time_limit=1000.0), said.append)
+    assert limits == [pytest.approx(490, abs=5), pytest.approx(980, abs=5)]  # the first left all it had to the second
+    assert sum("its share of the time" in line for line in said) == 2

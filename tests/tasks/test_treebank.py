@@ -187,6 +187,19 @@ def test_a_limit_keeps_the_first_tokens_and_the_whole_vocabulary():
     assert all(task.batch(step).x.shape[1] == 8 for step in range(50))
 
 
+def test_batches_are_cut_where_the_training_text_lies():
+    """Meta tensors stand in for a device: they have shapes alone, so no value was made elsewhere."""
+    task = reader()
+    there = tasks.laid(task, torch.device("meta"))
+    pairs = [(there.batch(step), task.batch(step)) for step in (0, 3, 250)] + [(there.clean(0), task.clean(0))]
+    for ours, theirs in pairs:
+        assert (ours.x.is_meta, ours.y.is_meta) == (True, True)
+        assert (ours.x.shape, ours.y.shape, ours.start) == (theirs.x.shape, theirs.y.shape, theirs.start)
+    assert next(there.examples("valid", 8)).x.is_cpu  # read once in a while
+    assert tasks.laid(task, torch.device("cpu")) is task
+    assert torch.equal(task.laid(torch.device("cpu")).batch(3).x, task.batch(3).x)
+
+
 def test_columns_too_short_for_a_chunk_are_refused():
     with pytest.raises(ParameterError, match=r"train.batch: 64 columns are too many for 100 training tokens"):
         reader(limit=100, batch=64)

@@ -8,9 +8,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
 from workbench import paper, tasks
+from workbench.config import Config, Model, Train, Treebank
 from workbench.errors import ParameterError, RunError
 from workbench.models import build
 from workbench.models.build import draw_masks
+from workbench.tasks import treebank
 from workbench.training import Diverged, Trainer, cuda_graphs, weights_sha256
 
 CHANGES = {"model.depth": 2, "model.hidden": 8, "model.dropout": 0.3, "train.evaluate_every": 3, "train.steps": 9}
@@ -146,6 +148,85 @@ def test_a_recorded_step_that_is_not_finite_is_not_applied(tapes):
             assert torch.equal(value, before[name]), name
 
 
+LONG = DIGITS.set({"train.steps": 45, "train.evaluate_every": 40, "train.watch_gradient": True})
+
+
+def overflowing(*steps):
+    """A change of batches: in these steps they are too large for what is made of them."""
+    return lambda batch, step: batch._replace(x=batch.x * 3e38) if step in steps else batch
+
+
+def test_findings_are_read_many_at_a_time_and_counted_as_if_one_by_one(tapes, monkeypatch):
+    change = overflowing(0, 7, 8, 11, 31)
+    expected = run("off", LONG, change=change)
+    assert expected[1][0]["train"]["skipped"] == 5
+    reads, tolist = [], torch.Tensor.tolist
+    monkeypatch.setattr(torch.Tensor, "tolist", lambda t: (t.shape[1:] == (3,) and reads.append(len(t))) or tolist(t))
+    assert run("on", LONG, change=change) == expected
+    assert reads == [1] * 5 + [32, 3, 5]
+    assert run("on", LONG, stops=(8, 20), change=change) == expected  # two bad ones in a row before a stop
+
+
+def flat(state):
+    return [value.tolist() if isinstance(value, torch.Tensor) else value for value in tree_flatten(state)[0]]
+
+
+def until_diverged(choice, change, stop):
+    """The words of the error, the state then and the steps that were over, through a saved state after so many."""
+    trainer, over = made(choice, LONG, change), 0
+    try:
+        while True:
+            if over == stop:
+                state, trainer = trainer.state(), made(choice, LONG, change)
+                trainer.load(state)
+            trainer.advance()
+            over += 1
+    except Diverged as error:
+        return str(error), flat(trainer.state()), over
+
+
+@pytest.mark.parametrize(("stop", "over"), [(None, 36), (8, 9), (9, 9)])
+def test_three_bad_steps_in_a_row_end_a_run_there_however_late_they_are_read(tapes, stop, over):
+    change = overflowing(5, 7, 8, 9)
+    *expected, there = until_diverged("off", change, stop)
+    *found, later = until_diverged("on", change, stop)
+    assert found == expected  # what came after changed nothing
+    assert expected[0] == "diverged at step 9: loss nan, 3 non-finite steps in a row"
+    assert (there, later) == (9, over)
+
+
+def test_a_language_net_never_waits_where_the_device_decides(rng, monkeypatch):
+    """It carries its state past steps that are not applied, and nothing is read in between."""
+    monkeypatch.setattr("workbench.recurrence.observers._modes", lambda: 0)
+    tokens = {split: torch.randint(12, (900,), generator=rng) for split in treebank.SPLITS}
+    text = treebank.Text(tokens, (*"abcdefghijk", "<eos>"))
+    net = {"kind": "plain", "hidden": 6, "embedding": 6, "dropout": 0.2, "norm": "before", "norm_over": "step"}
+    config = Config(
+        task=Treebank(name="treebank", length=10),
+        model=Model.model_validate(net),
+        train=Train(batch=4, steps=40, evaluate_every=40, bn_statistics="running"),
+    )
+    ends = []
+    for decides in (False, True):
+        trainer = Trainer(config, 0, task=treebank.TreebankTask(text, config.task, 0, 4), backend="torch")
+        trainer.decides, bias, decided = decides, trainer.net.decoder.bias, trainer._decided
+
+        def unread(given, decided=decided):
+            with Tape():
+                return decided(given)
+
+        trainer._decided = unread
+        for step in range(40):
+            kept = bias.detach().clone()
+            if step in (7, 8, 20):
+                torch.no_grad()(bias.fill_)(math.inf)
+            trainer.advance()
+            if step in (7, 8, 20):
+                torch.no_grad()(bias.copy_)(kept)
+        ends.append(flat(trainer.state()))
+    assert ends[0] == ends[1]
+
+
 @pytest.mark.parametrize("permuted", [False, True])
 def test_a_batch_gathered_from_resident_pixels_is_the_batch(permuted):
     task = tasks.load(DIGITS.task.model_copy(update={"permuted": permuted, "repeats": 2}), 3, 32)
@@ -179,7 +260,7 @@ def test_a_step_is_read_once_and_rates_are_written_only_where_they_change(tapes,
     monkeypatch.setattr(trainer.net, "train", lambda *_: pytest.fail("train() again"))
     written = [group["lr"]._version for group in trainer.optimizer.param_groups]
     trainer.advance()
-    assert reads == [(3,)]
+    assert reads == [(1, 3)]
     assert [group["lr"]._version for group in trainer.optimizer.param_groups] == written
 
 

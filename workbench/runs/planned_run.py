@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -14,8 +15,10 @@ from ..paper.reader_names import reader_name
 from ..tasks import data_hashes, spec
 from .folder import Run
 from .record import Record, find_id
-from .run import reached, resolve
+from .run import reached, resolve, run_seeds
 from .run import run as run_experiment
+
+BESIDE = 4  # seeds at a time on one device, whose memory they share
 
 
 class PlannedRun(NamedTuple):
@@ -98,6 +101,21 @@ class PlannedRun(NamedTuple):
     def worth(self) -> tuple[int, bool, float]:
         """The order of a campaign whose time is short: a first seed of everything, the paper's claims, the cheap."""
         return self.seed, not claims.answered_by(self.experiment), self.cost
+
+
+def side_by_side(planned_runs: Sequence[PlannedRun]) -> list[list[PlannedRun]]:
+    """Planned runs, in their order, in groups that differ by their seed alone and that one device trains in turns."""
+    groups: dict[PlannedRun, list[PlannedRun]] = {}
+    for planned_run in planned_runs:
+        groups.setdefault(planned_run._replace(seed=0), []).append(planned_run)
+    return [group[i : i + BESIDE] for group in groups.values() for i in range(0, len(group), BESIDE)]
+
+
+def train_side_by_side(group: Sequence[PlannedRun], device: str, time_limit: float | None = None) -> list[Record]:
+    """Train a group of `side_by_side` in this process, each as far as its budget goes; their records."""
+    one, seeds = group[0], [planned_run.seed for planned_run in group]
+    means: dict[str, Any] = {"device": device, "changes": dict(one.changes), "time_limit": time_limit}
+    return run_seeds(one.experiment, one.budget, seeds, **means, say=lambda line: print(line, file=sys.stderr))
 
 
 def take(planned_runs: Sequence[PlannedRun], device: str = "auto", *, own: bool = True) -> list[Record]:

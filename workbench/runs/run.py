@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -104,7 +105,8 @@ def run_seeds(
     before = torch.get_num_threads()
     try:
         with _stop_requests(stop) as stopping:
-            runs = {seed: _steps(asked, seed, stopping, False, alternating=True) for seed in seeds}
+            lines = not sys.stderr.isatty()  # bars would write over each other
+            runs = {seed: _steps(asked, seed, stopping, lines, alternating=True) for seed in seeds}
             return in_turns(runs, torch.device(asked.device), f"{asked.name} seed", say)
     finally:
         torch.set_num_threads(before)

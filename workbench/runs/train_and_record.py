@@ -11,14 +11,14 @@ from typing import Any
 from ..config import SCHEMA
 from ..errors import Stopped, StoreError, WorkbenchError
 from ..progress import Progress
-from ..training import Diverged, Trainer
+from ..training import FIRST, Diverged, Trainer
 from . import memory_check
 from .arithmetic import arithmetic
 from .lock import Lock, note
 from .provenance import Meter, provenance
 from .record import encode
 
-FIRST_LOSSES = 5  # steps whose losses are recorded: by them a record is told from one of another arithmetic
+FIRST_LOSSES = FIRST  # steps whose losses are recorded: by them a record is told from one of another arithmetic
 FIRST_CHECKPOINT, CHECKPOINT_EVERY, CHECKPOINT_SHARE = 5.0, 15.0, 0.02  # seconds, seconds, share of the time
 
 
@@ -117,6 +117,7 @@ class RecordedTraining:
             self._record_evaluation()
         while not trainer.ended and (until is None or trainer.step < until):
             if trainer.interrupted():
+                trainer.settle()
                 raise Stopped("between two steps")
             if alternating:
                 trainer.begin()

@@ -17,7 +17,7 @@ from .contract import Scaler as Scaler
 from .contract import Spec as Spec
 from .contract import Task as Task
 
-__all__ = ["ALL", "Batch", "Scaler", "Spec", "Task", "data_hashes", "load", "resident", "spec"]
+__all__ = ["ALL", "Batch", "Scaler", "Spec", "Task", "data_hashes", "laid", "load", "resident", "spec"]
 
 
 class _Module(Protocol):
@@ -34,6 +34,12 @@ ALL: dict[str, _Module] = {  # each takes its own config
 def load(task: config.Task, seed: int, batch_size: int) -> Task:
     """A task under a seed, its data found and verified. Raises DataError where they cannot be had."""
     return ALL[task.name].task(task, seed, batch_size)
+
+
+def laid(task: Task, device: torch.device) -> Task:
+    """A task whose training batches are cut on the device, from data that are laid there; else the task itself."""
+    lay = None if device.type == "cpu" else getattr(task, "laid", None)
+    return task if lay is None else cast(Task, lay(device))
 
 
 def resident(task: Task, device: torch.device) -> Resident | None:

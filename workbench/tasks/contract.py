@@ -72,7 +72,8 @@ class Task(Protocol):
     """One task under one seed. Everything is a pure function of (config, seed, data).
 
     It may have `scaler`, a `Scaler` that goes with its nets where they are taken away, `answer_scaler` likewise of
-    answers that are numbers, and `classes`, the names of its outputs.
+    answers that are numbers, and `classes`, the names of its outputs. With `resident(device)` it gives a `Resident`,
+    with `laid(device)` itself with training batches that lie on the device and ask for all their answers.
     """
 
     spec: Spec

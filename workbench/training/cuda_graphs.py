@@ -56,7 +56,7 @@ class Recording(Generic[_Found]):
     def __init__(self, given: Given, steps: Steps[_Found]):
         self.held = tuple(value.to(steps.device, copy=True) for value in _tensors(given))
         own = self.held[0] if isinstance(given, Tensor) else given._replace(x=self.held[0], y=self.held[1])
-        with unchanged(steps.net, steps.optimizer):
+        with unchanged(steps.net, steps.optimizer, steps.kept):
             warm(lambda: steps.step(own), steps.stream)
 
             def step() -> None:
@@ -72,12 +72,20 @@ class Recording(Generic[_Found]):
 
 
 class Steps(Generic[_Found]):
-    """The training steps of a net as recordings, made when a shape is first met, on one stream."""
+    """The training steps of a net as recordings, made when a shape is first met, on one stream.
+
+    `kept`: what a step changes besides net and optimizer; making a recording changes none of it.
+    """
 
     def __init__(
-        self, net: nn.Module, optimizer: torch.optim.Optimizer, chance: Generator, step: Callable[[Given], _Found]
+        self,
+        net: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        chance: Generator,
+        step: Callable[[Given], _Found],
+        kept: Sequence[Tensor] = (),
     ):
-        self.net, self.optimizer, self.chance, self.step = net, optimizer, chance, step
+        self.net, self.optimizer, self.chance, self.step, self.kept = net, optimizer, chance, step, kept
         self.device = chance.device
         self.stream = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
         self.made: dict[tuple[Any, ...], Recording[_Found]] = {}
@@ -114,9 +122,10 @@ def side_by_side(values: Sequence[Tensor]) -> Tensor:
 
 
 @contextmanager
-def unchanged(net: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[None]:
+def unchanged(net: nn.Module, optimizer: torch.optim.Optimizer, others: Sequence[Tensor] = ()) -> Iterator[None]:
     """Put back, in place, what steps inside change; moments that there were none of become 0."""
-    kept = [(value, value.detach().clone()) for value in (*net.parameters(), *net.buffers(), *_moments(optimizer))]
+    values = (*net.parameters(), *net.buffers(), *_moments(optimizer), *others)
+    kept = [(value, value.detach().clone()) for value in values]
     try:
         yield
     finally:

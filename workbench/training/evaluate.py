@@ -27,7 +27,7 @@ def answer(net: nn.Module, batch: Batch, target: str, state: State = None) -> tu
     where each step is answered.
     """
     device = next(net.parameters()).device
-    x = batch.x.to(device)
+    x = batch.x.to(device, non_blocking=batch.x.is_cpu)
     if target == "token":
         logits, state = net(x, state if batch.start else None, batch.start)
         return logits, state
@@ -87,7 +87,7 @@ def score(net: nn.Module, batches: Iterable[Batch], target: str, *, batch_statis
         for batch in batches:
             output, state = answer(net, batch, target, state)
             y = batch.y.to(device)
-            k = counted(y, target)
+            k = counted(batch.y, target)
             if k == 0:
                 continue
             lost = loss_of(output, y, target).double() * k

@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from ..config import Config
-from ..errors import StoreError
+from ..errors import RunError, StoreError
 from ..models.build import misfit
 from ..models.distributed import Ranks
 from . import evaluate
 from .cuda_graphs import Steps
 from .optimizer import moments_misfit
 from .schedule import Schedule
+
+GIVE_UP = 3  # non-finite steps in a row
+FIRST, EVERY = 5, 32  # steps of a run that are read one by one; steps that are read at once, on a device
+
+
+class Diverged(RunError):
+    """Loss or gradient was not finite three steps in a row."""
+
+
+class Unread(NamedTuple):
+    """A step that is over and not yet read: `told` (3,) in float64, its loss, right answers and gradients' norm; its
+    answers; the schedule's state before it ended."""
+
+    told: Tensor
+    answers: int
+    schedule: dict[str, Any]
 
 
 class Resumable:
@@ -32,7 +50,11 @@ class Resumable:
     best: dict[str, Any] | None
     step: int
     evaluated: int
-    bad_steps: int
+    bad_steps: int  # in a row, up to the newest that was read
+    in_a_row: Tensor  # () int32, bad steps up to the newest, where the device decides what is applied
+    loss: float  # of the newest step that was read
+    _unread: list[Unread]
+    settle: Callable[[], None]  # reads them
     _loss_sum: float  # since the last row of the curve: losses, right answers, answers and steps
     _right: int
     _seen: int
@@ -44,6 +66,7 @@ class Resumable:
 
     def state(self) -> dict[str, Any]:
         """All that training needs to go on bit by bit: tensors, numbers and lists only."""
+        self.settle()
         return {
             **self._snapshot(),
             "schedule": self.schedule.state(),
@@ -68,6 +91,8 @@ class Resumable:
             self.schedule.load(state["schedule"])
             self.step, self.evaluated, self.best = state["step"], state["evaluated"], state["best"]
             self.bad_steps = state["bad_steps"]
+            self.in_a_row.fill_(self.bad_steps)
+            self.loss, self._unread = math.nan, []
             carried = state.get("carried")
             self.carried = carried and [self.ranks.own(h).to(self.device) for h in carried]
             self._loss_sum, self._right, self._seen, self._steps = state["sums"]
@@ -101,8 +126,8 @@ class Resumable:
         """Give the optimizer the schedule's rate."""
         self._lr = self.schedule.lr
         for group in self.optimizer.param_groups:
-            lr = torch.tensor(self.schedule.lr * group["factor"], dtype=torch.float32)
+            lr = torch.tensor(self.schedule.lr * group["factor"], dtype=torch.float32).item()
             if isinstance(group["lr"], Tensor):
-                group["lr"].copy_(lr)  # a recording reads it there
+                group["lr"].fill_(lr)  # a recording reads it there; a copy would wait for the device
             else:
-                group["lr"] = lr.item()  # the same number
+                group["lr"] = lr  # the same number

@@ -39,6 +39,7 @@ class Scored(Resumable):
         that choose; `valid_batch`: those of the batch at hand, at the training batch size, as the official log has. In
         one cycle, whose high rates leave the stored ones behind, `valid` has those of the protocol of its scores.
         """
+        self.settle()
         lr, spec, train = self.schedule.lr, self.task.spec, self._mean()
         cycle = self.config.train.schedule == "one_cycle"
         net = self._copied(None) if cycle else self.net
@@ -83,6 +84,7 @@ class Scored(Resumable):
         -> {"test": scores, "valid": scores, "best_step", "weights_sha256"}; without "test" where the config closes it.
         The weights in training do not change.
         """
+        self.settle()
         net, train, target = self.best_net(), self.config.train, self.task.spec.target
 
         def scored(split: Split) -> evaluate.Scores:

@@ -56,7 +56,7 @@ def test_where_the_callers_disk_is_not_seen_the_files_travel(store, monkeypatch)
     lines = [folder, "print(folder, *sorted(os.listdir(folder)), file=sys.stderr)"]
     lines += ["[open(os.path.join(folder, n), 'w').write('new') for n in ('events.jsonl', 'ck-4-x.pt', 'lease')]"]
     acting(monkeypatch, "; ".join(lines))
-    outcome = perform(Job("a job", (name,), name), away, {"spec.json": b"{}", "ck-2-x.pt": b"old"}, lambda _: None)
+    outcome = perform(Job("a job", (name,), (name,)), away, {"spec.json": b"{}", "ck-2-x.pt": b"old"}, lambda _: None)
     place, *there = outcome.said.split()
     assert there == ["ck-2-x.pt", "spec.json"]
     made = {"ck-4-x.pt": b"new", "events.jsonl": b"new"}
@@ -112,7 +112,7 @@ def test_a_run_that_another_process_trains_is_waited_for_and_its_result_is_used(
     changes = {"task.length": 4, "model.hidden": 4, "train.batch": 2, "train.steps": 2, "train.evaluate_every": 1}
     record = wb.run("adding_rnn_tanh_T100", "smoke", changes=changes, until=1, progress=False)
     planned = PlannedRun("adding_rnn_tanh_T100", "smoke", 0, tuple(changes.items()))
-    job = Job("a job", ("run", planned.written, "cpu"), record.id)
+    job = Job("a job", ("run", "cpu", "", planned.written), (record.id,))
     said, found = [], []
     worker = threading.Thread(target=lambda: found.append(perform(job, campaign, say=said.append)))
     with lock.Lock(record.run) as mine:
@@ -204,10 +204,12 @@ def test_a_worker_is_given_a_planned_run_and_loads_no_command_line(campaign, sto
     changes = (("task.length", 5), ("train.steps", 2), ("train.lr", 1e-3))
     planned = PlannedRun("adding_indrnn_T100", "smoke", 3, changes)
     assert PlannedRun.read(planned.written) == planned
-    outcome = perform(Job(planned.label, ("run", planned.written, "cpu"), planned.run.path.name), campaign, say=print)
+    outcome = perform(
+        Job(planned.label, ("run", "cpu", "", planned.written), (planned.run.path.name,)), campaign, say=print
+    )
     assert (outcome.code, planned.recorded()) == (0, True)
     wrong = planned._replace(changes=(("train.steps", -1),))
-    outcome = perform(Job("wrong", ("run", wrong.written, "cpu")), campaign, say=lambda _: None)
+    outcome = perform(Job("wrong", ("run", "cpu", "", wrong.written)), campaign, say=lambda _: None)
     assert (outcome.code, outcome.said[:12]) == (2, "train.steps:")
     code = "import sys, workbench.runs.jobs.plan, workbench.runs.run; sys.exit('typer' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

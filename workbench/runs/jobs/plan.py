@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ from ...errors import DONE, STOPPED, ParameterError, RunError, Stopped, Workbenc
 from ...files import check_place, publish, results
 from .. import bundle, import_runs, lock
 from .. import sweep as sweeps
-from ..planned_run import PlannedRun
+from ..planned_run import PlannedRun, side_by_side
 from ..record import overview
 from ..run import check_count, check_device, check_time_limit
 from . import dask_cluster, notebook_parameters, papermill, pictures, worker
@@ -190,9 +191,17 @@ class _Deadline:
     asked: bool = False
 
     def __call__(self) -> bool:
-        if self.limit is None or self.asked:
-            return self.asked
-        return time.monotonic() - self.began > self.limit - min(LEAVING, self.limit / 10)
+        return self.asked or self.left < 0
+
+    @property
+    def left(self) -> float:
+        """Seconds."""
+        spent, limit = time.monotonic() - self.began, self.limit
+        return math.inf if limit is None else limit - min(LEAVING, limit / 10) - spent
+
+    def share(self, jobs: float) -> str:
+        """The share of a job that begins with so many to come, itself among them, as a child reads it; "" for all."""
+        return "" if self.limit is None else f"{time.time() + self.left} {max(1.0, jobs)}"
 
 
 class _Batch:
@@ -202,7 +211,7 @@ class _Batch:
         self.means, self.deadline, self.say = means, deadline, say
         self.campaign = Campaign.of(results())
         self.failed: list[str] = []
-        self.executed = 0
+        self.executed, self.cut = 0, False
 
     def train(self, planned_runs: Sequence[PlannedRun]) -> None:
         """Every run, by whoever was asked for; a quarantined one is left alone."""
@@ -224,11 +233,15 @@ class _Batch:
                 return
             self.say(f"{len(chosen)} runs to train, {pool.width} at a time")
             gpu = means.device == "cuda" or (not pool.remote and check_device(means.device) == "cuda")
-            jobs = []
-            for planned_run in chosen:
-                run = planned_run.run
-                job = Job(planned_run.label, ("run", planned_run.written, means.device), run.path.name, gpu)
-                jobs.append((job, worker.contents(run) if pool.remote else None))
+            here = gpu and not pool.remote
+            jobs: list[tuple[Job, Files | None]] = []
+            groups = side_by_side(chosen) if here else [[planned_run] for planned_run in chosen]
+            for index, group in enumerate(groups):
+                share = self.deadline.share((len(groups) - index) / len(worker.gpus())) if here else ""
+                label = f"{group[0].label}{''.join(f', {other.seed}' for other in group[1:])}"
+                written, ids = (one.written for one in group), tuple(one.run.path.name for one in group)
+                job = Job(label, ("run", means.device, share, *written), ids, gpu, shares=bool(share))
+                jobs.append((job, worker.contents(group[0].run) if pool.remote else None))
             self._do(pool, jobs)
 
     def execute(self, books: Sequence[Book]) -> None:
@@ -250,21 +263,25 @@ class _Batch:
         """All jobs to their end; a failed one is noted and the rest goes on. Raises Stopped where asked to stop."""
         if not self.deadline():
             pool.run(jobs, self.campaign, self._done, self.deadline, self.say)
-        if self.deadline():
+        if self.deadline() or self.cut:
             raise Stopped("stopped; what was finished is recorded, the same command continues")
 
     def _done(self, outcome: Outcome) -> None:
         job = outcome.job
         try:
-            if outcome.files and job.run:
-                import_runs.take(job.run, outcome.files)
+            if outcome.files and job.runs:
+                import_runs.take(job.runs[0], outcome.files)
         except WorkbenchError as error:
             self._fail(job.label, f"came back damaged: {error}")
             return
         if outcome.code == DONE:
             self.say(f"{job.label}: done in {outcome.seconds:.0f} s")
         elif outcome.code == STOPPED and not self.deadline():
-            self._fail(job.label, f"stopped after {outcome.seconds:.0f} s by someone else")
+            if job.shares:
+                self.cut = True
+                self.say(f"{job.label}: stopped after {outcome.seconds:.0f} s, its share of the time")
+            else:
+                self._fail(job.label, f"stopped after {outcome.seconds:.0f} s by someone else")
         elif outcome.code != STOPPED:
             self._fail(job.label, f"failed after {outcome.seconds:.0f} s with exit code {outcome.code}: {outcome.said}")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import queue
 import secrets
@@ -36,12 +37,14 @@ Files = dict[str, bytes]  # the files of a run's folder
 
 @dataclass(frozen=True)
 class Job:
-    """Job of one child: the arguments of `body`; the id of the run it trains; whether it needs a GPU to itself."""
+    """Job of one child: the arguments of `body`; the ids of the runs it trains; whether it needs a GPU to itself, and
+    has a share of a batch's time, not all of it."""
 
     label: str
     arguments: tuple[str, ...]
-    run: str | None = None
+    runs: tuple[str, ...] = ()
     gpu: bool = False
+    shares: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,13 +112,13 @@ def stop(campaign: str) -> None:
 def perform(job: Job, campaign: Campaign, files: Files | None = None, say: Callable[[str], None] = print) -> Outcome:
     """A job to its end, in a child process; tried again when it dies, until it is quarantined.
 
-    Where this machine sees the caller's results, the run is trained there. Else it is trained in a folder of its own,
-    from `files`, and what it left comes back in the outcome.
+    Where this machine sees the caller's results, its runs are trained there. Else the one it has is trained in a folder
+    of its own, from `files`, and what it left comes back in the outcome.
     """
     if campaign.is_here():
         return _tries(job, campaign, Path(campaign.results), say)
     with tempfile.TemporaryDirectory(prefix="workbench-") as folder:
-        run = Path(folder) / "runs" / (job.run or "none")
+        run = Path(folder) / "runs" / (job.runs[0] if job.runs else "none")
         make_folder(run)
         for name, content in (files or {}).items():
             (run / name).write_bytes(content)
@@ -132,7 +135,7 @@ def contents(run: Run) -> Files:
 
 
 def _tries(job: Job, campaign: Campaign, results: Path, say: Callable[[str], None]) -> Outcome:
-    run = Run(results / "runs" / job.run) if job.run else None
+    runs = [Run(results / "runs" / name) for name in job.runs]
     began, deaths, said = time.monotonic(), 0, ""
     while True:
         if campaign.name in FAMILY.stopped:
@@ -143,10 +146,10 @@ def _tries(job: Job, campaign: Campaign, results: Path, say: Callable[[str], Non
         if DONE <= code <= STOPPED:
             return Outcome(job, code, time.monotonic() - began, said)
         deaths += 1
-        if run is not None:
+        for run in runs:
             lock.count_death(run)
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        if deaths >= lock.DEATHS or (run is not None and lock.quarantined(run)):
+        if deaths >= lock.DEATHS or any(map(lock.quarantined, runs)):
             return Outcome(job, code, time.monotonic() - began, f"quarantined: died of {how}, twice without progress")
         say(f"{job.label}: died of {how}; tried again")
 
@@ -243,7 +246,7 @@ def _kill_tree(pid: int) -> None:
 
 
 def body(arguments: list[str]) -> int:
-    """The child's own work, `run PLANNED DEVICE` (JSON) or `notebook PATH VALUES OUTPUT`; its exit code."""
+    """The child's own work, `run DEVICE SHARE PLANNED...` (JSON) or `notebook PATH VALUES OUTPUT`; its exit code."""
     make_absolute()
     verb, *rest = arguments
     try:
@@ -282,10 +285,19 @@ def _ask_to_stop() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _run(planned: str, device: str) -> None:
-    from ..planned_run import PlannedRun
+def _run(device: str, share: str, *planned: str) -> None:
+    """Train one run, or several seeds of one side by side; `share`: "" or when all must end, in seconds since 1970, and
+    by how many this job has to divide the time until then."""
+    from ..planned_run import PlannedRun, train_side_by_side
 
-    PlannedRun.read(planned).train(device).check()
+    end, among = map(float, share.split()) if share else (math.inf, 1.0)
+    limit = max(1.0, (end - time.time()) / among) if share else None
+    runs = [PlannedRun.read(one) for one in planned]
+    if len(runs) == 1:
+        runs[0].train(device, time_limit=limit).check()
+        return
+    for record in train_side_by_side(runs, device, limit):
+        record.check()
 
 
 def _notebook(path: str, values: str, output: str) -> None:
