@@ -31,8 +31,8 @@ from workbench import files
 from workbench.errors import WorkbenchError
 from workbench.files import publish
 from workbench.runs import bundle
+from workbench.runs.bundle import adopt
 from workbench.runs.folder import Run
-from workbench.runs.import_runs import adopt
 
 ROOT = Path(__file__).resolve().parent.parent
 GPU_TESTS = ("tests/recurrence/test_engine_triton.py", "tests/training/test_cuda_graphs.py")

@@ -24,7 +24,7 @@ from workbench.errors import ParameterError
 from workbench.files import check_place
 from workbench.recurrence import layer, normalize, recur
 from workbench.recurrence.cpu import engine as cpu
-from workbench.runs.run import check_count, check_device
+from workbench.runs.asked import check_count, check_device
 from workbench.training.cuda_graphs import graphed
 
 WIDE = (128, 256, 512, 1024)  # N of a square layer, (20, 128, N, N)

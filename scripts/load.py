@@ -41,7 +41,7 @@ import json, os, sys, threading, time, torch
 import psutil
 import workbench as wb
 from workbench.runs.jobs import plan as batch
-from workbench.runs import record, status as board
+from workbench.runs import status as board
 from workbench.runs.provenance import _peak_mb as peak
 from workbench.runs.planned_run import PlannedRun
 torch.set_num_threads(1)
@@ -52,7 +52,7 @@ def seconds(work):
 """
 LOOK = """
 before = peak()
-took = seconds(lambda: record.overview(own=True))
+took = seconds(lambda: board.overview(own=True))
 print(json.dumps([took, seconds(board.rows), peak(), peak() - before]))
 """
 RESUME = """

@@ -83,7 +83,7 @@ TESTS = {  # the tests nearest to a module, the quickest first
     "recurrence/cpu/threads": [THREADS],
     "runs/bundle": [*BUNDLE, ARCHIVES],
     "runs/checkpoint": [ROWS, STORE, f"{FUZZED}[checkpoint]"],
-    "runs/row_cache": ["tests/runs/test_status.py"],
+    "runs/status": ["tests/runs/test_status.py"],
     "runs/lock": [LEASE, STORE, "tests/runs/test_status.py"],
     "runs/events": [ROWS, f"{FUZZED}[record]"],
     "runs/folder": [ROWS, STORE, LEASE, f"{FUZZED}[record]", *STUDY],

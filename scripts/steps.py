@@ -21,7 +21,7 @@ from workbench import paper
 from workbench.analysis.benchmark import record
 from workbench.errors import ParameterError
 from workbench.files import check_place
-from workbench.runs.run import check_device
+from workbench.runs.asked import check_device
 from workbench.training import Trainer
 from workbench.training.cuda_graphs import beside
 

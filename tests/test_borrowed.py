@@ -16,7 +16,7 @@ import pytest
 import workbench as wb
 from workbench import paper
 from workbench.runs import bundle
-from workbench.runs.import_runs import adopt
+from workbench.runs.bundle import adopt
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = ROOT / "scripts" / "borrowed.py"

@@ -203,10 +203,10 @@ def test_a_sweep_ends_in_its_table(capsys, store, monkeypatch):
 
 
 def test_layers_are_timed_and_the_training_step_where_it_is_asked_for(capsys, store, tmp_path, monkeypatch):
-    from workbench.analysis import benchmark
+    from workbench.analysis.benchmark import series
 
-    monkeypatch.setattr(benchmark, "layers", lambda shapes, **_: [{"table": "layer", "shape": s} for s in shapes])
-    monkeypatch.setattr(benchmark, "training_step", lambda **_: [{"table": "step"}])
+    monkeypatch.setattr(series, "layers", lambda shapes, **_: [{"table": "layer", "shape": s} for s in shapes])
+    monkeypatch.setattr(series, "training_step", lambda **_: [{"table": "step"}])
     out = tmp_path / "bench.json"
     rows = json.loads(run(capsys, "bench", "--shapes", "mnist", "--step", "--json", "--out", str(out))[1])
     assert rows == [{"table": "layer", "shape": "mnist"}, {"table": "step"}]

@@ -10,10 +10,10 @@ Names load when they are first used: importing the package imports nothing else.
 
 from __future__ import annotations
 
-import ast
 import importlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from .files import names_of
 
 __version__ = "0.1.0"
 
@@ -45,20 +45,13 @@ if TYPE_CHECKING:
     from .runs.estimator import IndRNNRegressor as IndRNNRegressor
     from .runs.pretrained import pretrained as pretrained
     from .runs.record import Record as Record
-    from .runs.record import list_records as list_records
     from .runs.run import run as run
+    from .runs.status import list_records as list_records
     from .runs.sweep import Sweep as Sweep
     from .training import dynamic_evaluation as dynamic  # noqa: F401  (under its public name)
 
 
-def _homes() -> dict[str, tuple[str, str]]:
-    """Public name -> (module, name there), from the imports above, which are the one table of public names."""
-    block = next(node for node in ast.parse(Path(__file__).read_text("utf-8")).body if isinstance(node, ast.If))
-    lines = [line for line in block.body if isinstance(line, ast.ImportFrom)]
-    return {name.asname or name.name: (line.module or "", name.name) for line in lines for name in line.names}
-
-
-_HOMES = _homes()
+_HOMES = names_of(__file__)
 _MODULES = ("analysis", "dynamic", "figures")
 __all__ = sorted(_HOMES)
 

@@ -12,10 +12,11 @@ import json
 import os
 import re
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -28,8 +29,6 @@ from .errors import (
     WRONG_PARAMETER,
     DataError,
     ParameterError,
-    RunError,
-    StoreError,
     WorkbenchError,
     printable,
     quoted,
@@ -81,10 +80,7 @@ def list_(
     elif what == "data":
         listing.show(listing.data_sets(), as_json, DATA_COLUMNS)
     elif what == "runs":
-        from .runs.record import list_records
-
-        rows = json.loads(list_records().to_json(orient="records"))
-        listing.show(rows, as_json, ("id", "experiment", "seed", "smoke", "status", "step", "published"))
+        listing.show(listing.runs(), as_json, ("id", "experiment", "seed", "smoke", "status", "step", "published"))
     else:
         raise ParameterError(f"list: {what!r} cannot be listed; choose one of data, experiments, runs")
 
@@ -108,49 +104,29 @@ def run(
     """One training run: resumes if begun, returns at once if finished."""
     instructions.fix()  # before the next line loads torch
     from .config import Config, parse_value
+    from .runs.asked import check_count
     from .runs.jobs import notebook_parameters
-    from .runs.run import check_count, run_seeds
     from .runs.run import run as run_experiment
+    from .runs.run import run_seeds
     from .seeds import check_seed
 
-    chosen: str | Config = experiment
-    if experiment.endswith(".json"):
-        try:
-            text = Path(experiment).read_text(encoding="utf-8")
-        except (OSError, ValueError) as error:
-            raise ParameterError(f"config: {experiment} cannot be read: {error}") from None
-        chosen = Config.parse(text, origin=experiment)
-    first, ways = (
-        parse_value(seed),
-        {
-            "device": device,
-            "backend": backend,
-            "graphs": graphs,
-            "threads": None if threads is None else parse_value(threads),
-            "changes": notebook_parameters.given(changes or []),
-            "until": until,
-            "fresh": fresh,
-            "time_limit": _seconds(time_limit),
-        },
-    )
+    chosen: Any = Config.read(experiment) if experiment.endswith(".json") else experiment
+    first, asked = parse_value(seed), notebook_parameters.given(changes or [])
+    ways: dict[str, Any] = {"device": device, "backend": backend, "graphs": graphs, "changes": asked}
+    ways |= {"until": until, "fresh": fresh, "time_limit": _seconds(time_limit)}
+    ways |= {"threads": None if threads is None else parse_value(threads)}
     if seeds is not None:
         wanted = range(check_seed(first), first + check_count("seeds", seeds))
         records = run_seeds(chosen, budget, wanted, say=_say, **ways)  # type: ignore[arg-type]
-        rows = [json.loads(record.summary.to_json()) for record in records]
-        listing.show(rows, as_json, ("id", "experiment", "seed", "status", "step"))
-        for record in records:
-            record.check()
-        return
-    record = run_experiment(chosen, budget, first, **ways)  # type: ignore[arg-type]
-    if _launched() and os.environ.get("RANK") != "0":
-        return  # of the processes of one run the first speaks
-    summary = json.loads(record.summary.to_json())
-    if as_json:
-        print(json.dumps(summary))
+        listing.show([record.row for record in records], as_json, ("id", "experiment", "seed", "status", "step"))
     else:
-        for key, value in summary.items():
-            print(printable(f"{key:16} {value}"))
-    record.check()
+        records = [run_experiment(chosen, budget, first, **ways)]  # type: ignore[arg-type]
+        if _launched() and os.environ.get("RANK") != "0":
+            return  # of the processes of one run the first speaks
+        row = records[0].row
+        print(json.dumps(row) if as_json else "\n".join(printable(f"{key:16} {row[key]}") for key in row))
+    for record in records:
+        record.check()
 
 
 @app.command()
@@ -237,18 +213,15 @@ def status(
     as_json: Json = False,
 ) -> None:
     """Every run's state, step, rate, time left and last trouble, from disk."""
-    import time
-
+    from .runs import status as board
     from .runs.lock import Watch
-    from .runs.status import COLUMNS
-    from .runs.status import rows as every_run
 
     seen = Watch()
     while True:
-        rows = every_run(seen)
+        rows = board.rows(seen)
         if watch and not as_json:
             print("\x1b[2J\x1b[H", end="")
-        listing.show(rows, as_json, COLUMNS)
+        listing.show(rows, as_json, board.COLUMNS)
         if not watch:
             return
         time.sleep(2)
@@ -259,7 +232,7 @@ def import_(
     folder: Annotated[Path, typer.Argument(help="A folder of runs (results/published), or a bundle.")],
 ) -> None:
     """Take over the records and checkpoints of another store, each verified; what is further here stays."""
-    from .runs.import_runs import adopt
+    from .runs.bundle import adopt
 
     taken, kept = adopt(folder)
     print(f"{taken} runs taken over, {kept} kept as they are")
@@ -282,15 +255,9 @@ def tables(
 
     check_format(format_)
     if verify:
-        from .runs.verify import damaged, repeat
+        from .runs.verify import verify as verify_records
 
-        complaints = damaged()
-        for line in complaints:
-            print(line, file=sys.stderr)
-        if complaints:
-            raise StoreError(f"{len(complaints)} records do not verify")
-        if different := repeat(all_):
-            raise RunError(f"{len(different)} records came out different: {'; '.join(different)}")
+        verify_records(all_, _say)
     table, format_ = results_table(), "json" if as_json else format_
     if format_ in ("csv", "json"):  # which hold rows alone
         print(summary(table), file=sys.stderr)
@@ -319,40 +286,11 @@ def bench(
     as_json: Json = False,
 ) -> None:
     """Time our layers beside torch.nn.LSTM and the floor, in turns within one run."""
-    from .analysis import benchmark as timing
-    from .analysis.benchmark import ratios
-    from .files import check_place
-    from .runs.run import check_count, check_device
+    from .analysis.benchmark import report
+    from .analysis.benchmark.series import asked_for
 
-    if out is not None:
-        check_place("out", out, folder=False)
-    if all_ and (shapes or step):
-        raise ParameterError("--all: it has every shape and the step; leave --shapes and --step out")
-    if starts is not None and (all_ or shapes or step or threads):
-        raise ParameterError("--starts: it measures Fig. 2's ratios alone, on one thread; leave the others out")
-    device = check_device(device)
-    counts = [check_count("threads", count) for count in threads or ([1, 2] if all_ else [1])]
-    rows: list[timing.Row] = []
-    if starts is not None:
-        out = out or ratios.place(device)
-        for found in timing.starts(check_count("starts", starts), device):
-            rows += found
-            print(f"start {found[0]['start'] + 1} of {starts}: {len(found)} rows", file=sys.stderr)
-            ratios.write(out, rows, device)
-        print(json.dumps(rows) if as_json else timing.report(rows))
-        return
-    if all_:
-        for name, found in timing.everything(counts, device):
-            print(f"{name}: {len(found)} rows", file=sys.stderr)
-            rows += found
-            if out is not None:  # part after part: a borrowed machine may be gone before the last
-                timing.record.write(out, rows, device)
-    else:
-        rows += timing.layers(shapes or list(timing.SHAPES), threads=counts, device=device)
-        rows += timing.training_step(threads=counts, device=device) if step else []
-    if out is not None:
-        timing.record.write(out, rows, device)
-    print(json.dumps(rows) if as_json else timing.report(rows))
+    rows = asked_for(shapes or (), threads or (), device, step=step, all_=all_, starts=starts, out=out, say=_say)
+    print(json.dumps(rows) if as_json else report(rows))
 
 
 @app.command()
@@ -379,20 +317,9 @@ def lab(
     """JupyterLab on the notebooks, opening the tour; with a token, on this machine only."""
     if not 1 <= port <= 65535:
         raise ParameterError(f"port: {port} is not a port; 1 to 65535 is allowed")
-    from .runs.jobs.kernel import OwnKernels
+    from .runs.jobs.kernel import lab as served
 
-    folder = files.notebooks()
-    command = [sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1", f"--port={port}", f"--ServerApp.root_dir={folder}"]
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        command.append("--allow-root")
-    command.append("--LabApp.default_url=/lab/tree/00_tour.ipynb")
-    command.append("--LabApp.news_url=None")  # JupyterLab's question about news would cover the first screen
-    command.append(f"--ServerApp.kernel_spec_manager_class={OwnKernels.__module__}.{OwnKernels.__name__}")
-    if not browser:
-        command.append("--no-browser")
-    configs = os.pathsep.join(filter(None, [str(files.lab_config()), os.environ.get("JUPYTER_CONFIG_PATH")]))
-    environment = {**os.environ, "JUPYTER_CONFIG_PATH": configs}
-    os.execve(sys.executable, command, environment)  # noqa: S606 (this process becomes the server)
+    os.execve(*served(port, browser))  # noqa: S606 (this process becomes the server)
 
 
 @app.command()
@@ -491,37 +418,36 @@ def main(arguments: list[str] | None = None) -> int:
         code = app(arguments, standalone_mode=False)
         sys.stdout.flush()  # what it cannot take shows here, and not while Python ends
     except (typer.Abort, KeyboardInterrupt):
-        print("workbench: stopped", file=sys.stderr)
-        return STOPPED
+        return _ended("stopped", STOPPED)
     except CommandLineError as error:
-        message: str = error.format_message()  # type: ignore[attr-defined]
-        print(f"workbench: {ParameterError(message)}", file=sys.stderr)
-        return WRONG_PARAMETER
+        return _ended(ParameterError(error.format_message()), WRONG_PARAMETER)  # type: ignore[attr-defined]
     except WorkbenchError as error:
-        if not _launched() or os.environ.get("LOCAL_RANK") == "0" or error.code == FAILED:  # else all say the same
-            print(f"workbench: {error}", file=sys.stderr)
-        return error.code
+        if not _launched() or os.environ.get("LOCAL_RANK") == "0" or error.code == FAILED:
+            return _ended(error, error.code)
+        return error.code  # of several processes the others would say the same
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package in ("", "workbench"):
             raise
         package = {"sklearn": "scikit-learn"}.get(package, package)
-        said = f"{package} is not installed; `{sys.executable} -m pip install {package}` adds it, `make setup` all"
-        print(f"workbench: {said}", file=sys.stderr)
-        return FAILED
+        how = f"`{sys.executable} -m pip install {package}` adds it, `make setup` all"
+        return _ended(f"{package} is not installed; {how}", FAILED)
     except BrokenPipeError:
         sys.stderr.close()  # the reader went away, as `| head` does
         return DONE
     except OSError as error:
         if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO):
             raise
-        print(f"workbench: the output cannot be written: {error.strerror}", file=sys.stderr)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python would complain while it ends
-        return FAILED
+        return _ended(f"the output cannot be written: {error.strerror}", FAILED)
     if code == INTERRUPTED:
-        print("workbench: stopped", file=sys.stderr)
-        return STOPPED
+        return _ended("stopped", STOPPED)
     return code if isinstance(code, int) else DONE
+
+
+def _ended(said: object, code: int) -> int:
+    _say(f"workbench: {said}")
+    return code
 
 
 if __name__ == "__main__":

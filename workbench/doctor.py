@@ -33,16 +33,7 @@ def examine() -> list[Row]:
     rows += [_package(name) for name in (*CORE, *STUDY)]
     trouble = _unusable_torch()
     if trouble is None:
-        parts: list[Callable[[], Iterator[Row]]] = [
-            _devices,
-            _engines,
-            _data,
-            _store,
-            _records,
-            _locks,
-            _kernel,
-            _browser,
-        ]
+        parts = [_devices, _engines, _data, _store, _records, _locks, _kernel, _browser]
     else:
         rows.append(trouble)
         parts = [_store, _kernel, _browser]
@@ -102,9 +93,8 @@ def _devices() -> Iterator[Row]:
         yield _row("CUDA", "ok", torch.cuda.get_device_name())
     elif torch.version.cuda is None and driver:
         said = f"there is an NVIDIA driver, and torch {torch.__version__} is a CPU build"
-        yield _row(
-            "CUDA", "note", said, "the GPU is not used", "`make clean setup TORCH=cuda` installs the other build"
-        )
+        do = "`make clean setup TORCH=cuda` installs the other build"
+        yield _row("CUDA", "note", said, "the GPU is not used", do)
     elif torch.version.cuda is None:
         yield _row("CUDA", "missing", "this torch is a CPU build", "everything runs without it")
     else:

@@ -4,7 +4,7 @@ import pytest
 from constructed import UNDER_WAY, Constructed, of
 
 import workbench as wb
-from workbench.analysis import claims
+from workbench.analysis import counting
 
 
 @pytest.fixture
@@ -24,5 +24,5 @@ def results(monkeypatch, store):
         *of("permmnist_res", 3.0, 3.0, 3.0, numerics=1),
         *solving,
     ]
-    monkeypatch.setattr(claims, "records", lambda own=False, of=None: records)
+    monkeypatch.setattr(counting, "records", lambda own=False, of=None: records)
     return wb.results_table()

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from constructed import UNDER_WAY, Constructed, of
 
-from workbench.analysis import claims, learning_curves, tables, verdicts
+from workbench.analysis import claims, counting, learning_curves, tables, verdicts
 from workbench.runs.provenance import NUMERICS
 
 
@@ -15,7 +15,7 @@ def shown(monkeypatch, store):
     """The row of a claim and an experiment from constructed records."""
 
     def row(claim, name, records):
-        monkeypatch.setattr(claims, "records", lambda own=False, of=None: records)
+        monkeypatch.setattr(counting, "records", lambda own=False, of=None: records)
         return next(r for r in claims.rows([name]) if r["claim"] == claim and r["experiment"] == name)
 
     return row

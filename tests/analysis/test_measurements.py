@@ -8,7 +8,7 @@ from constructed import PRESENT, UNDER_WAY, Constructed, curve, with_u
 
 import workbench as wb
 from workbench import paper
-from workbench.analysis import claims, measurements, properties, tables
+from workbench.analysis import claims, counting, measurements, properties, tables
 from workbench.analysis.benchmark import record as kept
 from workbench.config import run_id
 from workbench.paper import claims as claims_table
@@ -21,7 +21,7 @@ ADDING, PIXELS, TEXT = "adding_indrnn_T1000", "seqmnist_plain6", "ptbchar_plain6
 @pytest.fixture
 def shown(monkeypatch, store):
     def row(name, records=(), experiment=None):
-        monkeypatch.setattr(claims, "records", lambda own=False, of=None: records)
+        monkeypatch.setattr(counting, "records", lambda own=False, of=None: records)
         return next(r for r in claims.rows() if r["claim"] == name and experiment in (None, r["experiment"]))
 
     return row

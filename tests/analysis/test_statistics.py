@@ -22,12 +22,14 @@ def test_the_interval_of_a_mean_is_students():
     low, high = stats.t.interval(0.95, 3, loc=np.mean(values), scale=stats.sem(values))
     assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
     assert found.n == 4
+    assert found.p == pytest.approx(stats.ttest_1samp(values, 0).pvalue, rel=1e-9)
     assert statistics.mean([1, 2, 3]).high == pytest.approx(2 + 4.302653 / math.sqrt(3), abs=1e-6)
 
 
 def test_one_value_has_no_interval_and_equal_ones_an_empty_one():
     assert statistics.mean([2.0]) == Interval(2.0, 1, None, None)
-    assert statistics.mean([2.0, 2.0, 2.0]) == Interval(2.0, 3, 2.0, 2.0)
+    assert statistics.mean([2.0, 2.0, 2.0]) == Interval(2.0, 3, 2.0, 2.0, 0.0)
+    assert statistics.mean([0.0, 0.0]).p == 1.0
 
 
 @pytest.mark.parametrize("values", [[], [1.0, math.nan], [math.inf], [[1.0, 2.0]]])
@@ -134,25 +136,7 @@ def test_a_seed_not_there_comes_after_every_step_up_to_its_own_last_one():
     assert p > statistics.LEVEL
 
 
-def test_paired_differences_are_scipys_paired_test():
-    x, y = [1.0, 2.0, 4.0, 3.0], [1.5, 2.2, 5.0, 3.1]
-    found = statistics.paired(x, y)
-    known = stats.ttest_rel(x, y)
-    assert found.p == pytest.approx(known.pvalue)
-    ends = known.confidence_interval(0.95)
-    assert (found.interval.low, found.interval.high) == pytest.approx((ends.low, ends.high))
-    assert statistics.paired([1.0], [2.0]).p is None
-    assert statistics.paired([1.0, 2.0], [2.0, 3.0]).p == 0.0
-    with pytest.raises(ParameterError, match="same seeds"):
-        statistics.paired([1.0], [1.0, 2.0])
-
-
-def test_holm_corrects_the_differences_of_one_study_together():
+def test_holm_multiplies_by_what_is_left_and_never_falls():
     assert statistics.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert statistics.holm([0.5, 0.9]) == [1.0, 1.0]
-    apart = ([1.0, 2.0, 3.0], [2.0, 3.1, 4.2])
-    alike = ([1.0, 2.0, 3.0], [1.1, 1.9, 3.0])
-    alone, one, other = statistics.paired(*apart), *statistics.study([apart, alike])
-    assert one.holm == pytest.approx(2 * alone.p)
-    assert other.holm == pytest.approx(other.p)
-    assert statistics.study([apart, ([1.0], [2.0])])[1].holm is None
+    assert statistics.holm([]) == []

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from workbench.analysis import terminal
+from workbench.analysis import listing
 
 NAMES = ", ".join(f"adding_lstm_T{n}" for n in (100, 500, 1000, 5000))
 TABLE = pd.DataFrame(
@@ -16,7 +16,7 @@ TABLE = pd.DataFrame(
 
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_a_table_is_no_wider_than_the_terminal_and_cuts_no_word(width):
-    lines = terminal.table(TABLE, width).splitlines()
+    lines = listing.table(TABLE, width).splitlines()
     assert lines[0].split() == ["experiment", "n", "verdict", "note"]
     assert max(map(len, lines)) <= width
     first = lines[0].index("n ")
@@ -25,7 +25,7 @@ def test_a_table_is_no_wider_than_the_terminal_and_cuts_no_word(width):
 
 
 def test_rows_of_one_line_are_not_set_apart_and_longest_words_are_kept_whole():
-    wide = terminal.table(TABLE, 400)
+    wide = listing.table(TABLE, 400)
     assert len(wide.splitlines()) == 3
-    narrow = terminal.table(TABLE[["experiment"]], 4)
+    narrow = listing.table(TABLE[["experiment"]], 4)
     assert narrow.split() == ["experiment", *NAMES.split(), "x"]

@@ -11,7 +11,7 @@ from scipy import stats
 import workbench as wb
 from workbench.analysis import figures
 from workbench.analysis import variants as studied
-from workbench.analysis.variants import Variants, holm, interval
+from workbench.analysis.variants import Variants
 from workbench.errors import ParameterError
 from workbench.runs import sweep, variants
 from workbench.runs.jobs import notebook_parameters
@@ -91,26 +91,6 @@ def test_where_data_are_missing_the_substitute_takes_the_variants(monkeypatch):
 
 
 # --- statistics ---
-
-
-def test_an_interval_is_students():
-    found = interval([1.0, 2.0, 3.0, 4.0, 5.0])  # mean 3, s = sqrt(2.5), t(0.975, 4) = 2.776445
-    half = 2.776445105 * math.sqrt(2.5) / math.sqrt(5)
-    assert (found.mean, found.n) == (3.0, 5)
-    assert (found.low, found.high) == pytest.approx((3 - half, 3 + half), rel=1e-8)
-    assert found.p == pytest.approx(stats.ttest_1samp([1, 2, 3, 4, 5], 0).pvalue, rel=1e-9)
-
-
-def test_one_value_has_no_interval_and_equal_ones_leave_no_doubt():
-    assert interval([2.0]) == studied.Interval(2.0, 1, None, None, None)
-    assert interval([2.0, 2.0, 2.0]) == studied.Interval(2.0, 3, 2.0, 2.0, 0.0)
-    assert interval([0.0, 0.0]).p == 1.0
-
-
-def test_holm_multiplies_by_what_is_left_and_never_falls():
-    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert holm([0.5, 0.9]) == pytest.approx([1.0, 1.0])
-    assert holm([]) == []
 
 
 def variants_of(table, status="done"):

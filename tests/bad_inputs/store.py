@@ -16,7 +16,8 @@ import torch
 
 from workbench import files
 from workbench.errors import StoreError
-from workbench.runs import import_runs, verify
+from workbench.runs import verify
+from workbench.runs.bundle import adopt
 
 from .case import NAN, PARAMETER, STORE, Case, refused, smoke, tiny_run
 
@@ -102,7 +103,7 @@ def read_only(_: Path) -> object:
 def bundle(here: Path) -> object:
     """The prepared store, imported into another: whatever is wrong with it must be found before anything is copied."""
     with patch.object(files, "runs", lambda: here / "other" / "runs"):
-        return import_runs.adopt(here / "results")
+        return adopt(here / "results")
 
 
 def verify_all(_: Path) -> None:

@@ -17,7 +17,8 @@ from workbench import files
 from workbench.errors import WorkbenchError
 from workbench.runs import lock, memory_check, train_and_record
 from workbench.runs.folder import open_run
-from workbench.runs.record import Record, overview
+from workbench.runs.record import Record
+from workbench.runs.status import overview
 from workbench.training import evaluate
 
 NAME = "seqdigits_plain6"

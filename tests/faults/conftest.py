@@ -100,7 +100,7 @@ def forks() -> multiprocessing.context.ForkServerContext:
     """Processes that have torch loaded when they begin, each in a state of its own."""
     context = multiprocessing.get_context("forkserver")
     # torch._dynamo: the first step of an optimiser loads it, for longer than the runs here take
-    loaded = ["torch._dynamo", "pandas", "sklearn.datasets", "workbench.runs.run", "workbench.runs.import_runs"]
+    loaded = ["torch._dynamo", "pandas", "sklearn.datasets", "workbench.runs.run", "workbench.runs.bundle"]
     context.set_forkserver_preload(loaded)
     return context
 

@@ -239,7 +239,7 @@ def test_5_no_child_outlives_a_batch_runner(fault, store, kind):
 
 @pytest.mark.slow
 def test_a_time_limit_stops_in_time_with_a_checkpoint_and_a_bundle(store, tmp_path, monkeypatch):
-    from workbench.runs.import_runs import adopt
+    from workbench.runs.bundle import adopt
 
     began = time.monotonic()
     chosen = planned_runs(1, steps=200_000)

@@ -17,7 +17,8 @@ from workbench import files
 from workbench.errors import StoreError, WorkbenchError
 from workbench.runs import folder as records
 from workbench.runs.folder import Run, pure
-from workbench.runs.record import Record, overview
+from workbench.runs.record import Record
+from workbench.runs.status import overview
 
 
 @pytest.mark.parametrize("room", [0, 6_000, 30_000, 120_000])

@@ -24,11 +24,11 @@ import torch
 
 from workbench.config import Config, canonical_json, run_id
 from workbench.errors import DataError, ParameterError, StoreError, WorkbenchError
-from workbench.runs import checkpoint, lock, record
+from workbench.runs import checkpoint, lock, record, status
 from workbench.runs import folder as runs
 from workbench.runs.folder import Run
 from workbench.tasks import pixels, sequences, treebank
-from workbench.tasks.skeletons import bodies, ntu_file
+from workbench.tasks.skeletons import ntu_file
 from workbench.training import Trainer
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -99,7 +99,7 @@ def skeleton(content: bytes, folder: Path) -> None:
         found = ntu_file.parse(content, "fuzzed")
         assert found.shape[2:] == (ntu_file.JOINTS, 3)
         assert np.isfinite(found).all()
-        assert bodies.actors(found).shape[1:] == (2, ntu_file.JOINTS, 3)
+        assert ntu_file.actors(found).shape[1:] == (2, ntu_file.JOINTS, 3)
 
 
 def text(content: bytes, folder: Path) -> None:
@@ -164,7 +164,7 @@ def a_record(content: bytes, folder: Path) -> None:
     for read in readers:
         with contextlib.suppress(StoreError):
             read()
-    row = record._row(run)  # a damaged record is a row, not an error
+    row = status._summary(run)  # a damaged record is a row, not an error
     assert json.loads(json.dumps(row))["status"]
 
 

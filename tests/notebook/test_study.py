@@ -7,7 +7,7 @@ import pytest
 
 from workbench import files
 from workbench.errors import RunError
-from workbench.notebook.offer import NothingRecorded
+from workbench.notebook.live_training import NothingRecorded
 from workbench.notebook.study import Study
 from workbench.runs import planned_run as planned_runs
 from workbench.runs.planned_run import PlannedRun

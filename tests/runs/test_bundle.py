@@ -10,8 +10,8 @@ import pytest
 import workbench as wb
 from workbench.errors import StoreError
 from workbench.runs import bundle
+from workbench.runs.bundle import adopt
 from workbench.runs.folder import Run, pure
-from workbench.runs.import_runs import adopt
 
 NAME = "adding_rnn_tanh_T100"
 CHANGES = {"model.hidden": 8, "train.steps": 60, "train.evaluate_every": 20}

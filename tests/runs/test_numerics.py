@@ -13,9 +13,9 @@ import workbench as wb
 from workbench.__main__ import main
 from workbench.errors import Stopped, StoreError
 from workbench.paper import claims
-from workbench.runs import import_runs, instructions, provenance
+from workbench.runs import bundle, instructions, provenance
 from workbench.runs import run as module
-from workbench.runs.folder import _checked
+from workbench.runs.events import sealed
 from workbench.runs.provenance import NUMERICS
 from workbench.runs.record import Record
 
@@ -30,7 +30,7 @@ def age(record, numerics=None):
     """Rewrite a record's spec as if begun under other numerics; None: as version 0.1 wrote it."""
     path = record.run.path / "spec.json"
     spec = {k: v for k, v in json.loads(path.read_text()).items() if k not in ("check", "numerics")}
-    path.write_text(json.dumps(_checked(spec if numerics is None else spec | {"numerics": numerics})))
+    path.write_text(json.dumps(sealed(spec if numerics is None else spec | {"numerics": numerics})))
     return Record(record.run)
 
 
@@ -118,7 +118,7 @@ def taken(ours, theirs, tmp_path, monkeypatch):
     for name, (steps, numerics) in {"theirs": theirs, "ours": ours}.items():
         monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path / name))
         age(go(steps), numerics)
-    count = import_runs.adopt(tmp_path / "theirs")[0]
+    count = bundle.adopt(tmp_path / "theirs")[0]
     return count == 1, go(2)
 
 

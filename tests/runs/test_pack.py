@@ -11,9 +11,10 @@ import workbench as wb
 from workbench import files
 from workbench.errors import StoreError
 from workbench.runs import pack
+from workbench.runs.bundle import adopt
 from workbench.runs.folder import Run, find, lookup
-from workbench.runs.import_runs import adopt
-from workbench.runs.record import Record, find_id, overview, records
+from workbench.runs.record import Record, find_id, records
+from workbench.runs.status import overview
 
 NAME = "adding_rnn_tanh_T100"
 CHANGES = {"train.steps": 60, "train.evaluate_every": 20, "task.length": 4, "model.hidden": 4}

@@ -9,8 +9,9 @@ import workbench as wb
 from workbench import files
 from workbench.errors import StoreError
 from workbench.runs import record as reading
-from workbench.runs.folder import _check
-from workbench.runs.record import find, find_id, overview, records
+from workbench.runs.events import sealed
+from workbench.runs.record import find, find_id, records
+from workbench.runs.status import overview
 
 NAME = "adding_rnn_tanh_T100"
 CHANGES = {"train.steps": 60, "train.evaluate_every": 20, "task.length": 4, "model.hidden": 4}
@@ -71,7 +72,7 @@ def test_a_record_whose_config_is_not_the_one_of_its_id_is_refused(begun):
     spec = json.loads((begun.run.path / "spec.json").read_text())
     spec["config"]["train"]["lr"] = 0.5
     spec.pop("check")
-    (begun.run.path / "spec.json").write_text(json.dumps(spec | {"check": _check(spec)}))
+    (begun.run.path / "spec.json").write_text(json.dumps(sealed(spec)))
     (found,) = records()
     with pytest.raises(StoreError, match=r"spec\.json: its content does not give its id"):
         found.verify()

@@ -13,8 +13,8 @@ import torch
 import workbench as wb
 from workbench.config import Config, run_id
 from workbench.errors import ParameterError, RunError, Stopped, StoreError
+from workbench.runs.asked import resolve, substitute
 from workbench.runs.folder import pure
-from workbench.runs.run import resolve, substitute
 from workbench.tasks import data_hashes
 
 NAME = "seqdigits_plain6"

@@ -7,9 +7,9 @@ import time
 import pytest
 
 import workbench as wb
-from workbench.runs import lock, row_cache, status
+from workbench.runs import lock, status
 from workbench.runs.lock import Lock
-from workbench.runs.record import overview
+from workbench.runs.status import overview
 
 NAME = "adding_rnn_tanh_T100"
 
@@ -53,9 +53,9 @@ def test_the_index_is_a_cache(begun, store):
         assert overview() == before
         assert overview() == before
     made = []
-    rows = row_cache.rows(path, {"a": "1"}, lambda key: made.append(key) or {"n": 1})
-    assert rows == row_cache.rows(path, {"a": "1"}, lambda key: made.append(key) or {"n": 2}) == {"a": {"n": 1}}
-    assert row_cache.rows(path, {"a": "2"}, lambda key: made.append(key) or {"n": 3}) == {"a": {"n": 3}}
+    rows = status._cached(path, {"a": "1"}, lambda key: made.append(key) or {"n": 1})
+    assert rows == status._cached(path, {"a": "1"}, lambda key: made.append(key) or {"n": 2}) == {"a": {"n": 1}}
+    assert status._cached(path, {"a": "2"}, lambda key: made.append(key) or {"n": 3}) == {"a": {"n": 3}}
     assert made == ["a", "a"]
 
 
@@ -127,7 +127,7 @@ def test_stopping_waits_for_a_refresh_under_way_and_watching_again_leaves_one_wa
     threading.Timer(0.1, go_on.set).start()
     shown.stop()
     assert read
-    assert "</th></tr></table>" in shown.table.value
+    assert "None yet" in shown.table.value
     shown.watch(0.01)
     first = shown.watcher
     shown.watch(0.01)

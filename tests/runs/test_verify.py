@@ -8,7 +8,8 @@ import workbench as wb
 from workbench import files
 from workbench.runs import record as reading
 from workbench.runs import verify
-from workbench.runs.folder import Run, _checked
+from workbench.runs.events import sealed
+from workbench.runs.folder import Run
 from workbench.runs.provenance import NUMERICS
 from workbench.runs.record import Record
 
@@ -23,7 +24,7 @@ def rewrite(record, *, numerics=NUMERICS, losses=lambda loss: loss, where=None, 
     """The record as another computation might have left it, its checks right."""
     path = record.run.path
     spec = {k: v for k, v in json.loads((path / "spec.json").read_text()).items() if k != "check"}
-    (path / "spec.json").write_text(json.dumps(_checked(spec | {"numerics": numerics})))
+    (path / "spec.json").write_text(json.dumps(sealed(spec | {"numerics": numerics})))
     events, result = record.run.events(), record.run.result()
     for old in (path / "events.jsonl", *record.run.checkpoints()):
         old.unlink()

@@ -15,7 +15,7 @@ from bad_inputs.speech import WAV, index_of, wav
 
 from workbench.errors import DataError, StoreError
 from workbench.runs import bundle, pack
-from workbench.runs.import_runs import adopt
+from workbench.runs.bundle import adopt
 from workbench.tasks import npy_xz, pixels, speech
 from workbench.tasks.skeletons import ntu_archive, ntu_file
 

@@ -12,8 +12,8 @@ from bad_inputs.case import ADDING, TINY
 
 import workbench as wb
 from workbench.errors import StoreError
+from workbench.runs.bundle import adopt
 from workbench.runs.folder import Run
-from workbench.runs.import_runs import adopt
 
 
 class Bomb:

@@ -15,8 +15,8 @@ from workbench.analysis import tables
 from workbench.config import run_id
 from workbench.errors import ParameterError, StoreError
 from workbench.runs import bundle, lock, status
+from workbench.runs.bundle import adopt, take
 from workbench.runs.folder import Run, open_run
-from workbench.runs.import_runs import adopt, take
 
 IDS = ("../../../../etc", "..", ".", "", "/etc/passwd", "0123456789abcdeF", "0123456789abcde", "0123456789abcde/")
 IDS += ("0123456789abcde\n", "a" * 300, "０１２３４５６７８９ａｂｃｄｅｆ", "\0" * 16)  # noqa: RUF001

@@ -14,8 +14,9 @@ import pytest
 
 from workbench import doctor, progress
 from workbench.__main__ import main
+from workbench.analysis import listing
 from workbench.errors import DataError, MissingData
-from workbench.runs.run import substitute
+from workbench.runs.asked import substitute
 from workbench.tasks import download
 
 
@@ -93,7 +94,7 @@ def test_the_same_bytes_packed_anew_are_the_same_data(tiny, monkeypatch, pack):
 def test_what_a_packed_file_unpacks_to_is_known(name):
     known = download.SETS[name]
     assert known.contents.keys() == {file for file in known.files if file.endswith((".gz", ".xz"))}
-    if not download.present(name):
+    if not listing.data_sets([name])[0]["here"]:
         pytest.skip(f"{name} is not here")
     folder = download.locate(name)
     assert {file: download._unpacked(folder / file) for file in known.contents} == known.contents

@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from ..files import names_of
+
 if TYPE_CHECKING:
     from .memory import bounds_table as bounds_table
     from .memory import by_length as by_length
@@ -21,19 +23,7 @@ if TYPE_CHECKING:
     from .memory import ranges_table as ranges_table
     from .memory import untrained_memory as untrained_memory
 
-__all__ = [
-    "bounds_table",
-    "by_length",
-    "deviation",
-    "gradient_through_time",
-    "impulse_response",
-    "last_tokens",
-    "memory_of",
-    "neuron_gradients",
-    "official_ranges",
-    "ranges_table",
-    "untrained_memory",
-]
+__all__ = sorted(names_of(__file__))
 
 
 def __getattr__(name: str) -> Any:

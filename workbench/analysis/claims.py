@@ -8,40 +8,31 @@ end. Records of older numerics are rows of their own at the end, which decide no
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import pandas as pd
 
 from .. import paper
-from ..config import Config, Treebank, run_id
+from ..config import Treebank
 from ..paper import Experiment
 from ..paper import claims as table
 from ..paper.claims import STEPS, Claim
 from ..paper.published import quoted
 from ..runs.provenance import NUMERICS
-from ..runs.record import Record, records
-from ..tasks import data_hashes, spec
+from ..runs.record import Record
+from ..tasks import spec
 from ..tasks.download import SETS
-from . import learning_curves, measurements, properties, statistics, verdicts
-from .verdicts import Seed, Terms, Verdict
-
-if TYPE_CHECKING:
-    import pandas as pd
+from . import learning_curves, measurements, statistics, verdicts
+from .counting import METRICS, SUBSETS, Store, measure, terms_of
+from .verdicts import Verdict
 
 COLUMNS = (
     "table experiment metric ours n low high paper source budget step steps device protocol verdict "
     "examples examples_low examples_high claim note"
 ).split()
-METRICS: dict[str, Callable[[Mapping[str, float]], float]] = {
-    "test error %": lambda test: 100 * (1 - test["accuracy"]),
-    "test accuracy %": lambda test: 100 * test["accuracy"],
-    "test MSE": lambda test: test["mse"],
-    "test BPC": lambda test: test["bpc"],
-    "test perplexity": lambda test: test["perplexity"],
-    "test accuracy %, over 5,000 steps": lambda test: 100 * test["accuracy_long"],
-}
-SUBSETS = {"test accuracy %, over 5,000 steps": "_long"}  # metrics of a part of the test split, and its name there
 SHARES = ("test error %", "test accuracy %", *SUBSETS)  # of examples: they have an interval over examples too
 QUOTED = ", quoted from others"  # how the source of such a number ends
 OLDER = "older records, numerics"  # how the source of records of other numerics begins
@@ -55,41 +46,10 @@ PROTOCOLS = {
     "dynamic evaluation": "best validation weights, which go on learning from the text that was scored",
 }
 DEVICES = ("cpu", "cuda")  # kinds, of which each has a row of its own for a ratio
-UNMEASURED = {
-    "value": "no record holds this measurement yet",
-    "solved": "no record holds this measurement yet",
-    "order": "no record holds this measurement yet",
-    "property": "no record holds this measurement yet",
-}
-# What the abstract says, in our words -> the claims that test it.
-ABSTRACT = {
-    "Vanishing and exploding gradients are prevented": ("abstract-no_explosion", "abstract-no_vanishing"),
-    "Long-term memory is learned, over 5,000 steps": ("fig4-indrnn-T1000", "fig4-indrnn-T5000"),
-    "ReLU trains robustly": ("abstract-relu_robust",),
-    "Very deep nets train: 21 residual layers, dense nets": (
-        "abstract-21_layers",
-        "abstract-dense_characters",
-        "abstract-dense_pixels",
-    ),
-    "Over 10 times faster than LSTM": ("abstract-faster",),
-    "Better than RNN and LSTM": (
-        "fig4-indrnn_before_lstm-T100",
-        "fig4-indrnn_before_lstm-T500",
-        "fig4-indrnn_before_lstm-T1000",
-        "abstract-better-seqmnist-lstm",
-        "abstract-better-seqmnist-rnn_tanh",
-        "abstract-better-permmnist-lstm",
-        "abstract-better-permmnist-rnn_tanh",
-        "abstract-better-ptbchar-lstm",
-        "abstract-better-ptbword-lstm",
-    ),
-}
 
 
 def results_table(experiments: Sequence[str] | None = None, *, own: bool = False) -> pd.DataFrame:
     """`rows` as a DataFrame, a row a claim: ours, the paper's, n, interval, step of steps, protocol, verdict."""
-    import pandas as pd
-
     return pd.DataFrame(rows(experiments, own=own), columns=COLUMNS)
 
 
@@ -127,102 +87,10 @@ def cannot(results: pd.DataFrame) -> list[str]:
     return [reasons.get(name, "") for name in results["claim"]]
 
 
-def measure(record: Record, metric: str, step: int | None = None) -> float | None:
-    """A metric of the paper for one record, scored at a step (None: the newest), or None if it was not scored there."""
-    if metric == STEPS:
-        curve = record.curve
-        return verdicts.arrival(list(curve["step"]), list(curve["valid_mse"])) if "valid_mse" in curve else None
-    scored = [e for e in record.budgets if step is None or e["step"] == step]
-    test = {name: value for name, value in (scored[-1].get("test", {}) if scored else {}).items() if value is not None}
-    try:
-        return float(METRICS[metric](test))
-    except KeyError:  # of another task, or not finite
-        return None
-
-
 def why_not_run(known: Experiment) -> str:
     """Reason why an experiment has no record yet: its data are not to be had without asking, or nobody has begun."""
     data = SETS.get(known.data or "")
     return f"needs {data.title.split(',')[0]}, which must be asked for" if data and data.needs else "not begun"
-
-
-# --- which records count ---
-
-
-@dataclass(frozen=True)
-class Store:
-    """The records of every experiment, or of some, without smoke runs and damaged ones."""
-
-    by_name: Mapping[str, Sequence[Record]]
-    own: bool = False
-
-    @classmethod
-    def read(cls, own: bool = False, names: Collection[str] | None = None) -> Store:
-        """Every record, or one's own alone, or those of the named experiments."""
-        by_name: dict[str, list[Record]] = {}
-        for record in records(own=own, of=names):
-            if record.status != "damaged" and not record.smoke:
-                by_name.setdefault(record.experiment.removesuffix("*"), []).append(record)
-        return cls(by_name, own)
-
-    @cached_property
-    def tables(self) -> Mapping[str, Mapping[str, str]]:
-        """Every table of claims so far."""
-        return table.history()
-
-    def plain(self, name: str) -> list[Record]:
-        """The records of an experiment without changes that have been scored."""
-        return [r for r in self.by_name.get(name, ()) if r.experiment == name and r.budgets]
-
-    def command(self, name: str) -> str:
-        """Command that trains an experiment to its end, although one's own record of other numerics may be there."""
-        old = any(r.numerics != NUMERICS and not r.published for r in self.plain(name))
-        return f"workbench run {name} --budget paper{' --fresh' * old}"
-
-    def seeds(self, claim: Claim, name: str) -> tuple[list[Seed], list[Record], str]:
-        """The seeds of an experiment that a claim may count, their records, and what was set aside and why."""
-        wanted = terms_of(claim, paper.experiment(name))
-        pairs, counting, changed = [], [], 0
-        for record in self.by_name.get(name, ()):
-            its = _terms(record.config, record.spec["data"], record.numerics)
-            if record.experiment != name and its != wanted:
-                continue  # of a sweep, which says in its name that it is another net
-            if its == wanted and not table.unchanged(claim.id, record.claims, self.tables):
-                changed += 1
-                continue
-            pairs.append((_seed(record, claim), its))
-            if its == wanted and record.seed < verdicts.SEARCH:
-                counting.append(record)
-        counted, aside = verdicts.admitted(pairs, wanted)
-        late = f"{changed} begun before the claim was written as it is now: set aside" if changed else ""
-        return counted, counting, "; ".join(filter(None, (aside, late)))
-
-
-def terms_of(claim: Claim, known: Experiment) -> Terms:
-    """Terms a seed must share with a claim's row: the experiment's net, schedule and data, the claim's protocol."""
-    its = _terms(known.config, data_hashes(known.config.task), NUMERICS)
-    others = {"test batch": "test", "dynamic evaluation": "dynamic evaluation"}  # of which no record has the second yet
-    return its._replace(protocol=others.get(claim.protocol, its.protocol))
-
-
-def _terms(config: Config, data: Mapping[str, str], numerics: int) -> Terms:
-    protocol = config.train.bn_statistics
-    alike = config.model_copy(update={"train": config.train.model_copy(update={"bn_statistics": "clean"})})
-    return Terms(run_id(alike, 0, data), protocol, numerics)
-
-
-def _seed(record: Record, claim: Claim) -> Seed:
-    """A record's answer to a claim, that of its own end; of an order in steps, where it was there."""
-    if record.status == "diverged":
-        return Seed(record.seed, None, "lost", record.step)
-    ended = record.run.result() is not None
-    value = measure(record, claim.metric) if ended or claim.metric == STEPS else None
-    if claim.kind == "property" and value is not None:
-        value = float(properties.holds(claim, value))
-    return Seed(record.seed, value, "ended" if ended else "under way", record.step)
-
-
-# --- rows ---
 
 
 def _subjects(claim: Claim) -> Iterable[tuple[tuple[str, ...], tuple[str, ...]]]:
@@ -245,7 +113,7 @@ def _judged(store: Store, claim: Claim, these: Sequence[str], against: Sequence[
     if known is None or not measurable:
         said = verdicts.judge(claim)
         line["protocol"] = PROTOCOLS.get(claim.protocol)
-        return line | _said(replace(said, note=claim.cannot or UNMEASURED[claim.kind]))
+        return line | _said(replace(said, note=claim.cannot or measurements.NOTHING))
     seeds, counting, aside = store.seeds(claim, known.id)
     rivals, beside, rivals_aside = store.seeds(claim, against[0]) if against else ([], [], "")
     said = verdicts.judge(claim, seeds, rivals)
@@ -278,9 +146,9 @@ def _line(claim: Claim, these: Sequence[str]) -> dict[str, Any]:
 
 def _timed(store: Store, claim: Claim, device: str) -> dict[str, Any]:
     """The row of a ratio on a kind of device: its verdict is that of the device that was measured."""
-    from .benchmark import ratios
+    from .benchmark import figure2
 
-    kept = ratios.recorded(claim, device, own=store.own)
+    kept = figure2.recorded(claim, device, own=store.own)
     line = _line(claim, claim.experiments) | {"device": device}
     told = kept is not None and table.unchanged(claim.id, kept.claims, store.tables)
     said = verdicts.judge(claim, ratios=kept.values, device=kept.device) if kept and told else verdicts.judge(claim)

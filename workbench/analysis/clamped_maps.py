@@ -6,15 +6,13 @@ For study only: `recurrence.scan` has the form that keeps its precision, and its
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+import pandas as pd
 import torch
 from torch import Tensor
 
 from ..recurrence import recur
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 class Clamped(NamedTuple):
@@ -67,8 +65,6 @@ def breakdown(us: Sequence[float], T: int, chance: torch.Generator, chains: int 
     Inputs of mean -2 return the state to zero now and then. Columns: `u`, `way`, `broken` (per cent of the states that
     are not finite though the loop's are), `error` (the largest of the others, over 1 + |h|).
     """
-    import pandas as pd
-
     rows = []
     for u in us:
         a, weights = torch.randn(T, chains, generator=chance) - 2.0, torch.full((chains,), u)

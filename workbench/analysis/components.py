@@ -8,13 +8,11 @@ Random effects, each normal with a variance of its own.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from ..errors import ParameterError
-from .variants import LEVEL
-
-if TYPE_CHECKING:
-    import pandas as pd
+from .statistics import LEVEL
 
 
 def components(table: pd.DataFrame, rows: str, columns: str) -> pd.DataFrame:
@@ -24,7 +22,6 @@ def components(table: pd.DataFrame, rows: str, columns: str) -> pd.DataFrame:
     and `high`: 95 % at least, for rows and columns by Williams (1962), for the rest exact. p: of the F test that rows,
     or columns, do not differ.
     """
-    import pandas as pd
     from scipy import stats
 
     y = table.to_numpy(dtype=float)

@@ -6,16 +6,16 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from .. import tasks
 from ..models.build import build, count
 from ..runs.record import Record
 from ..training import Trainer
 from ..training.gradients import recurrent
-from .variants import interval
+from .statistics import mean as interval
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from .variants import Variants
 
 START, END = "first weights", "last evaluation"
@@ -24,8 +24,6 @@ START, END = "first weights", "last evaluation"
 def sizes(variants: Variants) -> pd.DataFrame:
     """A row a variant: recurrent layers, parameters, and the processor milliseconds that a step took, evaluations and
     all, of the seed that took the fewest: other work on the machine only adds to them."""
-    import pandas as pd
-
     rows = []
     for each, records in variants.runs.items():
         config = records[0].config
@@ -47,8 +45,6 @@ def gradients(variants: Variants) -> pd.DataFrame:
     The norm of the loss's gradient by the layer's output, all steps together, of the first validation batch: with the
     first weights, computed here, and as recorded at the last evaluation (`train.watch_layers`).
     """
-    import pandas as pd
-
     rows: list[dict[str, Any]] = []
     for each, records in variants.runs.items():
         for record in records:
@@ -61,19 +57,12 @@ def gradients(variants: Variants) -> pd.DataFrame:
 def arriving(gradients: pd.DataFrame) -> pd.DataFrame:
     """A row a variant and moment: layers, and the power of ten, `mean`, `low`, `high` (t, 95 %, over seeds), between
     the gradient that arrives at the lowest layer and the one at the highest; nothing arriving at all gives none."""
-    import pandas as pd
-
     rows = []
     for (group, variant, moment), runs in gradients.groupby(["group", "variant", "moment"], sort=False):
         powers = [_power(list(run["gradient"])) for _, run in runs.sort_values("layer").groupby("seed")]
         known = [power for power in powers if math.isfinite(power)]
-        row = {
-            "group": group,
-            "variant": variant,
-            "moment": moment,
-            "layers": int(runs["layer"].max()),
-            "seeds": len(powers),
-        }
+        row: dict[str, Any] = {"group": group, "variant": variant, "moment": moment}
+        row |= {"layers": int(runs["layer"].max()), "seeds": len(powers)}
         if known:
             found = interval(known)
             row |= {"with a value": found.n, "mean": found.mean, "low": found.low, "high": found.high}

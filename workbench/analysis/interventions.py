@@ -40,12 +40,6 @@ def through_time(us: Sequence[float], steps: int) -> Tensor:
 # --- single neurons: what only independent ones have ---
 
 
-def tightened(net: nn.Module, batch: Batch, target: str, bound: float) -> evaluate.Scores:
-    """Score a net with every u cut to [-bound, bound], nothing retrained."""
-    with cut(net, bound):
-        return evaluate.score(net, [batch], target)
-
-
 @contextmanager
 def edited(net: nn.Module, layer: int, neuron: int, u: float | None = None, silent: bool = False) -> Iterator[None]:
     """Inside, one neuron of a layer has another u, or is silent, see `silenced`. Counted from 0."""

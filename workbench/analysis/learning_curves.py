@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from .. import files, paper
 from ..runs.record import Record
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 COMPARED = {
     "train_accuracy": "train accuracy, %",
@@ -24,10 +22,7 @@ COMPARED = {
     "valid_perplexity": "validation perplexity",
     "valid_mse": "validation MSE",
 }
-TWINS = (
-    "permmnist_plain12_h128_drop0.1_bs32_pThre100_run9652",
-    "permmnist_plain12_h128_drop0.1_bs32_pThre100_run9704",
-)
+TWINS = tuple(f"permmnist_plain12_h128_drop0.1_bs32_pThre100_run{run}" for run in (9652, 9704))
 
 
 def official_curve(experiment: str) -> pd.DataFrame:
@@ -36,8 +31,6 @@ def official_curve(experiment: str) -> pd.DataFrame:
 
     The logs of the treebank count epochs, their steps being of random length; an epoch is `evaluate_every` steps here.
     """
-    import pandas as pd
-
     known = paper.experiment(experiment)
     if known.curve is None:
         return pd.DataFrame(columns=["step", "train_accuracy", "valid_accuracy", "valid_batch_accuracy"])
@@ -48,8 +41,6 @@ def official_curve(experiment: str) -> pd.DataFrame:
 
 def _log(stem: str) -> pd.DataFrame:
     """Training and validation rows of an official log, with the name of our column beside each."""
-    import pandas as pd
-
     log = pd.read_csv(files.paper() / "curves" / f"{stem}.csv")
     log = log[log["split"] != "test"].copy()
     metric = log["metric"].str.removesuffix("_batchstat_bn")
@@ -60,8 +51,6 @@ def _log(stem: str) -> pd.DataFrame:
 
 def published_curve(experiment: str) -> pd.DataFrame:
     """The paper's curve of an adding experiment, digitised from Fig. 4: step, mse; empty for a net that it lacks."""
-    import pandas as pd
-
     net, _, length = paper.experiment(experiment).id.removeprefix("adding_").rpartition("_T")
     label = {"indrnn": "IndRNN", "lstm": "LSTM", "irnn": "IRNN", "rnn_tanh": "RNN-tanh"}.get(net)
     points = pd.read_csv(files.paper() / "tables" / "fig4_adding_digitised.csv")
@@ -94,8 +83,6 @@ def parity_table(measured: Sequence[Record]) -> pd.DataFrame:
 
     Accuracies in per cent and points, bits a character and perplexities as they are.
     """
-    import pandas as pd
-
     rows = []
     for record in measured:
         if not _has_curve(record):
@@ -129,8 +116,6 @@ def nearness(measured: Sequence[Record]) -> pd.DataFrame:
     Accuracies in points, bits a character and perplexities in per cent of the official value, squared errors of the
     adding problem in per cent of its target's variance.
     """
-    import pandas as pd
-
     rows = []
     for known in paper.EXPERIMENTS.values():
         if not len(published := theirs(known.id)):
@@ -143,43 +128,29 @@ def nearness(measured: Sequence[Record]) -> pd.DataFrame:
             twins = official_pair(known.id, until, column) if until and far else None
             among = _among([record for record, apart in runs if column in apart], column, published)
             which, wrong = _nearest(known.id, column, published, until) if until and far else (None, None)
-            rows.append(
-                {
-                    "experiment": known.id,
-                    "curve": COMPARED[column].removesuffix(", %"),
-                    "seeds": len(far),
-                    "until": until if far else None,
-                    "points": sum(len(apart) for _, apart in runs) if far else 0,
-                    "difference": 100 * float(np.mean(far)) if far else None,
-                    "another net": None if wrong is None else 100 * wrong,
-                    "which": which,
-                    "pair": None if twins is None else 100 * twins,
-                    "ours apart": None if among is None else 100 * among,
-                    "unit": "points" if column.endswith("accuracy") else "%",
-                }
-            )
-    return pd.DataFrame(rows)
+            points = sum(len(apart) for _, apart in runs) if far else 0
+            unit = "points" if column.endswith("accuracy") else "%"
+            counted = (known.id, COMPARED[column].removesuffix(", %"), len(far), until if far else None, points)
+            apart = (float(np.mean(far)) if far else None, wrong, twins, among)
+            rows.append((*counted, *(None if share is None else 100 * share for share in apart), which, unit))
+    distances = ["difference", "another net", "pair", "ours apart"]
+    columns = ["experiment", "curve", "seeds", "until", "points", *distances, "which", "unit"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def told(near: pd.DataFrame) -> pd.DataFrame:
     """`nearness` of what has begun, for people: distances to two digits, and whether the curve tells nets apart."""
-    import pandas as pd
-
     begun = near[near["seeds"] > 0]
     far = begun[["difference", "another net", "pair", "ours apart"]].astype(float)
     shown = far.map(lambda value: "" if np.isnan(value) else f"{value:.2f}")
     chance = far[["pair", "ours apart"]].max(axis=1)
-    beside = pd.DataFrame(
-        {
-            "to step": begun["until"].map(lambda step: f"{step:,.0f}"),
-            "ours": shown["difference"],
-            "nearest other net": shown["another net"] + (" " + begun["which"]).fillna(""),
-            "two official runs": shown["pair"],
-            "two seeds of ours": shown["ours apart"],
-            "it tells": list(map(_tells, far["difference"], far["another net"], chance)),
-        }
-    )
-    return begun[["experiment", "curve", "seeds", "unit"]].join(beside)
+    told = begun[["experiment", "curve", "seeds", "unit"]].copy()
+    told["to step"] = begun["until"].map(lambda step: f"{step:,.0f}")
+    told["ours"] = shown["difference"]
+    told["nearest other net"] = shown["another net"] + (" " + begun["which"]).fillna("")
+    told[["two official runs", "two seeds of ours"]] = shown[["pair", "ours apart"]]
+    told["it tells"] = list(map(_tells, far["difference"], far["another net"], chance))
+    return told
 
 
 def _tells(ours: float, other: float, chance: float) -> str:

@@ -1,11 +1,18 @@
-"""Lists of the command line: rows of plain values, shown as columns or as JSON."""
+"""Lists of the command line: rows of plain values, shown as columns or as JSON; tables for a terminal of any width."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+import textwrap
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
 
 from ..errors import printable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..paper import Exhibit, Experiment
 
 
 def experiments() -> list[dict[str, Any]]:
@@ -17,51 +24,32 @@ def experiments() -> list[dict[str, Any]]:
     recorded: dict[str, list[dict[str, Any]]] = {}
     for record in records():
         if record.status != "damaged":
-            recorded.setdefault(record.experiment, []).append(
-                {
-                    "id": record.id,
-                    "seed": record.seed,
-                    "smoke": record.smoke,
-                    "step": record.step,
-                    "status": record.status,
-                }
-            )
+            shown = ("id", "seed", "smoke", "step", "status")
+            recorded.setdefault(record.experiment, []).append({name: getattr(record, name) for name in shown})
     rows = []
     for known in paper.EXPERIMENTS.values():
-        rows.append(
-            {
-                "id": known.id,
-                "where": known.where,
-                "title": known.title,
-                "parent": known.parent,
-                "claim": [{"metric": c.metric, "value": c.value, "source": c.source} for c in known.claims],
-                "parameters": count_of(known.config.model, tasks.spec(known.config.task)),
-                "budgets": {
-                    "smoke": known.at("smoke")[0].train.steps,
-                    "quick": known.quick,
-                    "paper": known.config.train.steps,
-                },
-                "data": known.data,
-                "recorded": recorded.get(known.id, []),
-                "note": known.note,
-            }
-        )
+        steps = {"smoke": known.at("smoke")[0].train.steps, "quick": known.quick, "paper": known.config.train.steps}
+        count = count_of(known.config.model, tasks.spec(known.config.task))
+        more = {"parent": known.parent, "parameters": count, "budgets": steps, "data": known.data, "note": known.note}
+        rows.append(_named(known) | more | {"recorded": recorded.get(known.id, [])})
     for exhibit in paper.EXHIBITS.values():  # a table or figure that its notebook computes at once
-        rows.append(
-            {
-                "id": exhibit.id,
-                "where": exhibit.where,
-                "title": exhibit.title,
-                "parent": None,
-                "claim": [{"metric": c.metric, "value": c.value, "source": c.source} for c in exhibit.claims],
-                "parameters": None,
-                "budgets": dict.fromkeys(("smoke", "quick", "paper")),
-                "data": None,
-                "recorded": [],
-                "note": f"workbench reproduce {exhibit.notebook}. {exhibit.note}",
-            }
-        )
+        none = dict.fromkeys(("smoke", "quick", "paper"))
+        more = {"parent": None, "parameters": None, "budgets": none, "data": None, "recorded": []}
+        rows.append(_named(exhibit) | more | {"note": f"workbench reproduce {exhibit.notebook}. {exhibit.note}"})
     return rows
+
+
+def _named(known: Experiment | Exhibit) -> dict[str, Any]:
+    claim = [{"metric": c.metric, "value": c.value, "source": c.source} for c in known.claims]
+    return {"id": known.id, "where": known.where, "title": known.title, "claim": claim}
+
+
+def runs() -> list[dict[str, Any]]:
+    """A row a record, with every column that one of them has."""
+    from ..runs.status import list_records
+
+    found: list[dict[str, Any]] = json.loads(list_records().to_json(orient="records"))
+    return found
 
 
 def data_sets(names: list[str] | None = None, fetch: bool = False) -> list[dict[str, Any]]:
@@ -81,21 +69,9 @@ def data_sets(names: list[str] | None = None, fetch: bool = False) -> list[dict[
             folder = detail = str(download.locate(name, fetch=fetch))
         except DataError as error:
             detail, state = str(error), "missing" if isinstance(error, MissingData) else "damaged"
-        known = download.SETS[name]
-        rows.append(
-            {
-                "name": name,
-                "here": folder is not None,
-                "folder": folder,
-                "state": state,
-                "detail": detail,
-                "title": known.title,
-                "files": known.files,
-                "url": known.url,
-                "licence": known.licence,
-                "cite": known.cite,
-            }
-        )
+        found = {"name": name, "here": folder is not None, "folder": folder, "state": state, "detail": detail}
+        known = ("title", "files", "url", "licence", "cite")
+        rows.append(found | {each: getattr(download.SETS[name], each) for each in known})
     return rows
 
 
@@ -118,3 +94,37 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "" if value is None else printable(str(value))
+
+
+def table(frame: pd.DataFrame, width: int = 80) -> str:
+    """Any table for a terminal of so many characters: cells go on below, no word is cut, empty columns are left out."""
+    kept = [name for name in frame.columns if frame[name].astype(str).str.strip().any()]
+    cells = [[str(v) for v in row] for row in [kept, *frame[kept].to_numpy()]]
+    columns = list(zip(*cells, strict=True))
+    most = [max(len(cell) for cell in column) for column in columns]
+    least = [max((len(word) for cell in column for word in cell.split()), default=0) for column in columns]
+    least = [a if name == "verdict" else b for name, a, b in zip(kept, most, least, strict=True)]
+    widths = _shared(most, least, width - 2 * (len(kept) - 1))
+    folded = [
+        [textwrap.wrap(c, w, break_long_words=False, break_on_hyphens=False) for c, w in zip(row, widths, strict=True)]
+        for row in cells
+    ]
+    apart = [""] * any(len(cell) > 1 for row in folded for cell in row)  # a line between rows of several lines
+    lines = []
+    for row in folded:
+        lines += [
+            "  ".join(part.ljust(w) for part, w in zip(parts, widths, strict=True)).rstrip()
+            for parts in zip_longest(*row, fillvalue="")
+        ] + apart
+    return "\n".join(lines[: len(lines) - len(apart)]) + "\n"
+
+
+def _shared(most: list[int], least: list[int], room: int) -> list[int]:
+    """Widths that fit into the room: the widest column gives way first, none goes below its longest word."""
+    widths = list(most)
+    while sum(widths) > room:
+        wide = max((i for i in range(len(widths)) if widths[i] > least[i]), key=lambda i: widths[i], default=None)
+        if wide is None:
+            break
+        widths[wide] -= 1
+    return widths

@@ -23,7 +23,7 @@ from .verdicts import SEARCH, Seed, Verdict, judge, of_parent
 
 if TYPE_CHECKING:
     from ..runs.record import Record
-    from .claims import Store
+    from .counting import Store
 
 MEASURED = (*EXACT, *CURVES, *WEIGHTS)  # claims with a function of their own; a score answers the others
 NOTHING = "no record holds this measurement yet"

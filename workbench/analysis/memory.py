@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from ..errors import ParameterError, quoted, whole
-from ..models.bounds import bound, half_life, near_one
+from ..errors import ParameterError, quoted
+from ..models.bounds import bound, half_life, length, near_one
 from ..models.build import build
 from ..paper import experiment
 from ..paper.published import published
@@ -20,14 +22,12 @@ from ..tasks import download, load
 from ..tasks.treebank import last_token, read
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from ..runs.record import Record
 
 
 def impulse_response(u: float, steps: int) -> Tensor:
     """The states of one ReLU neuron after an input of 1 at its first step: u^k while u >= 0. -> (steps,)."""
-    a = torch.zeros(whole("steps", steps, 1, 2**63 - 1, "a sequence length"), 1, 1, dtype=torch.float64)
+    a = torch.zeros(length(steps), 1, 1, dtype=torch.float64)
     a[0] = 1
     return recur(a, torch.tensor([u], dtype=torch.float64))[:, 0, 0]
 
@@ -39,9 +39,7 @@ def neuron_gradients(us: Sequence[float], steps: int) -> dict[str, Tensor]:
     -> {"u = 0.99": (steps,), ...}, k = 0 first, float64.
     """
     u = torch.tensor(list(us), dtype=torch.float64)
-    a = torch.ones(
-        whole("steps", steps, 1, 2**63 - 1, "a sequence length"), 1, len(u), dtype=torch.float64, requires_grad=True
-    )
+    a = torch.ones(length(steps), 1, len(u), dtype=torch.float64, requires_grad=True)
     h = recur(a, u)
     if not bool(torch.isfinite(h).all() and (h > 0).all()):
         raise ParameterError(f"us: {quoted(list(us))} received; above -1, and states that stay finite, are needed")
@@ -51,7 +49,7 @@ def neuron_gradients(us: Sequence[float], steps: int) -> dict[str, Tensor]:
 
 def deviation(us: Sequence[float], steps: int) -> float:
     """The largest relative difference of `neuron_gradients` from u^k; 0.0 would be every bit."""
-    k = torch.arange(whole("steps", steps, 1, 2**63 - 1, "a sequence length"), dtype=torch.float64)
+    k = torch.arange(length(steps), dtype=torch.float64)
     gradients = neuron_gradients(us, steps).values()
     return max(float((g - u**k).abs().div((u**k).abs()).max()) for u, g in zip(us, gradients, strict=True))
 
@@ -100,8 +98,6 @@ def by_length(record: Record, edges: Sequence[int]) -> pd.DataFrame:
 
     Columns: `over`, `to` (steps; sequences longer than `over`, at most `to`), `sequences`, `right`.
     """
-    import pandas as pd
-
     net, config = record.net(), record.config
     lengths, right = [], []
     with torch.no_grad():
@@ -113,14 +109,9 @@ def by_length(record: Record, edges: Sequence[int]) -> pd.DataFrame:
     table = pd.DataFrame({"length": lengths, "right": right})
     table["stretch"] = pd.cut(table["length"], list(edges))
     counted = table.groupby("stretch", observed=False)["right"].agg(["size", "sum"]).reset_index()
-    return pd.DataFrame(
-        {
-            "over": [int(i.left) for i in counted["stretch"]],
-            "to": [int(i.right) for i in counted["stretch"]],
-            "sequences": counted["size"],
-            "right": counted["sum"].astype(int),
-        }
-    )
+    ends = [(int(i.left), int(i.right)) for i in counted["stretch"]]
+    table = pd.DataFrame(ends, columns=["over", "to"])
+    return table.assign(sequences=counted["size"], right=counted["sum"].astype(int))
 
 
 def ranges_table(steps: int, gamma: float = 2.0, epsilon: float | None = None, slope: float = 1.0) -> pd.DataFrame:
@@ -129,75 +120,44 @@ def ranges_table(steps: int, gamma: float = 2.0, epsilon: float | None = None, s
     `epsilon` is the smallest gradient that counts as memory, 1 / gamma if None; `slope` the activation's derivative,
     the same at each step: 1 for a ReLU that stays on.
     """
-    import pandas as pd
-
     if isinstance(slope, bool) or not isinstance(slope, int | float) or not 0 < slope <= 1:
         raise ParameterError(f"slope: {quoted(slope)} is no derivative of relu or tanh; a number in (0, 1] is needed")
     low, high = bound(steps, 1 / gamma if epsilon is None else epsilon) / slope, bound(steps, gamma) / slope
-    inf = float("inf")
     rows: list[tuple[str, str, float, float]] = [
-        ("long-term memory: gradient over T steps above epsilon", "epsilon^(1/T) / slope to ∞", low, inf),
+        ("long-term memory: gradient over T steps above epsilon", "epsilon^(1/T) / slope to ∞", low, math.inf),
         ("short-term memory: gradient at most epsilon", "0 to epsilon^(1/T) / slope", 0.0, low),
         ("no explosion: gradient at most gamma", "0 to gamma^(1/T) / slope", 0.0, high),
         ("first values, any layer", "0 to gamma^(1/T) / slope", 0.0, high),
         ("first values, last layer read at its last step", "epsilon^(1/T) / slope to gamma^(1/T) / slope", low, high),
     ]
-    return pd.DataFrame(
-        [
-            {"what for": what, "|u|": formula, "from": f"{a:.8f}", "to": "∞" if b == inf else f"{b:.8f}"}
-            for what, formula, a, b in rows
-        ]
-    )
+    shown = [(what, formula, f"{a:.8f}", "∞" if b == math.inf else f"{b:.8f}") for what, formula, a, b in rows]
+    return pd.DataFrame(shown, columns=["what for", "|u|", "from", "to"])
 
 
 def official_ranges() -> pd.DataFrame:
     """The ranges of u in the official settings beside ours: T, gamma, which end, both numbers, whether they agree."""
-    import pandas as pd
-
-    rows: list[dict[str, Any]] = []
+    rows = []
     for row in published("table1_recurrent_weight_ranges"):
         if not (found := re.match(r"T=(\d+), gamma=MAG=(\d+), eps=1/MAG", row["setting"])):
             continue
         steps, gamma = int(found[1]), float(found[2])
         low, high = near_one(steps, gamma)
         ours = f"{high if row['metric'].startswith('upper') else low:.8f}"
-        rows.append(
-            {
-                "experiment": row["experiment"],
-                "T": steps,
-                "gamma": gamma,
-                "what": row["metric"],
-                "ours": ours,
-                "official": row["value"],
-                "equal": ours == row["value"],
-            }
-        )
-    return pd.DataFrame(rows)
+        rows.append((row["experiment"], steps, gamma, row["metric"], ours, row["value"], ours == row["value"]))
+    return pd.DataFrame(rows, columns="experiment T gamma what ours official equal".split())
 
 
 def bounds_table(lengths: Sequence[int], gamma: float = 2.0) -> pd.DataFrame:
     """Table 1 in numbers: for each length T the range of u for long memory, and the half-life at its lower end."""
-    import pandas as pd
-
-    rows = []
-    for steps in lengths:
-        low, high = near_one(steps, gamma)
-        rows.append(
-            {
-                "T": steps,
-                "lower end, gamma^(-1/T)": round(low, 8),
-                "bound on |u|, gamma^(1/T)": round(high, 8),
-                "half-life at the lower end, steps": round(half_life(low)),
-            }
-        )
-    return pd.DataFrame(rows)
+    ends = [(steps, *near_one(steps, gamma)) for steps in lengths]
+    rows = [(steps, round(low, 8), round(high, 8), round(half_life(low))) for steps, low, high in ends]
+    named = ["lower end, gamma^(-1/T)", "bound on |u|, gamma^(1/T)", "half-life at the lower end, steps"]
+    return pd.DataFrame(rows, columns=["T", *named])
 
 
 def last_tokens() -> pd.DataFrame:
     """Count how often the treebank's splits hold the last word and the last character of the vocabulary, the ones
     whose embedding the official code gives no gradient from the lookup; no row where the treebank cannot be had."""
-    import pandas as pd
-
     if not download.obtainable("ptb"):
         return pd.DataFrame()
     folder = download.locate("ptb")

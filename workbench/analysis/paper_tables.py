@@ -106,7 +106,7 @@ def _solved() -> Iterator[Cell]:
 
 
 def _ratios() -> Iterator[Cell]:
-    from .benchmark.ratios import setting
+    from .benchmark.figure2 import setting
 
     for claim in (c for c in every.claims() if c.kind == "ratio" and c.place == "Fig. 2"):
         layers, T = setting(claim)

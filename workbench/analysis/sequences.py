@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -16,16 +17,11 @@ from ..tasks.sequences.task import SequencesTask
 from ..training import evaluate
 from .statistics import wilson
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 PARTS: tuple[Split, ...] = ("train", "valid", "test")
 
 
 def described(task: SequencesTask) -> pd.DataFrame:
     """A row a part: its sequences, their lengths in steps and in the user's unit, answers, groups."""
-    import pandas as pd
-
     config, rows = task.config, []
     for part in PARTS:
         chosen = task.rows[part]
@@ -58,8 +54,6 @@ def answers(task: SequencesTask, rows: Tensor) -> dict[str, Any]:
 def leaks(task: SequencesTask) -> pd.DataFrame:
     """A row a way in which the test can be answered without having learnt what is meant: what was looked for, what was
     found, and what it means."""
-    import pandas as pd
-
     content, train, test = task.content, task.rows["train"].numpy(), task.rows["test"].numpy()
     seen = {_hash(content.read(int(row))) for row in train}
     again = sum(_hash(content.read(int(row))) in seen for row in test)
@@ -96,8 +90,6 @@ def guesses(task: SequencesTask) -> tuple[float, float]:
 
 def confusion(net: nn.Module, task: SequencesTask) -> pd.DataFrame:
     """Test answers counted: a row a true class, a column an answered one. ParameterError where answers are numbers."""
-    import pandas as pd
-
     if not task.classes:
         raise ParameterError("task.answer: 'real' received; a confusion matrix is of classes")
     n = len(task.classes)

@@ -1,4 +1,4 @@
-"""Intervals and tests over seeds: Student's t, Wilson, Clopper-Pearson, an exact rank test, paired differences.
+"""Intervals and tests over seeds: Student's t, Wilson, Clopper-Pearson, an exact rank test, Holm's correction.
 
 Plain numbers in, plain numbers out. Which of them decides what is said in claims.py; intervals are two-sided, 95 %.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import NormalDist
 
 import numpy as np
@@ -15,40 +16,32 @@ import numpy as np
 from ..errors import ParameterError, quoted
 
 LEVEL = 0.05  # of every test; intervals hold 1 - LEVEL
-Arrival = tuple[
-    float | None, float
-]  # the step at which a seed was there, None: not by the second number, its last step
+Arrival = tuple[float | None, float]  # the step at which a seed was there, None: not by its last step, the second
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean of n values with its 95 % interval; none for fewer than two values."""
+    """A mean of n values with its 95 % interval, of Student's also the p of mean 0; none for fewer than two values."""
 
     mean: float
     n: int
     low: float | None = None
     high: float | None = None
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A mean difference, with its 95 % interval, the p of no difference, and that p by Holm within its study."""
-
-    interval: Interval
-    p: float | None
-    holm: float | None = None
+    p: float | None = None
 
 
 def mean(values: Sequence[float]) -> Interval:
-    """Student's interval of a mean: mean +- t(0.975, n - 1) s / sqrt(n)."""
+    """Student's t of a mean: mean +- t(0.975, n - 1) s / sqrt(n). Equal values leave no doubt: p is 0, or 1 at 0."""
     from scipy import stats
 
     data = _numbers(values)
     n, middle = len(data), float(data.mean())
     if n < 2:
         return Interval(middle, n)
-    half = float(stats.t.ppf(1 - LEVEL / 2, n - 1)) * float(data.std(ddof=1)) / math.sqrt(n)
-    return Interval(middle, n, middle - half, middle + half)
+    error = float(data.std(ddof=1)) / math.sqrt(n)
+    half = float(stats.t.ppf(1 - LEVEL / 2, n - 1)) * error
+    p = float(2 * stats.t.sf(abs(middle) / error, n - 1)) if error else float(middle == 0)
+    return Interval(middle, n, middle - half, middle + half, p)
 
 
 def ratio(ratios: Sequence[float]) -> Interval:
@@ -111,45 +104,11 @@ def ranks(first: Sequence[Arrival], second: Sequence[Arrival]) -> tuple[float, f
     # A seed's score: how many of all others it comes before, less those that it comes after, halved.
     score = np.array([sum(_before(a, b) - _before(b, a) for b in everyone) / 2 for a in everyone])
     observed, rest = score[: len(first)], score[len(first) :]
-    p = {
-        side: float(
-            stats.permutation_test(
-                (observed, rest),
-                lambda x, y, axis=-1: x.sum(axis=axis),
-                vectorized=True,
-                alternative=side,
-                n_resamples=np.inf,
-            ).pvalue
-        )
-        for side in ("greater", "less")
-    }
+    test = partial(stats.permutation_test, (observed, rest), vectorized=True, n_resamples=np.inf)
+    first_sum = {"statistic": lambda x, y, axis=-1: x.sum(axis=axis)}
+    before, after = (float(test(**first_sum, alternative=side).pvalue) for side in ("greater", "less"))
     pairs = [(1 + _before(a, b) - _before(b, a)) / 2 for a in first for b in second]
-    return sum(pairs) / len(pairs), p["greater"], p["less"]
-
-
-def paired(first: Sequence[float], second: Sequence[float]) -> Difference:
-    """The differences first - second, seed by seed: mean, t interval and p. Equal differences leave no doubt."""
-    from scipy import stats
-
-    if len(first) != len(second):
-        raise ParameterError(
-            f"first, second: {len(first)} and {len(second)} values received; the same seeds are needed"
-        )
-    data = _numbers(np.subtract(first, second).tolist())
-    found = mean(list(data))
-    if found.n < 2:
-        return Difference(found, None)
-    error = float(data.std(ddof=1)) / math.sqrt(found.n)
-    p = float(2 * stats.t.sf(abs(found.mean) / error, found.n - 1)) if error else float(found.mean == 0)
-    return Difference(found, p)
-
-
-def study(pairs: Sequence[tuple[Sequence[float], Sequence[float]]]) -> list[Difference]:
-    """The paired differences of one study, their p corrected together (Holm 1979)."""
-    found = [paired(*pair) for pair in pairs]
-    known = [i for i, difference in enumerate(found) if difference.p is not None]
-    adjusted = dict(zip(known, holm([found[i].p or 0.0 for i in known]), strict=True))
-    return [Difference(each.interval, each.p, adjusted.get(i)) for i, each in enumerate(found)]
+    return sum(pairs) / len(pairs), before, after
 
 
 def holm(p: Sequence[float]) -> list[float]:

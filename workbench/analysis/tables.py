@@ -9,21 +9,19 @@ import textwrap
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from .. import files
 from ..config import canonical_json
 from ..errors import ParameterError, choices
 from ..files import make_folder, publish
 from ..paper import reader_names
-from ..paper.claims import STEPS, Claim
+from ..paper.claims import ABSTRACT, STEPS, Claim
 from ..paper.claims import claims as every_claim
-from . import claims, html, terminal, verdicts
-
-if TYPE_CHECKING:
-    import pandas as pd
+from . import claims, html, listing, verdicts
 
 SHOWN = ("table", "experiment", "metric", "ours (95 %)", "n", "paper", "source", "step", "verdict", "note")
 FORMATS = ("csv", "html", "json", "latex", "markdown", "text")
@@ -75,7 +73,7 @@ def in_short(results: pd.DataFrame, width: int | None = None) -> str:
     claims without one and why, what is not run; then what is no claim. Parts without a row are left out.
     """
     others = results[results["claim"].isna() & results["ours"].notna() & ~_older(results)]
-    whole = {name for names in claims.ABSTRACT.values() for name in names} <= set(results["claim"])
+    whole = {name for names in ABSTRACT.values() for name in names} <= set(results["claim"])
     parts = {
         "The abstract, sentence by sentence": once(abstract(results)) if whole else None,
         "Claims with an answer": answered(results),
@@ -85,12 +83,10 @@ def in_short(results: pd.DataFrame, width: int | None = None) -> str:
     }
     width = width or shutil.get_terminal_size((80, 24)).columns
     said = [summary(results)]  # one line, whatever its length: it is read by scripts too
-    said += [
-        f"{title}:\n\n{terminal.table(rows, width)}" for title, rows in parts.items() if rows is not None and len(rows)
-    ]
-    older = (
-        f", and {hidden} rows of older records, which decide nothing" if (hidden := int(_older(results).sum())) else ""
-    )
+    there = {title: rows for title, rows in parts.items() if rows is not None and len(rows)}
+    said += [f"{title}:\n\n{listing.table(rows, width)}" for title, rows in there.items()]
+    hidden = int(_older(results).sum())
+    older = f", and {hidden} rows of older records, which decide nothing" if hidden else ""
     more = f"Every row, with the command that trains it{older}: `workbench tables --format markdown`."
     said.append(textwrap.fill(more, width, break_long_words=False))
     return "\n\n".join(part.rstrip("\n") for part in said) + "\n"
@@ -117,8 +113,6 @@ def older(results: pd.DataFrame) -> pd.DataFrame:
 
 def _tests(results: pd.DataFrame) -> pd.DataFrame:
     """Rows in few columns: where it stands, the test, ours, verdict, the reason."""
-    import pandas as pd
-
     rows = [plain(row) for row in results.to_dict("records")]
     shown = [(row["table"], _test(row), ours(row), str(row["n"]), row["verdict"], _reason(row["note"])) for row in rows]
     return pd.DataFrame(shown, columns=["where", "test", "ours (95 %)", "n", "verdict", "note"])
@@ -171,57 +165,36 @@ def not_run(results: pd.DataFrame) -> pd.DataFrame:
 
     A claim whose cycle has begun stands here too, as long as the paper's own schedule has not.
     """
-    import pandas as pd
-
     open_ = results[(results["verdict"] == "not run") & results["claim"].notna()]
     open_ = open_[~open_["experiment"].str.contains("_cycle")]
-    why = open_["note"].map(_why)
     rows = [
-        {"table": where, "experiments": _named(group["experiment"]), "claims": group["claim"].nunique(), "why": reason}
-        for (where, reason), group in open_.groupby(["table", why], sort=False)
+        (where, _named(group["experiment"]), group["claim"].nunique(), why)
+        for (where, why), group in open_.groupby(["table", open_["note"].map(_why)], sort=False)
     ]
     return pd.DataFrame(rows, columns=["table", "experiments", "claims", "why"])
 
 
 def _reasons(results: pd.DataFrame) -> pd.DataFrame:
     """`not_run` in short: a row a reason, with how many claims of which places."""
-    import pandas as pd
-
-    rows = not_run(results)
-    return pd.DataFrame(
-        [
-            {
-                "why": why,
-                "claims": group["claims"].sum(),
-                "where": "; ".join(f"{where}: {n}" for where, n in zip(group["table"], group["claims"], strict=True)),
-            }
-            for why, group in rows.groupby("why", sort=False)
-        ]
-    )
+    rows = []
+    for why, group in not_run(results).groupby("why", sort=False):
+        places = zip(group["table"], group["claims"], strict=True)
+        rows.append((why, group["claims"].sum(), "; ".join(f"{where}: {n}" for where, n in places)))
+    return pd.DataFrame(rows, columns=["why", "claims", "where"])
 
 
 def abstract(results: pd.DataFrame) -> pd.DataFrame:
     """The abstract's sentences, for people: sentence, test, ours, verdict, note; a cycle below where it has begun."""
-    import pandas as pd
-
     by_claim: dict[str, list[dict[str, Any]]] = {}
     for row in (plain(r) for r in results[results["claim"].notna()].to_dict("records")):
         if row["verdict"] != "not run" or not str(row["experiment"]).endswith("_cycle"):
             by_claim.setdefault(row["claim"], []).append(row)
-    return pd.DataFrame(
-        [
-            {
-                "sentence": sentence,
-                "test": _test(row),
-                "ours (95 %)": ours(row),
-                "verdict": row["verdict"],
-                "note": _why(row["note"]) if row["verdict"] == "not run" else _reason(row["note"]),
-            }
-            for sentence, names in claims.ABSTRACT.items()
-            for name in names
-            for row in by_claim[name]
-        ]
-    )
+    rows = []
+    for sentence, names in ABSTRACT.items():
+        for row in (row for name in names for row in by_claim[name]):
+            note = (_why if row["verdict"] == "not run" else _reason)(row["note"])
+            rows.append((sentence, _test(row), ours(row), row["verdict"], note))
+    return pd.DataFrame(rows, columns=["sentence", "test", "ours (95 %)", "verdict", "note"])
 
 
 def _test(row: Mapping[str, Any]) -> str:
@@ -235,10 +208,6 @@ def _who(row: Mapping[str, Any]) -> str:
     where = {"cpu": " on the CPU", "cuda": " on a GPU"}
     kind = str(row["device"]).partition(":")[0]
     return str(row["experiment"]) + (where[kind] if _kind(row) == "ratio" else "")
-
-
-def _note(row: Mapping[str, Any]) -> str:
-    return "; ".join(filter(None, (row["note"], _over_examples(row))))
 
 
 def _reason(note: str) -> str:
@@ -266,25 +235,13 @@ def plain(row: dict[Any, Any]) -> dict[str, Any]:
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:
     """A table's main columns, rounded, for people."""
-    import pandas as pd
-
     out = []
     for row in (plain(r) for r in table.to_dict("records")):
         of = f" of {int(row['steps']):,}" if row["steps"] else ""
-        out.append(
-            {
-                "table": row["table"],
-                "experiment": _who(row),
-                "metric": row["metric"],
-                "ours (95 %)": ours(row),
-                "n": int(row["n"]),
-                "paper": _theirs(row),
-                "source": row["source"],
-                "step": f"{int(row['step']):,}{of}" if row["step"] is not None else "",
-                "verdict": row["verdict"],
-                "note": _note(row),
-            }
-        )
+        step = f"{int(row['step']):,}{of}" if row["step"] is not None else ""
+        note = "; ".join(filter(None, (row["note"], _over_examples(row))))
+        named = (row["table"], _who(row), row["metric"], ours(row), int(row["n"]), _theirs(row), row["source"])
+        out.append((*named, step, row["verdict"], note))
     return pd.DataFrame(out, columns=SHOWN)
 
 

@@ -11,57 +11,20 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
+import pandas as pd
 
 from ..errors import ParameterError, RunError, choices, quoted
 from ..runs import variants
 from ..runs.planned_run import take
 from ..runs.record import Record
 from ..runs.variants import Variant
-from . import claims
+from . import counting
+from .statistics import LEVEL, Interval, holm
+from .statistics import mean as interval
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-LEVEL = 0.05
 _REDUCED = re.compile(r"(last|highest|lowest|first step) (\w+)(?: ([<>]) (-?\d*\.?\d+(?:e[+-]?\d+)?))?")
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean over seeds with its 95 % interval, and the p of mean 0; None where there are fewer than two values."""
-
-    mean: float
-    n: int
-    low: float | None
-    high: float | None
-    p: float | None
-
-
-def interval(values: Sequence[float]) -> Interval:
-    """Student's t: mean +- t(0.975, n - 1) s / sqrt(n). Values that are all equal leave no doubt: p is 0, or 1 at 0."""
-    from scipy import stats
-
-    data = np.asarray(values, dtype=float)
-    n, mean = len(data), float(data.mean())
-    if n < 2:
-        return Interval(mean, n, None, None, None)
-    error = float(data.std(ddof=1)) / math.sqrt(n)
-    half = float(stats.t.ppf(1 - LEVEL / 2, n - 1)) * error
-    p = float(2 * stats.t.sf(abs(mean) / error, n - 1)) if error else float(mean == 0)
-    return Interval(mean, n, mean - half, mean + half, p)
-
-
-def holm(p: Sequence[float]) -> list[float]:
-    """Holm's adjusted p values: of m, the k-th smallest times m - k + 1, never less than a smaller one's, at most 1."""
-    adjusted, least = [0.0] * len(p), 0.0
-    for rank, index in enumerate(sorted(range(len(p)), key=p.__getitem__)):
-        least = max(least, min(1.0, (len(p) - rank) * p[index]))
-        adjusted[index] = least
-    return adjusted
 
 
 def curve(record: Record) -> pd.DataFrame:
@@ -85,18 +48,18 @@ def value(record: Record, measure: str) -> float | None:
     if measure.startswith("log10 "):
         plain = value(record, measure.removeprefix("log10 "))
         return math.log10(plain) if plain is not None and plain > 0 else None
-    if measure in claims.METRICS or measure == "steps to MSE < 0.01":
-        return claims.measure(record, measure)
+    if measure in counting.METRICS or measure == "steps to MSE < 0.01":
+        return counting.measure(record, measure)
     on_test = measure.replace("valid ", "test ", 1)
-    if on_test in claims.METRICS and on_test != measure:
+    if on_test in counting.METRICS and on_test != measure:
         scores = record.budgets[-1].get("valid", {}) if record.budgets else {}
         known = {name: number for name, number in scores.items() if number is not None}
-        return float(claims.METRICS[on_test](known)) if known else None
+        return float(counting.METRICS[on_test](known)) if known else None
     found = _REDUCED.fullmatch(measure)
     if found is None or (found[1] == "first step") != (found[3] is not None):
         forms = "last, highest or lowest COLUMN, first step COLUMN < number"
         raise ParameterError(
-            f"measure: {quoted(measure)} is unknown; choose {forms}, or one of {choices(claims.METRICS)}"
+            f"measure: {quoted(measure)} is unknown; choose {forms}, or one of {choices(counting.METRICS)}"
         )
     frame = curve(record)
     if found[2] not in frame:
@@ -137,8 +100,6 @@ class Variants:
 
     def scores(self, measure: str) -> pd.DataFrame:
         """A row a run: group, variant, seed, status, the step it came to, and its value."""
-        import pandas as pd
-
         if not any(self.runs.values()):
             groups = ", ".join(dict.fromkeys(each.group for each in self.runs))
             raise RunError(f"{groups}: nothing of it is recorded yet; the button above trains it")
@@ -148,13 +109,12 @@ class Variants:
             for each, records in self.runs.items()
             for r in records
         ]
-        return pd.DataFrame(rows).astype({measure: float})
+        found = pd.DataFrame(rows).astype({measure: float})
+        return found.replace({measure: [math.inf, -math.inf]}, math.nan)  # which is no value
 
     def weights(self) -> pd.DataFrame:
         """A row a run: group, variant, seed, and the beginning of the hash of its last weights: are two trained
         alike?"""
-        import pandas as pd
-
         return pd.DataFrame(
             {"group": each.group, "variant": each.name, "seed": r.seed, "weights": r.budgets[-1]["weights_sha256"][:12]}
             for each, records in self.runs.items()
@@ -164,21 +124,14 @@ class Variants:
 
     def table(self, measure: str) -> pd.DataFrame:
         """A row a variant: seeds, how many of them diverged and how many have a value, its mean and 95 % interval."""
-        import pandas as pd
-
         rows = []
         for (group, name), runs in self.scores(measure).groupby(["group", "variant"], sort=False):
             known = runs[measure].dropna()
-            found = interval(list(known)) if len(known) else Interval(math.nan, 0, None, None, None)
-            counts = {
-                "seeds": len(runs),
-                "diverged": int((runs["status"] == "diverged").sum()),
-                "with a value": found.n,
-            }
-            rows.append(
-                {"group": group, "variant": name, **counts, measure: found.mean, "low": found.low, "high": found.high}
-            )
-        return pd.DataFrame(rows)
+            found = interval(list(known)) if len(known) else Interval(math.nan, 0)
+            diverged = int((runs["status"] == "diverged").sum())
+            rows.append((group, name, len(runs), diverged, found.n, found.mean, found.low, found.high))
+        counts = ["seeds", "diverged", "with a value"]
+        return pd.DataFrame(rows, columns=["group", "variant", *counts, measure, "low", "high"])
 
     def against(self, reference: str, measure: str) -> pd.DataFrame:
         """A row a comparison with the variant `reference` of the same group: mean difference, its interval, p, Holm's
@@ -186,8 +139,6 @@ class Variants:
 
         `note` says why two variants are not compared. Groups without that variant are left out.
         """
-        import pandas as pd
-
         scores, rows = self.scores(measure), []
         for group, runs in scores.groupby("group", sort=False):
             if reference not in set(runs["variant"]):
@@ -220,8 +171,6 @@ class Variants:
 
     def curves(self, column: str) -> pd.DataFrame:
         """A row an evaluation of each run: group, variant, seed, whether it diverged, step, and a column of `curve`."""
-        import pandas as pd
-
         frames = [
             curve(r)[["step", column]].assign(
                 group=each.group, variant=each.name, seed=r.seed, diverged=r.status == "diverged"

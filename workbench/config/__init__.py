@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
 from ..errors import ParameterError, quoted
-from .frozen import Frozen, canonical_json, nearest, parse_json, parse_value
+from .frozen import Frozen, canonical_json, fault, nearest, parse_json, parse_value
 from .model import Kind, Model
 from .task import Adding, AnyTask, Pixels, Skeletons, Speech, Task, Treebank
 from .train import Train
 
 __all__ = [
     "BUDGETS", "SCHEMA", "Adding", "Budget", "Config", "Kind", "Model", "Pixels", "Skeletons", "Speech", "Task",
-    "Train", "Treebank", "canonical_json", "parse_json", "parse_value", "run_id",
+    "Train", "Treebank", "canonical_json", "fault", "parse_json", "parse_value", "run_id",
 ]  # fmt: skip
 
 SCHEMA = 1  # raised when the meaning of a stored config changes
@@ -65,6 +66,15 @@ class Config(Frozen):
             return cls(**value)
         except TypeError as error:
             raise ParameterError(f"{origin}: {error}") from None
+
+    @classmethod
+    def read(cls, path: str) -> Config:
+        """From a file of JSON."""
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise ParameterError(f"config: {path} cannot be read: {error}") from None
+        return cls.parse(text, origin=path)
 
     def set(self, changes: Mapping[str, Any]) -> Config:
         """This config with fields changed by path: config.set({"model.hidden": 64, "train.lr": 1e-3})."""

@@ -62,6 +62,12 @@ def parse_value(text: str) -> Any:
         return text
 
 
+def fault(error: ValidationError) -> str:
+    """The first complaint about data that are no config: where, and what is wrong."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+
+
 def _explain(error: ValidationError, fields: Collection[str]) -> str:
     """The first complaint in one line: path, value received, what is allowed."""
     first = error.errors(include_url=False)[0]
@@ -78,6 +84,7 @@ def _explain(error: ValidationError, fields: Collection[str]) -> str:
     return f"{path}: {quoted(first['input'])} received; {message[0].lower()}{message[1:]}"
 
 
-def nearest(name: str, known: Collection[str]) -> str:
-    close = difflib.get_close_matches(name, known, 1)
-    return f"did you mean {close[0]}?" if close else f"choose one of {choices(known)}"
+def nearest(name: object, known: Collection[str], most: int = 1, otherwise: str = "") -> str:
+    """The end of a complaint about a name: those that are near, or else what there is."""
+    close = difflib.get_close_matches(str(name), known, most)
+    return f"did you mean {' or '.join(close)}?" if close else otherwise or f"choose one of {choices(known)}"

@@ -13,17 +13,3 @@ from .build import set_backend as set_backend
 from .build import set_generator as set_generator
 from .conv_indrnn import ConvIndRNN as ConvIndRNN
 from .indrnn import IndRNN as IndRNN
-
-__all__ = [
-    "ConvIndRNN",
-    "IndRNN",
-    "bound",
-    "build",
-    "clamp_",
-    "count",
-    "count_of",
-    "half_life",
-    "near_one",
-    "set_backend",
-    "set_generator",
-]

@@ -11,19 +11,7 @@ from ..tasks.contract import Spec
 from .net import Parts, Stack, register
 from .sequence import Span, turned
 
-FIELDS = (
-    "depth",
-    "hidden",
-    "activation",
-    "norm",
-    "norm_kind",
-    "norm_gain",
-    "gamma",
-    "u_max",
-    "start",
-    "last_near_one",
-    "init",
-)
+FIELDS = "depth hidden activation norm norm_kind norm_gain gamma u_max start last_near_one init".split()
 
 
 @register("bidirectional", *FIELDS, "dropout_over")

@@ -15,13 +15,18 @@ import torch
 from ..errors import ParameterError, quoted, whole
 
 
+def length(steps: object) -> int:
+    """A number of time steps, or a ParameterError."""
+    return whole("steps", steps, 1, 2**63 - 1, "a sequence length")
+
+
 def bound(steps: int, gamma: float = 2.0) -> float:
     """The largest |u| that keeps the gradient over `steps` steps at most `gamma`: gamma^(1/steps).
 
     Warns where float32 can no longer tell the bound from 1 (about T = 10 million for gamma = 2).
     Raises ParameterError unless steps is a whole number >= 1 and gamma is finite and > 0.
     """
-    whole("steps", steps, 1, 2**63 - 1, "a sequence length")
+    length(steps)
     if isinstance(gamma, bool) or not isinstance(gamma, int | float) or not 0 < gamma <= sys.float_info.max:
         raise ParameterError(f"gamma: {quoted(gamma)} cannot bound a gradient; a finite number above 0 is needed")
     u_max = float(gamma ** (1 / steps))

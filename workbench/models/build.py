@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 from ..config import Model
 from ..errors import ParameterError, quoted
 from ..tasks.contract import Spec
-from .baselines.torch_rnns import Baseline
+from .baselines.torch_rnns import OWN, TORCH, Baseline
 from .baselines.transformer import Transformer
 from .dense import Dense
 from .distributed import Ranks
@@ -25,20 +25,8 @@ from .norms import BatchNorm
 from .plain import Plain
 from .residual import residual
 
-KINDS |= {
-    "plain": Plain,
-    "residual": residual,
-    "dense": Dense,
-    "lstm": Baseline,
-    "rnn_tanh": Baseline,
-    "irnn": Baseline,
-    "gru": Baseline,
-    "sru": Baseline,
-    "lru": Baseline,
-    "mingru": Baseline,
-    "s5": Baseline,
-    "transformer": Transformer,
-}
+KINDS |= dict.fromkeys((*TORCH, *OWN), Baseline)
+KINDS |= {"plain": Plain, "residual": residual, "dense": Dense, "transformer": Transformer}
 
 
 def build(model: Model, spec: Spec, generator: Generator | None = None) -> nn.Module:

@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 from .. import recurrence
 from ..errors import InputError, KindError, ParameterError, quoted
 from ..recurrence.activation import ACTIVATIONS
-from . import inputs, settings
+from . import settings
 from .sequence import checked, emptied, turned
 
 
@@ -149,7 +149,7 @@ class IndRNN(settings.Settings):
         that does not fit, KindError (a TypeError) for what is no tensor.
         """
         plain = type(named) is not dict or not named  # torch.fx, at the layer itself, puts something of its own there
-        x, h0 = (input, hx) if plain else inputs.by_name(input, hx, named)
+        x, h0 = (input, hx) if plain else settings.by_name(input, hx, named)
         if isinstance(x, Proxy):
             return self._noted(x, h0, lengths)
         if isinstance(x, PackedSequence):
@@ -226,7 +226,7 @@ class IndRNN(settings.Settings):
             raise ParameterError("step: a bidirectional layer reads a sequence from its end too; call it on the whole")
         if not isinstance(x, Tensor) or x.ndim not in (1, 2):
             error = InputError if isinstance(x, Tensor) else KindError
-            raise error(f"x: {inputs.got(x)} received; (B, {self.input_size}) or ({self.input_size},) is needed")
+            raise error(f"x: {settings.got(x)} received; (B, {self.input_size}) or ({self.input_size},) is needed")
         time = 1 if self.batch_first and x.ndim == 2 else 0
         out, new = self(x.unsqueeze(time), state)
         return out.squeeze(time), new
@@ -282,15 +282,15 @@ class IndRNN(settings.Settings):
         """The input as (T, B, M), once it and the state are found to fit."""
         if not isinstance(x, Tensor) or x.ndim not in (2, 3):
             error = InputError if isinstance(x, Tensor) else KindError
-            raise error(f"x: {inputs.got(x)} received; (T, B, {self.input_size}) or (T, {self.input_size}) is needed")
+            raise error(f"x: {settings.got(x)} received; (T, B, {self.input_size}) or (T, {self.input_size}) is needed")
         weight: Tensor = getattr(self, "weight_ih_l0")  # noqa: B009
-        inputs.fits(x, weight)
+        settings.fits(x, weight)
         x_t = x.unsqueeze(1) if unbatched else x.transpose(0, 1) if batch_first else x
         if x_t.shape[0] == 0:
             raise InputError("x: 0 steps received; at least 1 is needed")
         if h0 is not None:
             batch = () if unbatched else (x_t.shape[1],)
-            inputs.state_fits(h0, (self.num_layers * len(self._directions), *batch, self.hidden_size), weight)
+            settings.state_fits(h0, (self.num_layers * len(self._directions), *batch, self.hidden_size), weight)
         return x_t
 
 

@@ -173,22 +173,19 @@ class Unit(Recurrent):
     def forward(self, x: Tensor, span: Span = WHOLE) -> Tensor:
         if self.fc is None or self.norm == "before":
             return self.recurrent(self.enter(x), span)
-        fc, f, backend = self.fc, self.activation, self.backend
+        fc, ways = self.fc, self._ways
         if self._fuses(span):
-            mask = self.dropout.mask(x, len(self.u))  # all in one pass, and the bare states are nowhere seen
-            return recurrence.layer(
-                x,
-                fc.weight,
-                fc.bias,
-                self.u,
-                span.before(),
-                activation=f,
-                backend=backend,
-                norm=cast("BatchNorm | None", self.bn),
-                mask=mask,
-            )
-        h = recurrence.layer(x, fc.weight, fc.bias, self.u, span.before(), activation=f, backend=backend)
-        return self.leave(h, span)
+            # all in one pass, and the bare states are nowhere seen
+            return recurrence.layer(x, fc.weight, fc.bias, self.u, span.before(), **ways, **self._behind(x))
+        return self.leave(recurrence.layer(x, fc.weight, fc.bias, self.u, span.before(), **ways), span)
+
+    @property
+    def _ways(self) -> dict[str, Any]:
+        return {"activation": self.activation, "backend": self.backend}
+
+    def _behind(self, x: Tensor) -> dict[str, Any]:
+        """The norm and the mask of a batch, for an engine that fuses them."""
+        return {"norm": cast("BatchNorm | None", self.bn), "mask": self.dropout.mask(x, len(self.u))}
 
     def _fuses(self, span: Span) -> bool:
         """Test whether the recurrence and what follows it are done as one, with nobody to see the states between."""
@@ -204,18 +201,8 @@ class Unit(Recurrent):
         if self.bn is not None and self.norm == "before":
             a = self.bn(a, span)
         elif type(self) is Unit and self._fuses(span) and engine_triton.takes(a):
-            mask = self.dropout.mask(a, len(self.u))
-            f, backend = self.activation, self.backend
-            return recurrence.neurons(
-                a,
-                self.u,
-                span.before(),
-                activation=f,
-                backend=backend,
-                norm=cast("BatchNorm | None", self.bn),
-                mask=mask,
-            )
-        h = recurrence.recur(a, self.u, span.before(), activation=self.activation, backend=self.backend)
+            return recurrence.neurons(a, self.u, span.before(), **self._ways, **self._behind(a))
+        h = recurrence.recur(a, self.u, span.before(), **self._ways)
         return self.leave(h, span)
 
     def leave(self, h: Tensor, span: Span) -> Tensor:
@@ -234,18 +221,10 @@ class Head(Unit):
     code); the gains of that one start at 1.
     """
 
-    def __init__(
-        self,
-        inputs: int,
-        hidden: int,
-        *,
-        norm_kind: str = "batch",
-        over: str = "sequence",
-        steps: int = 1,
-        **settings: Any,
-    ):
-        super().__init__(inputs, hidden, norm_kind=norm_kind, over=over, steps=steps, **settings)
-        self.extra_bn = norm_of(norm_kind, hidden, over, steps) if self.norm == "before" else None
+    def __init__(self, inputs: int, hidden: int, **settings: Any):
+        super().__init__(inputs, hidden, **settings)
+        kind, over, steps = (settings[name] for name in ("norm_kind", "over", "steps"))
+        self.extra_bn = norm_of(kind, hidden, over, steps) if self.norm == "before" else None
 
     def leave(self, h: Tensor, span: Span) -> Tensor:
         span.after(h)

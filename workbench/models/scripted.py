@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..errors import ParameterError
 from ..recurrence.activation import SLOPE
-from ..recurrence.torch_script import steps
+from ..recurrence.torch_ops import steps
 
 if TYPE_CHECKING:
     from .indrnn import IndRNN

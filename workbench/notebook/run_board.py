@@ -5,14 +5,14 @@ All of it is read from the records, so nothing is lost when the page or the kern
 
 from __future__ import annotations
 
-import html
 import json
 import threading
 from typing import Any
 
 import ipywidgets
+import pandas as pd
 
-from ..analysis import figures
+from ..analysis import figures, html
 from ..runs import status
 from ..runs.lock import Watch
 from ..runs.record import find_id
@@ -80,14 +80,9 @@ def _label(row: dict[str, Any]) -> str:
 
 def _table(rows: list[dict[str, Any]], count: int) -> str:
     """HTML, every value escaped: names and errors come from files."""
-    head = "".join(f"<th style='text-align:left;padding:0 1em 0 0'>{name}</th>" for name in SHOWN)
-    lines = ["".join(f"<td style='padding:0 1em 0 0'>{_cell(row.get(name))}</td>" for name in SHOWN) for row in rows]
-    body = "".join(f"<tr>{line}</tr>" for line in lines)
     rest = f"<p>{count - len(rows):,} more, not shown</p>" if count > len(rows) else ""
-    return f"<table><tr>{head}</tr>{body}</table>{rest}"
+    return html.table(pd.DataFrame(rows, columns=SHOWN, dtype=object).map(_cell)) + rest
 
 
-def _cell(value: Any) -> str:
-    if value is None or value != value:
-        return ""
-    return html.escape(f"{value:,}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value))
+def _cell(value: Any) -> Any:
+    return f"{value:,}" if isinstance(value, int | float) and value == value else value

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -29,7 +30,6 @@ from ..training import evaluate
 from .ready_sequences import ready
 
 if TYPE_CHECKING:
-    import pandas as pd
     import plotly.graph_objects as go
 
 FIELDS = ("test_path", "target", "group", "split", "sequence", "time", "columns", "longest", "limit")  # empty: left out
@@ -101,8 +101,6 @@ class SequenceStudy:
 
     def table(self) -> pd.DataFrame:
         """A row a kind: parameters, the score on test over all seeds, its interval over examples, validation, cost."""
-        import pandas as pd
-
         rows = []
         for kind, records in self.records.items():
             scores = [record.budgets[-1] for record in records]

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from .. import files
 from ..analysis.verdicts import SEARCH
 from ..errors import ParameterError
@@ -16,11 +18,10 @@ from ..runs.planned_run import PlannedRun, take
 from ..runs.record import Record
 
 if TYPE_CHECKING:
-    import pandas as pd
     import plotly.graph_objects as go
 
     from ..analysis.html import Html
-    from .offer import Offer
+    from .live_training import Offer
 
 
 class Study:
@@ -31,8 +32,6 @@ class Study:
     """
 
     def __init__(self, scope: Mapping[str, Any]):
-        import pandas as pd
-
         pd.set_option("display.max_colwidth", None)  # names and notes are shown whole
         name = _notebook_name(scope)
         self.path = find(name)
@@ -62,7 +61,7 @@ class Study:
 
     def _offer(self) -> None:
         """Say what is recorded and offer to train the rest; NothingRecorded where there is nothing to show."""
-        from .offer import NothingRecorded, Offer
+        from .live_training import NothingRecorded, Offer
 
         self.offer = Offer(self.planned, self.records, self.device)
         self.offer.show()
@@ -122,8 +121,6 @@ class Study:
 
     def rows(self) -> pd.DataFrame:
         """`runs` as a DataFrame."""
-        import pandas as pd
-
         scores = [f"{part}_{name}" for part in ("test", "valid") for name in "mse accuracy bpc perplexity".split()]
         wanted = ["experiment", "net", "seed", "status", "step", *scores, "wall_s", "device", "whose"]
         names = reader_names([record.experiment for record in self.records])

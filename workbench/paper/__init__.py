@@ -8,6 +8,7 @@ a training log they published. Where paper and code differ, the settings are the
 from __future__ import annotations
 
 from .. import files
+from ..config.frozen import nearest
 from ..errors import ParameterError
 from ..errors import quoted as shown  # `quoted` is a module of this package
 from . import cycle
@@ -23,14 +24,7 @@ EXPERIMENTS: dict[str, Experiment] = {e.id: e for e in (*_FOUND, *cycle.cycles(_
 
 def experiment(name: str) -> Experiment:
     """The experiment of a name; a ParameterError offers the nearest names."""
-    import difflib
-
     if name not in tuple(EXPERIMENTS):  # a tuple takes any value, hashable or not
-        close = difflib.get_close_matches(str(name), EXPERIMENTS, 3)
-        hint = (
-            f"did you mean {' or '.join(close)}?"
-            if close
-            else f"choose one of the {len(EXPERIMENTS)} of `workbench list`, such as {next(iter(EXPERIMENTS))}"
-        )
-        raise ParameterError(f"experiment: {shown(name)} is unknown; {hint}")
+        all_ = f"choose one of the {len(EXPERIMENTS)} of `workbench list`, such as {next(iter(EXPERIMENTS))}"
+        raise ParameterError(f"experiment: {shown(name)} is unknown; {nearest(name, EXPERIMENTS, 3, all_)}")
     return EXPERIMENTS[name]

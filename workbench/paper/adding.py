@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..config import Adding, Config, Model, Train
+from ..config import Adding, Train
 from .experiment import Experiment
 
 LENGTHS = (100, 500, 1000, 5000)
@@ -29,20 +29,21 @@ _NOTE_LATER = "Later than the paper: as many parameters as the IndRNN of two lay
 
 def _experiment(net: str, length: int) -> Experiment:
     if net == "indrnn":
-        model = Model(kind="plain", depth=2, gamma=2.0, last_near_one=True, init="small", readout_init="glorot")
+        model = {"kind": "plain", "depth": 2, "gamma": 2.0, "last_near_one": True, "init": "small"}
     else:
-        size = LATER[net][1] if net in LATER else {}
-        model = Model.model_validate({"kind": net, "readout_init": "glorot", **size})
+        model = {"kind": net, **(LATER[net][1] if net in LATER else {})}
     title = LATER[net][0] if net in LATER else TITLES[net]
     # lr: paper section 5.1; which lengths are "long" for IRNN's 1e-5 is not said, we take 500 and more.
     lr = 2e-3 if net in ("lstm", "rnn_tanh", *LATER) else 1e-5 if net == "irnn" and length >= 500 else 2e-4
     train = Train(batch=32, lr=lr, steps=END, drop_every=20_100, evaluate_every=100)
-    return Experiment(
-        id=f"adding_{net}_T{length}",
+    return Experiment.of(
+        f"adding_{net}_T{length}",
+        f"adding problem, T = {length}",
+        title,
+        Adding(name="adding", length=length),
+        model | {"readout_init": "glorot"},
+        train,
         where="not in the paper" if net in LATER else "Fig. 4",
-        title=f"adding problem, T = {length}, {title}",
-        net=title,
-        config=Config(task=Adding(name="adding", length=length), model=model, train=train),
         quick=QUICK[length],
         smoke={**SMOKE, "task.length": SMOKE_LENGTH[length]},
         note=_NOTE_LATER if net in LATER else _NOTE + _NOTE_LSTM * (net == "lstm"),

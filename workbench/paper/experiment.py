@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
-from ..config import Budget, Config
+from ..config import Budget, Config, Task
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,12 @@ class Experiment:
     def task_words(self) -> str:
         """The task for a reader: the title without the net at its end."""
         return self.title.removesuffix(f", {self.net}")
+
+    @classmethod
+    def of(cls, id: str, words: str, net: str, task: Task, model: Mapping[str, Any], train: Any, **more: Any) -> Self:
+        """One on a task, in `words` and as a config, of a net, in words and its fields; `train`: a config or fields."""
+        config = Config.parse({"task": task, "model": model, "train": train})
+        return cls(id=id, title=f"{words}, {net}", net=net, config=config, **more)
 
     def at(self, budget: Budget) -> tuple[Config, int | None]:
         """The config of a budget and the step it goes to; None means the end of the schedule."""

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..config import Config, Model, Pixels, Train
+from ..config import Pixels, Train
 from .experiment import Claim, Experiment
 
 TRAIN = Train(batch=32, lr=2e-4, weight_decay=1e-4, decay_gains=True, evaluate_every=1_700, patience=100)
-SMOKE: dict[str, Any] = {
-    "task.limit": 64,
-    "train.batch": 8,
-    "train.steps": 4,
-    "train.evaluate_every": 2,
-}
+SMOKE: dict[str, Any] = {"task.limit": 64, "train.batch": 8, "train.steps": 4, "train.evaluate_every": 2}
 INDRNN = {"norm": "after", "dropout": 0.1, "gamma": 5.0}
 NETS: dict[str, tuple[str, dict[str, Any]]] = {
     "plain6": ("IndRNN, 6 layers", {"kind": "plain", "depth": 6, **INDRNN}),
@@ -56,17 +51,8 @@ _TASK_TITLES = {
     "seqdigits": "sequential digits (8 x 8)",
     "permdigits": "permuted digits (8 x 8)",
 }
-_TITLES = {
-    "lstm": "LSTM",
-    "irnn": "IRNN",
-    "rnn_tanh": "RNN-tanh",
-    "gru": "GRU",
-    "transformer": "Transformer",
-    "sru": "SRU",
-    "lru": "LRU",
-    "mingru": "minGRU",
-    "s5": "S5",
-}
+_TITLES = {"lstm": "LSTM", "irnn": "IRNN", "rnn_tanh": "RNN-tanh", "gru": "GRU", "transformer": "Transformer"}
+_TITLES |= {"sru": "SRU", "lru": "LRU", "mingru": "minGRU", "s5": "S5"}
 SUCCESSORS = ("lstm", "gru", "lru", "mingru", "s5")  # nets that the IndRNN stands beside on the permuted digits too
 _ON_DIGITS = ("sru", "lru", "mingru", "s5")  # and on nothing larger
 # Within 5 % of the parameters of the 6-layer IndRNN: 85,498 beside 86,410; on digits of 22,730: 22,018, 23,320,
@@ -111,14 +97,14 @@ def _indrnn(task: str, net: str, *, near_one: bool = False) -> Experiment:
     elif net == "res":
         note = f"Table 2 calls it 12 layers: 11 recurrent ones and the readout. {note}"
     claims = (Claim("test error %", error, _TABLE2), Claim("test error %", log_error, _LOG + log, log=True))
-    return Experiment(
-        id=base + ("_near1" if near_one else ""),
+    return Experiment.of(
+        base + ("_near1" if near_one else ""),
+        _TASK_TITLES[task],
+        title,
+        Pixels(name="pixels", permuted=task == "permmnist"),
+        model,
+        train,
         where="Table 2",
-        title=f"{_TASK_TITLES[task]}, {title}",
-        net=title,
-        config=Config(
-            task=Pixels(name="pixels", permuted=task == "permmnist"), model=Model.model_validate(model), train=train
-        ),
         quick=1_700,
         smoke=_smoke(net),
         claims=() if near_one else claims,
@@ -138,16 +124,14 @@ def _baseline(task: str, kind: str) -> Experiment:
     claims: tuple[Claim, ...] = ()
     if experiment in QUOTED:
         claims = (Claim("test error %", QUOTED[experiment], _TABLE2 + ", quoted from others", ours=False),)
-    return Experiment(
-        id=experiment,
+    return Experiment.of(
+        experiment,
+        _TASK_TITLES[task],
+        _TITLES[kind],
+        Pixels(name="pixels", permuted=task == "permmnist"),
+        {"kind": kind, **(_TRANSFORMER if kind == "transformer" else {})},
+        train,
         where="not in the paper" if kind in ("gru", "transformer") else "Table 2",
-        title=f"{_TASK_TITLES[task]}, {_TITLES[kind]}",
-        net=_TITLES[kind],
-        config=Config(
-            task=Pixels(name="pixels", permuted=task == "permmnist"),
-            model=Model.model_validate({"kind": kind, **(_TRANSFORMER if kind == "transformer" else {})}),
-            train=train,
-        ),
         quick=340 if kind == "transformer" else 1_700,
         smoke=_smoke(kind),
         claims=claims,
@@ -169,16 +153,14 @@ def _digits(task: str, net: str) -> Experiment:
         size = _DIGITS.get(net, {"hidden": 64, "depth": 1})
         title, model, lr = _TITLES[net], {"kind": net, **size}, 1e-4 if net == "irnn" else 2e-3
     train = Train(batch=32, lr=lr, weight_decay=1e-4, decay_gains=True, evaluate_every=100, steps=6_000, patience=100)
-    return Experiment(
-        id=f"{task}_{net}",
+    return Experiment.of(
+        f"{task}_{net}",
+        _TASK_TITLES[task],
+        title,
+        Pixels(name="pixels", source="digits", permuted=task == "permdigits"),
+        model,
+        train,
         where="not in the paper",
-        title=f"{_TASK_TITLES[task]}, {title}",
-        net=title,
-        config=Config(
-            task=Pixels(name="pixels", source="digits", permuted=task == "permdigits"),
-            model=Model.model_validate(model),
-            train=train,
-        ),
         quick=1_500,
         smoke=_smoke(net),
     )

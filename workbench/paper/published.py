@@ -107,11 +107,10 @@ def quoted() -> list[Quoted]:
     """The rows of Tables 2 to 5 that are not IndRNN's, in their order, read from results/paper/tables."""
     found = []
     for stem, table in TABLES.items():
-        with (files.paper() / "tables" / f"{stem}.csv").open(encoding="utf-8") as stream:
-            for row in csv.DictReader(stream):
-                if row["ours"] == "False" and row["source"].startswith("paper v2"):
-                    metric = METRICS.get(row["metric"], row["metric"])
-                    setting = f", {row['setting']}" if table == "Table 5" else ""
-                    model = f"{row['experiment']}: {row['model']}{setting}"
-                    found.append(Quoted(table, model, metric, float(row["value"])))
+        for row in published(stem):
+            if row["ours"] == "False" and row["source"].startswith("paper v2"):
+                metric = METRICS.get(row["metric"], row["metric"])
+                setting = f", {row['setting']}" if table == "Table 5" else ""
+                model = f"{row['experiment']}: {row['model']}{setting}"
+                found.append(Quoted(table, model, metric, float(row["value"])))
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ..config import Config, Model, Skeletons, Train
+from ..config import Skeletons, Train
 from .experiment import Claim, Experiment
 
 EVALUATE = 280  # steps between evaluations in the official logs
@@ -29,13 +29,7 @@ NETS: dict[str, tuple[str, dict[str, Any]]] = {
     "denseaug": ("dense-IndRNN (8, 6, 4), k = 48, augmented", {**DENSE, "differences": True}),
 }
 AUGMENTED = {"geometry": True, "random_length": "training", "samplings": 40}
-SMOKE = {
-    "task.limit": 16,
-    "task.samplings": 2,
-    "train.batch": 8,
-    "train.steps": 4,
-    "train.evaluate_every": 2,
-}
+SMOKE = {"task.limit": 16, "task.samplings": 2, "train.batch": 8, "train.steps": 4, "train.evaluate_every": 2}
 SMOKE_NET: dict[str, dict[str, Any]] = {
     "plain": {"model.hidden": 8},
     "residual": {"model.depth": 2, "model.hidden": 8},
@@ -93,10 +87,8 @@ _SPLITS = {"cs": ("cross-subject", "subject"), "cv": ("cross-view", "view"), "cs
 
 def _claims(known: Published) -> tuple[Claim, ...]:
     found = [Claim("test accuracy %", known.paper, "paper Table 5")] if known.paper else []
-    if known.stored and known.of_batch:
-        log = f"official log {known.log}"
-        found.append(Claim("test accuracy %", known.stored, log, log=True))
-        found.append(Claim("test accuracy %", known.of_batch, f"{log}, statistics of the test batch", log=True))
+    for value, how in ((known.stored, ""), (known.of_batch, ", statistics of the test batch")):
+        found += [Claim("test accuracy %", value, f"official log {known.log}{how}", log=True)] if value else []
     return tuple(found)
 
 
@@ -114,16 +106,14 @@ def _ntu(source: str, split: str, net: str) -> Experiment:
         note = f"That the published number is this net's is an assumption. {note}"
     if name == "ntu_cv_dense":
         note = f"The paper's text prints 90.34. {note}"
-    return Experiment(
-        id=name,
+    return Experiment.of(
+        name,
+        f"NTU RGB+D {source.removeprefix('ntu')}, {said}",
+        title,
+        Skeletons.model_validate({"name": "skeletons", **task}),
+        model,
+        TRAIN | ({"patience": 150} if net in ("res", "denseaug") else {}),
         where="Table 5" if known.paper else "official log" if known.stored else "v3" if claims else "not in the paper",
-        title=f"NTU RGB+D {source.removeprefix('ntu')}, {said}, {title}",
-        net=title,
-        config=Config(
-            task=Skeletons.model_validate({"name": "skeletons", **task}),
-            model=Model.model_validate(model),
-            train=Train.model_validate(TRAIN | ({"patience": 150} if net in ("res", "denseaug") else {})),
-        ),
         quick=EVALUATE * {"plain4": 4, "plain6": 4, "res": 2}.get(net, 1),
         smoke=SMOKE | SMOKE_NET[model["kind"]],
         claims=claims,
@@ -141,16 +131,14 @@ UTD = {"name": "skeletons", "source": "utd_mhad"}
 def _utd(net: str) -> Experiment:
     """The raw protocol of NTU as it comes, on a data set of 861 clips."""
     title, model = NETS[net]
-    return Experiment(
-        id=f"utd_{net}",
+    return Experiment.of(
+        f"utd_{net}",
+        "UTD-MHAD, cross-subject",
+        title,
+        Skeletons.model_validate(UTD),
+        model,
+        TRAIN | {"evaluate_every": 100},
         where="not in the paper",
-        title=f"UTD-MHAD, cross-subject, {title}",
-        net=title,
-        config=Config(
-            task=Skeletons.model_validate(UTD),
-            model=Model.model_validate(model),
-            train=Train.model_validate(TRAIN | {"evaluate_every": 100}),
-        ),
         quick={"plain6": 1_000, "res": 500, "dense": 300}[net],
         smoke=SMOKE | SMOKE_NET[model["kind"]],
         data="utd_mhad",
@@ -169,16 +157,14 @@ def _utd_augmented() -> Experiment:
     """
     net = "IndRNN, 6 layers, centred, differences, augmented"
     task = {"centred": True, "differences": True, "turn": 30.0, "scale": 0.1, "samplings": 40}
-    return Experiment(
-        id="utd_plain6_aug",
+    return Experiment.of(
+        "utd_plain6_aug",
+        "UTD-MHAD, cross-subject",
+        net,
+        Skeletons.model_validate(UTD | task),
+        {"kind": "plain", "depth": 6, "hidden": 128, **INDRNN, "dropout": 0.25},
+        Train(batch=64, lr=1e-3, weight_decay=1e-4, evaluate_every=100, steps=2_000, drop_every=1_000),
         where="not in the paper",
-        title=f"UTD-MHAD, cross-subject, {net}",
-        net=net,
-        config=Config(
-            task=Skeletons.model_validate(UTD | task),
-            model=Model.model_validate({"kind": "plain", "depth": 6, "hidden": 128, **INDRNN, "dropout": 0.25}),
-            train=Train(batch=64, lr=1e-3, weight_decay=1e-4, evaluate_every=100, steps=2_000, drop_every=1_000),
-        ),
         quick=2_000,
         smoke=SMOKE | SMOKE_NET["plain"],
         data="utd_mhad",

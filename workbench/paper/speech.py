@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..config import Config, Model, Speech, Train
+from ..config import Speech
 from .experiment import Experiment
 
 SMOKE = {"task.limit": 10, "model.hidden": 8, "train.batch": 5, "train.steps": 4, "train.evaluate_every": 2}
 TRAIN: dict[str, Any] = {"batch": 32, "lr": 1e-3, "evaluate_every": 75, "drop_every": 3_000, "drops": 2}
+_PLAIN = {"kind": "plain", "depth": 3, "hidden": 64, "norm": "after", "gamma": 2.0, "last_near_one": True}
 # net -> title, its settings, its rate, steps in minutes on two cores. Baselines of about equal parameters.
 NETS: dict[str, tuple[str, dict[str, Any], float, int]] = {
-    "plain": (
-        "IndRNN, 3 layers",
-        {"kind": "plain", "depth": 3, "hidden": 64, "norm": "after", "gamma": 2.0, "last_near_one": True},
-        1e-3,
-        1_200,
-    ),
+    "plain": ("IndRNN, 3 layers", _PLAIN, 1e-3, 1_200),
     "lstm": ("LSTM", {"kind": "lstm", "hidden": 48}, 1e-3, 300),
     "gru": ("GRU", {"kind": "gru", "hidden": 56}, 1e-3, 300),
     "sru": ("SRU, 2 layers", {"kind": "sru", "hidden": 54, "depth": 2}, 1e-3, 300),
@@ -29,16 +25,14 @@ NOTE = (
 
 def _experiment(net: str) -> Experiment:
     title, model, lr, quick = NETS[net]
-    return Experiment(
-        id=f"speech_{net}",
+    return Experiment.of(
+        f"speech_{net}",
+        "spoken digits, raw waveforms",
+        title,
+        Speech(name="speech"),
+        model,
+        TRAIN | {"lr": lr},
         where="not in the paper",
-        title=f"spoken digits, raw waveforms, {title}",
-        net=title,
-        config=Config(
-            task=Speech(name="speech"),
-            model=Model.model_validate(model),
-            train=Train.model_validate({**TRAIN, "lr": lr}),
-        ),
         quick=quick,
         smoke=SMOKE,
         data="fsdd",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ..config import Config, Model, Train, Treebank
+from ..config import Train, Treebank
 from .experiment import Claim, Experiment
 
 BPC, PERPLEXITY, DYNAMIC = "test BPC", "test perplexity", "test perplexity, dynamic evaluation"
@@ -111,16 +111,14 @@ def _cell(
 ) -> Experiment:
     """One cell of Table 3 or 4."""
     word = name.startswith("ptbword")
-    return Experiment(
-        id=name,
+    return Experiment.of(
+        name,
+        f"Penn Treebank, {'words' if word else 'characters'}",
+        title,
+        Treebank.model_validate({"name": "treebank", "unit": "word" if word else "char", **task}),
+        model,
+        train,
         where="Table 4" if word else "Table 3",
-        title=f"Penn Treebank, {'words' if word else 'characters'}, {title}",
-        net=title,
-        config=Config(
-            task=Treebank.model_validate({"name": "treebank", "unit": "word" if word else "char", **task}),
-            model=Model.model_validate(model),
-            train=train,
-        ),
         quick=train.evaluate_every,
         smoke=SMOKE | SMOKE_NET.get(model["kind"], {"model.hidden": 8}),
         claims=claims,

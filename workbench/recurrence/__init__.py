@@ -15,16 +15,3 @@ from .functional import linear as linear
 from .functional import neurons as neurons
 from .functional import normalize as normalize
 from .functional import recur as recur
-
-__all__ = [
-    "ENGINES",
-    "available",
-    "chosen",
-    "layer",
-    "linear",
-    "neurons",
-    "normalize",
-    "recur",
-    "refuses",
-    "unavailable",
-]

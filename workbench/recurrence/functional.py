@@ -14,8 +14,7 @@ from .activation import ACTIVATIONS
 from .cpu import engine as cpu
 from .cpu.batchnorm import Norm
 from .engines import choose
-from .observers import observed, plain
-from .overrides import overridden
+from .observers import observed, overridden, plain
 
 _NAMES = tuple(ACTIVATIONS)
 _BLOCK = 128  # rows whose share of a gradient is summed by itself

@@ -7,9 +7,13 @@ see operations of torch alone, so a recurrence under one of them is such an oper
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
+from torch.overrides import handle_torch_function
 
 from ..errors import ParameterError
 
@@ -67,3 +71,9 @@ def _is_plain(tensor: Tensor) -> bool:
     if tensor.data_ptr() == 0 and tensor.numel() > 0:
         raise ParameterError(f"storage: a tensor of shape {tuple(tensor.shape)} received whose memory was freed")
     return True
+
+
+def overridden(function: Callable[..., Tensor], arguments: tuple[Any, ...], **settings: Any) -> Tensor:
+    """Hand a call to the arguments' own `__torch_function__`, or to a mode, and return its answer."""
+    answer: Tensor = handle_torch_function(function, arguments, *arguments, **settings)
+    return answer

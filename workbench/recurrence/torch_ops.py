@@ -2,12 +2,14 @@
 
 torch.compile would unroll the loop over time, 73 seconds for 200 steps. To it, to make_fx, fake tensors and wrappers
 of tensors this operator is one opaque step, and whichever engine `auto` means runs inside. torch.export gets torch's
-own scan instead: what it saves is loaded where nobody imports us, and runs for any number of steps.
+own scan instead: what it saves is loaded where nobody imports us, and runs for any number of steps. torch.jit.trace
+writes down `steps`, in TorchScript, where the loop stays a loop, so that a traced net takes sequences of any length.
 """
 
 from __future__ import annotations
 
 import sys
+import warnings
 from contextvars import ContextVar
 from functools import cache
 from math import prod
@@ -18,7 +20,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 from ..errors import ParameterError
-from . import autograd, engine_loop, engine_torch, sharding, torch_script
+from . import autograd, engine_loop, engine_torch
 from .activation import ACTIVATIONS, SLOPE
 from .autograd import Engine, folded, gradients
 from .engines import choose
@@ -40,12 +42,12 @@ def run(a: Tensor, u: Tensor, h0: Tensor, activation: str, backend: str) -> Tens
         _tell_counters()
     engine = choose(a, activation, backend)
     if traced():
-        return torch_script.compiled()(a, u, h0, activation, SLOPE)  # type: ignore[no-any-return]
+        return compiled()(a, u, h0, activation, SLOPE)  # type: ignore[no-any-return]
     if functionalized() or (backend == "loop" and not (dispatched() and plain(a, u, h0))):
         return engine_loop.recur(a, u, h0, activation)
     if transformed():
         return autograd.recur(a, u, h0, activation, engine, False)
-    sharding.sharded(a, u, h0)
+    _tell_of_shards(a, u, h0)
     return recur(a, u, h0, activation, backend)  # type: ignore[no-any-return]
 
 
@@ -173,3 +175,72 @@ def _tell_counters() -> None:
         known = getattr(getattr(mode, "counter", None), "flop_registry", {})
         for operator in (torch.ops.indrnn.recur, torch.ops.indrnn.recur_backward):
             known.setdefault(operator, flop_registry[operator])
+
+
+# --- in TorchScript ---
+
+
+def steps(a: Tensor, u: Tensor, h0: Tensor, activation: str, slope: float) -> Tensor:
+    """a (T, B, N), u (N,), h0 (B, N) -> h (T, B, N), in the part of Python that TorchScript knows; half precision has a
+    float32 state."""
+    wide = torch.float64 if a.dtype == torch.float64 else torch.float32
+    weight, h = u.to(wide), h0.to(wide)
+    states: list[Tensor] = []
+    for a_t in a.to(wide).unbind(0):
+        z = a_t + weight * h
+        if activation == "relu":
+            h = torch.relu(z)
+        elif activation == "tanh":
+            h = torch.tanh(z)
+        elif activation == "leaky_relu":
+            h = torch.nn.functional.leaky_relu(z, slope)
+        else:
+            h = z
+        states.append(h)
+    return torch.stack(states).to(a.dtype)
+
+
+@cache
+def compiled() -> Any:
+    """`steps`, compiled once."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # torch's, of TorchScript: who traces has chosen it
+        return torch.jit.script(steps)
+
+
+# --- spread over machines ---
+
+
+def _tell_of_shards(*tensors: Tensor) -> None:
+    """Tell PyTorch, on the first sight of a DTensor, how the operator is cut: sequences and neurons are independent.
+
+    Cut along the batch, or along the neurons, each part is computed where it lies; the gradient of u is then a sum over
+    the parts of the batch. Time cannot be cut: DTensor gathers it first.
+    """
+    module = sys.modules.get("torch.distributed.tensor")
+    if module is not None and any(isinstance(tensor, module.DTensor) for tensor in tensors):
+        _register_shards()
+
+
+@cache
+def _register_shards() -> None:
+    from torch.distributed.tensor import Partial, Replicate, Shard
+    from torch.distributed.tensor.experimental import register_sharding
+
+    whole = Replicate()
+
+    @register_sharding(torch.ops.indrnn.recur.default)  # type: ignore[untyped-decorator]
+    def _(a: Any, u: Any, h0: Any, activation: str, backend: str) -> list[Any]:
+        return [
+            ([whole], [whole, whole, whole, None, None]),
+            ([Shard(1)], [Shard(1), whole, Shard(0), None, None]),
+            ([Shard(2)], [Shard(2), Shard(0), Shard(1), None, None]),
+        ]
+
+    @register_sharding(torch.ops.indrnn.recur_backward.default)  # type: ignore[untyped-decorator]
+    def _(g: Any, h: Any, u: Any, h0: Any, activation: str, backend: str) -> list[Any]:
+        return [
+            ([whole] * 3, [whole, whole, whole, whole, None, None]),
+            ([Shard(1), Partial(), Shard(0)], [Shard(1), Shard(1), whole, Shard(0), None, None]),
+            ([Shard(2), Shard(0), Shard(1)], [Shard(2), Shard(2), Shard(0), Shard(1), None, None]),
+        ]

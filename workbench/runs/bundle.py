@@ -1,4 +1,4 @@
-"""Bundle of a campaign on a borrowed machine: records and checkpoints in at most 5 files of at most 15 MB.
+"""Records that go elsewhere and come from there: a campaign's bundle, in at most 5 files of at most 15 MB; `adopt`.
 
     campaign.json        every file of every run with its SHA-256, and the parts with theirs
     campaign.tar.1 ...   one tar, cut into parts
@@ -12,8 +12,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import re
+import shutil
 import tarfile
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +24,11 @@ from typing import Any
 from ..config import canonical_json
 from ..errors import StoreError
 from ..files import make_folder, publish, unusable
-from .folder import Run, travels
+from ..files import runs as own_runs
+from .folder import Run, find, open_run, travels
+from .lock import Lock
+from .provenance import NUMERICS
+from .record import Record
 
 NAME = "campaign.json"
 PART, PARTS = 15_000_000, 4  # bytes, files beside campaign.json: what a borrowed device lets out at once
@@ -116,3 +123,74 @@ def _part(path: Path, sha256: str) -> bytes:
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
+
+
+# --- taken over ---
+
+
+def adopt(folder: Path) -> tuple[int, int]:
+    """Copy every run below `folder` (its `runs`, a pack, a campaign's bundle) into this store, unless ours is as far.
+
+    Of any numerics; of two records of a run one of the present numerics is worth more than a longer one of another.
+
+    All are verified before the first is copied: plain files only, spec, events, result, every checkpoint.
+    -> (runs taken over, runs kept)
+    """
+    if folder.name == NAME or os.path.isfile(folder / NAME):
+        with tempfile.TemporaryDirectory() as unpacked:
+            return adopt(unpack(folder, Path(unpacked)))
+    root = folder / "runs" if os.path.isdir(folder / "runs") else folder
+    found = [Record(run) for run in find(root, packs=True)]
+    if not found:
+        raise StoreError(f"{folder}: no runs there; a folder that holds runs (or a `runs` folder) is needed")
+    for theirs in found:
+        for path in theirs.run.path.iterdir():
+            if path.is_symlink() or not path.is_file():
+                raise StoreError(f"{path}: not a plain file; the folder of a run holds nothing else")
+        theirs.verify()
+    taken = sum(_take(theirs, Run(own_runs() / theirs.id)) for theirs in found)
+    return taken, len(found) - taken
+
+
+def _take(theirs: Record, target: Run) -> bool:
+    """Copy one verified run, unless ours is worth as much; which is set aside, or dropped where theirs continues it."""
+    ours = Record(target) if target.path.exists() else None
+    if ours is not None and ours.status != "damaged" and _worth(ours) >= _worth(theirs):
+        return False
+    temporary = target.path.with_name(f".{target.path.name}.{os.getpid()}.tmp")
+    try:
+        make_folder(temporary)
+        for path in theirs.run.path.iterdir():
+            if travels(path.name):
+                (temporary / path.name).write_bytes(path.read_bytes())
+        if ours is not None:
+            with Lock(target):
+                pass  # nobody trains it now
+            aside = target.set_aside()
+        temporary.rename(target.path)
+        if ours is not None and ours.status != "damaged" and _continues(ours, theirs):
+            shutil.rmtree(aside)
+    except OSError as error:
+        raise unusable(target.path, error) from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return True
+
+
+def _continues(ours: Record, theirs: Record) -> bool:
+    return ours.numerics == theirs.numerics and theirs.events[: len(ours.events)] == ours.events
+
+
+def _worth(record: Record) -> tuple[bool, bool, int]:
+    return record.numerics == NUMERICS, *record.reach
+
+
+def take(run_id: str, files: dict[str, bytes]) -> bool:
+    """A run that was trained on another machine, from the files of its folder; whether it was further than ours."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = open_run(Path(folder), run_id)
+        make_folder(run.path)
+        for name, content in files.items():
+            if travels(name) and Path(name).name == name:
+                (run.path / name).write_bytes(content)
+        return adopt(Path(folder))[0] == 1

@@ -12,6 +12,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
+from ..config import fault
 from ..errors import StoreError
 
 
@@ -116,9 +117,7 @@ def unpack(content: bytes, path: Path) -> dict[str, Any]:
     except StoreError:
         raise
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        raise StoreError(f"{path}: not a checkpoint of a run: {place}: {first['msg']}") from None
+        raise StoreError(f"{path}: not a checkpoint of a run: {fault(error)}") from None
     except Exception as error:  # torch.load raises whatever the parts of its format raise
         raise StoreError(f"{path}: torch {torch.__version__} cannot read it: {type(error).__name__}") from None
     if not finite:

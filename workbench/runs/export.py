@@ -95,13 +95,7 @@ def of_record(record: Record, name: str = "") -> nn.Module:
 
     `name`: by which the card calls it; the experiment's unless given.
     """
-    from ..training import Trainer
-
-    state = record.run.load_checkpoint()
-    if state is None:
-        raise StoreError(f"run {record.id}: no checkpoint is kept, so there are no weights; run it again")
-    trainer = Trainer(record.config, record.seed)
-    trainer.load(state["trainer"])
+    trainer = record.trainer()
     net, task, config = trainer.best_net().eval(), trainer.task, record.config
     scored: dict[str, Any] = next((b for b in record.budgets if b["step"] == trainer.step), {})
     net.card = Card(  # type: ignore[assignment]

@@ -22,35 +22,14 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from ..config import SCHEMA, Config, canonical_json, parse_json
+from ..config import Config, canonical_json
 from ..errors import ParameterError, StoreError, quoted
 from ..files import make_folder, publish, unusable
-from . import checkpoint, pack
+from . import checkpoint, events, pack
 from .checkpoint import Damaged
-from .events import misshapen
-
-Event = dict[str, Any]
-
-
-class _Spec(BaseModel):
-    """The types in a spec.json; what its config means is `config_of`'s business."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
-    schema_: Annotated[int, Field(ge=1, alias="schema")]
-    id: str
-    experiment: str = "custom"
-    smoke: bool = False
-    config: dict[str, Any]
-    seed: Annotated[int, Field(ge=0, lt=2**63)]
-    data: dict[str, str]
-    threads: Annotated[int, Field(ge=1, le=1024)] = 1
-    numerics: Annotated[int, Field(ge=1, lt=2**31)] = 1  # version 0.1 did not say
-    claims: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")] | None = None  # the table of claims as it was then
-    check: str | None = None  # the first records had none
+from .events import Event
 
 
 class Run:
@@ -65,34 +44,12 @@ class Run:
 
     def spec(self) -> dict[str, Any]:
         """Spec of what is computed; StoreError where it cannot be read or its id does not match the folder's name."""
-        path = self.path / "spec.json"
-        spec = _read_json(path)
-        if not isinstance(spec, dict) or type(spec.get("schema")) is not int:
-            raise StoreError(f"{path}: not a spec of a run")
-        if spec["schema"] > SCHEMA:
-            raise StoreError(f"{path}: schema {spec['schema']} is newer than this version's {SCHEMA}; update")
-        try:
-            _Spec(**spec)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            raise StoreError(f"{path}: not a spec of a run: {first['loc'][0]}: {first['msg']}") from None
-        if spec["id"] != self.path.name:
-            raise StoreError(f"{path}: id {spec['id']!r} does not match its folder")
-        check = spec.pop("check", None)
-        if check is not None and not _matches(check, spec):
-            raise StoreError(f"{path}: altered: its check does not match its content")
-        return spec
+        return events.read(self.path / "spec.json", events.check_spec)
 
     def chance(self) -> dict[str, Any]:
         """Choices that the seed made, verified; {} where it made none that a reader may want to see."""
         path = self.path / "chance.json"
-        if not path.exists():
-            return {}
-        chance = _read_json(path)
-        check = chance.pop("check", None) if isinstance(chance, dict) else ""
-        if check is not None and not _matches(check, chance):
-            raise StoreError(f"{path}: altered: its check does not match its content")
-        return dict(chance)
+        return events.read(path) if path.exists() else {}
 
     def events(self) -> list[Event]:
         """The lines of events.jsonl in the order of their steps; damage is an error.
@@ -100,14 +57,14 @@ class Run:
         A last line cut short by a crash is left out; of two the same by two processes that trained at once, one.
         """
         found: dict[tuple[str, int], Event] = {}
-        for event in self._lines("events.jsonl"):
+        for event in self._lines():
             found.setdefault((event["event"], event["step"]), event)
         return sorted(found.values(), key=lambda e: int(e["step"]))
 
     def troubles(self) -> list[Event]:
         """Deaths and failures of a run's process: {"kind": died | lost | failed, "step", "said"}; [] if unreadable."""
         try:
-            return [t for t in self._lines("troubles.jsonl") if misshapen("trouble", t) is None]
+            return [t for t in self._lines("troubles.jsonl") if events.misshapen("trouble", t) is None]
         except StoreError:
             return []
 
@@ -116,16 +73,10 @@ class Run:
         path = self.path / "result.json"
         if not path.exists():
             return None
-        result = _read_json(path)
-        try:
-            whole = result.pop("check") == _check(result)
-        except (ValueError, AttributeError, KeyError, TypeError):
-            whole = False
-        if not whole:
-            raise StoreError(f"{path}: altered or not a result: its check does not match its content")
-        if reason := misshapen("result", result):
+        result = events.read(path, needed=True)
+        if reason := events.misshapen("result", result):
             raise StoreError(f"{path}: not a result: {reason}")
-        return dict(result)
+        return result
 
     def checkpoints(self) -> list[Path]:
         """The checkpoints' files, the newest first."""
@@ -167,8 +118,8 @@ class Run:
         """Make the folder, publish the spec and what the seed decided (split, permutation); keep what is there."""
         make_folder(self.path)
         contents = {
-            "chance.json": canonical_json(_checked(chance)).encode() + b"\n" if chance else b"",
-            "spec.json": json.dumps(_checked(spec), indent=1, sort_keys=True).encode() + b"\n",
+            "chance.json": canonical_json(events.sealed(chance)).encode() + b"\n" if chance else b"",
+            "spec.json": json.dumps(events.sealed(spec), indent=1, sort_keys=True).encode() + b"\n",
         }
         for name, content in contents.items():
             if content and not (self.path / name).exists():
@@ -177,14 +128,11 @@ class Run:
 
     def append(self, event: Event, name: str = "events.jsonl") -> None:
         """Add a line to a file of events, durable when this returns; where the disk refuses, none of it."""
-        line = canonical_json({**event, "check": _check(event)[:16]}) + "\n"
-        path = self.path / name
-        before = None
+        line, path, before = events.line(event), self.path / name, None
         try:
             with path.open("ab", buffering=0) as file:
                 before = file.tell()
-                written = file.write(line.encode())
-                if written != len(line.encode()):
+                if file.write(line) != len(line):
                     raise OSError(errno.ENOSPC, "No space left on device")
                 os.fsync(file.fileno())
         except OSError as error:
@@ -195,13 +143,13 @@ class Run:
 
     def save_checkpoint(self, step: int, trainer: dict[str, Any], cost: dict[str, float]) -> None:
         """Publish the state at a step together with how far events.jsonl had come; keep the newest two."""
-        events = self._events_bytes()
+        known = self._bytes()
         state = {
             "id": self.path.name,
             "config": self.spec()["config"],
             "trainer": trainer,
             "cost": cost,
-            "events": {"bytes": len(events), "sha256": hashlib.sha256(events).hexdigest()},
+            "events": {"bytes": len(known), "sha256": hashlib.sha256(known).hexdigest()},
         }
         content, digest = checkpoint.pack(state)
         path = self.path / f"ck-{step}-{digest}.pt"
@@ -211,21 +159,20 @@ class Run:
 
     def rewind_events(self, checkpoint: dict[str, Any] | None) -> None:
         """Cut events.jsonl back to a checkpoint: what came after it will come again, the same."""
-        events = self._events_bytes()
-        keep = self.check_events(checkpoint) if checkpoint else 0
-        if len(events) != keep:
-            publish(self.path / "events.jsonl", events[:keep], replace=True)
+        known, keep = self._bytes(), self.check_events(checkpoint) if checkpoint else 0
+        if len(known) != keep:
+            publish(self.path / "events.jsonl", known[:keep], replace=True)
 
     def check_events(self, checkpoint: dict[str, Any]) -> int:
         """Count the bytes of events.jsonl that a checkpoint knows; StoreError where they are not what they were."""
         keep, sha256 = checkpoint["events"]["bytes"], checkpoint["events"]["sha256"]
-        if hashlib.sha256(self._events_bytes()[:keep]).hexdigest() != sha256:
+        if hashlib.sha256(self._bytes()[:keep]).hexdigest() != sha256:
             raise StoreError(f"{self.path / 'events.jsonl'}: altered since its checkpoint; `run --fresh` starts anew")
         return int(keep)
 
     def finish(self, result: dict[str, Any]) -> None:
         """Publish the result; the first one wins, and a second must agree with it outside provenance and cost."""
-        content = _checked(result)
+        content = events.sealed(result)
         try:
             publish(self.path / "result.json", json.dumps(content, indent=1, sort_keys=True).encode() + b"\n")
         except FileExistsError:
@@ -245,25 +192,10 @@ class Run:
                 raise unusable(self.path, error) from None
         return aside
 
-    def _lines(self, name: str) -> list[Event]:
-        """Every whole line; a last one cut short by a crash is left out, other damage is an error."""
-        events = []
-        for number, line in enumerate(self._events_bytes(name).splitlines(keepends=True), 1):
-            if not line.endswith(b"\n"):
-                break
-            try:
-                event = parse_json(line.decode(), "event")
-                whole = event.pop("check") == _check(event)[:16] and isinstance(event["event"], str)
-            except (ValueError, AttributeError, KeyError, TypeError):
-                whole = False
-            if not whole:
-                raise StoreError(f"{self.path / name}, line {number}: altered: its check does not match")
-            if reason := misshapen("", event):
-                raise StoreError(f"{self.path / name}, line {number}: not an event: {reason}")
-            events.append(event)
-        return events
+    def _lines(self, name: str = "events.jsonl") -> Iterator[Event]:
+        return events.lines(self._bytes(name), self.path / name)
 
-    def _events_bytes(self, name: str = "events.jsonl") -> bytes:
+    def _bytes(self, name: str = "events.jsonl") -> bytes:
         path = self.path / name
         try:
             return path.read_bytes() if path.exists() else b""
@@ -328,21 +260,6 @@ def pure(result: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in result.items() if k not in ("provenance", "cost")}
 
 
-def _check(payload: object) -> str:
-    return hashlib.sha256(canonical_json(payload).encode()).hexdigest()
-
-
-def _matches(check: object, payload: object) -> bool:
-    try:
-        return check == _check(payload)
-    except ValueError:  # 1e400 was read as a number that JSON does not have
-        return False
-
-
-def _checked(payload: dict[str, Any]) -> dict[str, Any]:
-    return {**payload, "check": _check(payload)}
-
-
 def _difference(theirs: Any, ours: dict[str, Any]) -> str:
     """` (model.hidden 8, here 16)`: the fields in which two configs differ, at most three; empty if not known."""
     if not isinstance(theirs, dict):
@@ -355,16 +272,3 @@ def _difference(theirs: Any, ours: dict[str, Any]) -> str:
 def _step_of(path: Path) -> int:
     step = path.stem.split("-")[1]
     return int(step) if step.isdigit() else -1
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise StoreError(f"{path}: missing") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise StoreError(f"{path}: cannot be read: {error}") from None
-    try:
-        return parse_json(text, str(path))
-    except ParameterError as error:
-        raise StoreError(str(error)) from None

@@ -13,9 +13,10 @@ from ..config import Budget, Config, canonical_json, run_id
 from ..paper import claims
 from ..paper.reader_names import reader_name
 from ..tasks import data_hashes, spec
+from .asked import resolve
 from .folder import Run
 from .record import Record, find_id
-from .run import reached, resolve, run_seeds
+from .run import reached, run_seeds
 from .run import run as run_experiment
 
 BESIDE = 4  # seeds at a time on one device, whose memory they share

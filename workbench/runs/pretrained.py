@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 from torch import Tensor, nn
 
 from .. import files
-from ..config import Model, canonical_json, parse_json
+from ..config import Model, canonical_json, fault, parse_json
 from ..errors import DataError, ParameterError, choices, quoted
 from ..models.build import build, misfit, weights_sha256, without_values
 from ..seeds import generator
@@ -146,8 +146,7 @@ def _card(text: str, path: Path) -> Card:
     try:
         card = Card.model_validate(parse_json(text, "card"))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise DataError(f"{path}: its card: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise DataError(f"{path}: its card: {fault(error)}") from None
     except ParameterError as error:
         raise DataError(f"{path}: its card: {error}") from None
     if card.scaler is not None:

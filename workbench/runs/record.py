@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import base64
-import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache, cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,14 +15,15 @@ from .. import files, paper
 from ..config import Config, run_id
 from ..errors import RunError, StoreError, quoted
 from ..tasks import Batch, data_hashes, load
-from . import events, lock, row_cache
+from . import events, lock
 from .folder import Run, config_of, lookup, open_run
 from .folder import find as runs_in
-from .pack import Packed
 from .provenance import NUMERICS
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from ..training import Trainer
 
 
 @dataclass(frozen=True)
@@ -175,16 +174,9 @@ class Record:
     @property
     def row(self) -> dict[str, Any]:
         """The summary as a plain dictionary."""
-        row: dict[str, Any] = {
-            "id": self.id,
-            "experiment": self.experiment,
-            "changes": ", ".join(f"{path}={value}" for path, value in self.changes.items()) or None,
-            "seed": self.seed,
-            "smoke": self.smoke,
-            "status": self.status,
-            "step": self.step,
-            "published": self.published,
-        }
+        changes = ", ".join(f"{path}={value}" for path, value in self.changes.items()) or None
+        row: dict[str, Any] = {"id": self.id, "experiment": self.experiment, "changes": changes}
+        row |= {name: getattr(self, name) for name in ("seed", "smoke", "status", "step", "published")}
         if self.budgets:
             newest = self.budgets[-1]
             row["scored_step"] = newest["step"]
@@ -201,6 +193,10 @@ class Record:
 
     def net(self) -> nn.Module:
         """The net with its best-validation weights, in evaluation mode; StoreError if no checkpoint is kept."""
+        return self.trainer().best_net().eval()
+
+    def trainer(self) -> Trainer:
+        """The run in memory at its newest checkpoint; StoreError if none is kept."""
         from ..training import Trainer
 
         state = self.run.load_checkpoint()
@@ -208,7 +204,7 @@ class Record:
             raise StoreError(f"run {self.id}: no checkpoint is kept, so there are no weights; run it again")
         trainer = Trainer(self.config, self.seed)
         trainer.load(state["trainer"])
-        return trainer.best_net().eval()
+        return trainer
 
     def examples(self, count: int = 64) -> Batch:
         """The first test examples of the run's task: x (T, count, inputs), y (count,)."""
@@ -259,7 +255,7 @@ def records(*, own: bool = False, of: Collection[str] | None = None) -> list[Rec
     the named experiments, changed ones too: of others only the spec is read.
     """
     best: dict[str, Record] = {}
-    for record in (Record(run) for n, run in _found() if not (own and n)):
+    for record in (Record(run) for n, run in found() if not (own and n)):
         try:
             if of is not None and record.experiment.removesuffix("*") not in of:
                 continue
@@ -270,75 +266,13 @@ def records(*, own: bool = False, of: Collection[str] | None = None) -> list[Rec
     return list(best.values())
 
 
-def overview(*, own: bool = False, watch: lock.Watch | None = None) -> list[dict[str, Any]]:
-    """A row a record, one's own first (with `own` no others): its summary, what is left to do, its last trouble.
-
-    The rows of records that did not change come from a cache; whether a run is being trained is looked up each time,
-    of other machines as far as `watch` can tell. A damaged record is a row whose status and `error` say so.
-    """
-    paths = {f"{'published' if n else 'own'}/{run.path.name}": run.path for n, run in _found()}
-    wanted = {key: sign for key, path in paths.items() if set((sign := _signature(path)).split()[1:]) != {"-"}}
-    made = row_cache.rows(files.runs() / ".index.sqlite", wanted, lambda key: _row(Run(paths[key])))
-    best: dict[str, dict[str, Any]] = {}
-    for key, row in made.items():
-        row["published"] = key.startswith("published/")
-        if own and row["published"]:
-            continue
-        if row["id"] not in best or row.get("step", 0) > best[row["id"]].get("step", 0):
-            best[row["id"]] = row
-            if os.path.exists(f"{paths[key]}/lease") and row["status"] != "damaged":
-                row |= _live(Run(paths[key]), watch)
-    return list(best.values())
-
-
-def list_records() -> pd.DataFrame:
-    """A row a record; a damaged one is a row whose status says so and whose `error` says what."""
-    import pandas as pd
-
-    return pd.DataFrame(overview())
-
-
-def _found() -> list[tuple[int, Run]]:
+def found() -> list[tuple[int, Run]]:
     """Every run in one's own store, as 0, and every published one, as 1."""
     own, published = runs_in(files.runs()), runs_in(files.published() / "runs", packs=True)
     return [*((0, run) for run in own), *((1, run) for run in published)]
-
-
-def _signature(path: Path) -> str:
-    """Signature that changes with a record: times and sizes of its files, `-` for one that is not there (yet)."""
-    if isinstance(path, Packed):
-        return path.signature()
-    folder, parts = str(path), []
-    for name in ("", "/spec.json", "/events.jsonl", "/result.json", "/troubles.jsonl"):
-        try:
-            stat = os.stat(folder + name)
-            parts.append(f"{stat.st_mtime_ns}.{stat.st_size}.{stat.st_ino}")
-        except OSError:
-            parts.append("-")
-    return " ".join(parts)
 
 
 @cache
 def _fields(experiment: str, smoke: bool) -> dict[str, Any]:
     """The config of an experiment, or of its smoke version, as plain values."""
     return paper.experiment(experiment).at("smoke" if smoke else "paper")[0].model_dump()
-
-
-def _row(run: Run) -> dict[str, Any]:
-    record = Record(run)
-    try:
-        row = record.row | {"steps": record.config.train.steps}
-    except StoreError as error:
-        return {"id": record.id, "status": "damaged", "error": str(error)}
-    trouble = lock.troubles(run)[-1:] if record.status in ("resumable", "pending", "quarantined", "failed") else []
-    return {**row, "error": trouble[0]["said"] if trouble else None}
-
-
-def _live(run: Run, watch: lock.Watch | None) -> dict[str, Any]:
-    """Status of a run by its lease: being trained, how far and how fast; or that its process was killed."""
-    holder = lock.holder_of(run.path / "lease", watch)
-    status = lock.status(run, watch)
-    if holder is None:
-        return {"status": status, "error": "its process was killed" if run.result() is None else None}
-    told = {"step": holder.get("step"), "steps": holder.get("target"), "rate": holder.get("rate")}
-    return {"status": status, "error": None, **{k: v for k, v in told.items() if v is not None}}

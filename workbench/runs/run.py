@@ -10,23 +10,26 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from .. import files, paper, recurrence
-from ..config import BUDGETS, SCHEMA, Budget, Config, run_id
-from ..errors import ParameterError, StoreError, choices, quoted, whole
+from .. import files, recurrence
+from ..config import SCHEMA, Budget, Config, run_id
+from ..errors import ParameterError, StoreError, quoted
 from ..models import distributed
 from ..models.distributed import Ranks
 from ..paper import claims
 from ..seeds import check_seed
-from ..tasks import data_hashes, download, sequences, spec
+from ..tasks import data_hashes, spec
 from ..training import Trainer
 from ..training.cuda_graphs import wanted
-from . import memory_check, recipe
+from . import memory_check
 from .alternation import in_turns
+from .asked import check_count, check_time_limit, last_step
+from .asked import check_device as check_device
+from .asked import pinned_threads as pinned_threads
+from .asked import resolve as resolve
 from .folder import Run
 from .lock import Lock, check_progress
 from .provenance import NUMERICS
@@ -143,7 +146,7 @@ def _asked(
     watch: Callable[[dict[str, Any]], None] | None,
 ) -> _Asked:
     name, config, last = resolve(experiment, budget, changes)
-    until = _last_step(until, config, last)
+    until = last_step(until, config, last)
     check_time_limit(time_limit)
     pinned = 1 if threads is None else check_count("threads", threads)
     if watch is not None and not callable(watch):
@@ -190,19 +193,6 @@ def _steps(
                         yield
                         torch.set_num_threads(pinned)  # another run may have others
     return Record(folder)
-
-
-def _last_step(until: int | None, config: Config, last: int | None) -> int | None:
-    """The step to go to: `until` where it is given and can be meant, else the budget's last."""
-    if until is None:
-        return last
-    whole("until", until, what="a step to go to")
-    if config.train.schedule == "one_cycle":
-        raise ParameterError(
-            f"until: {until} received; one cycle has a score at its end alone: --time-limit stops it to go on later, "
-            "train.steps makes it shorter"
-        )
-    return until
 
 
 def _spec(name: str, budget: Budget, config: Config, seed: int, threads: int) -> dict[str, Any]:
@@ -258,89 +248,11 @@ def _answered(folder: Run, config: Config, until: int | None) -> bool:
     return False
 
 
-def resolve(
-    experiment: str | Config, budget: Budget, changes: Mapping[str, Any] | None = None
-) -> tuple[str, Config, int | None]:
-    """The name, config and last step (None: the schedule's end) of a run."""
-    if budget not in BUDGETS:
-        raise ParameterError(f"budget: {budget!r} is unknown; choose one of {choices(BUDGETS)}")
-    own = isinstance(experiment, str) and experiment not in paper.EXPERIMENTS and sequences.is_data(experiment)
-    if own or isinstance(experiment, Config):
-        if budget == "smoke":
-            raise ParameterError("budget: smoke is a version of a named experiment; a config of one's own has none")
-        if isinstance(experiment, Config):
-            name, config, until = "custom", experiment, None
-        else:
-            path = Path(experiment).absolute()
-            name = f"{path.name}/" if path.is_dir() else path.name  # no name of an experiment
-            config, until, changes = recipe.of_file(experiment, changes or {}), None, None
-    else:
-        known = paper.experiment(experiment)
-        name, (config, until) = known.id, known.at(budget)
-    if changes:
-        changed = config.set(changes)
-        if changed != config:
-            name, config = f"{name}*", changed
-    if until is not None and config.train.steps is not None:
-        until = min(until, config.train.steps)
-    return name, config, until
-
-
-def substitute(experiments: list[str], say: Callable[[str], None] = print) -> list[str]:
-    """The same experiments where their data are at hand or can be fetched; else their substitutes on embedded data.
-
-    `say` is told what was replaced. A data set that is there but altered is an error, not a reason to substitute.
-    """
-    chosen = []
-    for name in experiments:
-        known = paper.experiment(name)
-        while known.data is not None and known.substitute is not None and not download.obtainable(known.data):
-            say(f"{known.id}: {known.data} cannot be had here; {known.substitute} takes its place")
-            known = paper.experiment(known.substitute)
-        chosen.append(known.id)
-    return chosen
-
-
 def reached(record: Record, until: int | None) -> bool:
     """Say whether a record already answers for a budget: at its end, or scored at that step or later."""
     if record.run.result() is not None:
         return True
     return until is not None and any(e["step"] >= until for e in record.budgets)
-
-
-def check_count(name: str, value: object) -> int:
-    """A number of threads or workers, or a ParameterError."""
-    return whole(name, value, 1, 1024, f"a number of {name}")
-
-
-def check_time_limit(seconds: object) -> None:
-    """None, or seconds above 0; else a ParameterError."""
-    number = isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 < seconds < 1e9
-    if seconds is not None and not number:
-        raise ParameterError(f"time_limit: {quoted(seconds)} is not a time; seconds above 0 are needed, or None")
-
-
-def check_device(name: str) -> str:
-    """`auto` resolved, `cpu` or `cuda`; a ParameterError for any other, and for `cuda` where there is none."""
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name not in ("cpu", "cuda"):
-        raise ParameterError(f"device: {name!r} is unknown; choose one of auto, cpu, cuda")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ParameterError("device: 'cuda' cannot be used: torch finds no CUDA device here; choose cpu")
-    return name
-
-
-@contextmanager
-def pinned_threads(count: int) -> Iterator[None]:
-    """torch on so many threads while inside, then on as many as before."""
-    check_count("threads", count)
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _giving_up(stop: threading.Event | None, time_limit: float | None) -> Callable[[], bool]:

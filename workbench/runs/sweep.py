@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from .. import paper
 from ..config import Budget, parse_value
 from ..errors import ParameterError, choices, quoted
+from .asked import resolve
 from .planned_run import PlannedRun, take
-from .record import Record, overview
-from .run import resolve
+from .status import overview
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,12 +82,6 @@ def results(experiment: str, grid: Grid, budget: Budget, seeds: int) -> pd.DataF
         kept = {name: row.get(name) for name in ("status", "step", "wall_s")}
         rows.append({**dict(planned_run.changes), "seed": planned_run.seed, **kept, **scores})
     return pd.DataFrame(rows).dropna(axis="columns", how="all")
-
-
-def run(experiment: str, grid: Grid, budget: Budget, seeds: int, device: str = "auto") -> list[Record]:
-    """Train what is not recorded of a grid, one run after another in this process; the records, in the grid's order."""
-    grid = grid if isinstance(grid, Mapping) else parse(grid, experiment)
-    return take(planned_runs(experiment, grid, budget, seeds), device)
 
 
 def score_of(table: pd.DataFrame) -> str:

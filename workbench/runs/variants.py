@@ -19,8 +19,8 @@ from .. import paper
 from ..config import Budget, canonical_json
 from ..errors import ParameterError, quoted
 from . import sweep
+from .asked import resolve, substitute
 from .planned_run import PlannedRun
-from .run import resolve, substitute
 
 Changes = tuple[tuple[str, Any], ...]  # (path, value) of fields that differ from an experiment
 

@@ -15,18 +15,29 @@ from typing import Any
 import torch
 
 from .. import recurrence
-from ..errors import DataError, StoreError, WorkbenchError
+from ..errors import DataError, RunError, StoreError, WorkbenchError
 from ..progress import notices
 from ..tasks import data_hashes
 from ..training import Trainer
 from .arithmetic import arithmetic
+from .asked import pinned_threads
 from .provenance import NUMERICS
 from .record import Record, records
-from .run import pinned_threads
 from .train_and_record import FIRST_LOSSES, evaluation_row, recordable
 
 SAMPLE, SECONDS = 12, 60.0  # records, and processor seconds that the first evaluation of each may have cost
 NEAR = 1e-4  # relative
+
+
+def verify(everything: bool, say: Callable[[str], None]) -> None:
+    """Compare every hash, then `repeat`; StoreError for damaged records, RunError for some that came out different."""
+    complaints = damaged()
+    for line in complaints:
+        say(line)
+    if complaints:
+        raise StoreError(f"{len(complaints)} records do not verify")
+    if different := repeat(everything):
+        raise RunError(f"{len(different)} records came out different: {'; '.join(different)}")
 
 
 def damaged() -> list[str]:

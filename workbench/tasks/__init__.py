@@ -17,8 +17,6 @@ from .contract import Scaler as Scaler
 from .contract import Spec as Spec
 from .contract import Task as Task
 
-__all__ = ["ALL", "Batch", "Scaler", "Spec", "Task", "data_hashes", "laid", "load", "resident", "spec"]
-
 
 class _Module(Protocol):
     def spec(self, config: config.Task, /) -> Spec: ...

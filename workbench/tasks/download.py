@@ -75,9 +75,7 @@ SETS: dict[str, DataSet] = {
             "recordings.npy.xz": "44d90893995fddb6b3c6fe748427f7e74ff626be36ba6221c63a35ac7bb63416",
             "index.csv": "2364961f6ee751a9cf1910f12c5602d0a76ed1f2b205670301db56dcc1c31874",
         },
-        contents={
-            "recordings.npy.xz": "415afd16f4008aea18f2d81c3ef4803850969d7d9892ec369495a20ebf5abd4d",
-        },
+        contents={"recordings.npy.xz": "415afd16f4008aea18f2d81c3ef4803850969d7d9892ec369495a20ebf5abd4d"},
         ask="get https://github.com/Jakobovski/free-spoken-digit-dataset/archive/refs/heads/master.zip and put it, as "
         "free-spoken-digit-dataset-master.zip,",
         original="free-spoken-digit-dataset-master.zip",
@@ -144,9 +142,7 @@ SETS: dict[str, DataSet] = {
             "skeletons.npy.xz": "a8420161c753beeb7a717219fb839a601218170aa31e820cf9438ac9f47ee15f",
             "index.csv": "972785bd68e6a151e08f7209b43983ad8fdcae72a4a7675befb239f9f7b2c6e4",
         },
-        contents={
-            "skeletons.npy.xz": "c08ab08b58f4ce16985634cca1d0c498d9869a41fcc46148e8d1620b3f427eee",
-        },
+        contents={"skeletons.npy.xz": "c08ab08b58f4ce16985634cca1d0c498d9869a41fcc46148e8d1620b3f427eee"},
         ask="get https://personal.utdallas.edu/~kehtar/UTD-MHAD/Skeleton.zip and put it",
         original="Skeleton.zip",
     ),
@@ -161,12 +157,6 @@ def cache() -> Path:
 def hashes(name: str) -> dict[str, str]:
     """The SHA-256 of each file of a set: part of the name of every run on it."""
     return dict(_known(name).files)
-
-
-def present(name: str) -> bool:
-    """Test whether all files of a set are on this machine (whole or not: `locate` says)."""
-    wanted = _known(name)
-    return any(all((folder / f).is_file() for f in wanted.files) for folder in _folders(name))
 
 
 def locate(name: str, fetch: bool = True) -> Path:
@@ -201,13 +191,10 @@ def obtainable(name: str) -> bool:
     return True
 
 
-def verify(name: str, folder: Path) -> Path:
-    """Compare every file of a set in a folder with its SHA-256; DataError names the first that differs."""
-    return _verify(_known(name), folder, _known(name).files)
-
-
-def _verify(wanted: DataSet, folder: Path, files: Collection[str]) -> Path:
-    for file in files:
+def verify(name: str, folder: Path, files: Collection[str] | None = None) -> Path:
+    """Compare files of a set, all unless given, with their SHA-256; DataError names the first that differs."""
+    wanted = _known(name)
+    for file in wanted.files if files is None else files:
         expected = wanted.files[file]
         try:
             found = hashlib.sha256((folder / file).read_bytes()).hexdigest()
@@ -262,7 +249,7 @@ def _fetch(wanted: DataSet, missing: Sequence[str]) -> Path:
     """Fetch the files that the cache lacks; a file has its name only when it is whole."""
     folder = cache() / wanted.name
     there = [file for file in wanted.files if file not in missing]
-    _verify(wanted, folder, there)
+    verify(wanted.name, folder, there)
     kept = f" ({len(there)} of {len(wanted.files)} files are here)" if there else ""
     print(f"{wanted.name}: fetching from {wanted.url}{kept}", file=notices(), flush=True)
     for file in missing:

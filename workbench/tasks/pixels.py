@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from ..config import Pixels
-from ..errors import DataError, ParameterError
-from ..seeds import generator
+from ..errors import DataError
+from ..seeds import Stream, generator
 from . import download
 from .contract import Batch, Scaler, Spec, Split
 
@@ -65,26 +65,11 @@ class PixelsTask:
         self.images = images
         ink, way = (16, 255)[config.source == "mnist"], ", in the order of the run's permutation" * config.permuted
         self.scaler = Scaler((2 / images.levels,), (-1.0,), f"a pixel, 0 (paper) to {ink} (ink){way}")
-        n_train = len(self.rows["train"])
-        if batch_size > n_train:
-            raise ParameterError(f"train.batch: {batch_size} is more than the {n_train} training examples")
-        self.batches_per_epoch = n_train / batch_size
+        self.picked = Stream(seed, self.rows["train"], batch_size).picked
+        self.batches_per_epoch = len(self.rows["train"]) / batch_size
 
     def batch(self, step: int) -> Batch:
         return self._read("train", self.picked(step))
-
-    def picked(self, step: int) -> Tensor:
-        """Rows of the training images (B,) of a step.
-
-        The stream runs through one random order after another without a seam: no example is left over.
-        """
-        rows = self.rows["train"]
-        first, n = step * self.batch_size, len(rows)
-        picked = [
-            self._order(epoch)[max(first - epoch * n, 0) : first + self.batch_size - epoch * n]
-            for epoch in range(first // n, (first + self.batch_size - 1) // n + 1)
-        ]
-        return rows[torch.cat(picked)]
 
     def resident(self, device: torch.device) -> ResidentPixels:
         """The training images on a device."""
@@ -102,13 +87,6 @@ class PixelsTask:
     def drawn(self) -> dict[str, Any]:
         split = {"valid": self.rows["valid"].tolist()}
         return {**split, "permutation": self.order.tolist()} if self.permuted else split
-
-    def _order(self, epoch: int) -> Tensor:
-        if getattr(self, "_epoch", None) != epoch:
-            self._epoch = epoch
-            rng = generator(self.seed, "epoch", epoch)
-            self._epoch_order = torch.randperm(len(self.rows["train"]), generator=rng)
-        return self._epoch_order
 
     def _read(self, part: str, rows: Tensor) -> Batch:
         pixels, labels = self.images.train if part == "train" else self.images.test

@@ -8,7 +8,7 @@ import workbench as wb
 from workbench import files
 from workbench.__main__ import main
 from workbench.analysis import benchmark, claims, tables
-from workbench.analysis.benchmark import figure2, ratios
+from workbench.analysis.benchmark import figure2
 from workbench.errors import RunError
 from workbench.paper import claims as every
 
@@ -17,9 +17,9 @@ TIMED = [claim for claim in every.claims() if claim.kind == "ratio"]
 
 
 def test_every_ratio_claim_names_layers_and_a_length():
-    found = {claim.id: ratios.setting(claim) for claim in TIMED}
+    found = {claim.id: figure2.setting(claim) for claim in TIMED}
     assert found["abstract-faster"] == (1, 1024)
-    printed = {f"fig2-{k}_layer-T{T}": (k, T) for k in ratios.INDRNNS for T in ratios.LENGTHS}
+    printed = {f"fig2-{k}_layer-T{T}": (k, T) for k in figure2.INDRNNS for T in figure2.LENGTHS}
     assert found == printed | {"abstract-faster": (1, 1024)}
 
 
@@ -32,21 +32,21 @@ def test_a_start_has_ratios_of_mean_times_of_nets_that_take_turns(monkeypatch):
         return 100.0 if index == 0 else {"Stack": 1.0}.get(kind, 1.0) * (10 if "LSTM" in repr(net) else index)
 
     monkeypatch.setattr(figure2, "_seconds", seconds)
-    rows = ratios.start("cpu", [4, 8], 3)
+    rows = figure2.start("cpu", [4, 8], 3)
     assert seen == [index for _ in (4, 8) for index in range(4) for _ in range(3)]
     assert [(row["T"], row["layers"], row["lstm"]) for row in rows] == [(T, k, 5.0) for T in (4, 8) for k in (1, 2)]
     assert {row["batches"] for row in rows} == {3}
 
 
 def test_each_start_is_a_process_of_its_own():
-    found = list(ratios.starts(2, "cpu", [4], 2))
+    found = list(figure2.starts(2, "cpu", [4], 2))
     assert [[row["start"] for row in rows] for rows in found] == [[0, 0], [1, 1]]
     assert found[0][0]["lstm"] != found[1][0]["lstm"] > 0
 
 
 def test_a_start_that_fails_says_why():
     with pytest.raises(RunError, match=r"process start 0: .*length"):
-        list(ratios.starts(1, "cpu", [1], 2))
+        list(figure2.starts(1, "cpu", [1], 2))
 
 
 @pytest.fixture
@@ -54,12 +54,12 @@ def measured(store, tmp_path, monkeypatch):
     """Keep ratios as one's own record of a kind of device, nothing being published; the rows of a claim on each."""
     monkeypatch.setattr(files, "published", lambda: tmp_path / "published")
 
-    def keep(values, device="cpu", batches=ratios.BATCHES, under=PRESENT):
+    def keep(values, device="cpu", batches=figure2.BATCHES, under=PRESENT):
         rows = [
             {"table": "ratio", "start": i, "T": 1024, "layers": 1, "batches": batches, "lstm": value}
             for i, value in enumerate(values)
         ]
-        benchmark.record.write(ratios.place(device), rows, "cpu", threads=1, claims=under)
+        benchmark.record.write(figure2.place(device), rows, "cpu", threads=1, claims=under)
 
     def rows(claim="abstract-faster"):
         return {row["device"].partition(":")[0]: row for row in claims.rows(["timing"]) if row["claim"] == claim}
@@ -124,10 +124,10 @@ def test_the_command_keeps_its_ratios_where_the_tables_read_them(measured, monke
             row = {"T": 1024, "layers": 1, "batches": 100, "threads": 1, "ms": 1.0, "lstm_ms": 30.0 + i}
             yield [{"table": "ratio", "start": i, "device": device, "lstm": 30.0 + i, "load": 0.0} | row]
 
-    monkeypatch.setattr(benchmark, "starts", three)
+    monkeypatch.setattr(figure2, "starts", three)
     assert main(["bench", "--starts", "3", "--device", "cpu"]) == 0
     assert "start 3 of 3" in capsys.readouterr().err
-    kept = json.loads(ratios.place("cpu").read_text())["about"]
+    kept = json.loads(figure2.place("cpu").read_text())["about"]
     assert (kept["claims"], kept["threads"]) == (PRESENT, 1)
     assert (rows()["cpu"]["verdict"], rows()["cpu"]["n"]) == ("undecided", 3)
     assert main(["bench", "--starts", "3", "--step"]) == 2

@@ -61,5 +61,6 @@ def test_it_starts_at_the_eigenvalues_of_hippo_n():
 
 def test_steps_start_evenly_by_their_logarithm(rng):
     step = S5(1, 4000, rng).step.detach()
-    assert step.min() >= math.log(STEP[0]) and step.max() <= math.log(STEP[1])
+    assert step.min() >= math.log(STEP[0])
+    assert step.max() <= math.log(STEP[1])
     assert float(step.mean()) == pytest.approx(sum(map(math.log, STEP)) / 2, abs=0.1)

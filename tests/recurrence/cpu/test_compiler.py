@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from workbench import files
 from workbench.errors import ParameterError
 from workbench.recurrence.cpu import compiler
 
@@ -30,7 +31,7 @@ def source(tmp_path, monkeypatch):
 
 
 def cached():
-    return list(compiler.folder().glob("answer-*"))
+    return list(files.cache().glob("answer-*"))
 
 
 def forget():
@@ -42,7 +43,7 @@ def test_libraries_are_kept_where_the_user_keeps_caches(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     for given, cache in ((str(tmp_path / "mine"), "mine"), ("", ".cache"), ("relative", ".cache")):
         monkeypatch.setenv("XDG_CACHE_HOME", given)
-        assert compiler.folder() == tmp_path / cache / "indrnn-workbench"
+        assert files.cache() == tmp_path / cache / "indrnn-workbench"
 
 
 def test_a_library_is_compiled_once_for_each_source_and_flags(source):
@@ -57,7 +58,7 @@ def test_a_library_is_compiled_once_for_each_source_and_flags(source):
     source.write_text("int answer(void) { return ANSWER + 1; }")
     assert compiler.library(source, "-DANSWER=1").answer() == 2
     assert len(cached()) == 3
-    assert stat.S_IMODE(compiler.folder().stat().st_mode) == 0o700
+    assert stat.S_IMODE(files.cache().stat().st_mode) == 0o700
 
 
 @pytest.mark.parametrize("mode", [0o770, 0o702, 0o777])
@@ -66,7 +67,7 @@ def test_a_folder_that_others_can_write_is_not_used(source, mode):
     (planted,) = cached()
     kept = planted.read_bytes()
     forget()
-    compiler.folder().chmod(mode)
+    files.cache().chmod(mode)
     assert compiler.library(source, "-DANSWER=2").answer() == 2  # compiled into a private folder
     assert [p.read_bytes() for p in cached()] == [kept]
 
@@ -141,6 +142,7 @@ def test_an_unknown_cc_is_named(monkeypatch):
 
 FALLS_BACK = """
 import torch, workbench.recurrence as r
+from workbench import files
 from workbench.errors import ParameterError
 a, u = torch.ones(3, 1, 2), torch.ones(2, requires_grad=True)
 r.recur(a, u).sum().backward()
@@ -245,7 +247,7 @@ def test_a_compiler_that_does_not_come_back_is_given_up(source, tmp_path, monkey
 def test_where_macos_keeps_what_can_be_made_again(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "platform", "darwin")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert compiler.folder() == tmp_path / "Library" / "Caches" / "indrnn-workbench"
+    assert files.cache() == tmp_path / "Library" / "Caches" / "indrnn-workbench"
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", "not/absolute")
-    assert compiler.folder() == tmp_path / ".cache" / "indrnn-workbench"
+    assert files.cache() == tmp_path / ".cache" / "indrnn-workbench"

@@ -140,7 +140,7 @@ def test_without_dask_jobs_are_done_one_after_another_until_it_is_asked_to_stop(
     jobs = [(worker.Job(name, ()), None) for name in ("first", "second", "third")]
     with dask_cluster.pool() as pool:
         assert (pool.width, pool.remote) == (1, False)
-        pool.run(jobs, campaign, seen.append, lambda: "second" in begun, told.append)
+        pool.run(jobs, dask_cluster.Caller(campaign, seen.append, lambda: "second" in begun, told.append))
     assert begun == ["first", "second"]
     assert [(outcome.job.label, outcome.code) for outcome in seen] == [("first", 0), ("second", 5)]
 

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from skeleton_files import walk
 
-from workbench.tasks.skeletons.bodies import REACH, actors, motion
 from workbench.tasks.skeletons.features import FEATURES, LINES, distances
+from workbench.tasks.skeletons.ntu_file import REACH, actors, motion
 
 
 def still(frames, at=(1.0, 0.0, 2.0), seed=9):

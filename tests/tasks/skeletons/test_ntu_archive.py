@@ -13,7 +13,7 @@ from workbench import progress
 from workbench.errors import DataError, MissingData
 from workbench.tasks import download, skeletons
 from workbench.tasks.skeletons import ntu_archive
-from workbench.tasks.skeletons.bodies import actors
+from workbench.tasks.skeletons.ntu_file import actors
 from workbench.tasks.skeletons.ntu_names import Name
 
 WANTED = [Name(1, camera, 1, 1, action) for camera in (1, 2, 3) for action in (1, 2)]

@@ -17,29 +17,14 @@ from __future__ import annotations
 
 from . import record as record
 from .correctness import correctness as correctness
+from .figure2 import starts as starts
 from .layers import SHAPES as SHAPES
 from .layers import layers as layers
 from .layers import scaling as scaling
-from .ratios import starts as starts
-from .report import faster as faster
-from .report import report as report
-from .report import summary as summary
+from .record import faster as faster
+from .record import report as report
+from .record import summary as summary
 from .series import everything as everything
-from .startup import start as start
+from .series import start as start
 from .timing import Row as Row
 from .training_steps import training_step as training_step
-
-__all__ = [
-    "SHAPES",
-    "Row",
-    "correctness",
-    "everything",
-    "layers",
-    "record",
-    "report",
-    "scaling",
-    "start",
-    "starts",
-    "summary",
-    "training_step",
-]

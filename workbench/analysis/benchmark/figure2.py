@@ -3,41 +3,55 @@
 As in the paper: the batch is fetched, and forward, loss and backward run; the optimiser does not. All nets take turns,
 batch after batch, so that whatever else the machine does falls on all of them. Milliseconds are those of this machine;
 what can be compared with the paper's P100 is the ratio to the LSTM of the same run, and that is an old baseline too.
+
+A verdict needs such a ratio a process start, of the mean time of a hundred batches: a start loads everything anew, so
+that what one process happens to be lucky with (memory, clock, cache) is drawn again.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import pandas as pd
 import torch
 
+from ... import files, tasks
 from ...config import Adding, Model
-from ...errors import whole
+from ...errors import RunError, whole
 from ...models.build import build
+from ...paper import claims
 from ...paper.published import published
-from ...runs.run import check_device, pinned_threads
+from ...runs.asked import check_device, pinned_threads
 from ...seeds import generator
-from ...tasks import load
 from ...training import evaluate
-from .timing import flushed
+from . import record
+from .timing import Row, flushed, load
 
-if TYPE_CHECKING:
-    import pandas as pd
-
+LSTM = "LSTM, 1 layer"
+INDRNNS = {1: "IndRNN, 1 layer", 2: "IndRNN, 2 layers"}
 NETS: dict[str, dict[str, Any]] = {
-    "LSTM, 1 layer": {"kind": "lstm"},
+    LSTM: {"kind": "lstm"},
     "SRU, 1 layer": {"kind": "sru"},
-    "IndRNN, 1 layer": {"kind": "plain", "depth": 1, "gamma": 2.0},
-    "IndRNN, 2 layers": {"kind": "plain", "depth": 2, "gamma": 2.0},
+    **{net: {"kind": "plain", "depth": depth, "gamma": 2.0} for depth, net in INDRNNS.items()},
 }
+LENGTHS, BATCHES = (256, 512, 1024), 100  # of a ratio, as the paper has them
 _PUBLISHED = {f"{net} ({layers})": f"{net.removeprefix('cuDNN ')}, {layers}" for net, layers in (
     ("cuDNN LSTM", "1 layer"), ("SRU", "1 layer"), ("IndRNN", "1 layer"), ("IndRNN", "2 layers")
 )}  # fmt: skip
+_SCRIPT = """
+import json, sys
+from workbench.analysis.benchmark import figure2
+print(json.dumps(figure2.start(*json.loads(sys.argv[1]))))
+"""
 
 
 def training_batches(
@@ -48,8 +62,6 @@ def training_batches(
 
     Columns: `net`, `T`, `ms`, `spread` (quartiles over median), `faster` (than the LSTM), `batches`.
     """
-    import pandas as pd
-
     whole("batches", batches)
     rows = []
     for T in lengths:
@@ -58,7 +70,7 @@ def training_batches(
         for name, seconds in times.items():
             low, _, high = statistics.quantiles(seconds, n=4) if batches > 1 else (0.0, 0.0, 0.0)
             row = {"net": name, "T": T, "ms": 1e3 * median[name], "spread": (high - low) / median[name]}
-            rows.append({**row, "faster": median["LSTM, 1 layer"] / median[name], "batches": batches})
+            rows.append({**row, "faster": median[LSTM] / median[name], "batches": batches})
     return pd.DataFrame(rows)
 
 
@@ -76,8 +88,6 @@ def times_of(nets: Iterable[str], T: int, device: str, threads: int, batches: in
 
 def published_batches() -> pd.DataFrame:
     """The bars of Fig. 2, read off the figure to 0.1 ms: columns `net`, `T`, `ms`, `faster` (than the LSTM)."""
-    import pandas as pd
-
     bars = [r for r in published("fig2_timing") if r["source"].startswith("paper v2 Fig. 2")]
     table = pd.DataFrame(
         {
@@ -86,13 +96,13 @@ def published_batches() -> pd.DataFrame:
             "ms": [float(r["value"]) for r in bars],
         }
     )
-    lstm = table[table["net"] == "LSTM, 1 layer"].set_index("T")["ms"]
+    lstm = table[table["net"] == LSTM].set_index("T")["ms"]
     return table.assign(faster=table["T"].map(lstm) / table["ms"])
 
 
 def _batch(model: Model, T: int, device: str) -> Callable[[int], float]:
     """A function of the batch's number: fetch it, run forward, loss and backward; the seconds that took."""
-    task = load(Adding(name="adding", length=T), 0, 32)
+    task = tasks.load(Adding(name="adding", length=T), 0, 32)
     net = build(model, task.spec, generator(0, "init")).to(device)
     return partial(_seconds, task, net, device)
 
@@ -106,3 +116,71 @@ def _seconds(task: Any, net: torch.nn.Module, device: str, index: int) -> float:
     if device != "cpu":
         torch.cuda.synchronize()
     return time.perf_counter() - begin
+
+
+# --- ratios, a number a process start ---
+
+
+class Ratios(NamedTuple):
+    """Ratios of one setting on one device, a number a start; the table of claims that they were measured under."""
+
+    values: list[float]
+    device: str
+    claims: str | None
+
+
+def starts(
+    count: int, device: str = "cpu", lengths: Sequence[int] = LENGTHS, batches: int = BATCHES
+) -> Iterator[list[Row]]:
+    """Measure in so many processes, one after the other; the rows of each when it is done. Two minutes each."""
+    for index in range(count):
+        asked = json.dumps([device, list(lengths), batches])
+        done = subprocess.run([sys.executable, "-c", _SCRIPT, asked], capture_output=True, text=True)
+        if done.returncode:
+            raise RunError(f"process start {index}: {(done.stderr.strip() or 'no word').splitlines()[-1]}")
+        yield [{"table": "ratio", "start": index, **row} for row in json.loads(done.stdout)]
+
+
+def start(device: str, lengths: Sequence[int], batches: int) -> list[Row]:
+    """A row an IndRNN and length, in this process: how many times faster than the LSTM, by mean times, on one thread.
+
+    The nets take turns, batch after batch, after one batch that does not count.
+    """
+    rows: list[Row] = []
+    for T in lengths:
+        times = times_of([LSTM, *INDRNNS.values()], T, device, 1, batches)
+        mean = {net: statistics.fmean(seconds) for net, seconds in times.items()}
+        row = {"T": T, "batches": batches, "threads": 1, "device": device, "load": load()}
+        rows += [
+            row | {"layers": layers, "ms": 1e3 * mean[net], "lstm_ms": 1e3 * mean[LSTM], "lstm": mean[LSTM] / mean[net]}
+            for layers, net in INDRNNS.items()
+        ]
+    return rows
+
+
+def write(path: Path, rows: Sequence[Row], device: str) -> None:
+    """Keep the rows with what they were measured on, and under which table of claims."""
+    record.write(path, rows, device, threads=1, claims=claims.table_hash(claims.present()))
+
+
+def place(device: str) -> Path:
+    """The file of one's own ratios on a kind of device, where `workbench tables` reads them."""
+    return files.results() / "bench" / f"ratios-{device}.json"
+
+
+def recorded(claim: claims.Claim, device: str, *, own: bool = False) -> Ratios | None:
+    """The ratios that a claim is about, measured on a kind of device; one's own come before the published ones."""
+    kept = record.newest(f"ratios-{device}", own=own)
+    if kept is None:
+        return None
+    layers, T = setting(claim)
+    values = [row["lstm"] for row in kept["rows"] if (row["layers"], row["T"], row["batches"]) == (layers, T, BATCHES)]
+    about = kept["about"]
+    names = dict.fromkeys((about["processor"], about["device"], f"torch {about['torch']}", about["date"]))
+    return Ratios(values, ", ".join(names), about.get("claims"))
+
+
+def setting(claim: claims.Claim) -> tuple[int, int]:
+    """The layers of the IndRNN and the length that a claim of kind ratio names: `IndRNN of 2, T = 512`."""
+    layers, _, length = claim.metric.rpartition("IndRNN of ")[2].partition(", T = ")
+    return int(layers), int(length)

@@ -17,7 +17,7 @@ from ...errors import ParameterError, choices
 from ...models.indrnn import IndRNN
 from ...recurrence import autograd, engine_triton
 from ...runs import memory_check
-from ...runs.run import pinned_threads
+from ...runs.asked import pinned_threads
 from ...training.cuda_graphs import graphed
 from .timing import COPY, PRECISIONS, Rivals, Row, compared, copied, copy, interleave, products_in
 

@@ -1,4 +1,4 @@
-"""A benchmark kept: its rows, and what they were measured on."""
+"""A benchmark kept, its rows and what they were measured on; and the rows as tables to read."""
 
 from __future__ import annotations
 
@@ -6,22 +6,32 @@ import json
 import os
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
 import torch
 
 from ... import files
 from ...errors import DataError
 from ...files import make_folder, publish
 from ...runs.provenance import provenance
-from .timing import Row
-
-if TYPE_CHECKING:
-    import pandas as pd
+from .timing import AGAINST, Row
 
 SCHEMA = 2
+_COLUMNS = {
+    "layer": ["shape", "which", "threads", "what", "ms", "spread", *AGAINST, "floor", "kept"],
+    "step": ["shape", "threads", "what", "ms", "spread", *AGAINST, "floor"],
+    "scaling": ["axis", "value", "threads", "what", "ms", "spread", "lstm"],
+    "correctness": ["what", "activation", "dtype", "error", "allowed", "exact", "ok"],
+    "start": ["what", "ms"],
+    "ratio": ["start", "T", "layers", "threads", "ms", "lstm_ms", "lstm"],
+}
+_SAID = (
+    "lstm, gru, ...: times faster than these, with the range over rounds; floor: its share of the time; "
+    "kept: bytes a step and unit that training keeps"
+)
 
 
 def write(path: Path, rows: Sequence[Row], device: str = "cpu", **more: Any) -> None:
@@ -56,8 +66,6 @@ def newest(kind: str = "cpu", *, own: bool = False) -> dict[str, Any] | None:
 
 def crossovers(kind: str) -> pd.DataFrame:
     """The published measurements of `scripts/crossovers.py`: long, wide, normed or tiny; `where`: on what."""
-    import pandas as pd
-
     measured = json.loads((files.published() / "bench" / "crossovers.json").read_text())
     return pd.concat([pd.DataFrame(run["measured"][kind]).assign(where=name) for name, run in measured.items()])
 
@@ -79,3 +87,58 @@ def _processor() -> str:
         return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
+
+
+# --- to read ---
+
+
+def report(rows: Sequence[Row]) -> str:
+    """A table for each kind of rows: milliseconds, spread (quartiles over median), ratios with their range over rounds,
+    the floor's share of the time."""
+    formats: dict[str, Callable[[float], str]] = {
+        "ms": "{:.2f}".format,
+        "lstm_ms": "{:.2f}".format,
+        "spread": "{:.0%}".format,
+        "floor": "{:.0%}".format,
+        "kept": "{:.1f}".format,
+        "error": "{:.1f}".format,
+        "value": "{:,.0f}".format,
+    }
+    texts = []
+    for table, columns in _COLUMNS.items():
+        if chosen := [row for row in rows if row["table"] == table]:
+            frame = (
+                pd.DataFrame([row | {c: faster(row, c) for c in AGAINST if c in row} for row in chosen])
+                .reindex(columns=columns)
+                .dropna(axis="columns", how="all")
+            )
+            texts.append(frame.to_string(index=False, na_rep="", formatters=dict(formats.items())))
+    loads = [row["load"] for row in rows if "load" in row]
+    load = f"load {max(loads):.1f} on {os.cpu_count()} cores; {_SAID}" if loads else "nothing was timed"
+    return "\n\n".join([*texts, load])
+
+
+def faster(row: Row, column: str = "lstm") -> str:
+    """Times faster than a rival, with the range over rounds: `13.3x (12.8-13.9)`."""
+    low, high = row.get(f"{column}_low"), row.get(f"{column}_high")
+    ends = "" if low is None or high is None or low == high else f" ({low:.1f}-{high:.1f})"
+    return f"{row[column]:.1f}x{ends}"
+
+
+def summary(rows: Sequence[Row]) -> pd.DataFrame:
+    """Forward with backward, a row a shape: how many times faster than nn.LSTM, and the floor's share of the time, on
+    each number of threads; then the engine without a compiler on the fewest."""
+    layers = [row for row in rows if row["table"] == "layer" and row["which"] == "both"]
+    found = {(row["shape"], row["threads"], row["what"]): row for row in layers}
+    counts, table = sorted({row["threads"] for row in layers}), []
+    for shape in dict.fromkeys(row["shape"] for row in layers):
+        line: dict[str, str] = {}
+        for count in counts:
+            row = found[shape, count, "auto"]
+            line["steps, batch, inputs, units"] = "{T:,}, {B}, {inputs:,}, {N:,}".format(**row)
+            line[f"{count} thread{'s' if count > 1 else ''}"] = faster(row)
+            if "floor" in row:
+                line[f"of the floor{' ' * counts.index(count)}"] = f"{100 * row['floor']:.0f} %"
+        line["pure torch, no compiler"] = faster(found[shape, counts[0], "torch"])
+        table.append(line)
+    return pd.DataFrame(table)

@@ -22,13 +22,8 @@ YARDSTICKS = ("products", "products in pieces", "copy", "copy of h")  # timed wi
 COPY = 64 << 20  # bytes of the copy that measures the memory: beyond any cache of a CPU
 COPY_ON_DEVICE = 2 << 30  # there 64 MiB lie in the cache, and take no longer than a launch
 PRECISIONS = ("fp32", "tf32")  # of matrix products, ours and the rivals' alike; on a CPU the first alone
-AGAINST = {  # column: the rival that the others are so many times faster than
-    "lstm": "nn.LSTM",
-    "gru": "nn.GRU",
-    "rnn": "nn.RNN",
-    "loop": "loop",
-    "official": "official",
-}
+# column: the rival that the others are so many times faster than
+AGAINST = {"lstm": "nn.LSTM", "gru": "nn.GRU", "rnn": "nn.RNN", "loop": "loop", "official": "official"}
 
 
 def interleave(rivals: Rivals, repeats: int, device: str) -> dict[str, list[float]]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ...models import build, set_backend
 from ...paper import experiment
-from ...runs.run import pinned_threads
+from ...runs.asked import pinned_threads
 from ...tasks.contract import Spec
 from ...training.cuda_graphs import graphed
 from .layers import multiplied, products

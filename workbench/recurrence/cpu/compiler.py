@@ -25,19 +25,14 @@ from pathlib import Path
 
 import torch
 
+from ... import files
 from ...errors import ParameterError
 from ...progress import notices
 
 DTYPES = {torch.float32: (), torch.float64: ("-DFLOAT64",), torch.bfloat16: ("-DBFLOAT16",)}  # one library each
 POINTER, COUNT, REAL = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
-FLAGS = (
-    "-O3",
-    "-std=gnu11",
-    "-fPIC",
-    "-shared",
-    "-fno-math-errno",
-    "-fno-trapping-math",  # without it GCC does not vectorise a choice between two values: 12 times slower
-)
+# without -fno-trapping-math GCC does not vectorise a choice between two values: 12 times slower
+FLAGS = ("-O3", "-std=gnu11", "-fPIC", "-shared", "-fno-math-errno", "-fno-trapping-math")
 NATIVE = ("-march=native",), ()  # this machine's vector instructions; some compilers do not know the flag
 _PATIENCE = 120  # seconds for a compilation that takes half of one
 _lock = threading.Lock()
@@ -117,14 +112,6 @@ def failure(source: Path) -> str | None:
     return next((it for it in known if isinstance(it, str)), None)
 
 
-def folder() -> Path:
-    """The folder of compiled libraries."""
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "indrnn-workbench"
-    root = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(root) if os.path.isabs(root) else Path.home() / ".cache") / "indrnn-workbench"
-
-
 def _chosen() -> tuple[str, str]:
     return os.environ.get("CC", "").strip(), os.environ.get("PATH", "")
 
@@ -151,7 +138,7 @@ def _find_or_compile(source: Path, flags: tuple[str, ...]) -> ctypes.CDLL:
     made_of = [*texts, *FLAGS, *flags, *command, _version(command), _processor()]
     stem = f"{source.stem}-{_digest(chr(0).join(made_of).encode())}-"
     try:
-        home = folder()
+        home = files.cache()
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         if _only_ours(home.stat(), stat.S_ISDIR):
             return _from_cache(home, stem) or _compile(command, source, flags, home, stem)

@@ -27,6 +27,7 @@ from ..observers import plain
 from . import batchnorm, compiler, layer_fused, layer_large, layer_narrow, states
 from .batchnorm import Map, Norm
 from .memory import empty
+from .structs import Made
 
 NAME = "cpu"
 DTYPES = tuple(states.STATE)  # what `recur` takes
@@ -152,8 +153,8 @@ class _Layer(torch.autograd.Function):
         g, pull, grad_scale, grad_shift = g.contiguous(), None, None, None
         if norm is not None:
             pull, grad_scale, grad_shift = batchnorm.pull(g, h, norm, Map(*done))
-        grads = ctx.plan.way.backward(g, x, weight, u, h0, h, ctx.plan.activation, for_x, for_w, pull)
-        grad_x, grad_w, grad_bias, grad_u, grad_h0 = grads
+        made = Made(x, weight, u, h0, h, ctx.plan.activation)
+        grad_x, grad_w, grad_bias, grad_u, grad_h0 = ctx.plan.way.backward(made, g, pull, for_x, for_w)
         grad_bias = grad_bias if for_bias else None
         return grad_x, grad_w, grad_bias, grad_u, grad_h0, grad_scale, grad_shift, None, None
 
@@ -174,13 +175,11 @@ class _Normalize(torch.autograd.Function):
         h, (scale, shift, *done) = returned("h", h, g.shape, g), _restored_norm(g, scale, shift, *done)
         norm = ctx.norm._replace(scale=scale, shift=shift)
         if torch.is_grad_enabled() or not plain(g, h):
-            return *batchnorm.differentiable(
-                lambda h, scale, shift: batchnorm.in_torch(h, norm._replace(scale=scale, shift=shift)),
-                g,
-                h,
-                scale,
-                shift,
-            ), None
+
+            def in_torch(h: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:
+                return batchnorm.in_torch(h, norm._replace(scale=scale, shift=shift))
+
+            return *batchnorm.differentiable(in_torch, g, h, scale, shift), None
         g, d = g.contiguous(), empty(h.shape, h.dtype)
         pull, grad_scale, grad_shift = batchnorm.pull(g, h, norm, Map(*done))
         batchnorm.backward(g, h, pull, d)

@@ -19,7 +19,7 @@ from torch import Tensor
 from . import compiler
 from .compiler import COUNT, POINTER
 from .memory import empty
-from .structs import Pull, blocks, gradient, layer, total
+from .structs import Gradients, Made, Pull, blocks, gradient, layer, total
 from .threads import share
 
 _SOURCE = Path(__file__).with_name("layer_fused.c")
@@ -48,22 +48,9 @@ def forward(x: Tensor, weight: Tensor, bias: Tensor, u: Tensor, h0: Tensor, acti
     return h
 
 
-def backward(
-    g: Tensor,
-    x: Tensor,
-    weight: Tensor,
-    u: Tensor,
-    h0: Tensor,
-    h: Tensor,
-    activation: str,
-    for_x: bool,
-    for_w: bool,
-    pull: Pull | None,
-) -> tuple[Tensor | None, Tensor | None, Tensor, Tensor, Tensor]:
-    """From the gradient g of h (T, B, N), or of what `pull` says became of it: those of x, weight, bias, u and h0.
-
-    Those of x and weight are None where not wanted.
-    """
+def backward(made: Made, g: Tensor, pull: Pull | None, for_x: bool, for_w: bool) -> Gradients:
+    """The gradients of what the layer was made of, from that of its states; see `structs.Gradients`."""
+    x, weight, u, h0, h, activation = made
     compiled = library(x.dtype, activation)
     (T, B, M), N = x.shape, len(weight)
     parts, w = blocks(B), _panels(weight, compiled.wide())

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from . import batchnorm, states
 from .memory import empty
-from .structs import Pull
+from .structs import Gradients, Made, Pull
 
 library = states.library
 _ROWS = 4096  # rows (steps times sequences) of a product: enough for its full speed on all threads
@@ -28,22 +28,9 @@ def forward(x: Tensor, weight: Tensor, bias: Tensor, u: Tensor, h0: Tensor, acti
     return h
 
 
-def backward(
-    g: Tensor,
-    x: Tensor,
-    weight: Tensor,
-    u: Tensor,
-    h0: Tensor,
-    h: Tensor,
-    activation: str,
-    for_x: bool,
-    for_w: bool,
-    pull: Pull | None,
-) -> tuple[Tensor | None, Tensor | None, Tensor, Tensor, Tensor]:
-    """From the gradient g of h (T, B, N), or of what `pull` says became of it: those of x, weight, bias, u and h0.
-
-    Those of x and weight are None where not wanted.
-    """
+def backward(made: Made, g: Tensor, pull: Pull | None, for_x: bool, for_w: bool) -> Gradients:
+    """The gradients of what the layer was made of, from that of its states; see `structs.Gradients`."""
+    x, weight, u, h0, h, activation = made
     (_, B, M), N = x.shape, len(weight)
     steps = max(1, _ROWS // max(B, 1))
     grad_x = empty(x.shape, x.dtype) if for_x else None

@@ -19,7 +19,7 @@ from torch import Tensor
 from . import compiler
 from .compiler import COUNT, POINTER
 from .memory import empty
-from .structs import Pull, blocks, gradient, layer, total
+from .structs import Gradients, Made, Pull, blocks, gradient, layer, total
 from .threads import share
 
 INPUTS = 2  # at most
@@ -46,22 +46,9 @@ def forward(x: Tensor, weight: Tensor, bias: Tensor, u: Tensor, h0: Tensor, acti
     return h
 
 
-def backward(
-    g: Tensor,
-    x: Tensor,
-    weight: Tensor,
-    u: Tensor,
-    h0: Tensor,
-    h: Tensor,
-    activation: str,
-    for_x: bool,
-    for_w: bool,
-    pull: Pull | None,
-) -> tuple[None, Tensor, Tensor, Tensor, Tensor]:
-    """From the gradient g of h (T, B, N), or of what `pull` says became of it: those of weight, bias, u and h0.
-
-    There is none of x (None): a first layer's input needs none.
-    """
+def backward(made: Made, g: Tensor, pull: Pull | None, for_x: bool, for_w: bool) -> Gradients:
+    """As that of `layer_fused`; there is none of x: a first layer's input needs none."""
+    x, weight, u, h0, h, activation = made
     assert not for_x
     (T, B, M), N = x.shape, len(weight)
     own, grad_h0 = layer(x, x, u, u, h0, h), torch.empty_like(h0)

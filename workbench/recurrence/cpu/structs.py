@@ -28,6 +28,22 @@ class Gradient(ctypes.Structure):
     _fields_ = tuple((name, POINTER) for name in ("g", "gain", "center", "slope", "level", "grad_x", "grad_h0"))
 
 
+class Made(NamedTuple):
+    """A layer's states h (T, B, N), and what they were made of: x (T, B, M), weight (N, M), u (N,), h0 (B, N)."""
+
+    x: Tensor
+    weight: Tensor
+    u: Tensor
+    h0: Tensor
+    h: Tensor
+    activation: str
+
+
+# Of x, weight, bias, u and h0, from the gradient g of h, or of what a `Pull` says became of it; the first two are None
+# where they are not wanted.
+Gradients = tuple[Tensor | None, Tensor | None, Tensor, Tensor, Tensor]
+
+
 class Pull(NamedTuple):
     """Pulls a gradient g back to h, through batch norm and dropout: g * gain + (h - center) * slope + level.
 

@@ -14,7 +14,7 @@ import queue
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from ...errors import ParameterError, RunError
@@ -32,21 +32,26 @@ SETTINGS = {
 LAST_WORDS = 3 * worker.GRACE  # seconds to wait for what was asked to stop
 
 
+Jobs = Sequence[tuple[Job, Files | None]]
+
+
+class Caller(NamedTuple):
+    """Who has jobs done: `done` is given each outcome as it comes; all ends early, all told, once `stopping()`."""
+
+    campaign: Campaign
+    done: Callable[[Outcome], None]
+    stopping: Callable[[], bool]
+    say: Callable[[str], None]
+
+
 class Pool(Protocol):
     """Those who do jobs. `width`: how many at a time; `remote`: whether on other machines."""
 
     width: int
     remote: bool
 
-    def run(
-        self,
-        jobs: Sequence[tuple[Job, Files | None]],
-        campaign: Campaign,
-        done: Callable[[Outcome], None],
-        stopping: Callable[[], bool],
-        say: Callable[[str], None],
-    ) -> None:
-        """All jobs to their end; `done` is given each outcome as it comes. Ends early, all told, once `stopping()`."""
+    def run(self, jobs: Jobs, caller: Caller) -> None:
+        """All jobs to their end."""
 
 
 class Alone:
@@ -54,14 +59,8 @@ class Alone:
 
     width, remote = 1, False
 
-    def run(
-        self,
-        jobs: Sequence[tuple[Job, Files | None]],
-        campaign: Campaign,
-        done: Callable[[Outcome], None],
-        stopping: Callable[[], bool],
-        say: Callable[[str], None],
-    ) -> None:
+    def run(self, jobs: Jobs, caller: Caller) -> None:
+        campaign, done, stopping, say = caller
         with ThreadPoolExecutor(1) as thread:
             for job, files in jobs:
                 if stopping():
@@ -79,14 +78,8 @@ class Cluster:
     def __init__(self, client: Any, width: int, remote: bool):
         self.client, self.width, self.remote = client, width, remote
 
-    def run(
-        self,
-        jobs: Sequence[tuple[Job, Files | None]],
-        campaign: Campaign,
-        done: Callable[[Outcome], None],
-        stopping: Callable[[], bool],
-        say: Callable[[str], None],
-    ) -> None:
+    def run(self, jobs: Jobs, caller: Caller) -> None:
+        campaign, done, stopping, say = caller
         ended: queue.SimpleQueue[tuple[Any, int]] = queue.SimpleQueue()
         self.client.subscribe_topic(TOPIC, lambda event: say(str(event[1])))
         placed: dict[int, Any] = {}
@@ -174,13 +167,11 @@ def check_address(address: str) -> str:
     except ValueError:
         host, port, parts = "", None, urlsplit("")
     if parts.scheme not in ("tcp", "tls") or not host or port is None:
-        raise ParameterError(
-            f"scheduler: {address!r} is not an address; tls://HOST:PORT or tcp://127.0.0.1:PORT is needed"
-        )
+        needed = "tls://HOST:PORT or tcp://127.0.0.1:PORT is needed"
+        raise ParameterError(f"scheduler: {address!r} is not an address; {needed}")
     if parts.scheme == "tcp" and not _loopback(host):
-        raise ParameterError(
-            f"scheduler: {address!r} is neither encrypted nor on this machine; start it with TLS and write tls://"
-        )
+        why = "is neither encrypted nor on this machine; start it with TLS and write tls://"
+        raise ParameterError(f"scheduler: {address!r} {why}")
     return address
 
 
@@ -199,9 +190,8 @@ def _loopback(host: str) -> bool:
 def _connected(distributed: Any, address: str) -> Any:
     """A client of a scheduler; the certificates of tls:// are those of dask's own configuration."""
     try:
-        return distributed.Client(
-            address, security=distributed.Security() if address.startswith("tls") else None, timeout=10
-        )
+        security = distributed.Security() if address.startswith("tls") else None
+        return distributed.Client(address, security=security, timeout=10)
     except (OSError, ValueError, TypeError) as error:
         raise ParameterError(f"scheduler: {address!r} does not answer: {error}") from None
 

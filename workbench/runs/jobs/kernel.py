@@ -6,6 +6,7 @@ a Python that lacks all of this.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any
 
 from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpec, KernelSpecManager, NoSuchKernel
 from jupyter_client.manager import AsyncKernelManager
+
+from ... import files
 
 
 class OwnKernels(KernelSpecManager):
@@ -34,6 +37,18 @@ class OwnKernel(AsyncKernelManager):
 
     def __init__(self, **options: Any):
         super().__init__(kernel_spec_manager=OwnKernels(), **options)
+
+
+def lab(port: int, browser: bool) -> tuple[str, list[str], dict[str, str]]:
+    """The program, arguments and environment that serve the notebooks in JupyterLab, on this machine only."""
+    told = {"root_dir": files.notebooks(), "kernel_spec_manager_class": f"{__name__}.{OwnKernels.__name__}"}
+    command = [sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1", f"--port={port}"]
+    command += [f"--ServerApp.{name}={value}" for name, value in told.items()]
+    command += ["--LabApp.default_url=/lab/tree/00_tour.ipynb"]
+    command += ["--LabApp.news_url=None"]  # JupyterLab's question about news would cover the first screen
+    command += ["--allow-root"] * (hasattr(os, "geteuid") and os.geteuid() == 0) + ["--no-browser"] * (not browser)
+    configs = os.pathsep.join(filter(None, [str(files.lab_config()), os.environ.get("JUPYTER_CONFIG_PATH")]))
+    return sys.executable, command, {**os.environ, "JUPYTER_CONFIG_PATH": configs}
 
 
 def foreign() -> str | None:

@@ -7,7 +7,6 @@ come first, on the command line, and again inside the kernel, where every notebo
 from __future__ import annotations
 
 import ast
-import difflib
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -17,10 +16,11 @@ from typing import Any
 
 from ... import files, paper
 from ...config import BUDGETS, parse_value
+from ...config.frozen import nearest
 from ...errors import ParameterError, choices, quoted, whole
 from .. import sweep, variants
+from ..asked import check_device, substitute
 from ..planned_run import PlannedRun
-from ..run import check_device, substitute
 
 TYPES: dict[str, type] = {"int": int, "float": float, "str": str, "bool": bool, "list": list}
 MOST_SEEDS = 1000
@@ -69,10 +69,7 @@ def find(name: str) -> Path:
         name = paper.EXHIBITS[name].notebook
     known = {path.stem: path for path in sorted(files.notebooks().glob("*.ipynb"))}
     if name not in tuple(known):
-        close = difflib.get_close_matches(str(name), [*known, *paper.EXPERIMENTS], 3)
-        hint = (
-            f"did you mean {' or '.join(close)}?" if close else f"choose a notebook ({choices(known)}) or an experiment"
-        )
+        hint = nearest(name, [*known, *paper.EXPERIMENTS], 3, f"choose a notebook ({choices(known)}) or an experiment")
         raise ParameterError(f"{quoted(name)}: no notebook or experiment of that name; {hint}")
     return known[name]
 
@@ -107,9 +104,7 @@ def check(path: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     known = parameters(path)
     for name in given:
         if name not in known:
-            close = difflib.get_close_matches(str(name), known, 1)
-            hint = f"did you mean {close[0]}?" if close else f"choose one of {choices(known)}"
-            raise ParameterError(f"{name}: {path.stem} has no such parameter; {hint}")
+            raise ParameterError(f"{name}: {path.stem} has no such parameter; {nearest(name, known)}")
     if given.get("notebook", path.stem) != path.stem:
         raise ParameterError(f"notebook: {quoted(given['notebook'])} received; the name of this one is {path.stem!r}")
     return {name: p.check(given.get(name, p.default)) for name, p in known.items()}

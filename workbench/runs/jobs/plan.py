@@ -20,11 +20,11 @@ from ... import paper
 from ...config import canonical_json
 from ...errors import DONE, STOPPED, ParameterError, RunError, Stopped, WorkbenchError
 from ...files import check_place, publish, results
-from .. import bundle, import_runs, lock
+from .. import bundle, lock
 from .. import sweep as sweeps
+from ..asked import check_count, check_device, check_time_limit
 from ..planned_run import PlannedRun, side_by_side
-from ..record import overview
-from ..run import check_count, check_device, check_time_limit
+from ..status import overview
 from . import dask_cluster, notebook_parameters, papermill, pictures, worker
 from .worker import Campaign, Files, Job, Outcome
 
@@ -259,10 +259,10 @@ class _Batch:
         for path, book, planned_runs in done:
             _write_manifest(path, book, planned_runs)
 
-    def _do(self, pool: dask_cluster.Pool, jobs: Sequence[tuple[Job, Files | None]]) -> None:
+    def _do(self, pool: dask_cluster.Pool, jobs: dask_cluster.Jobs) -> None:
         """All jobs to their end; a failed one is noted and the rest goes on. Raises Stopped where asked to stop."""
         if not self.deadline():
-            pool.run(jobs, self.campaign, self._done, self.deadline, self.say)
+            pool.run(jobs, dask_cluster.Caller(self.campaign, self._done, self.deadline, self.say))
         if self.deadline() or self.cut:
             raise Stopped("stopped; what was finished is recorded, the same command continues")
 
@@ -270,7 +270,7 @@ class _Batch:
         job = outcome.job
         try:
             if outcome.files and job.runs:
-                import_runs.take(job.runs[0], outcome.files)
+                bundle.take(job.runs[0], outcome.files)
         except WorkbenchError as error:
             self._fail(job.label, f"came back damaged: {error}")
             return

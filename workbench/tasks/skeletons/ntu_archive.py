@@ -26,7 +26,6 @@ from ...files import make_folder, publish, unusable
 from ...progress import counted
 from .. import download
 from . import ntu_file
-from .bodies import actors
 from .clips import Clips
 from .ntu_names import Name, Source, parse
 
@@ -122,7 +121,7 @@ def _clip(name: Name, recording: Recording) -> np.ndarray:
         content = recording.content()
     except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
         raise DataError(f"{recording.origin}: cannot be read: {error}") from None
-    clip = actors(ntu_file.parse(content, recording.origin))
+    clip = ntu_file.actors(ntu_file.parse(content, recording.origin))
     if len(clip) == 0:
         raise DataError(f"{recording.origin}: no body in any frame; {name} is not on the list of unusable clips")
     return clip

@@ -15,8 +15,8 @@ import torch
 from torch import Generator, Tensor
 
 from ...config import Skeletons
-from ...errors import DataError, ParameterError
-from ...seeds import generator
+from ...errors import DataError
+from ...seeds import Stream, generator
 from .. import download
 from ..contract import Batch, Spec, Split
 from . import ntu_archive, ntu_names, utd
@@ -54,26 +54,17 @@ class SkeletonsTask:
         self.config, self.seed, self.batch_size = config, seed, batch_size
         self.spec = spec(config)
         self.clips, self.rows, self.held_out = _split(config, seed)
-        n_train = len(self.rows["train"])
-        if batch_size > n_train:
-            raise ParameterError(f"train.batch: {batch_size} is more than the {n_train} training examples")
-        self.batches_per_epoch = n_train / batch_size
+        self.stream = Stream(seed, self.rows["train"], batch_size)
+        self.batches_per_epoch = len(self.rows["train"]) / batch_size
         self.lengths, self.labels = torch.from_numpy(self.clips.length), torch.from_numpy(self.clips.label)
 
     def batch(self, step: int) -> Batch:
-        """The stream runs through one random order after another without a seam: no clip is left out."""
-        rows = self.rows["train"]
-        first, n = step * self.batch_size, len(rows)
-        picked = [
-            self._order(epoch)[max(first - epoch * n, 0) : first + self.batch_size - epoch * n]
-            for epoch in range(first // n, (first + self.batch_size - 1) // n + 1)
-        ]
         rng = generator(self.seed, "frames", step)
         steps = torch.tensor([self.config.length])
         if self.config.random_length != "never":
             steps = random_steps(1, self.config.length, rng)
         chance = draw(self.batch_size, int(steps), rng)
-        joints, labels = self._joints(rows[torch.cat(picked)], steps.expand(self.batch_size), chance)
+        joints, labels = self._joints(self.stream.picked(step), steps.expand(self.batch_size), chance)
         if self.config.turn or self.config.scale:
             joints = moved(joints, self.config, rng)
         return Batch(features(joints, self.config), labels)
@@ -115,13 +106,6 @@ class SkeletonsTask:
         """Sampled frames (T, B, bodies, joints, 3) of clips, and their actions (B,)."""
         shown = frames(self.lengths[rows], steps, chance)
         return self.clips.pick(rows, shown), self.labels[rows]
-
-    def _order(self, epoch: int) -> Tensor:
-        if getattr(self, "_epoch", None) != epoch:
-            self._epoch = epoch
-            rng = generator(self.seed, "epoch", epoch)
-            self._epoch_order = torch.randperm(len(self.rows["train"]), generator=rng)
-        return self._epoch_order
 
 
 def _split(config: Skeletons, seed: int) -> tuple[Clips, dict[Split, Tensor], dict[str, Any]]:
