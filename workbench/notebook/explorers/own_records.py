@@ -114,7 +114,7 @@ def good(config: Config, seed: int) -> tuple[float, str]:
     level, _ = guess(config, seed)
     if not loaded(cast(Sequences, config.task), seed).classes:
         return level / 2, "the error is half of guessing's"
-    return (level + 100) / 2, f"{(level + 100) / 2:.3g} % are right, which is half of what guessing gets wrong"
+    return (level + 100) / 2, f"{(level + 100) / 2:.3g} % are right, half-way from guessing to all"
 
 
 def answer(task: Sequences, seed: int, number: float) -> str:
