@@ -47,6 +47,7 @@ UNTRAINED = {"moment"}  # controls that show nothing where nothing is recorded
 @pytest.fixture
 def page(browser):
     page = browser.new_page(viewport={"width": 1360, "height": 1000}, device_scale_factor=1)
+    page.set_default_timeout(120_000)  # of a busy machine
     page.complaints = []
     page.on("pageerror", lambda error: page.complaints.append(str(error)))
     yield page

@@ -162,8 +162,8 @@ class Depth(ExplorerBase):
         parts = []
         for kind, gradient in maps.items():
             norms = gradient.double().norm(dim=1)
-            share, layers = float(norms[0] / norms[-1].clamp_min(1e-300)), len(gradient)
-            parts.append(f"{NAMES[kind]} {share:.2g}" + f" ({layers} layers)" * (layers != depth))
+            share = float(norms[0] / norms[-1].clamp_min(1e-300))
+            parts.append(f"{NAMES[kind]} {share:.2g}" + f" ({len(gradient)} layers)" * (len(gradient) != depth))
         layers = "1 layer" if depth == 1 else f"{depth} layers"
         return f"With {layers}, of a gradient of 1 at the last layer arrives at the first: {', '.join(parts)}."
 
