@@ -30,7 +30,7 @@ app: $(READY) ## the explorers as an app without code (Voila), with a token, on 
 	@$(BIN)/python -m workbench.notebook.app --port=$(PORT) --token
 
 test: $(READY) ## all tests, every notebook at the smoke budget among them
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations 20
 
 triton: $(READY) ## the GPU kernels without a GPU: interpreted, and compiled for one (installs Triton, 1 GB; Linux)
 	@$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[triton]"
@@ -48,7 +48,7 @@ load: $(READY) ## what many runs and long sequences cost; writes results/load.cs
 
 coverage: $(READY) ## lines and branches of workbench/ that the tests reach, children included, and what is left out; 95 % are asked for
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest -q -n auto --maxprocesses 4 --dist loadfile
+	@$(BIN)/coverage run -m pytest -q -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/python scripts/excluded.py
 	@$(BIN)/coverage report

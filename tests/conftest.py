@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import forked
 import pytest
 
 from workbench import files
@@ -28,7 +29,36 @@ FLAGS = [
     "--disable-sync",
 ]
 
+LONGEST = (
+    "test_notebooks",
+    "faults/test_cluster",
+    "browser/test_explorers_in_a_browser",
+    "browser/test_site",
+    "browser/test_panel_in_a_browser",
+    "browser/test_notebooks_in_a_browser",
+    "faults/test_kernels",
+    "faults/test_processes",
+    "models/test_distributed",
+    "test_smoke",
+    "browser/test_playground",
+    "test_build",
+    "faults/test_downloads",
+    "drop_in/test_drop_in",
+    "recurrence/test_onnx",
+    "runs/jobs/test_worker",
+    "runs/test_bundle",
+    "runs/test_run",
+    "browser/test_own_input_in_a_browser",
+    "extending/test_extending",
+)
+
 torch.set_num_threads(1)  # as runs do: tests of small nets wait for each other's threads otherwise
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files come first, or one of two workers would sit idle while the other ends its last."""
+    order = {Path(__file__).parent / f"{name}.py": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path, len(order)))
 
 
 @pytest.fixture
@@ -43,6 +73,13 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(files, "published", lambda: tmp_path / "published")
     monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path / "results"))
     return tmp_path / "results"
+
+
+@pytest.fixture
+def forked_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels that have torch and the package loaded when they begin; where lines are counted, as Jupyter has them."""
+    if "COVERAGE_PROCESS_CONFIG" not in os.environ:
+        monkeypatch.setattr("jupyter_client.provisioning.local_provisioner.launch_kernel", forked.launch_kernel)
 
 
 @pytest.fixture

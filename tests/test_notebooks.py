@@ -19,6 +19,7 @@ from workbench.runs.jobs.kernel import OwnKernels
 
 BOOKS = sorted(files.notebooks().glob("*.ipynb"))
 NAMES = [path.stem for path in BOOKS]
+QUIET = {"PYTHONWARNINGS": "ignore", "JUPYTER_PLATFORM_DIRS": "1"}
 
 
 def cells(path):
@@ -55,28 +56,38 @@ def test_every_parameter_is_annotated_and_every_run_is_known(path):
         assert (planned_run.budget, planned_run.seed >= 0) == ("smoke", True)
 
 
+@pytest.fixture(scope="module")
+def common_store(tmp_path_factory):
+    """A results folder for all notebooks: a run that two of them show is trained once, as `reproduce` does."""
+    return tmp_path_factory.mktemp("common") / "results"
+
+
 @pytest.mark.notebook
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # papermill's own
 @pytest.mark.parametrize("path", BOOKS, ids=NAMES)
-def test_a_notebook_runs_at_the_smoke_budget(path, store, tmp_path):
+def test_a_notebook_runs_at_the_smoke_budget(path, common_store, forked_kernels, tmp_path, monkeypatch):
     """As papermill users run it: from another folder, parameters on papermill's own command line; it really trains."""
-    output = tmp_path / "out.ipynb"
-    command = [sys.executable, "-m", "papermill", str(path), str(output), "-p", "budget", "smoke", "-k", "python3"]
-    if "records" in notebook_parameters.parameters(path):
-        command += ["-p", "records", "own"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=quiet())
-    assert done.returncode == 0, done.stderr[-2000:]
+    from papermill.cli import papermill as command
+
+    output, known = tmp_path / "out.ipynb", notebook_parameters.parameters(path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WORKBENCH_RESULTS", str(common_store))
+    for name, value in QUIET.items():
+        monkeypatch.setenv(name, value)
+    own = ("-p", "records", "own") if "records" in known else ()
+    values = ("-p", "budget", "smoke", *own, "-k", "python3", "--no-progress-bar")
+    command([str(path), str(output), *values], standalone_mode=False)
     outputs = [o for c in cells(output) if c["cell_type"] == "code" for o in c["outputs"]]
     figures = [o for o in outputs if "application/vnd.plotly.v1+json" in o.get("data", {})]
     assert len(figures) >= 2
     assert not [o for o in outputs if o["output_type"] == "error"]
     assert not [o["text"] for o in outputs if o.get("name") == "stderr"]
     assert output.stat().st_size < 2_000_000
-
-
-def quiet():
-    """Without the real data the substitutes are taken; with them the real thing."""
-    return {**os.environ, "PYTHONWARNINGS": "ignore", "JUPYTER_PLATFORM_DIRS": "1"}
+    planned = notebook_parameters.planned(
+        notebook_parameters.at_hand(notebook_parameters.check(path, {"budget": "smoke"}), lambda _: None)
+    )
+    assert all(run.recorded() for run in planned)
 
 
 @pytest.mark.notebook
@@ -90,7 +101,9 @@ def test_a_wrong_parameter_is_refused_inside_the_notebook(store, tmp_path):
         str(notebook_parameters.find("fig4_adding")),
         str(tmp_path / "o.ipynb"),
     ]
-    done = subprocess.run([*command, "-p", "budget", "smoke", *extra], capture_output=True, text=True, env=quiet())
+    done = subprocess.run(
+        [*command, "-p", "budget", "smoke", *extra], capture_output=True, text=True, env=os.environ | QUIET
+    )
     assert done.returncode == 1
     assert message in done.stderr
     assert not (store / "runs").exists()
@@ -140,7 +153,7 @@ def test_an_unchanged_notebook_is_not_executed_again(store, monkeypatch):
     assert (store / "figures" / "table2_train_smoke.html").exists()
 
 
-def test_a_failing_notebook_is_reported_and_kept_apart(store, tmp_path):
+def test_a_failing_notebook_is_reported_and_kept_apart(store, forked_kernels, tmp_path):
     book = json.loads(notebook_parameters.find("table2_pixels").read_text())
     book["cells"].append(
         {"cell_type": "code", "id": "x", "metadata": {}, "outputs": [], "execution_count": None, "source": "1 / 0"}

@@ -84,16 +84,16 @@ def uninterrupted(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])  # SIGKILL: tests/faults
 def test_a_run_that_is_interrupted_resumes_bit_by_bit(store, uninterrupted, kind):
-    """Real processes, real signals: 5 says stopped and resumable; kill -9 says nothing and costs nothing recorded."""
+    """Real processes, real signals: 5 says stopped and resumable."""
     child = subprocess.Popen(command(LONG, "--budget", "paper"), stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while not list(store.glob("runs/*/ck-*")) and time.monotonic() < deadline and child.poll() is None:
         time.sleep(0.05)
     child.send_signal(kind)
     _, said = child.communicate(timeout=15)
-    assert child.returncode == (-9 if kind == signal.SIGKILL else 5), said
+    assert child.returncode == 5, said
     assert "Traceback" not in said
     assert wb.list_records().iloc[0]["status"] == "resumable"
     resumed = wb.run(NAME, "paper", changes=LONG, progress=False)
