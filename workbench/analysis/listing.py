@@ -26,7 +26,7 @@ def experiments() -> list[dict[str, Any]]:
         if record.status != "damaged":
             shown = ("id", "seed", "smoke", "step", "status")
             recorded.setdefault(record.experiment, []).append({name: getattr(record, name) for name in shown})
-    rows = []
+    rows, more = [], dict[str, Any]()
     for known in paper.EXPERIMENTS.values():
         steps = {"smoke": known.at("smoke")[0].train.steps, "quick": known.quick, "paper": known.config.train.steps}
         count = count_of(known.config.model, tasks.spec(known.config.task))

@@ -109,8 +109,8 @@ def by_length(record: Record, edges: Sequence[int]) -> pd.DataFrame:
     table = pd.DataFrame({"length": lengths, "right": right})
     table["stretch"] = pd.cut(table["length"], list(edges))
     counted = table.groupby("stretch", observed=False)["right"].agg(["size", "sum"]).reset_index()
-    ends = [(int(i.left), int(i.right)) for i in counted["stretch"]]
-    table = pd.DataFrame(ends, columns=["over", "to"])
+    stretches = [(int(i.left), int(i.right)) for i in counted["stretch"]]
+    table = pd.DataFrame(stretches, columns=["over", "to"])
     return table.assign(sequences=counted["size"], right=counted["sum"].astype(int))
 
 

@@ -87,7 +87,9 @@ def asked_for(
         raise ParameterError("--all: it has every shape and the step; leave --shapes and --step out")
     if starts is not None and (all_ or shapes or step or threads):
         raise ParameterError("--starts: it measures Fig. 2's ratios alone, on one thread; leave the others out")
-    device, keep = check_device(device), record.write
+    device = check_device(device)
+    keep: Callable[[Path, Sequence[Row], str], None] = record.write
+    parts: Iterator[tuple[str, list[Row]]]
     counts = [check_count("threads", count) for count in threads or ([1, 2] if all_ else [1])]
     if starts is not None:
         out, keep = out or figure2.place(device), figure2.write
