@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BUDGET ?= quick
 PORT ?= 8888
+TRITON ?= 3.9.0
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -33,7 +34,7 @@ test: $(READY) ## all tests, every notebook at the smoke budget among them
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations 20
 
 triton: $(READY) ## the GPU kernels without a GPU: interpreted, and compiled for one (installs Triton, 1 GB; Linux)
-	@$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[triton]"
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[triton]" "triton==$(TRITON)"
 	@$(BIN)/python -m pytest -q tests/recurrence/test_engine_triton.py
 
 faults: $(READY) ## every fault as often as it takes to believe it (an hour); writes results/faults.csv
