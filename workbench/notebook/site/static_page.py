@@ -18,8 +18,8 @@ from ..explorers.alive import places
 from ..explorers.base import HERE, Exercise, ExplorerBase, code, panels, parameters, plotly_library, script
 
 SITE = Path(__file__).parent
-COMPUTING = ("playground/net.js", "playground/reading.js", "alive.js", "alive_nets.js", "alive_neurons.js")
-COMPUTING += ("alive_digit.js", "alive_architecture.js")
+_ALIVE = ("alive.js", "alive_nets.js", "alive_neurons.js", "alive_digit.js", "alive_architecture.js")
+COMPUTING = ("playground/net.js", "playground/reading.js", *_ALIVE)
 PAGE = """<!doctype html>
 <html lang="en">
 <head>
