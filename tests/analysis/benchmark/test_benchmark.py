@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -164,6 +166,14 @@ def test_denormal_numbers_count_as_zero_while_rivals_are_timed_and_only_then():
         shrunk()
         assert found[-3:-1] == [0.0, 0.0]
         assert (found[-1] == 0) is before
+
+
+@pytest.mark.parametrize(("first", "everywhere"), [("", True), ("torch.ones(1 << 20).add_(1); ", False)])
+def test_the_threads_of_a_product_flush_where_they_were_made_under_it(first, everywhere):
+    """In a process of its own, with two threads: those that were made before keep their denormal numbers."""
+    script = f"import torch; torch.set_num_threads(2); {first}from workbench.analysis.benchmark import timing; "
+    done = subprocess.run([sys.executable, "-c", script + "print(timing.flushed_everywhere())"], capture_output=True)
+    assert done.stdout.decode().strip() == str(everywhere), done.stderr
 
 
 def test_so_in_the_batches_of_figure_2(monkeypatch):

@@ -20,7 +20,7 @@ from ...runs.asked import check_count, check_device
 from . import figure2, record
 from .correctness import correctness
 from .layers import SHAPES, layers, scaling
-from .timing import Row
+from .timing import Row, flushed_everywhere
 from .training_steps import training_step
 
 EVERYONE = ("nn.LSTM", "nn.GRU", "nn.RNN")
@@ -88,6 +88,7 @@ def asked_for(
     if starts is not None and (all_ or shapes or step or threads):
         raise ParameterError("--starts: it measures Fig. 2's ratios alone, on one thread; leave the others out")
     device = check_device(device)
+    flushed_everywhere()  # makes torch's threads
     keep: Callable[[Path, Sequence[Row], str], None] = record.write
     parts: Iterator[tuple[str, list[Row]]]
     counts = [check_count("threads", count) for count in threads or ([1, 2] if all_ else [1])]

@@ -56,6 +56,13 @@ def flushed() -> Iterator[None]:
         torch.set_flush_denormal(before)
 
 
+def flushed_everywhere() -> bool:
+    """True if all threads of a product flush too. Each keeps the setting that it was made under: where torch's threads
+    were made before `flushed`, and are two, half of a large tensor keeps its denormal numbers."""
+    with flushed():
+        return not bool((torch.full((1 << 20,), 1e-30) * 1e-10).any())
+
+
 def seconds(call: Callable[[], Any], device: str) -> float:
     """Time one call, in seconds: on the clock of the wall, or of a device, from its begin to its end."""
     if device == "cpu":
