@@ -249,7 +249,7 @@ def test_every_length_shows_when_a_net_was_good_or_that_it_was_not_run(at):
     drawn, seen = at("length", irnn=True).figures["lengths"].data, set()
     for kind, good, other in zip(("plain", "lstm", "irnn"), drawn[::2], drawn[1::2], strict=True):
         for T, by, until, mark in zip(good.x, good.y, other.y, other.text, strict=True):
-            points = dict(length.curve(length.config("adding", int(T), kind)))
+            points = dict(length.curve(length.config("adding", int(T), kind), 0))
             low = [step for step, mse in points.items() if mse < 1 / 12]
             expected = (low[0], None, "") if low else (None, max(points), "") if points else (None, 0, "x")
             assert (by, until, mark) == expected
