@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 import os
 import re
@@ -61,6 +62,16 @@ def test_a_kernel_fetches_ahead_and_stays_in_registers(kernel, architecture, tmp
     assert found.spilled == 0
     assert found.registers <= 128
     assert found.a_step <= budget.instructions
+
+
+def test_the_pinned_triton_is_recorded_with_all_kernels_compiled_and_interpreted():
+    """By scripts/triton_versions.py; other versions stand there as they were found."""
+    pinned = re.search(r"^TRITON \?= (\S+)$", (FOLDER.parents[1] / "Makefile").read_text(), re.MULTILINE)[1]
+    with (FOLDER.parents[1] / "results" / "triton.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["triton"] == pinned]
+    found = [(row["architecture"], row["compile"], row["spilled"]) for row in rows]
+    assert found == [(f"sm_{n}", "4 of 4", "0") for n in (80, 90, 100)]
+    assert all(re.fullmatch(r"\d+ passed", row["interpreter"]) for row in rows)
 
 
 def test_importing_the_package_does_not_import_triton():
