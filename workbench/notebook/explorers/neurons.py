@@ -117,8 +117,8 @@ class Neurons(ExplorerBase):
 
     def controls(self, values: Mapping[str, Any]) -> list[Control]:
         net = self.net_of(values.get("record") or next(iter(self.nets)))
-        layers = [u.tolist() for u in list(net.weights.values())[-1].values()]
-        last = len(layers)
+        last = len(net.weights[0])  # of the weights that the view has: the best, not those of the last evaluation
+        layers = [interventions.unit_of(net.net, layer).u.detach().tolist() for layer in range(last)]
         known = {layer: self.costliest(net, layer - 1)[0] for layer in range(last, 0, -1)}
         start = max(known, key=lambda layer: known[layer])
         layer = min(int(values.get("layer", start)), last)
