@@ -63,15 +63,7 @@ def test_an_executed_notebook_holds_no_false_sentence_and_no_retired_word(path):
     assert not [said for said in (*FALSE, *RETIRED) if said.lower() in text.lower()]
 
 
-TIMED = ("fig2_timing_quick",)  # it measures times: executed anew on a machine with nothing else to do
-awaited = pytest.mark.xfail(strict=True, reason="executed before its source changed, and it measures times")
-
-
-@pytest.mark.parametrize(
-    "path",
-    [pytest.param(path, marks=[awaited] * (path.stem in TIMED)) for path in EXECUTED],
-    ids=lambda path: path.stem,
-)
+@pytest.mark.parametrize("path", EXECUTED, ids=lambda path: path.stem)
 def test_an_executed_notebook_is_its_source_executed(path):
     """Cell by cell, but for the values that papermill put in."""
 

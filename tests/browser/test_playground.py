@@ -95,12 +95,17 @@ BACK = """([packed, x, T, B, g]) => {
 
 @pytest.mark.parametrize("name", NETS)
 def test_outputs_and_gradients_are_those_of_pytorch(page, name, rng):
-    """The gradient of random sums of the answers, for every weight and every input, of two test examples."""
+    """The gradient of random sums of the answers, for every weight and every input, of two test examples: the first of
+    twenty at which no neuron is so near its kink that PyTorch itself has another gradient in single precision."""
     of = trained_net(name)
     net, (T, B, K) = net_of(name), (spec(of.config.task).steps, 2, spec(of.config.task).outputs)
-    x, g = of.batch(B).x.double(), torch.randn(B, K, generator=rng)
-    found = page.evaluate(BACK, [packed(net), x.flatten().tolist(), T, B, g.flatten().tolist()])
     twin = _double(net)
+    x, g = of.batch(20).x.double(), torch.randn(20, K, generator=rng)
+    single, double = (_of_input(each, x.to(kind), g) for each, kind in ((net, torch.float32), (twin, torch.float64)))
+    apart = (single - double).abs().amax((0, 2)) / double.abs().amax((0, 2)).clamp(min=1)
+    chosen = (apart < 5e-6).nonzero().flatten()[:B]
+    x, g = x[:, chosen].contiguous(), g[chosen]
+    found = page.evaluate(BACK, [packed(net), x.flatten().tolist(), T, B, g.flatten().tolist()])
     x.requires_grad_()
     out = twin(x)
     (out * g).sum().backward()
@@ -119,6 +124,14 @@ def test_outputs_and_gradients_are_those_of_pytorch(page, name, rng):
         for mine, theirs in (("W", "weight_ih_l0"), ("R", "weight_hh_l0"), ("b", "bias_ih_l0")):
             close(arrays[mine], getattr(twin.rnn, theirs).grad, f"gradient of {theirs}")
         close(found["readout"]["W"], twin.readout.weight.grad, "gradient of the readout")
+
+
+def _of_input(net, x, g):
+    """The gradient of sums of the answers by x (T, B, inputs), in double precision."""
+    x = x.detach().clone().requires_grad_()
+    (net.eval()(x) * g).sum().backward()
+    net.zero_grad()
+    return x.grad.double()
 
 
 def net_of(name):
@@ -321,14 +334,12 @@ TRACED = """([name, side, levels, digits]) => {
 
 
 def test_the_first_hundred_test_digits_are_read_when_traced_as_strokes(page):
-    """As many as the net at hand reads of the images themselves, but for a few; a better net must be held to 90."""
+    """At least 90 of them."""
     images, labels = pixels.mnist().test
     digits = [traced(image.reshape(28, 28).numpy()) for image in images[:100]]
     found = page.evaluate(TRACED, [MNIST, 28, 256, digits])
     right = sum(a == int(b) for a, b in zip(found, labels[:100], strict=True))
-    x = trained_net(MNIST).batch(100).x
-    direct = int((net_of(MNIST)(x).argmax(1) == labels[:100]).sum())
-    assert right >= min(90, direct - 8), f"{right} of 100 right, {direct} of the images themselves"
+    assert right >= 90
 
 
 measured = pytest.mark.skipif("MEASURE" not in os.environ, reason="measured by `make measure`: MEASURE=file.csv")
