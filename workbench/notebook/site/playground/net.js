@@ -90,7 +90,7 @@ const CELLS = {
     back({ u }, { h }, g, T, B, into, flow) {
       const N = u.length,
         width = B * N,
-        da = new Float64Array(T * width),
+        da = new Float32Array(T * width),
         carried = new Float64Array(width);
       for (let t = T - 1; t >= 0; t--)
         for (let i = 0, at = t * width; i < width; i++, at++) {
@@ -208,7 +208,7 @@ function backward(net, { runs, T, B }, g) {
   const readout = { W: new Float64Array(W.length), b: new Float64Array(K) };
   outer(g, 0, last, from, B, K, N, readout.W);
   g.forEach((value, i) => (readout.b[i % K] += value));
-  let arriving = new Float64Array(last.length);
+  let arriving = new Float32Array(last.length);
   multiplyBack(g, 0, B, W, K, N, arriving, from);
   const layers = [],
     flow = [];
@@ -223,7 +223,7 @@ function backward(net, { runs, T, B }, g) {
     const da = CELLS[layer.kind].back(layer, runs[i], arriving, T, B, into, through);
     outer(da, 0, x, 0, T * B, wide, M, into.W);
     for (let at = 0; at < da.length; at++) into.b[at % wide] += da[at];
-    arriving = new Float64Array(T * B * M);
+    arriving = new Float32Array(T * B * M);
     multiplyBack(da, 0, T * B, layer.W, wide, M, arriving, 0);
     layers.unshift(into);
     flow.unshift(through.map(Math.sqrt));
