@@ -290,7 +290,7 @@ def test_the_command_keeps_what_is_measured_part_after_part(monkeypatch, tmp_pat
         yield "first", [{"table": "start", "what": "import", "ms": 1.0}]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(benchmark, "everything", cut_off)
+    monkeypatch.setattr(series, "everything", cut_off)
     out = tmp_path / "bench" / "cpu.json"
     assert main(["bench", "--all", "--out", str(out)]) == 5
     assert "first: 1 rows" in capsys.readouterr().err
