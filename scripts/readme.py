@@ -66,8 +66,11 @@ def speed() -> str:
     if record is None:
         return "Not measured yet.\n"
     rows, about = record["rows"], record["about"]
-    everywhere = about.get("denormals") == "flushed"
-    if not everywhere:  # several threads are then no measure: of the rivals' time a part goes to denormal numbers
+    denormals = about.get("denormals")
+    if denormals not in (
+        None,
+        "flushed",
+    ):  # several threads are then no measure: of the rivals' time a part goes to denormal numbers
         rows = [row for row in rows if row.get("threads", 1) == 1]
     load = max(row["load"] for row in rows if "load" in row)
     steps = {row["threads"]: row for row in rows if row["table"] == "step" and row["what"] == "ours"}
@@ -77,7 +80,7 @@ def speed() -> str:
         + (f", {100 * row['floor']:.0f} % of the floor" if "floor" in row else "")
         for count, row in steps.items()
     )
-    flushed = f"; numbers below 1.2e-38 count as zero for all{'' if everywhere else ', on one thread'}"
+    flushed = "; numbers below 1.2e-38 count as zero for all" if denormals else ""
     return (
         f"Times faster than `torch.nn.LSTM` in the same interleaved run, the median over its rounds and their range "
         f"({about['cores']} cores, {about['processor']}, "
