@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import workbench as wb
+from workbench import paper
 from workbench.config import Config, run_id
 from workbench.errors import ParameterError, RunError, Stopped, StoreError
 from workbench.runs.asked import resolve, substitute
@@ -149,7 +150,7 @@ def test_fresh_starts_anew_and_deletes_nothing(store):
 
 
 def test_the_id_depends_on_what_is_computed_alone():
-    config = Config.parse(wb.run.__globals__["paper"].experiment(NAME).config.model_dump())
+    config = Config.parse(paper.experiment(NAME).config.model_dump())
     data = data_hashes(config.task)
     same = config.set({"model.hidden": 64})
     assert run_id(config, 0, data) == run_id(same, 0, data)
