@@ -36,7 +36,7 @@ Jobs = Sequence[tuple[Job, Files | None]]
 
 
 class Caller(NamedTuple):
-    """The one that has jobs done: `done` is given each outcome as it comes; all ends early, all told, once `stopping()`."""
+    """The one that has jobs done: `done` is given each outcome; all ends early, all told, once `stopping()`."""
 
     campaign: Campaign
     done: Callable[[Outcome], None]
