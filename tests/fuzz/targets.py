@@ -24,7 +24,7 @@ import torch
 
 from workbench.config import Config, canonical_json, run_id
 from workbench.errors import DataError, ParameterError, StoreError, WorkbenchError
-from workbench.runs import checkpoint, lock, record, status
+from workbench.runs import checkpoint, events, lock, record, status
 from workbench.runs import folder as runs
 from workbench.runs.folder import Run
 from workbench.tasks import pixels, sequences, treebank
@@ -249,7 +249,7 @@ def _named(spec: bytes) -> tuple[bytes, str]:
         held = json.loads(spec)
         if held["id"] == SEAL:
             held["id"] = run_id(Config.parse(held["config"]), held["seed"], held["data"])
-            held["check"] = runs._check({k: v for k, v in held.items() if k != "check"})
+            held["check"] = events.digest({k: v for k, v in held.items() if k != "check"})
         return canonical_json(held).encode(), str(held["id"]) if _ID.fullmatch(str(held["id"])) else NOWHERE
     except (ValueError, TypeError, KeyError, RecursionError, ParameterError):
         return spec, NOWHERE
@@ -263,7 +263,7 @@ def _sealed(line: bytes) -> bytes:
         held = json.loads(line)
         if held["check"] not in (SEAL, SEAL + "-16"):
             return line
-        check = runs._check({k: v for k, v in held.items() if k != "check"})
+        check = events.digest({k: v for k, v in held.items() if k != "check"})
         return canonical_json({**held, "check": check if held["check"] == SEAL else check[:16]}).encode()
     except (ValueError, TypeError, KeyError, RecursionError):
         return line
