@@ -25,7 +25,6 @@ import torch
 from workbench.config import Config, canonical_json, run_id
 from workbench.errors import DataError, ParameterError, StoreError, WorkbenchError
 from workbench.runs import checkpoint, events, lock, record, status
-from workbench.runs import folder as runs
 from workbench.runs.folder import Run
 from workbench.tasks import pixels, sequences, treebank
 from workbench.tasks.skeletons import ntu_file

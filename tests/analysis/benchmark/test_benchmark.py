@@ -85,32 +85,36 @@ def test_the_floor_is_the_larger_of_products_and_bytes_at_the_fastest_that_was_s
     sizes, a_byte = (10, 3, inputs, 5), 1e-4
     times = {
         "products": [7.0, 9.0],
-        "products in pieces": [8.0, 6.0],
+        "products in cache": [8.0, 6.0],
         "copy": [2 * a_byte * timing.COPY, 9.0 * timing.COPY],  # a copy reads every byte and writes it
         "copy of h": [3 * a_byte * 8 * 10 * 3 * 5],
     }
     bytes_alone = 4 * 10 * 3 * moved * a_byte
     assert floor(times, sizes, backward) == pytest.approx(max(products, bytes_alone))
-    times["products"], times["products in pieces"] = [0.0], [0.0]
+    times["products"], times["products in cache"] = [0.0], [0.0]
     assert floor(times, sizes, backward) == pytest.approx(bytes_alone)
     times["copy of h"] = [a_byte * 4 * 10 * 3 * 5]  # half as long a byte: it lies in a cache
     assert floor(times, sizes, backward) == pytest.approx(bytes_alone / 2)
 
 
-def test_products_in_pieces_are_the_products(rng):
+def test_products_in_cache_are_as_many_products_of_the_first_rows(rng):
     layers = import_module("workbench.analysis.benchmark.layers")
     x, g, weight = (torch.randn(*shape, generator=rng) for shape in ((40, 3, 6), (40, 3, 5), (5, 6)))
     calls = layers.products(x, g, weight, True)
-    assert list(calls) == ["products", "products in pieces"]
+    assert list(calls) == ["products", "products in cache"]
     (multiply,) = {call.func for call in calls.values()}
     found = dict(zip(multiply.__code__.co_freevars, (c.cell_contents for c in multiply.__closure__), strict=True))
-    for rows in (120, 7):
+    for times, rows in ((1, 120), (5, 24)):
         for name in ("h", "grad_x", "grad_weight"):
             found[name].fill_(torch.nan)
-        multiply(rows)
-        torch.testing.assert_close(found["h"], x.flatten(0, 1) @ weight.t())
-        torch.testing.assert_close(found["grad_x"], g.flatten(0, 1) @ weight)
-        torch.testing.assert_close(found["grad_weight"], g.flatten(0, 1).t() @ x.flatten(0, 1))
+        multiply(times)
+        first_x, first_g = x.flatten(0, 1)[:rows], g.flatten(0, 1)[:rows]
+        torch.testing.assert_close(found["h"][:rows], first_x @ weight.t())
+        torch.testing.assert_close(found["grad_x"][:rows], first_g @ weight)
+        torch.testing.assert_close(found["grad_weight"], times * (first_g.t() @ first_x))
+    assert layers.products(*(torch.zeros(784, 32, 128) for _ in "xg"), torch.zeros(128, 128), True)[
+        "products in cache"
+    ].args == (25,), "a megabyte of input and output a time"
 
 
 def test_nothing_published_beats_the_floor_by_more_than_noise():
@@ -118,9 +122,10 @@ def test_nothing_published_beats_the_floor_by_more_than_noise():
     assert all(row["floor"] <= 1.05 for row in rows if "floor" in row)
 
 
-def test_a_record_of_the_former_floor_is_read_without_it(tmp_path, rows):
+@pytest.mark.parametrize("schema", [1, 2])
+def test_a_record_of_a_former_floor_is_read_without_it(tmp_path, rows, schema):
     path = tmp_path / "cpu.json"
-    path.write_text(json.dumps({"schema": 1, "about": {}, "rows": rows}))
+    path.write_text(json.dumps({"schema": schema, "about": {}, "rows": rows}))
     kept = benchmark.record.read(path)["rows"]
     assert len(kept) == len(rows) - 4
     assert not any("floor" in row or row["what"] == "floor" for row in kept)

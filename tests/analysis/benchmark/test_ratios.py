@@ -89,6 +89,15 @@ def test_a_ratio_is_judged_on_the_device_that_was_measured(measured, word, n, va
     assert cpu["low"] <= cpu["ours"] <= cpu["high"]
 
 
+def test_what_is_drawn_of_a_record_is_the_geometric_mean_over_its_starts(measured):
+    keep, _ = measured
+    keep([8.0, 18.0])
+    table, where = figure2.recorded_batches("cpu")
+    assert table.to_dict("records") == [{"net": "IndRNN, 1 layer", "T": 1024, "faster": pytest.approx(12.0)}]
+    assert where.startswith("2 process starts of 100 batches, one thread: ")
+    assert figure2.recorded_batches("cuda") is None
+
+
 def test_the_margin_of_fig_2_is_a_fifth_and_each_device_has_its_own_row(measured):
     keep, rows = measured
     keep([10.5, 10.6, 10.4, 10.55, 10.45])  # 12.9 less a fifth is 10.32

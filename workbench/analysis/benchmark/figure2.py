@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
+from scipy.stats import gmean
 
 from ... import files, tasks
 from ...config import Adding, Model
@@ -98,6 +99,19 @@ def published_batches() -> pd.DataFrame:
     )
     lstm = table[table["net"] == LSTM].set_index("T")["ms"]
     return table.assign(faster=table["T"].map(lstm) / table["ms"])
+
+
+def recorded_batches(device: str = "cpu") -> tuple[pd.DataFrame, str] | None:
+    """The newest record of ratios on a kind of device, as `published_batches` has them, each the mean logarithm's over
+    the process starts; and in words where, when and how often they were measured. None without a record."""
+    kept = record.newest(f"ratios-{device}")
+    if kept is None:
+        return None
+    rows = pd.DataFrame(kept["rows"])
+    table = rows.assign(net=rows["layers"].map(INDRNNS)).groupby(["net", "T"], as_index=False)["lstm"].agg(gmean)
+    about, counts = kept["about"], f"{rows['start'].nunique()} process starts of {rows['batches'].max()} batches"
+    where = ", ".join(dict.fromkeys((about["processor"], about["device"], f"torch {about['torch']}", about["date"])))
+    return table.rename(columns={"lstm": "faster"}), f"{counts}, one thread: {where}"
 
 
 def _batch(model: Model, T: int, device: str) -> Callable[[int], float]:

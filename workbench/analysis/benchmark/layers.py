@@ -37,7 +37,7 @@ SHAPES = _SQUARE | {
     f"{name}_l1": (T, B, inputs, N) for name, inputs in _FIRST_INPUTS.items() for T, B, _, N in [_SQUARE[name]]
 }
 _FIRST = 2  # inputs at most: a first layer, no gradient of whose input is asked for
-_PIECE = 1 << 20  # bytes of input and output of a piece of the products: they stay in a core's cache
+_IN_CACHE = 1 << 20  # bytes of input and output of a product that stays in a core's cache
 KERNELS = {"not prefetched": engine_triton.NOT_PREFETCHED, "official layout": engine_triton.OFFICIAL}  # rivals of ours
 _THEIRS: dict[str, Callable[..., nn.RNNBase]] = {
     "nn.LSTM": nn.LSTM,
@@ -138,7 +138,7 @@ class Contest:
         return {name: partial(self._run, name, backward) for name in self.runs}
 
     def yardsticks(self, backward: bool) -> Rivals:
-        """The matrix products of a layer, whole and in pieces; and copies, of many bytes and of as many as h has."""
+        """The matrix products of a layer, whole and in cache; and copies, of many bytes and of as many as h has."""
         x, g, weight = self.x.detach(), self.g, self.weight.detach()
         return {
             **products(x, g, weight, self.wants_x, backward),
@@ -178,27 +178,28 @@ class Contest:
 def products(x: Tensor, g: Tensor, weight: Tensor, for_x: bool, backward: bool = True) -> Rivals:
     """The matrix products of a layer, forward or forward and backward, into memory that is already there.
 
-    Each as one product, and in pieces that stay in cache: which is faster depends on the machine.
+    Whole; and as many, all of the same rows, which stay in cache: what the arithmetic takes however memory is used.
     """
     x, g = x.flatten(0, 1), g.flatten(0, 1)
     h, grad_x, grad_weight = torch.empty_like(g), torch.empty_like(x), torch.empty_like(weight)
 
-    def multiply(rows: int) -> None:
-        for x_, h_ in zip(x.split(rows), h.split(rows), strict=True):
-            torch.mm(x_, weight.t(), out=h_)
-        for index, (x_, g_, grad_) in enumerate(zip(x.split(rows), g.split(rows), grad_x.split(rows), strict=True)):
+    def multiply(times: int) -> None:
+        rows = len(x) // times
+        for _ in range(times):
+            torch.mm(x[:rows], weight.t(), out=h[:rows])
+        for index in range(times):
             if backward:
-                grad_weight.addmm_(g_.t(), x_, beta=min(index, 1))
+                grad_weight.addmm_(g[:rows].t(), x[:rows], beta=min(index, 1))
             if backward and for_x:
-                torch.mm(g_, weight, out=grad_)
+                torch.mm(g[:rows], weight, out=grad_x[:rows])
 
-    piece = max(1, _PIECE // (4 * sum(weight.shape)))
-    return {"products": partial(multiply, len(x)), "products in pieces": partial(multiply, piece)}
+    in_cache = -(-4 * len(x) * sum(weight.shape) // _IN_CACHE)
+    return {"products": partial(multiply, 1), "products in cache": partial(multiply, in_cache)}
 
 
 def multiplied(times: dict[str, list[float]]) -> float:
-    """Seconds of the products at the fastest that was seen, whole or in pieces."""
-    return min(*times["products"], *times["products in pieces"])
+    """Seconds of the products at the fastest that was seen, whole or in cache."""
+    return min(*times["products"], *times["products in cache"])
 
 
 def _floor(times: dict[str, list[float]], sizes: tuple[int, int, int, int], backward: bool, size: int = COPY) -> float:

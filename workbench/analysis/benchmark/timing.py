@@ -18,7 +18,7 @@ Row = dict[str, Any]
 Rivals = dict[str, Callable[[], Any]]
 
 PATIENCE = 1.0  # seconds: what is slower than this takes part in every third round only
-YARDSTICKS = ("products", "products in pieces", "copy", "copy of h")  # timed with the rivals, for the floor
+YARDSTICKS = ("products", "products in cache", "copy", "copy of h")  # timed with the rivals, for the floor
 COPY = 64 << 20  # bytes of the copy that measures the memory: beyond any cache of a CPU
 COPY_ON_DEVICE = 2 << 30  # there 64 MiB lie in the cache, and take no longer than a launch
 PRECISIONS = ("fp32", "tf32")  # of matrix products, ours and the rivals' alike; on a CPU the first alone

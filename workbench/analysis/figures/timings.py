@@ -16,11 +16,14 @@ if TYPE_CHECKING:
 _BARS = {"LSTM": "LSTM", "SRU": "second", "IndRNN, 1 layer": "IndRNN", "IndRNN, 2 layers": "IRNN"}  # net -> colour
 
 
-def timing(times: pd.DataFrame, published: pd.DataFrame | None = None, column: str = "ms") -> go.Figure:
-    """Fig. 2: bars of `ms` or of `faster` (than the LSTM of the same run), ours full, the published ones hatched."""
+def timing(
+    times: pd.DataFrame, published: pd.DataFrame | None = None, column: str = "ms", ours: str = "here"
+) -> go.Figure:
+    """Fig. 2: bars of `ms` or of `faster` (than the LSTM of the same run), the published ones hatched; `ours` says what
+    the full ones are."""
     units = {"ms": "milliseconds a training batch", "faster": "times faster than the LSTM of the same run"}
     figure = blank("sequence length T, steps", units[column], "")
-    for source, table in (("here", times), ("paper, P100", published)):
+    for source, table in ((ours, times), ("paper, P100", published)):
         for net, bars in () if table is None else table.groupby("net", sort=False):
             name = str(net)
             colour = COLOURS[next(c for start, c in _BARS.items() if name.startswith(start))]
@@ -29,8 +32,8 @@ def timing(times: pd.DataFrame, published: pd.DataFrame | None = None, column: s
                 y=bars[column],
                 name=f"{name}, {source}",
                 marker={"color": colour, "line": {"color": colour, "width": 1}},
-                marker_pattern={"shape": "/" if source != "here" else "", "fillmode": "overlay", "solidity": 0.25},
-                opacity=1.0 if source == "here" else 0.55,
+                marker_pattern={"shape": "/" if source != ours else "", "fillmode": "overlay", "solidity": 0.25},
+                opacity=1.0 if source == ours else 0.55,
                 hovertemplate=f"{name}, {source}: %{{y:.3g}}<extra></extra>",
             )
     figure.update_layout(barmode="group", bargap=0.25, height=470)
