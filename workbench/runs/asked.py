@@ -19,7 +19,7 @@ from . import recipe
 def resolve(
     experiment: str | Config, budget: Budget, changes: Mapping[str, Any] | None = None
 ) -> tuple[str, Config, int | None]:
-    """The name, config and last step (None: the schedule's end) of a run."""
+    """The name, config and last step (None: the schedule's end) of a run; a changed `train.steps` is such an end."""
     if budget not in BUDGETS:
         raise ParameterError(f"budget: {budget!r} is unknown; choose one of {choices(BUDGETS)}")
     own = isinstance(experiment, str) and experiment not in paper.EXPERIMENTS and sequences.is_data(experiment)
@@ -37,10 +37,10 @@ def resolve(
         name, (config, until) = known.id, known.at(budget)
     if changes:
         changed = config.set(changes)
+        if changed.train.steps != config.train.steps:
+            until = None  # a number that is asked for is the end
         if changed != config:
             name, config = f"{name}*", changed
-    if until is not None and config.train.steps is not None:
-        until = min(until, config.train.steps)
     return name, config, until
 
 
