@@ -12,10 +12,7 @@ from torch import nn
 from ..config import Model
 from ..tasks.contract import Spec
 from . import dense, residual
-from .baselines import transformer
-from .baselines.lru import LRU
-from .baselines.mingru import MinGRU
-from .baselines.s5 import S5
+from .baselines import lru, transformer
 from .baselines.sru import SRU
 from .build import count, without_values
 from .layer import Unit, recurrences
@@ -84,7 +81,7 @@ class _Pen:
         elif module in self.own and module is not self.net:
             N = self.own[module][-1].numel()
             self.box(type(module).__name__, f"{getattr(module, 'activation', 'f')}(a + u h)", N, module, "indrnn")
-        elif isinstance(module, nn.RNNBase | SRU | LRU | MinGRU | S5):
+        elif isinstance(module, nn.RNNBase | SRU | lru.Block):
             N, past = getattr(module, "hidden", 0), "each cell reads its own past"
             if isinstance(module, nn.RNNBase):
                 N, past = module.hidden_size, "every neuron reads every other's past"

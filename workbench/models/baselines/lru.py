@@ -27,18 +27,44 @@ PHASE = 2 * math.pi  # and its angle below this
 SMALLEST = 1e-6  # of a draw whose logarithm is taken
 
 
-class LRU(nn.Module):
-    """A block, called like torch.nn.GRU: x (T, B, M), h0 (1, B, 2 N) or None -> x + GLU(gelu(LRU(norm(x)))) (T, B, N),
-    h_T (1, B, 2 N), real and imaginary parts in turns.
+class Block(nn.Module):
+    """A block about a recurrence, called like torch.nn.GRU: x (T, B, M), h0 (1, B, S) or None ->
+    x + GLU(gelu(recurrence(norm(x)))) (T, B, N), h_T (1, B, S).
 
-    Norm, recurrence, GLU, skip, as their Fig. 1. Where M is not N, an FC comes first. As many neurons as features.
+    Norm, recurrence, GLU, skip, as in Fig. 1 of the LRU. Where M is not N, an FC comes first.
     """
 
-    def __init__(self, inputs: int, hidden: int, generator: Generator | None = None):
+    glu: Linear  # N -> 2 N
+
+    def __init__(self, inputs: int, hidden: int, generator: Generator | None):
         super().__init__()
-        N = self.hidden = hidden
-        self.enter = None if inputs == N else Linear(inputs, N, init="glorot", generator=generator)
-        self.norm = nn.LayerNorm(N)
+        self.hidden = hidden
+        self.enter = None if inputs == hidden else Linear(inputs, hidden, init="glorot", generator=generator)
+        self.norm = nn.LayerNorm(hidden)
+
+    def forward(self, x: Tensor, h0: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        x = x if self.enter is None else self.enter(x)
+        y, last = self.recurrence(self.norm(x), h0)
+        return x + self.leave(y), last
+
+    def recurrence(self, x: Tensor, h0: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The unit alone: x (T, B, N), h0 (1, B, S) or None -> y (T, B, N), h_T (1, B, S)."""
+        raise NotImplementedError
+
+    def leave(self, y: Tensor) -> Tensor:
+        """Return what the unit's output (T, B, N) adds to the block's."""
+        return glu(self.glu(gelu(y)), -1)
+
+    def extra_repr(self) -> str:
+        return f"{self.hidden}"
+
+
+class LRU(Block):
+    """The block with as many neurons as features: S = 2 N, real and imaginary parts in turns."""
+
+    def __init__(self, inputs: int, hidden: int, generator: Generator | None = None):
+        super().__init__(inputs, hidden, generator)
+        N = hidden
         self.nu, self.theta, self.gamma = (nn.Parameter(torch.empty(N)) for _ in range(3))  # logarithms, all three
         self.into = nn.Parameter(torch.empty(2 * N, N))  # B
         self.out = nn.Parameter(torch.empty(N, 2 * N))  # C, of the conjugate: the real part is a plain product
@@ -54,21 +80,11 @@ class LRU(nn.Module):
             self.out.normal_(0, math.sqrt(1 / N), generator=generator)
             self.skip.normal_(0, 1, generator=generator)
 
-    def forward(self, x: Tensor, h0: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        x = x if self.enter is None else self.enter(x)
-        y, last = self.recurrence(self.norm(x), h0)
-        out: Tensor = x + glu(self.glu(gelu(y)), -1)
-        return out, last
-
     def recurrence(self, x: Tensor, h0: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """The unit alone: x (T, B, N), h0 (1, B, 2 N) or None -> y (T, B, N), h_T (1, B, 2 N)."""
         radius, gamma = (-self.nu.exp()).exp(), self.gamma.exp()
         b = linear(x, self.into * gamma.repeat_interleave(2)[:, None])
         h = turning(b, radius, self.theta.double().exp(), h0)
         return linear(h, self.out) + self.skip * x, h[-1:].clone()
-
-    def extra_repr(self) -> str:
-        return f"{self.hidden}"
 
 
 def turning(b: Tensor, radius: Tensor, phi: Tensor, h0: Tensor | None = None) -> Tensor:

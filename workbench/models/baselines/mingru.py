@@ -13,46 +13,34 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 from torch.autograd.function import once_differentiable
 
 from ..layer import Linear
+from .lru import Block
 
 HOLD = 1.0  # b_z starts at minus this: a neuron keeps most of its past, as the LSTM's here, whose forget bias is 1
 
 
-class MinGRU(nn.Module):
-    """A block, called like torch.nn.GRU: x (T, B, M), h0 (1, B, N) or None -> x + FC(minGRU(norm(x))) (T, B, N),
-    h_T (1, B, N).
-
-    The recurrence is theirs; norm, FC and skip about it are ours, after the LRU's block. Where M is not N, an FC comes
-    first.
-    """
+class MinGRU(Block):
+    """The LRU's block about their recurrence, S = N, with an FC in the place of gelu and GLU."""
 
     def __init__(self, inputs: int, hidden: int, generator: Generator | None = None):
-        super().__init__()
-        self.hidden = hidden
-        self.enter = None if inputs == hidden else Linear(inputs, hidden, init="glorot", generator=generator)
-        self.norm = nn.LayerNorm(hidden)
+        super().__init__(inputs, hidden, generator)
         self.products = Linear(hidden, 2 * hidden, init="glorot", generator=generator)  # of the gate, of the candidate
         with torch.no_grad():
             self.products.bias[:hidden] = -HOLD
         self.mix = Linear(hidden, hidden, init="glorot", generator=generator)
 
-    def forward(self, x: Tensor, h0: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        x = x if self.enter is None else self.enter(x)
-        h = self.recurrence(self.norm(x), h0)
-        out: Tensor = x + self.mix(h)
-        return out, h[-1:].clone()
-
-    def recurrence(self, x: Tensor, h0: Tensor | None = None) -> Tensor:
-        """The unit alone: x (T, B, N), h0 (1, B, N) or None -> h (T, B, N)."""
+    def recurrence(self, x: Tensor, h0: Tensor | None = None) -> tuple[Tensor, Tensor]:
         gate, candidate = self.products(x).chunk(2, -1)
         before = x.new_zeros(x.shape[1:]) if h0 is None else h0[0]
-        return walk(torch.sigmoid(-gate), torch.sigmoid(gate) * candidate, before)
+        h = walk(torch.sigmoid(-gate), torch.sigmoid(gate) * candidate, before)
+        return h, h[-1:].clone()
 
-    def extra_repr(self) -> str:
-        return f"{self.hidden}"
+    def leave(self, y: Tensor) -> Tensor:
+        out: Tensor = self.mix(y)
+        return out
 
 
 def walk(f: Tensor, b: Tensor, h0: Tensor) -> Tensor:

@@ -13,27 +13,20 @@ import math
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.nn.functional import gelu, glu, linear
+from torch.nn.functional import linear
 
 from ..layer import Linear
-from .lru import turning
+from .lru import Block, turning
 
 STEP = (0.001, 0.1)  # dt starts between these, evenly by its logarithm
 
 
-class S5(nn.Module):
-    """A block, called like torch.nn.GRU: x (T, B, M), h0 (1, B, N) or None -> x + GLU(gelu(S5(norm(x)))) (T, B, N),
-    h_T (1, B, N), real and imaginary parts of N / 2 neurons in turns.
-
-    The recurrence is theirs; norm, GLU and skip are the LRU's block. Where M is not N, an FC comes first.
-    """
+class S5(Block):
+    """The LRU's block about their recurrence: N / 2 neurons, S = N, real and imaginary parts in turns."""
 
     def __init__(self, inputs: int, hidden: int, generator: Generator | None = None):
-        super().__init__()
+        super().__init__(inputs, hidden, generator)
         N, P = hidden, (hidden + 1) // 2
-        self.hidden = N
-        self.enter = None if inputs == N else Linear(inputs, N, init="glorot", generator=generator)
-        self.norm = nn.LayerNorm(N)
         real, imaginary = hippo(2 * P)
         self.decay = nn.Parameter(real.neg().log())  # log(-Re lambda): the real part stays below 0
         self.turn = nn.Parameter(imaginary)
@@ -48,14 +41,7 @@ class S5(nn.Module):
             self.out.normal_(0, math.sqrt(1 / P), generator=generator)
             self.skip.normal_(0, 1, generator=generator)
 
-    def forward(self, x: Tensor, h0: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        x = x if self.enter is None else self.enter(x)
-        y, last = self.recurrence(self.norm(x), h0)
-        out: Tensor = x + glu(self.glu(gelu(y)), -1)
-        return out, last
-
     def recurrence(self, x: Tensor, h0: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """The unit alone: x (T, B, N), h0 (1, B, 2 P) or None -> y (T, B, N), h_T (1, B, 2 P)."""
         dt, rate = self.step.exp(), -self.decay.exp()
         poles = torch.complex(rate, self.turn)
         gain = (torch.exp(poles * dt) - 1) / poles  # of an input that stays for dt
@@ -65,9 +51,6 @@ class S5(nn.Module):
         b = linear(x, into.mT.flatten(0, 1))
         h = turning(b, (rate * dt).exp(), (self.turn * dt).double(), h0)
         return linear(h, self.out) + self.skip * x, h[-1:].clone()
-
-    def extra_repr(self) -> str:
-        return f"{self.hidden}"
 
 
 def hippo(N: int) -> tuple[Tensor, Tensor]:
