@@ -98,7 +98,7 @@ def test_a_split_holds_every_digit_of_every_speaker_equally(task, split):
 def test_an_epoch_shows_every_recording_once_in_batches_of_nearly_one_size(task):
     assert task.batches_per_epoch == 12  # 80 recordings, at most 7 at once
     for epoch in range(2):
-        rows = [task._epoch("epoch", epoch)[i] for i in range(12)]
+        rows = [task.picked("epoch", 12 * epoch + i) for i in range(12)]
         assert sorted(torch.cat(rows).tolist()) == task.rows["train"].tolist()
         assert {len(r) for r in rows} == {6, 7}
     assert not torch.equal(task.batch(0).x, task.batch(12).x)
@@ -106,7 +106,7 @@ def test_an_epoch_shows_every_recording_once_in_batches_of_nearly_one_size(task)
 
 def test_clean_batches_are_every_training_recording_once_an_epoch(recordings):
     task = made(recordings)
-    task._read = lambda rows: rows
+    task.read = lambda rows: rows
     for epoch in range(2):
         rows = torch.cat([task.clean(12 * epoch + i) for i in range(12)])
         assert sorted(rows.tolist()) == task.rows["train"].tolist()
@@ -131,7 +131,7 @@ def test_recordings_of_like_length_share_a_batch(task):
 
 def test_a_batch_holds_the_waves_and_zeros_behind_them(task):
     batch = task.batch(0)
-    rows = task._epoch("epoch", 0)[0]
+    rows = task.picked("epoch", 0)
     for column, row in enumerate(rows.tolist()):
         n = int(batch.lengths[column])
         assert torch.equal(batch.x[:n, column, 0], task.wave(row))
@@ -166,7 +166,7 @@ def test_examples_come_each_once_by_length(task, size):
 
 
 def test_long_recordings_are_kept_apart_and_scored_apart(task, monkeypatch):
-    monkeypatch.setattr(speech, "LONG", 40)
+    monkeypatch.setattr(speech.SpeechTask, "apart", 40)
     batches = list(task.examples("test", 30))
     for batch in batches:
         assert batch.subset == ("long" if int(batch.lengths.min()) > 40 else "")
@@ -195,7 +195,7 @@ class AlwaysThree(nn.Module):
 
 
 def test_a_scored_batch_is_bounded_in_memory(task, monkeypatch):
-    monkeypatch.setattr(speech, "PADDED", 200)
+    monkeypatch.setattr("workbench.tasks.lengths.PADDED", 200)
     batches = list(task.examples("valid", 1000))
     assert max(b.x.numel() for b in batches) <= 200
     assert sum(len(b.y) for b in batches) == 100

@@ -18,10 +18,11 @@ from torch import Tensor
 from ..errors import DataError, ParameterError
 from ..progress import Progress
 from ..tasks.contract import Batch
+from ..tasks.lengths import by_length
 from ..tasks.sequences import Content, Sequences, SequencesTask, arrays, split
 from ..tasks.sequences.content import as_float32, labels, real_steps
 from ..tasks.sequences.scaling import checked
-from ..tasks.sequences.task import by_length, padded
+from ..tasks.sequences.task import padded
 from ..training import Trainer, evaluate
 from . import recipe
 from .run import check_device, pinned_threads

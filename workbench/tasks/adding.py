@@ -49,10 +49,7 @@ class AddingTask:
     def _draw(self, stream: str, index: int, count: int) -> Batch:
         T, rng = self.spec.steps, generator(self.seed, "adding", stream, index)
         half, rows = T // 2, torch.arange(count)
-        marked = (
-            torch.randint(0, half, (count,), generator=rng),
-            torch.randint(half, T, (count,), generator=rng),
-        )
+        marked = (torch.randint(0, half, (count,), generator=rng), torch.randint(half, T, (count,), generator=rng))
         x = torch.zeros(T, count, 2)
         x[..., 0].uniform_(0, 1, generator=rng)
         y = torch.zeros(count)

@@ -16,7 +16,6 @@ import re
 import wave
 import zipfile
 import zlib
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,15 +26,13 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from ..config import Speech
-from ..errors import DataError, ParameterError
-from ..seeds import generator
+from ..errors import DataError
 from . import download, npy_xz
 from .contract import Batch, Scaler, Spec, Split
+from .lengths import ByLength, thinned
 
 TAKES: dict[Split, range] = {"test": range(5), "valid": range(5, 10), "train": range(10, 50)}
 LONG = 5_000  # recordings of more samples are scored apart too, as the subset `long`
-JITTER = 0.2  # lengths are sorted after a random change of up to this share, so that batches differ from epoch to epoch
-PADDED = 2**19  # samples, padding included, of a batch that is only scored: bounds its memory
 CAP, LARGEST = 2**25, 2**20  # bytes of the unpacked recordings, and of one .wav file; there are 21 million, and 37,000
 # SHA-256 of all samples, recording after recording by digit, speaker and take, 16 bit little-endian
 CONTENT = "801bcecb25fa3bfb54fb3c0b1d94732d8456ce5b0c1f036667852a341a3aacd4"
@@ -59,42 +56,19 @@ def spec(config: Speech) -> Spec:
     return Spec(inputs=1, outputs=10, steps=config.length, target="class")
 
 
-class SpeechTask:
+class SpeechTask(ByLength):
     """x (longest, B, 1), lengths (B,); y (B,): the digit."""
+
+    apart: int = LONG
 
     def __init__(self, recordings: Recordings, config: Speech, seed: int, batch_size: int):
         self.spec = spec(config)
-        self.recordings, self.seed, self.equal = recordings, seed, config.loudness == "equal"
+        self.recordings, self.equal = recordings, config.loudness == "equal"
         self.scaler = Scaler((2.0**-15,), (0.0,), "a sample of 16 bits at 8 kHz")
         if self.equal:
             self.scaler = Scaler((1.0,), (0.0,), "a sample at 8 kHz, less its recording's mean, over its deviation")
-        self.rows = {split: _thinned(_rows(recordings, split), config.limit) for split in TAKES}
-        n = len(self.rows["train"])
-        if batch_size > n:
-            raise ParameterError(f"train.batch: {batch_size} is more than the {n} training examples")
-        self.batches_per_epoch = -(-n // batch_size)
-        self._drawn: tuple[tuple[str, int], list[Tensor]] = (("", 0), [])
-
-    def batch(self, step: int) -> Batch:
-        """Each epoch shows every recording once, in batches that differ by at most one recording in size."""
-        epoch, index = divmod(step, self.batches_per_epoch)
-        return self._read(self._epoch("epoch", epoch)[index])
-
-    def clean(self, index: int) -> Batch:
-        epoch, index = divmod(index, self.batches_per_epoch)
-        return self._read(self._epoch("clean", epoch)[index])
-
-    def examples(self, split: Split, size: int) -> Iterator[Batch]:
-        """By length, fewer than `size` where they are long; short and long recordings share no batch."""
-        rows = self.rows[split]
-        rows = rows[self.recordings.lengths[rows].argsort(stable=True)]
-        lengths = self.recordings.lengths[rows].tolist()
-        first = 0
-        for end in range(1, len(rows) + 1):
-            full = end - first == size or end == len(rows) or (end + 1 - first) * lengths[end] > PADDED
-            if full or lengths[end] > LONG >= lengths[first]:
-                yield self._read(rows[first:end])
-                first = end
+        rows = {split: thinned(_rows(recordings, split), config.limit) for split in TAKES}
+        super().__init__(rows, recordings.lengths, seed, batch_size)
 
     def drawn(self) -> dict[str, Any]:
         return {}
@@ -105,22 +79,10 @@ class SpeechTask:
         x = self.recordings.samples[start : start + length].float() / 2**15
         return (x - x.mean()) / x.std(correction=0).clamp_min(2**-15) if self.equal else x
 
-    def _epoch(self, stream: str, epoch: int) -> list[Tensor]:
-        if self._drawn[0] != (stream, epoch):
-            self._drawn = ((stream, epoch), self._draw(stream, epoch))
-        return self._drawn[1]
-
-    def _draw(self, stream: str, epoch: int) -> list[Tensor]:
-        """The rows of each batch of an epoch: sorted by length, roughly; cut; shuffled."""
-        rng, rows = generator(self.seed, stream, epoch), self.rows["train"]
-        near = self.recordings.lengths[rows] * (1 + JITTER * torch.rand(len(rows), generator=rng))
-        batches = rows[near.argsort(stable=True)].tensor_split(self.batches_per_epoch)
-        return [batches[i] for i in torch.randperm(len(batches), generator=rng).tolist()]
-
-    def _read(self, rows: Tensor) -> Batch:
-        lengths = self.recordings.lengths[rows]
+    def read(self, rows: Tensor) -> Batch:
+        lengths = self.lengths[rows]
         x = pad_sequence([self.wave(row) for row in rows.tolist()]).unsqueeze(-1)
-        return Batch(x, self.recordings.digits[rows], lengths, subset="long" if int(lengths.min()) > LONG else "")
+        return Batch(x, self.recordings.digits[rows], lengths, subset="long" if int(lengths.min()) > self.apart else "")
 
 
 def hashes(config: Speech) -> dict[str, str]:
@@ -238,9 +200,3 @@ def _row(line: list[str], place: str) -> tuple[str, int, int, int, int]:
 def _rows(recordings: Recordings, split: Split) -> Tensor:
     takes = TAKES[split]
     return ((recordings.takes >= takes.start) & (recordings.takes < takes.stop)).nonzero().squeeze(1)
-
-
-def _thinned(rows: Tensor, limit: int | None) -> Tensor:
-    """At most `limit` of the rows, evenly spread over speakers and digits."""
-    n = len(rows)
-    return rows if limit is None or limit >= n else rows[torch.arange(limit) * n // limit]

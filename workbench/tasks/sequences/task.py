@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from ...errors import DataError, MissingData, ParameterError, choices, quoted
-from ...seeds import generator
 from ..contract import Batch, Spec, Split
+from ..lengths import ByLength, thinned
 from . import arrays, split, tables, ts_file, waves
 from .content import Content
 from .scaling import Scaling, checked, measured
@@ -29,12 +29,10 @@ READERS: dict[str, Callable[[Path, Sequences], Content]] = {
     ".parquet": tables.read,
     ".ts": ts_file.read,
 }
-JITTER = 0.2  # lengths are sorted after a random change of up to this share, so that batches differ from epoch to epoch
-PADDED = 2**19  # steps, padding included, of a batch that is only scored: bounds its memory
-SAMPLED = 2**17  # likewise of a sample to look into
+SAMPLED = 2**17  # steps, padding included, of a sample to look into: bounds its memory
 
 
-class SequencesTask:
+class SequencesTask(ByLength):
     """x (longest, B, channels), lengths (B,) where they differ; y (B,), or (longest, B) where each step is answered.
 
     `rows` has the rows of each part, in the content's order; `classes` the class of each output; `scaling` what was
@@ -42,14 +40,10 @@ class SequencesTask:
     """
 
     def __init__(self, content: Content, config: Sequences, seed: int, batch_size: int):
-        self.content, self.config, self.seed = content, config, seed
+        self.content, self.config = content, config
         every = split.parts(content, config, seed)
-        self.rows = {name: _thinned(rows, config.limit) for name, rows in every.items()}
-        n = len(self.rows["train"])
-        if batch_size > n:
-            raise ParameterError(f"train.batch: {batch_size} is more than the {n} training examples")
-        self.batches_per_epoch = -(-n // batch_size)
-        self.lengths = torch.from_numpy(content.lengths)
+        rows = {name: thinned(rows, config.limit) for name, rows in every.items()}
+        super().__init__(rows, torch.from_numpy(content.lengths), seed, batch_size)
         self.classes = classes(content) if config.answer == "class" else ()
         self.spec = spec_of(content, config)
         checked(content, config.missing)
@@ -59,28 +53,13 @@ class SequencesTask:
         self.scaler = self.scaling.line(f"values of the channels as they were found{own}{gaps}")
         self.answer_scaler = None if self.classes else self.answer_scaling.line("the answer in its own unit")
         self.y = self._answers()
-        self._drawn: tuple[tuple[str, int], list[Tensor]] = (("", 0), [])
-
-    def batch(self, step: int) -> Batch:
-        """Each epoch shows every sequence once, in batches that differ by at most one in size."""
-        epoch, index = divmod(step, self.batches_per_epoch)
-        return self.read(self._epoch("epoch", epoch)[index])
-
-    def clean(self, index: int) -> Batch:
-        epoch, index = divmod(index, self.batches_per_epoch)
-        return self.read(self._epoch("clean", epoch)[index])
-
-    def examples(self, split: Split, size: int) -> Iterator[Batch]:
-        """By length, fewer than `size` where they are long."""
-        for rows in by_length(self.lengths, self.rows[split], size):
-            yield self.read(rows)
 
     def sample(self, split: Split, count: int, alike: bool = False) -> Batch:
         """At most `count` sequences of a part, evenly spread, fewer where they are long; `alike`: of one length."""
         rows = self.rows[split]
         if alike:
             rows = rows[self.lengths[rows] == self.lengths[rows].mode().values]
-        return self.read(_thinned(rows, max(1, min(count, SAMPLED // int(self.lengths[rows].max())))))
+        return self.read(thinned(rows, max(1, min(count, SAMPLED // int(self.lengths[rows].max())))))
 
     def drawn(self) -> dict[str, Any]:
         """The rows held out, and all that turns a value into what a net reads."""
@@ -88,7 +67,6 @@ class SequencesTask:
         return held | {"classes": list(self.classes)} | self.scaling.told("") | self.answer_scaling.told("answer_")
 
     def read(self, rows: Tensor) -> Batch:
-        """The sequences of these rows as a net reads them, padded with 0."""
         x, lengths = padded(self.content, self.scaling, rows)
         if not self.spec.each_step:
             y = self.y[rows]
@@ -104,28 +82,6 @@ class SequencesTask:
             return torch.from_numpy(self.answer_scaling.of(self.content.answers[:, None])[:, 0])
         number = {name: index for index, name in enumerate(self.classes)}
         return torch.tensor([number[name] for name in self.content.answers.tolist()])
-
-    def _epoch(self, stream: str, epoch: int) -> list[Tensor]:
-        if self._drawn[0] != (stream, epoch):
-            self._drawn = ((stream, epoch), self._draw(stream, epoch))
-        return self._drawn[1]
-
-    def _draw(self, stream: str, epoch: int) -> list[Tensor]:
-        """The rows of each batch of an epoch: sorted by length, roughly; cut; shuffled."""
-        rng, rows = generator(self.seed, stream, epoch), self.rows["train"]
-        near = self.lengths[rows] * (1 + JITTER * torch.rand(len(rows), generator=rng))
-        batches = rows[near.argsort(stable=True)].tensor_split(self.batches_per_epoch)
-        return [batches[i] for i in torch.randperm(len(batches), generator=rng).tolist()]
-
-
-def by_length(lengths: Tensor, rows: Tensor, size: int) -> Iterator[Tensor]:
-    """Rows in batches of at most `size`, the shortest first, fewer where they are long."""
-    rows = rows[lengths[rows].argsort(stable=True)]
-    steps, first = lengths[rows].tolist(), 0
-    for end in range(1, len(rows) + 1):
-        if end - first == size or end == len(rows) or (end + 1 - first) * steps[end] > PADDED:
-            yield rows[first:end]
-            first = end
 
 
 def padded(content: Content, scaling: Scaling, rows: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -258,9 +214,3 @@ def classes(content: Content) -> tuple[str, ...]:
         return tuple(sorted(names, key=float))
     except ValueError:
         return tuple(names)
-
-
-def _thinned(rows: Tensor, limit: int | None) -> Tensor:
-    """At most `limit` of the rows, evenly spread."""
-    n = len(rows)
-    return rows if limit is None or limit >= n else rows[torch.arange(limit) * n // limit]
