@@ -132,3 +132,14 @@ def test_every_command_of_a_page_is_a_verb_with_options_that_it_knows(page):
 def test_what_only_an_owner_can_do_is_five_lines():
     text = (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("## What only an owner can do")[2]
     assert len(re.findall(r"^\d\. ", text.partition("\n## ")[0], re.M)) == 5
+
+
+def test_the_readme_begins_with_what_it_is_its_picture_and_the_two_commands():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    order = ("What does an RNN gain", "<picture>", "\nmake reproduce", "\nmake test", "## What holds", "## The map")
+    places = [text.index(part) for part in order]
+    assert places == sorted(places)
+    assert text.count("\n", 0, places[3]) < 35, "the first screen"
+    assert text.count("\n") < 250
+    rooms = sorted(path.parent.name for path in (ROOT / "workbench").glob("*/__init__.py"))
+    assert sorted(re.findall(r"^\| `workbench/(\w+)/` \|", text, re.M)) == rooms, "a line a room"

@@ -14,6 +14,9 @@ PACKAGE = sorted(Path(workbench.__file__).parent.rglob("*.py"))
 FILES = [*PACKAGE, *sorted((ROOT / "scripts").glob("*.py")), *sorted((ROOT / "tests").rglob("*.py"))]
 UNUSED = set("arm arms crew chance spread shelf lesson sight kept attempt trial room turns twins prose".split())
 LEFT = {"folder.py chance", "imports.py room", "alternation.py in_turns"}  # a file on disk; of the package; two words
+PROSE = {"chance", "kept", "room", "sight", "spread", "turns"}  # which sentences may use, as the glossary says
+SPOKEN = re.compile(rf"\b({'|'.join(sorted(UNUSED - PROSE - {'arms'}))})s?\b", re.IGNORECASE)
+KEYS = {"provenance.py attempts", "train_and_record.py attempts"}  # on disk
 RIDDLE = re.compile(r"(What|Whether|Where|Why|How)\b")
 
 
@@ -48,6 +51,23 @@ def test_no_name_is_a_word_that_the_glossary_leaves_out():
     assert {f"{file} {name}" for file, name in found if parts(name) & UNUSED} == LEFT
     assert parts("TwoArms") & UNUSED
     assert parts("kept_ones") & UNUSED
+
+
+def strings(path):
+    """The texts of a file's code: messages, columns, keys; no docstring."""
+    tree = ast.parse(path.read_text("utf-8"))
+    plain = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    texts = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in plain)
+    return [node.value for node in texts if isinstance(node.value, str)]
+
+
+def test_no_message_has_a_word_that_the_glossary_leaves_out_and_no_new_column_is_one():
+    texts = [(path, text) for path in PACKAGE for text in strings(path)]
+    assert {f"{path.name} {text}" for path, text in texts if SPOKEN.search(text)} == KEYS
+    on_disk, beside_a_line = {"benchmark spread", "benchmark kept"}, {"figures chance"}
+    assert {f"{path.parent.name} {text}" for path, text in texts if text in UNUSED} == on_disk | beside_a_line
+    assert SPOKEN.search("two arms of a study")
+    assert not SPOKEN.search("an alarm, attempted")
 
 
 def test_docstrings_begin_with_a_noun_phrase_or_a_verb():

@@ -101,11 +101,11 @@ def test_a_dead_process_is_buried_once_and_twice_is_quarantine(run):
     assert lock.status(run) == "resumable"
 
 
-def test_no_progress_in_five_attempts_is_an_error(store):
+def test_no_progress_in_five_tries_is_an_error(store):
     record = wb.run("adding_rnn_tanh_T100", "smoke", changes={"train.steps": 60}, until=20, progress=False)
     for _ in range(lock.FRUITLESS):
         lock.note(record.run, "lost", "its machine fell silent")
-    with pytest.raises(RunError, match="no progress in 5 attempts, each ended at step 20"):
+    with pytest.raises(RunError, match="no progress in 5 tries, each ended at step 20"):
         wb.run("adding_rnn_tanh_T100", "smoke", changes={"train.steps": 60}, progress=False)
 
 

@@ -205,7 +205,7 @@ def check_progress(run: Run) -> None:
     """RunError for a run that came no further in its last attempts."""
     fruitless = [t for t in troubles(run) if t["kind"] in ("died", "lost")]
     if len(fruitless) >= FRUITLESS:
-        why = f"no progress in {len(fruitless)} attempts, each ended at step {run.saved_step}"
+        why = f"no progress in {len(fruitless)} tries, each ended at step {run.saved_step}"
         raise RunError(f"run {run.path.name}: {why} ({fruitless[-1]['said']}); `run --fresh` starts anew")
 
 
