@@ -13,7 +13,7 @@ from ...config import Config
 from ...runs.provenance import NUMERICS
 from ...tasks import spec
 from .. import learning_curves
-from .style import COLOURS, INK, PAPER, TEXT, blank
+from .style import COLOURS, INK, PAPER, TEXT, add_line, blank
 
 if TYPE_CHECKING:
     from ...runs.record import Record
@@ -35,34 +35,20 @@ def adding(records: Sequence[Record], longer: Sequence[str] = ()) -> go.Figure:
         for record in own:
             net, curve = _net(record), record.curve
             if len(curve):
-                figure.add_scatter(
-                    x=curve["step"],
-                    y=curve["valid_mse"],
-                    name=f"{net}, ours",
-                    legendgroup=net,
-                    showlegend=net not in shown,
-                    line={"color": COLOURS.get(net, COLOURS["second"]), "width": 1.6},
-                    opacity=0.85,
-                    hovertemplate=f"{net}, seed {record.seed}: %{{y:.4f}}<extra></extra>",
-                    **place,
-                )
+                look = {"line": {"width": 1.6}, "opacity": 0.85, "legendgroup": net, "showlegend": net not in shown}
+                colour, hover = COLOURS.get(net, COLOURS["second"]), f"{net}, seed {record.seed}"
+                x, y = curve["step"], curve["valid_mse"]
+                add_line(figure, x, y, f"{net}, ours", colour, ".4f", hover=hover, **look, **place)
                 shown.add(net)
         recorded = [r.experiment for r in own if not r.smoke and r.experiment in paper.EXPERIMENTS]
         for name in dict.fromkeys([*recorded, *(name for name in others if others[name] == T)]):
             official = learning_curves.published_curve(name)
             net = _net_of(paper.experiment(name).config.model.kind)
             if len(official):
-                figure.add_scatter(
-                    x=official["step"],
-                    y=official["mse"],
-                    name=f"{net}, paper",
-                    legendgroup=f"{net} paper",
-                    showlegend=f"{net} paper" not in shown,
-                    line={"color": COLOURS.get(net, COLOURS["second"]), **PAPER},
-                    hovertemplate=f"{net}, paper: %{{y:.4f}}<extra></extra>",
-                    **place,
-                )
-                shown.add(f"{net} paper")
+                group, colour = f"{net} paper", COLOURS.get(net, COLOURS["second"])
+                look = {"line": PAPER, "legendgroup": group, "showlegend": group not in shown}
+                add_line(figure, official["step"], official["mse"], f"{net}, paper", colour, ".4f", **look, **place)
+                shown.add(group)
         end = max((int(r.curve["step"].max()) for r in own if len(r.curve)), default=END)
         line = {"color": INK, "dash": "dash", "width": 1}
         figure.add_hline(y=BASELINE, line=line, name="always answering 1: 1/6", showlegend=not index, **place)

@@ -12,7 +12,7 @@ from ...config import Treebank
 from ...paper.reader_names import reader_name, reader_names
 from ...tasks import treebank
 from .. import learning_curves
-from .style import COLOURS, INK, PAPER, blank
+from .style import COLOURS, INK, PAPER, add_line, blank, hued
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,37 +28,23 @@ def learning(records: Sequence[Record], column: str = "valid_batch_accuracy") ->
     unit, scale = _LEARNING_UNITS[column.rpartition("_")[2]]
     figure = blank("training step", unit, f"{_LEARNING_TITLES[column.rpartition('_')[0]]}, {unit}")
     end = max((int(r.curve["step"].max()) for r in records if len(r.curve)), default=1)
-    palette = list(COLOURS.values())
     names = reader_names([r.experiment for r in records])
     seen: set[str] = set()
     for record in records:
-        colour, net = palette[list(names).index(record.experiment) % len(palette)], names[record.experiment]
+        colour, net = hued(list(names).index(record.experiment)), names[record.experiment]
         curve = record.curve
         if not len(curve) or column not in curve:
             continue
-        figure.add_scatter(
-            x=curve["step"],
-            y=scale * curve[column],
-            name=f"{net}, ours",
-            legendgroup=record.experiment,
-            showlegend=record.experiment not in seen,
-            mode="lines+markers",
-            line={"color": colour},
-            hovertemplate=f"{net}, seed {record.seed}: %{{y:.4g}}<extra></extra>",
-        )
+        group = {"legendgroup": record.experiment, "showlegend": record.experiment not in seen, "mode": "lines+markers"}
+        x, y, hover = curve["step"], scale * curve[column], f"{net}, seed {record.seed}"
+        add_line(figure, x, y, f"{net}, ours", colour, hover=hover, **group)
         if record.experiment in paper.EXPERIMENTS and record.experiment not in seen and not record.smoke:
             official = learning_curves.official_curve(record.experiment)
             if column in official:
                 near = official[official["step"] <= max(end * 1.6, 6 * record.config.train.evaluate_every)]
-                figure.add_scatter(
-                    x=near["step"],
-                    y=scale * near[column],
-                    name=f"{net}, official log",
-                    mode="lines+markers",
-                    marker={"symbol": "diamond-open", "size": 9},
-                    line={"color": colour, **PAPER},
-                    hovertemplate="official log: %{y:.4g}<extra></extra>",
-                )
+                x, y, name = near["step"], scale * near[column], f"{net}, official log"
+                look = {"mode": "lines+markers", "marker": {"symbol": "diamond-open", "size": 9}, "line": PAPER}
+                add_line(figure, x, y, name, colour, hover="official log", **look)
         seen.add(record.experiment)
     if unit == "perplexity":
         figure.update_yaxes(type="log")
@@ -101,28 +87,20 @@ def passes(records: Sequence[Record], column: str = "valid_bpc", beside: Sequenc
     unit = _LEARNING_UNITS[column.rpartition("_")[2]][0]
     figure = blank("passes through the training text", unit, f"{_LEARNING_TITLES[column.rpartition('_')[0]]}, {unit}")
     names = reader_names([*(r.experiment for r in records), *beside])
-    colours = {name: list(COLOURS.values())[i % len(COLOURS)] for i, name in enumerate(names)}
+    colours = {name: hued(i) for i, name in enumerate(names)}
     for record in records:
         curve, task = record.curve, record.config.task
         if isinstance(task, Treebank) and len(curve):
-            figure.add_scatter(
-                x=curve["step"] / treebank.batches_per_epoch(task, record.config.train.batch),
-                y=curve[column],
-                name=f"{names[record.experiment]}, seed {record.seed}",
-                mode="lines+markers",
-                marker={"size": 4},
-                line={"color": colours[record.experiment]},
-                hovertemplate=f"{names[record.experiment]}: %{{y:.4g}}<extra></extra>",
+            x, net = (
+                curve["step"] / treebank.batches_per_epoch(task, record.config.train.batch),
+                names[record.experiment],
             )
+            look = {"hover": net, "mode": "lines+markers", "marker": {"size": 4}}
+            add_line(figure, x, curve[column], f"{net}, seed {record.seed}", colours[record.experiment], **look)
     for name in beside:
         official = learning_curves.official_curve(name)
-        figure.add_scatter(
-            x=official["step"] / paper.experiment(name).config.train.evaluate_every,
-            y=official[column],
-            name=f"{names[name]}, official log",
-            line={"color": colours[name], **PAPER},
-            hovertemplate=f"{names[name]}, official log: %{{y:.4g}}<extra></extra>",
-        )
+        x = official["step"] / paper.experiment(name).config.train.evaluate_every
+        add_line(figure, x, official[column], f"{names[name]}, official log", colours[name], line=PAPER)
     figure.update_xaxes(type="log")
     if unit == "perplexity":
         figure.update_yaxes(type="log")
@@ -159,11 +137,10 @@ def curves_of(records: Sequence[Record]) -> go.Figure:
     scores = [r.evaluations[0]["valid"] for r in records if r.evaluations]
     percent = bool(scores) and "accuracy" in scores[0]
     figure = blank("training step", "validation accuracy, %" if percent else "validation score")
-    palette, names = list(COLOURS.values()), reader_names([r.experiment for r in records])
-    seen = list(names)
+    names = reader_names([r.experiment for r in records])
+    colours = {name: hued(i) for i, name in enumerate(names)}
     for record in records:
         rows = [row for row in record.evaluations if None not in row["valid"].values()]
-        colour = palette[seen.index(record.experiment) % len(palette)]
         name = f"{names[record.experiment]}, seed {record.seed}{' (smoke)' if record.smoke else ''}"
         changed = ", ".join(
             f"{path.partition('.')[2].replace('_', ' ')} {value}" for path, value in record.changes.items()
@@ -173,11 +150,11 @@ def curves_of(records: Sequence[Record]) -> go.Figure:
             y=[height(row["valid"]) for row in rows],
             name=f"{name} {changed}".strip(),
             mode="lines+markers",
-            line={"color": colour},
+            line={"color": colours[record.experiment]},
         )
     end = max((r.step for r in records), default=1)
-    for experiment in seen:
-        look: dict[str, Any] = {"color": palette[seen.index(experiment) % len(palette)], **PAPER}
+    for experiment, colour in colours.items():
+        look: dict[str, Any] = {"color": colour, **PAPER}
         for source, x, y in _published(experiment):
             near = x <= max(end * 1.6, 12_000)
             figure.add_scatter(x=x[near], y=y[near], name=f"{names[experiment]}, {source}", mode="lines", line=look)
@@ -209,13 +186,8 @@ def official(experiments: Sequence[str], column: str = "valid_accuracy") -> go.F
     for name, log in logs.items():
         split, _, net = name.rpartition("_")
         dash = ("solid", "dot", "dash", "dashdot")[splits.index(split) % 4]
-        figure.add_scatter(
-            x=log["step"],
-            y=scale * log[column],
-            name=names[name],
-            line={"color": list(COLOURS.values())[nets.index(net) % len(COLOURS)], "dash": dash, "width": 1.6},
-            hovertemplate=f"{names[name]}: %{{y:.4g}}<extra></extra>",
-        )
+        look = {"dash": dash, "width": 1.6}
+        add_line(figure, log["step"], scale * log[column], names[name], hued(nets.index(net)), line=look)
     figure.update_xaxes(type="log", dtick=1)
     figure.update_layout(height=520)
     return figure

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from .style import COLOURS, blank
+from .style import COLOURS, add_line, blank
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,9 +18,7 @@ def queue(h: Tensor, walk: Tensor, lowest: Tensor) -> go.Figure:
     figure = blank("step t", "value", "At u = 1 a neuron is a queue")
     lines = {"h, the neuron": (h, "IndRNN"), "P, the walk": (walk, "second"), "its lowest so far": (lowest, "LSTM")}
     for name, (y, colour) in lines.items():
-        figure.add_scatter(
-            y=y.tolist(), name=name, line={"color": COLOURS[colour]}, hovertemplate=f"{name}: %{{y:.2f}}<extra></extra>"
-        )
+        add_line(figure, None, y.tolist(), name, COLOURS[colour], ".2f")
     return figure
 
 
@@ -29,12 +27,9 @@ def breakdown(table: pd.DataFrame) -> go.Figure:
     figure = blank("recurrent weight u", "states that are not finite, %", "Composing without chunks")
     looks = zip(table.groupby("way", sort=False), ("LSTM", "IndRNN", "second"), ("solid", "solid", "dot"), strict=True)
     for (way, part), colour, dash in looks:
+        hover = f"{way}: %{{y:.1f}} %<extra></extra>"
+        line = {"color": COLOURS[colour], "dash": dash}
         figure.add_scatter(
-            x=part["u"],
-            y=part["broken"],
-            name=str(way),
-            mode="lines+markers",
-            line={"color": COLOURS[colour], "dash": dash},
-            hovertemplate=f"{way}: %{{y:.1f}} %<extra></extra>",
+            x=part["u"], y=part["broken"], name=str(way), mode="lines+markers", line=line, hovertemplate=hover
         )
     return figure

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import plotly.graph_objects as go
 
 from ...models.bounds import half_life
-from .style import COLOURS, GRID, INK, SIGNED, blank
+from .style import COLOURS, GRID, INK, SIGNED, add_line, blank
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,15 +50,10 @@ def curves(lines: Sequence[tuple[str, Sequence[float], Sequence[float]]], percen
     figure = blank("passes through the training sequences", "accuracy, %" if percent else "squared error", "Validation")
     names = list(dict.fromkeys(name for name, _, _ in lines))
     for index, (name, passes, values) in enumerate(lines):
-        figure.add_scatter(
-            x=list(passes),
-            y=[100 * value if percent else value for value in values],
-            name=name,
-            legendgroup=name,
-            showlegend=name not in [other for other, _, _ in lines[:index]],
-            line={"color": PALETTE[names.index(name) % len(PALETTE)], "width": 1.6},
-            hovertemplate=f"{name}: %{{y:.4g}}<extra></extra>",
-        )
+        y = [100 * value if percent else value for value in values]
+        group = {"legendgroup": name, "showlegend": name not in [other for other, _, _ in lines[:index]]}
+        colour = PALETTE[names.index(name) % len(PALETTE)]
+        add_line(figure, list(passes), y, name, colour, line={"width": 1.6}, **group)
     return figure
 
 
@@ -131,13 +126,8 @@ def reach(lines: Mapping[str, Tensor], step: float, unit: str) -> go.Figure:
     """Gradients of answers by time before the end, relative to the last step's; net -> (T,)."""
     figure = blank(f"time before the end, {unit}", "gradient, over the last step's", "How far back an answer reaches")
     for index, (name, values) in enumerate(lines.items()):
-        figure.add_scatter(
-            x=[step * back for back in range(len(values))],
-            y=[value if value > 0 else None for value in values.tolist()],
-            name=name,
-            line={"color": PALETTE[index % len(PALETTE)]},
-            hovertemplate=f"{name}: %{{y:.3g}}<extra></extra>",
-        )
+        x, y = [step * back for back in range(len(values))], [v if v > 0 else None for v in values.tolist()]
+        add_line(figure, x, y, name, PALETTE[index % len(PALETTE)], ".3g")
     figure.update_yaxes(type="log", exponentformat="power")
     return figure
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -16,13 +16,7 @@ import plotly.graph_objects as go
 
 INK, GRID = "#808080", "rgba(128,128,128,0.25)"
 TITLE, TEXT, SMALL = 15, 13, 12  # pixels of a figure's words: its title; axes and notes; ticks and legend
-COLOURS = {
-    "IndRNN": "#0096e0",
-    "LSTM": "#d55e00",
-    "IRNN": "#009e73",
-    "RNN-tanh": "#cc79a7",
-    "second": "#e69f00",
-}
+COLOURS = {"IndRNN": "#0096e0", "LSTM": "#d55e00", "IRNN": "#009e73", "RNN-tanh": "#cc79a7", "second": "#e69f00"}
 PAPER = {"dash": "dot", "width": 2}
 
 
@@ -49,6 +43,31 @@ def layout(x: str, y: str, title: str = "") -> dict[str, Any]:
 def blank(x: str, y: str, title: str = "") -> go.Figure:
     """An empty figure in the house style with labelled axes."""
     return go.Figure(layout=layout(x, y, title))
+
+
+def add_line(
+    figure: go.Figure,
+    x: Any,
+    y: Any,
+    name: str,
+    colour: str,
+    form: str = ".4g",
+    *,
+    hover: str = "",
+    line: Mapping[str, Any] | None = None,
+    **more: Any,
+) -> None:
+    """Add a line, which says `hover`, its name unless given, and y in a format where one points at it.
+
+    `line` are properties of the line (width, dash), `more` of the trace.
+    """
+    said = f"{hover or name}: %{{y:{form}}}<extra></extra>"
+    figure.add_scatter(x=x, y=y, name=name, line={"color": colour, **(line or {})}, hovertemplate=said, **more)
+
+
+def hued(index: int) -> str:
+    """The colour of a line by its place among others."""
+    return list(COLOURS.values())[index % len(COLOURS)]
 
 
 BLUE, ORANGE, GREEN, PINK, YELLOW = COLOURS.values()

@@ -139,14 +139,9 @@ def scaling(rows: Rows, axis: str = "T") -> go.Figure:
     for what in dict.fromkeys(row["what"] for row in shown):
         own = [row for row in shown if row["what"] == what]
         colour, name = _LOOKS.get(what, ("second", what))
-        figure.add_scatter(
-            x=[row["value"] for row in own],
-            y=[row["ms"] for row in own],
-            name=name,
-            mode="lines+markers",
-            line={"color": COLOURS[colour]},
-            hovertemplate=f"{name}: %{{y:.3g}} ms<extra></extra>",
-        )
+        x, y, hover = [row["value"] for row in own], [row["ms"] for row in own], f"{name}: %{{y:.3g}} ms<extra></extra>"
+        line = {"color": COLOURS[colour]}
+        figure.add_scatter(x=x, y=y, name=name, mode="lines+markers", line=line, hovertemplate=hover)
     values = sorted({row["value"] for row in shown})
     figure.update_xaxes(type="log", tickvals=values, ticktext=[f"{value:,}" for value in values])
     figure.update_yaxes(type="log", exponentformat="power", dtick=1)

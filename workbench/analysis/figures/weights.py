@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import plotly.graph_objects as go
 
 from ...paper.reader_names import reader_name, reader_names
-from .style import COLOURS, GRID, INK, PAPER, TEXT, blank
+from .style import COLOURS, GRID, INK, PAPER, TEXT, add_line, blank, hued
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,14 +22,8 @@ def impulse(us: Sequence[float], steps: int) -> go.Figure:
     from ..memory import impulse_response
 
     figure = blank("steps since the impulse", "what is left of it", "An impulse decays as u to the power of k")
-    palette = list(COLOURS.values())
     for index, u in enumerate(us):
-        figure.add_scatter(
-            y=impulse_response(u, steps).numpy(),
-            name=f"u = {u:g}",
-            line={"color": palette[index % len(palette)], "width": 2.5},
-            hovertemplate=f"u = {u:g}: %{{y:.4g}}<extra></extra>",
-        )
+        add_line(figure, None, impulse_response(u, steps).numpy(), f"u = {u:g}", hued(index), line={"width": 2.5})
     figure.update_yaxes(range=[0, 2])
     return figure
 
@@ -62,13 +56,8 @@ def gradients(norms: Mapping[str, Any]) -> go.Figure:
     figure = blank("steps before the end", "gradient norm, relative to the last step", "The gradient through time")
     names = reader_names(list(norms))
     for index, (name, values) in enumerate(norms.items()):
-        colour = COLOURS.get(name, list(COLOURS.values())[index % len(COLOURS)])
-        figure.add_scatter(
-            y=[float(v) or None for v in values],  # a gradient that has underflowed is not drawn
-            name=names[name],
-            line={"color": colour, "width": 2.5},
-            hovertemplate=f"{names[name]}: %{{y:.3g}}<extra></extra>",
-        )
+        y = [float(v) or None for v in values]  # a gradient that has underflowed is not drawn
+        add_line(figure, None, y, names[name], COLOURS.get(name, hued(index)), ".3g", line={"width": 2.5})
     figure.update_yaxes(type="log", exponentformat="power")
     return figure
 
@@ -159,15 +148,10 @@ def weight_shares(records: Sequence[Record], printed: Sequence[Mapping[str, str]
         measured.append(("paper, Fig. 5", theirs, {**PAPER, "color": COLOURS["LSTM"]}))
     for name, shares, line in measured:
         for what, symbol in _SHARES.items():
-            figure.add_scatter(
-                x=list(range(1, len(shares[what]) + 1)),
-                y=[100 * share for share in shares[what]],
-                name=f"{what}, {name}",
-                mode="lines+markers",
-                marker={"symbol": symbol, "size": 9},
-                line=line,
-                hovertemplate=f"{what}, {name}: %{{y:.1f}} %<extra></extra>",
-            )
+            x, y = list(range(1, len(shares[what]) + 1)), [100 * share for share in shares[what]]
+            look = {"mode": "lines+markers", "marker": {"symbol": symbol, "size": 9}, "line": line}
+            hover = f"{what}, {name}: %{{y:.1f}} %<extra></extra>"
+            figure.add_scatter(x=x, y=y, name=f"{what}, {name}", hovertemplate=hover, **look)
     figure.update_xaxes(dtick=1)
     figure.update_yaxes(range=[0, 100])
     return figure
@@ -208,7 +192,7 @@ def memory_range(lengths: Sequence[int], gamma: float = 2.0) -> go.Figure:
             x=[g ** (1 / T) for g in left],
             y=left,
             name=f"T = {T:,}",
-            line={"color": list(COLOURS.values())[index % len(COLOURS)], "width": 2.5},
+            line={"color": hued(index), "width": 2.5},
             hovertemplate=f"T = {T:,}: u = %{{x:.6g}} leaves %{{y:.3g}}<extra></extra>",
         )
     for name, y, dash in (("gamma", gamma, "dash"), ("epsilon", 1 / gamma, "dot")):
