@@ -22,16 +22,3 @@ from .widget import Explorer as Explorer
 EXPLORERS: dict[str, type[ExplorerBase]] = {
     content.name: content for content in (Bounds, Depth, Length, Neurons, Digit, Sentence, Architecture)
 }
-
-__all__ = [
-    "EXPLORERS",
-    "Explorer",
-    "ExplorerBase",
-    "explore_architecture",
-    "explore_bounds",
-    "explore_depth",
-    "explore_digit",
-    "explore_length",
-    "explore_neurons",
-    "explore_sentence",
-]

@@ -20,20 +20,7 @@ from ...errors import Stopped
 from ...models.bounds import bound, half_life
 from ...tasks import spec
 from .alive import living
-from .base import (
-    LONGEST,
-    SMALLEST,
-    Choice,
-    Control,
-    Exercise,
-    ExplorerBase,
-    Job,
-    Panel,
-    Slider,
-    Switch,
-    Tell,
-    View,
-)
+from .base import LONGEST, SMALLEST, Choice, Control, Exercise, ExplorerBase, Job, Panel, Slider, Switch, Tell, View
 from .edits import changed, named_layers
 from .nets import experiments
 from .trained_nets import TESTED, TrainedNet, score, scored, trained_net
@@ -95,15 +82,7 @@ class Bounds(ExplorerBase):
         return trained_net(record, self.budget, None if clamp else {"model.gamma": None})
 
     def view(
-        self,
-        steps: int,
-        gamma: float,
-        epsilon: float,
-        record: str,
-        moment: int,
-        clamp: bool,
-        memory: bool,
-        cut: float,
+        self, steps: int, gamma: float, epsilon: float, record: str, moment: int, clamp: bool, memory: bool, cut: float
     ) -> View:
         net = self.net_of(record, clamp)
         step, weights = list(net.weights.items())[round(moment / 100 * (len(net.weights) - 1))]
@@ -131,8 +110,7 @@ class Bounds(ExplorerBase):
                 f"{gamma:g} and {gamma**2:g} for these five |u|; wanted is {epsilon:g} to {gamma:g}.",
             ),
             "weights": Panel(
-                shown,
-                f"The recurrent weights of {net.origin} after step {step:,}, layer by layer. {judged}.",
+                shown, f"The recurrent weights of {net.origin} after step {step:,}, layer by layer. {judged}."
             ),
         }
         measured = not net.slow or net in self.measured

@@ -222,16 +222,10 @@ def gradient_maps(maps: Mapping[str, Tensor]) -> Picture:
         z: list[list[float | None]] = [[round(v, 2) for v in row] for row in levels.clamp_min(FAINTEST).tolist()]
         asked = (gradient[-1] > 0).tolist()
         z[-1] = [v if real else None for v, real in zip(z[-1], asked, strict=True)]  # the others are no small gradient
-        picture.trace(
-            "heatmap",
-            z=z,
-            x=list(range(1, gradient.shape[1] + 1)),
-            y=list(range(1, len(gradient) + 1)),
-            name=NAMES[kind],
-            xaxis=f"x{number}",
-            coloraxis="coloraxis",
-            hovertemplate="layer %{y}, step %{x}: 10^%{z}<extra>" + NAMES[kind] + "</extra>",
-        ).linked(step="x", layer="y")
+        rows, steps = (list(range(1, n + 1)) for n in gradient.shape)
+        more = {"name": NAMES[kind], "xaxis": f"x{number}", "coloraxis": "coloraxis"}
+        hover = "layer %{y}, step %{x}: 10^%{z}<extra>" + NAMES[kind] + "</extra>"
+        picture.trace("heatmap", z=z, x=steps, y=rows, hovertemplate=hover, **more).linked(step="x", layer="y")
         title = {"text": "time step" if index == n // 2 else "", "font": {"size": 13}}
         picture.layout[f"xaxis{number}"] = {**axis, "title": title, "domain": [low, low + width], "anchor": "y"}
         place = {"xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "bottom", "align": "left"}
@@ -239,13 +233,10 @@ def gradient_maps(maps: Mapping[str, Tensor]) -> Picture:
         picture.note(words, x=low, y=1.01, **place, font=font)
     most = max((len(gradient) for gradient in maps.values()), default=1)
     picture.axis("yaxis", dtick=max(1, round(most / 6)), range=[0.5, most + 0.5])
-    bar: dict[str, Any] = {
-        "title": {"text": "power of ten", "side": "right", "font": {"size": 12}},
-        "thickness": 14,
-        "len": 1,
-    }
+    title = {"text": "power of ten", "side": "right", "font": {"size": 12}}
+    bar: dict[str, Any] = {"title": title, "thickness": 14, "len": 1}
     scale = {"colorscale": LEVELS, "cmin": FAINTEST, "cmax": 0}
-    below = {**bar, "title": {**bar["title"], "side": "top"}, "orientation": "h", "y": -0.3, "yanchor": "top"}
+    below = {**bar, "title": {**title, "side": "top"}, "orientation": "h", "y": -0.3, "yanchor": "top"}
     picture.narrow(coloraxis={**scale, "colorbar": below}, margin={"l": 44, "r": 8, "t": 70, "b": 110}, height=390)
     return picture.set(coloraxis={**scale, "colorbar": bar}, showlegend=False)
 
@@ -286,29 +277,13 @@ def costs(rows: Mapping[str, Row]) -> Picture:
     title = "What a pass cost when this was drawn; what training reaches in validation"
     picture = Picture("ms a pass, median and range", "", title)
     for kind, (times, parameters, reached) in rows.items():
-        middle = median(times)
-        picture.trace(
-            "bar",
-            x=[middle],
-            y=[NAMES[kind]],
-            orientation="h",
-            name=NAMES[kind],
-            marker={"color": NETS[kind]},
-            error_x=whiskers([middle], [min(times)], [max(times)]) if len(times) > 1 else {},
-            text=[f"{timed(times)}, {parameters:,} parameters, {reached}"],
-            textposition="none",
-            hovertemplate="%{text}<extra></extra>",
-        )
-        picture.note(
-            f"{timed(times)}<br>{parameters:,} parameters, {reached}",
-            x=0,
-            y=NAMES[kind],
-            xanchor="left",
-            align="left",
-            xshift=6,
-            yshift=-25,
-            font={"size": 11, "color": INK},
-        )
+        middle, words = median(times), f"{parameters:,} parameters, {reached}"
+        bars = whiskers([middle], [min(times)], [max(times)]) if len(times) > 1 else {}
+        more = {"marker": {"color": NETS[kind]}, "error_x": bars, "text": [f"{timed(times)}, {words}"]}
+        more |= {"orientation": "h", "textposition": "none", "hovertemplate": "%{text}<extra></extra>"}
+        picture.trace("bar", x=[middle], y=[NAMES[kind]], name=NAMES[kind], **more)
+        place = {"xanchor": "left", "align": "left", "xshift": 6, "yshift": -25, "font": {"size": 11, "color": INK}}
+        picture.note(f"{timed(times)}<br>{words}", x=0, y=NAMES[kind], **place)
     picture.set(bargap=0.7, height=80 + ROW * len(rows))
     return picture.unnamed().axis("yaxis", range=[len(rows) - 0.15, -0.6], automargin=True)
 

@@ -17,7 +17,7 @@ from ... import files
 from ...analysis.figures import INK, height
 from ...analysis.figures.style import EACH, Picture, Time, thinned, timed, whiskers
 from ...analysis.memory import gradient_through_time
-from ...config import Adding, Budget, Config, Model, Pixels, Train
+from ...config import Adding, Budget, Config, Model, Pixels, Task, Train
 from ...tasks import spec
 from . import own_records
 from .alive import living
@@ -25,10 +25,7 @@ from .base import NAMES, NETS, Choice, Control, Exercise, ExplorerBase, Job, Pan
 from .trained_nets import TrainedNet, evaluations, trained_net
 from .widget import Explorer
 
-LENGTHS = {
-    "adding": (10, 20, 50, 100, 200, 500, 1000, 2000, 5000),
-    "digits": (64, 128, 256, 512, 1024, 2048, 4992),
-}
+LENGTHS = {"adding": (10, 20, 50, 100, 200, 500, 1000, 2000, 5000), "digits": (64, 128, 256, 512, 1024, 2048, 4992)}
 GUESSES = {"adding": (1 / 6, "always answering 1: 1/6"), "digits": (10.0, "guessing: 10 %")}
 GOALS = (20, 50, 100, 200, 300, 400, 600, 800, 1000, 1500, 2000)
 END = 20_000  # no run here goes further
@@ -46,11 +43,10 @@ def config(task: str, steps: int, kind: str) -> Config:
     if kind == "plain":
         gamma, norm = (2.0, "none") if task == "adding" else (5.0, "after")
         fields |= {"depth": 2, "gamma": gamma, "norm": norm, "last_near_one": True}
-    which = (
-        Adding(name="adding", length=steps)
-        if task == "adding"
-        else Pixels(name="pixels", source="digits", repeats=max(1, round(steps / 64)))
-    )
+    if task == "adding":
+        which: Task = Adding(name="adding", length=steps)
+    else:
+        which = Pixels(name="pixels", source="digits", repeats=max(1, round(steps / 64)))
     lr = 1e-4 if kind == "irnn" else 2e-3
     train = Train(batch=32, lr=lr, steps=END, evaluate_every=20 if steps <= 200 else 25)
     return Config(task=which, model=Model.model_validate(fields), train=train)
@@ -91,12 +87,9 @@ class Length(ExplorerBase):
 
     def config(self, task: str, steps: int, kind: str) -> tuple[Config, int]:
         """The config and seed of a kind of net at a length."""
-        own = self.own.get(task)
-        return (
-            (config(task, steps, kind), 0)
-            if own is None
-            else (own_records.of_length(own.config, kind, steps), own.seed)
-        )
+        if (own := self.own.get(task)) is None:
+            return config(task, steps, kind), 0
+        return own_records.of_length(own.config, kind, steps), own.seed
 
     def controls(self, values: Mapping[str, Any]) -> list[Control]:
         task = values.get("task", "adding")
@@ -282,19 +275,14 @@ def by_length(reached: Mapping[str, Mapping[int, Milestone]], steps: int, title:
     if steps in lengths:
         at = lengths.index(steps)
         picture.band(at - 0.5, at + 0.5, axis="x")
-    return (
-        picture.set(barmode="group")
-        .axis("xaxis", type="category", tickangle=0, tickfont={"size": 11})
-        .axis("yaxis", rangemode="tozero")
-    )
+    picture.set(barmode="group").axis("yaxis", rangemode="tozero")
+    return picture.axis("xaxis", type="category", tickangle=0, tickfont={"size": 11})
 
 
 def milestones(found: Mapping[int, Milestone]) -> str:
     """Milestones in words."""
-    words = []
-    for T, one in found.items():
-        words.append(f"T = {T:,} " + ("not run" if one is None else f"{'by' if one[1] else 'not by'} step {one[0]:,}"))
-    return ", ".join(words)
+    said = {T: f"{'by' if one[1] else 'not by'} step {one[0]:,}" if one else "not run" for T, one in found.items()}
+    return ", ".join(f"T = {T:,} {words}" for T, words in said.items())
 
 
 def step_costs(

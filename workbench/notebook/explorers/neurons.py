@@ -16,27 +16,10 @@ from ...config import Budget
 from ...errors import Stopped
 from ...models.bounds import half_life
 from ...tasks import spec
-from . import reading
+from . import edits, reading
 from .alive import examined
 from .base import Choice, Control, Exercise, ExplorerBase, Job, Panel, Slider, Switch, Tell, View
-from .edits import (
-    Edit,
-    changed,
-    decision,
-    differences,
-    effect,
-    impulse,
-    layer_name,
-    letters,
-    lived,
-    looked,
-    ordered,
-    published,
-    reads_back,
-    responses,
-    standing,
-    worse,
-)
+from .edits import Edit, changed, published, worse
 from .nets import experiments
 from .trained_nets import SLOW, TESTED, TrainedNet, at_hand, scored, trained_net
 from .widget import Explorer
@@ -143,15 +126,7 @@ class Neurons(ExplorerBase):
         return {"neuron": chosen, "u": None, "silent": False} if isinstance(chosen, int) else {}
 
     def view(
-        self,
-        record: str,
-        layer: int,
-        neuron: int,
-        u: float | None,
-        silent: bool,
-        above: float,
-        sort: str,
-        example: int,
+        self, record: str, layer: int, neuron: int, u: float | None, silent: bool, above: float, sort: str, example: int
     ) -> View:
         net = self.net_of(record)
         us = interventions.unit_of(net.net, layer - 1).u.detach().tolist()
@@ -163,21 +138,22 @@ class Neurons(ExplorerBase):
         what = self.words(edit, neuron, len(us), above if group else None)
         effects = self.effects(net, us, edit, what, costs, neuron)
         now = trained if given is None else given
-        seen, seen_after = looked(net, example, layer - 1, None), looked(net, example, layer - 1, edit)
+        seen, seen_after = edits.looked(net, example, layer - 1, None), edits.looked(net, example, layer - 1, edit)
         steps = spec(net.config.task).steps
-        name, back = layer_name(net, layer - 1), reads_back(net, layer - 1)
+        name, back = edits.layer_name(net, layer - 1), edits.reads_back(net, layer - 1)
         fed, state, output = seen
         state_after = torch.zeros_like(state[:, neuron]) if neuron in hushed else seen_after[1][:, neuron]
         said = " ".join(
             [
-                f"Neuron {neuron} of {name}, u = {trained:.4f}: {impulse(trained, steps)}",
-                standing(costs, neuron, net.target),
+                f"Neuron {neuron} of {name}, u = {trained:.4f}: {edits.impulse(trained, steps)}",
+                edits.standing(costs, neuron, net.target),
                 f"{net.origin}: {scored(net.answers, net.target)}.",
                 *(f"{n[0].upper()}{n[1:]}: {changed(e, net.target)}." for n, e in list(effects.items())[bool(costs) :]),
             ]
         )
         if back:
             said += " It reads from the end: its first step is the last of the sequence."
+        lived = edits.lived(state[:, neuron], example, trained)
         points = None if costs is None else [worse(cost.mean, net.target) for cost in costs]
         panels = {
             "roll": Panel(
@@ -186,23 +162,23 @@ class Neurons(ExplorerBase):
                 wide=True,
             ),
             "effect": Panel(
-                differences(effects, net.target),
+                edits.differences(effects, net.target),
                 "; ".join(f"{name}: {changed(effect, net.target)}" for name, effect in effects.items())
                 or "Not measured.",
             ),
             "impulse": Panel(
-                responses(trained, now, neuron in hushed, steps).timed("x", "time since the impulse", net.time),
-                f"Its answer to an impulse, left alone: {impulse(trained, steps)}",
+                edits.responses(trained, now, neuron in hushed, steps).timed("x", "time since the impulse", net.time),
+                f"Its answer to an impulse, left alone: {edits.impulse(trained, steps)}",
             ),
             "trace": Panel(
                 reading.trace(
-                    state[:, neuron], state_after if edit else None, fed[:, neuron], letters(net, example), back
+                    state[:, neuron], state_after if edit else None, fed[:, neuron], edits.letters(net, example), back
                 ).timed("x", "time, from the end" if back else "time", net.time, first=1),
-                lived(state[:, neuron], example, trained),
+                lived,
             ),
-            **decision(net, example, edit, output, seen_after[2] if edit else None),
+            **edits.decision(net, example, edit, output, seen_after[2] if edit else None),
         }
-        return View(panels, f"{said} {lived(state[:, neuron], example, trained)}", self.job(net, layer - 1, costs))
+        return View(panels, f"{said} {lived}", self.job(net, layer - 1, costs))
 
     def alive(self) -> dict[str, Any]:
         tested = {record: self.net_of(record) for record in self.nets}
@@ -232,11 +208,11 @@ class Neurons(ExplorerBase):
         """Changes of the score: by one neuron silenced, by what is set, and by as many with the smallest |u|."""
         found = {f"neuron {neuron} silenced": costs[neuron]} if costs else {}
         if edit is not None:
-            found[what] = effect(net, edit)
+            found[what] = edits.effect(net, edit)
         if edit is not None and 1 < len(edit.silent) < len(us):
             least = sorted(range(len(us)), key=lambda i: abs(us[i]))[: len(edit.silent)]
             name = f"silenced: {len(least)} others, smallest |u|"
-            found[name] = effect(net, Edit(edit.layer, edit.neuron, None, tuple(sorted(least))))
+            found[name] = edits.effect(net, Edit(edit.layer, edit.neuron, None, tuple(sorted(least))))
         return found
 
     def job(self, net: TrainedNet, layer: int, costs: Sequence[Interval] | None) -> Job | None:
@@ -277,7 +253,7 @@ def roll(
 ) -> Picture:
     """The neurons of a layer in an order, coloured by what silencing costs; the chosen one, where its u is put, and
     those that are silenced."""
-    order = ordered(us, costs, sort)
+    order = edits.ordered(us, costs, sort)
     x = f"neurons by {ORDERS[sort]}" if costs or sort != "cost" else f"neurons by {ORDERS['memory']}"
     picture = Picture(x, "recurrent weight u", "Choose a neuron: click one", height=300)
     words = [f"neuron {i}: u = {us[i]:.4f}, half-life {time.words(half_life(us[i]))}" for i in order]
