@@ -219,7 +219,7 @@ def test_what_is_too_slow_is_left_out_of_larger_sizes(monkeypatch):
 
 
 def test_every_engine_is_correct_here(monkeypatch):
-    monkeypatch.setattr(import_module("workbench.analysis.benchmark.correctness"), "_SHAPES", ((33, 3, 7), (70, 1, 5)))
+    monkeypatch.setattr(import_module("workbench.analysis.benchmark.series"), "_SHAPES", ((33, 3, 7), (70, 1, 5)))
     rows = benchmark.correctness()
     assert all(row["ok"] for row in rows), [row for row in rows if not row["ok"]]
     assert {row["what"] for row in rows} == {"auto", *recurrence.available()} - {"loop"}
@@ -229,7 +229,7 @@ def test_a_wrong_engine_would_be_caught(monkeypatch):
     from workbench.recurrence import engine_torch
 
     right = engine_torch.forward
-    monkeypatch.setattr(import_module("workbench.analysis.benchmark.correctness"), "_SHAPES", ((33, 3, 7),))
+    monkeypatch.setattr(import_module("workbench.analysis.benchmark.series"), "_SHAPES", ((33, 3, 7),))
     monkeypatch.setattr(engine_torch, "forward", lambda a, *rest: right(a * 1.001, *rest))
     assert not any(
         row["ok"] for row in benchmark.correctness() if row["what"] == "torch" and row["dtype"] == "torch.float32"

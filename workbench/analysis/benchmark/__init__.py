@@ -16,7 +16,6 @@ precision avoids: the larger of its matrix products and of its bytes at the spee
 from __future__ import annotations
 
 from . import record as record
-from .correctness import correctness as correctness
 from .figure2 import starts as starts
 from .layers import SHAPES as SHAPES
 from .layers import layers as layers
@@ -24,6 +23,7 @@ from .layers import scaling as scaling
 from .record import faster as faster
 from .record import report as report
 from .record import summary as summary
+from .series import correctness as correctness
 from .series import everything as everything
 from .series import start as start
 from .timing import Row as Row
