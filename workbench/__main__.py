@@ -22,17 +22,7 @@ import typer
 
 from . import __version__, files
 from .analysis import listing
-from .errors import (
-    DONE,
-    FAILED,
-    STOPPED,
-    WRONG_PARAMETER,
-    DataError,
-    ParameterError,
-    WorkbenchError,
-    printable,
-    quoted,
-)
+from .errors import DONE, FAILED, STOPPED, WRONG_PARAMETER, DataError, ParameterError, WorkbenchError, printable, quoted
 from .runs import instructions
 
 app = typer.Typer(
@@ -150,20 +140,9 @@ def reproduce(
     from .runs.jobs import notebook_parameters, plan
 
     report = _report()
-    runs = plan.reproduce(
-        targets or list(plan.DEFAULT_STUDY),
-        budget,
-        seeds=seeds,
-        values=notebook_parameters.given(values or []),
-        workers=workers,
-        device=device,
-        scheduler=scheduler,
-        slurm=slurm,
-        time_limit=_seconds(time_limit),
-        out=out,
-        report=report,
-        say=_say,
-    )
+    means: dict[str, Any] = {"workers": workers, "device": device, "scheduler": scheduler, "slurm": slurm, "out": out}
+    means |= {"time_limit": _seconds(time_limit), "values": notebook_parameters.given(values or [])}
+    runs = plan.reproduce(targets or plan.DEFAULT_STUDY, budget, seeds=seeds, report=report, say=_say, **means)
     if budget == "smoke":
         print("The smoke budget shows that everything runs; its nets are too small to compare with the paper.")
         return
@@ -228,9 +207,7 @@ def status(
 
 
 @app.command("import")
-def import_(
-    folder: Annotated[Path, typer.Argument(help="A folder of runs (results/published), or a bundle.")],
-) -> None:
+def import_(folder: Annotated[Path, typer.Argument(help="A folder of runs (results/published), or a bundle.")]) -> None:
     """Take over the records and checkpoints of another store, each verified; what is further here stays."""
     from .runs.bundle import adopt
 

@@ -68,7 +68,9 @@ def run(
     Of the processes that torchrun starts, each takes a part of every batch and, on GPUs, a device; the first one keeps
     the record, in a folder that all can read.
     """
-    asked = _asked(experiment, budget, device, backend, graphs, threads, changes, until, fresh, time_limit, watch)
+    ways: dict[str, Any] = {"device": device, "backend": backend, "graphs": graphs, "threads": threads, "watch": watch}
+    ways |= {"changes": changes, "until": until, "fresh": fresh, "time_limit": time_limit}
+    asked = _asked(experiment, budget, **ways)
     check_seed(seed)
     steps = _steps(asked, seed, stop, progress)
     while True:
@@ -84,24 +86,18 @@ def run_seeds(
     budget: Budget = "quick",
     seeds: Sequence[int] = (0, 1, 2),
     *,
-    device: str = "auto",
-    backend: str = "auto",
-    graphs: str = "auto",
-    threads: int | None = None,
-    changes: Mapping[str, Any] | None = None,
-    until: int | None = None,
-    fresh: bool = False,
-    time_limit: float | None = None,
     say: Callable[[str], None] = print,
     stop: threading.Event | None = None,
+    **ways: Any,
 ) -> list[Record]:
     """Train a run under several seeds in one process, in turns, a step of each; each is bit for bit what `run` makes.
 
     On a CUDA device every seed has a stream and graphs of its own, so that one's steps fill the gaps of another's: less
     time a seed, not more time for one. All end by the same `time_limit`. `say` is told how each ended. One that fails
-    leaves the others alone: RunError names those at the end, and Stopped where any was stopped. See `run` for the rest.
+    leaves the others alone: RunError names those at the end, and Stopped where any was stopped. `ways`: all else that
+    `run` takes.
     """
-    asked = _asked(experiment, budget, device, backend, graphs, threads, changes, until, fresh, time_limit, None)
+    asked = _asked(experiment, budget, **ways)
     seeds = [check_seed(seed) for seed in seeds]
     if not seeds or len(set(seeds)) < len(seeds):
         raise ParameterError(f"seeds: {seeds} received; one or more different seeds are needed")
@@ -135,15 +131,16 @@ class _Asked:
 def _asked(
     experiment: str | Config,
     budget: Budget,
-    device: str,
-    backend: str,
-    graphs: str,
-    threads: int | None,
-    changes: Mapping[str, Any] | None,
-    until: int | None,
-    fresh: bool,
-    time_limit: float | None,
-    watch: Callable[[dict[str, Any]], None] | None,
+    *,
+    device: str = "auto",
+    backend: str = "auto",
+    graphs: str = "auto",
+    threads: int | None = None,
+    changes: Mapping[str, Any] | None = None,
+    until: int | None = None,
+    fresh: bool = False,
+    time_limit: float | None = None,
+    watch: Callable[[dict[str, Any]], None] | None = None,
 ) -> _Asked:
     name, config, last = resolve(experiment, budget, changes)
     until = last_step(until, config, last)

@@ -70,24 +70,18 @@ def reproduce(
     *,
     seeds: int | None = None,
     values: Mapping[str, Any] | None = None,
-    workers: int | None = None,
-    device: str = "auto",
-    scheduler: str | None = None,
-    slurm: bool = False,
-    time_limit: float | None = None,
-    out: Path | None = None,
-    report: Callable[[], Path] | None = None,
     say: Callable[[str], None] = print,
+    **means: Any,
 ) -> list[PlannedRun]:
     """Notebooks and experiments at a budget: their runs first, several at once, then the notebooks, then the `report`.
 
-    -> the runs of all. Raises RunError if anything failed (the rest is done all the same) and Stopped on Ctrl-C,
-    SIGTERM or time limit.
+    `means` are the fields of `Means`. -> the runs of all. Raises RunError if anything failed (the rest is done all the
+    same) and Stopped on Ctrl-C, SIGTERM or time limit.
     """
-    means = Means(workers, device, scheduler, slurm, time_limit, out, report)
-    means.check()
-    books, runs = plan(targets, budget, seeds, values or {}, device, say)
-    carry_out(runs, books, means, say)
+    given = Means(**means)
+    given.check()
+    books, runs = plan(targets, budget, seeds, values or {}, given.device, say)
+    carry_out(runs, books, given, say)
     return runs
 
 
@@ -137,14 +131,9 @@ def plan(
             continue
         path = notebook_parameters.find(target)
         known = notebook_parameters.parameters(path)
-        given = {
-            "budget": budget,
-            "device": device,
-            "records": "own",
-            **({"seeds": seeds} if seeds is not None else {}),
-        }
-        given = {name: value for name, value in given.items() if name in known} | dict(values)
-        book = notebook_parameters.check(path, given)
+        given = {"budget": budget, "device": device, "records": "own", "seeds": seeds}
+        given = {name: value for name, value in given.items() if name in known and value is not None}
+        book = notebook_parameters.check(path, given | dict(values))
         trains = book.get("records") != "published"  # else they are shown whether their data are here or not
         book = notebook_parameters.at_hand(book, say) if trains else book
         books.append((path, book, notebook_parameters.planned(book)))
@@ -161,11 +150,7 @@ def carry_out(
     """
     deadline = _Deadline(means.time_limit)
     rows = {row["id"]: row for row in overview(own=True)}
-    todo = list(
-        {
-            planned_run.run.path: planned_run for planned_run in planned_runs if not _is_recorded(planned_run, rows)
-        }.values()
-    )
+    todo = list({each.run.path: each for each in planned_runs if not _is_recorded(each, rows)}.values())
     say(f"{len(planned_runs)} runs, {len(planned_runs) - len(todo)} of them recorded; {len(books)} notebooks")
     batch = _Batch(means, deadline, say)
     try:
@@ -215,22 +200,12 @@ class _Batch:
 
     def train(self, planned_runs: Sequence[PlannedRun]) -> None:
         """Every run, by whoever was asked for; a quarantined one is left alone."""
-        chosen = []
-        for planned_run in planned_runs:
-            if lock.quarantined(planned_run.run):
-                self._fail(
-                    planned_run.label, "quarantined: its process died twice without progress; `run` tries it alone"
-                )
-            else:
-                chosen.append(planned_run)
-        means = self.means
-        with (
-            dask_cluster.pool(means.workers, means.scheduler, means.slurm)
-            if chosen
-            else contextlib.nullcontext() as pool
-        ):
-            if pool is None:
-                return
+        means, left = self.means, dict.fromkeys(each for each in planned_runs if lock.quarantined(each.run))
+        for each in left:
+            self._fail(each.label, "quarantined: its process died twice without progress; `run` tries it alone")
+        if not (chosen := [each for each in planned_runs if each not in left]):
+            return
+        with dask_cluster.pool(means.workers, means.scheduler, means.slurm) as pool:
             self.say(f"{len(chosen)} runs to train, {pool.width} at a time")
             gpu = means.device == "cuda" or (not pool.remote and check_device(means.device) == "cuda")
             here = gpu and not pool.remote

@@ -90,23 +90,19 @@ class Family:
         self.stopped: set[str] = set()
         self.gpus: queue.SimpleQueue[str] | None = None
 
-    def stop(self, campaign: str) -> None:
-        """Let go of every child; those who stay are ended as groups."""
-        self.stopped.add(campaign)
-        for child in list(self.alive):
-            _let_go(child)
-        for after, at_once in ((GRACE, False), (2 * GRACE, True)):
-            timer = threading.Timer(after, _end, (list(self.alive), at_once))
-            timer.daemon = True
-            timer.start()
-
 
 FAMILY = Family()
 
 
 def stop(campaign: str) -> None:
-    """End all children of a campaign in this process, and start no more."""
-    FAMILY.stop(campaign)
+    """Let go of all children of this process and start no more of a campaign; those who stay are ended as groups."""
+    FAMILY.stopped.add(campaign)
+    for child in list(FAMILY.alive):
+        _let_go(child)
+    for after, at_once in ((GRACE, False), (2 * GRACE, True)):
+        timer = threading.Timer(after, _end, (list(FAMILY.alive), at_once))
+        timer.daemon = True
+        timer.start()
 
 
 def perform(job: Job, campaign: Campaign, files: Files | None = None, say: Callable[[str], None] = print) -> Outcome:
@@ -138,9 +134,7 @@ def _tries(job: Job, campaign: Campaign, results: Path, say: Callable[[str], Non
     runs = [Run(results / "runs" / name) for name in job.runs]
     began, deaths, said = time.monotonic(), 0, ""
     while True:
-        if campaign.name in FAMILY.stopped:
-            return Outcome(job, STOPPED, time.monotonic() - began, said)
-        code, said = _child(job, campaign, results, say)
+        code, said = (STOPPED, said) if campaign.name in FAMILY.stopped else _child(job, campaign, results, say)
         if campaign.name in FAMILY.stopped:
             return Outcome(job, DONE if code == DONE else STOPPED, time.monotonic() - began, said)
         if DONE <= code <= STOPPED:
@@ -252,7 +246,10 @@ def body(arguments: list[str]) -> int:
     try:
         if verb == "notebook":
             _follow(_interrupt_kernels)
-            _notebook(*rest)
+            from .papermill import execute
+
+            path, values, output = rest
+            execute(Path(path), json.loads(values), Path(output))
         else:
             _follow(_ask_to_stop)
             _run(*rest)
@@ -293,17 +290,9 @@ def _run(device: str, share: str, *planned: str) -> None:
     end, among = map(float, share.split()) if share else (math.inf, 1.0)
     limit = max(1.0, (end - time.time()) / among) if share else None
     runs = [PlannedRun.read(one) for one in planned]
-    if len(runs) == 1:
-        runs[0].train(device, time_limit=limit).check()
-        return
-    for record in train_side_by_side(runs, device, limit):
+    alone = len(runs) == 1
+    for record in [runs[0].train(device, time_limit=limit)] if alone else train_side_by_side(runs, device, limit):
         record.check()
-
-
-def _notebook(path: str, values: str, output: str) -> None:
-    from .papermill import execute
-
-    execute(Path(path), json.loads(values), Path(output))
 
 
 def _interrupt_kernels() -> None:
