@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
@@ -35,10 +35,10 @@ def adding(records: Sequence[Record], longer: Sequence[str] = ()) -> go.Figure:
         for record in own:
             net, curve = _net(record), record.curve
             if len(curve):
-                look = {"line": {"width": 1.6}, "opacity": 0.85, "legendgroup": net, "showlegend": net not in shown}
-                colour, hover = COLOURS.get(net, COLOURS["second"]), f"{net}, seed {record.seed}"
-                x, y = curve["step"], curve["valid_mse"]
-                add_line(figure, x, y, f"{net}, ours", colour, ".4f", hover=hover, **look, **place)
+                group: dict[str, Any] = {"legendgroup": net, "showlegend": net not in shown}
+                look: dict[str, Any] = {"line": {"width": 1.6}, "opacity": 0.85, "hover": f"{net}, seed {record.seed}"}
+                colour, x, y = COLOURS.get(net, COLOURS["second"]), curve["step"], curve["valid_mse"]
+                add_line(figure, x, y, f"{net}, ours", colour, ".4f", **look, **group, **place)
                 shown.add(net)
         recorded = [r.experiment for r in own if not r.smoke and r.experiment in paper.EXPERIMENTS]
         for name in dict.fromkeys([*recorded, *(name for name in others if others[name] == T)]):
@@ -87,7 +87,7 @@ def _panels(x: str, y: str, headings: Sequence[str]) -> go.Figure:
     return figure.update_layout(height=120 + 300 * rows, margin={"t": 50}, legend={"y": -0.12})
 
 
-def _place(index: int, count: int) -> dict[str, int]:
+def _place(index: int, count: int) -> dict[str, Any]:
     """Row and column of a panel; none where there is one alone."""
     return {} if count < 2 else {"row": index // 2 + 1, "col": index % 2 + 1}
 

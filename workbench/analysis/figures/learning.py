@@ -35,16 +35,16 @@ def learning(records: Sequence[Record], column: str = "valid_batch_accuracy") ->
         curve = record.curve
         if not len(curve) or column not in curve:
             continue
-        group = {"legendgroup": record.experiment, "showlegend": record.experiment not in seen, "mode": "lines+markers"}
+        group: dict[str, Any] = {"legendgroup": record.experiment, "showlegend": record.experiment not in seen}
         x, y, hover = curve["step"], scale * curve[column], f"{net}, seed {record.seed}"
-        add_line(figure, x, y, f"{net}, ours", colour, hover=hover, **group)
+        add_line(figure, x, y, f"{net}, ours", colour, hover=hover, mode="lines+markers", **group)
         if record.experiment in paper.EXPERIMENTS and record.experiment not in seen and not record.smoke:
             official = learning_curves.official_curve(record.experiment)
             if column in official:
                 near = official[official["step"] <= max(end * 1.6, 6 * record.config.train.evaluate_every)]
                 x, y, name = near["step"], scale * near[column], f"{net}, official log"
-                look = {"mode": "lines+markers", "marker": {"symbol": "diamond-open", "size": 9}, "line": PAPER}
-                add_line(figure, x, y, name, colour, hover="official log", **look)
+                look: dict[str, Any] = {"mode": "lines+markers", "marker": {"symbol": "diamond-open", "size": 9}}
+                add_line(figure, x, y, name, colour, hover="official log", line=PAPER, **look)
         seen.add(record.experiment)
     if unit == "perplexity":
         figure.update_yaxes(type="log")
@@ -95,7 +95,7 @@ def passes(records: Sequence[Record], column: str = "valid_bpc", beside: Sequenc
                 curve["step"] / treebank.batches_per_epoch(task, record.config.train.batch),
                 names[record.experiment],
             )
-            look = {"hover": net, "mode": "lines+markers", "marker": {"size": 4}}
+            look: dict[str, Any] = {"hover": net, "mode": "lines+markers", "marker": {"size": 4}}
             add_line(figure, x, curve[column], f"{net}, seed {record.seed}", colours[record.experiment], **look)
     for name in beside:
         official = learning_curves.official_curve(name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
@@ -51,9 +51,9 @@ def curves(lines: Sequence[tuple[str, Sequence[float], Sequence[float]]], percen
     names = list(dict.fromkeys(name for name, _, _ in lines))
     for index, (name, passes, values) in enumerate(lines):
         y = [100 * value if percent else value for value in values]
-        group = {"legendgroup": name, "showlegend": name not in [other for other, _, _ in lines[:index]]}
-        colour = PALETTE[names.index(name) % len(PALETTE)]
-        add_line(figure, list(passes), y, name, colour, line={"width": 1.6}, **group)
+        first, colour = name not in [other for other, _, _ in lines[:index]], PALETTE[names.index(name) % len(PALETTE)]
+        look: dict[str, Any] = {"line": {"width": 1.6}, "legendgroup": name, "showlegend": first}
+        add_line(figure, list(passes), y, name, colour, **look)
     return figure
 
 
