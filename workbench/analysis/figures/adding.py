@@ -45,10 +45,10 @@ def adding(records: Sequence[Record], longer: Sequence[str] = ()) -> go.Figure:
             official = learning_curves.published_curve(name)
             net = _net_of(paper.experiment(name).config.model.kind)
             if len(official):
-                group, colour = f"{net} paper", COLOURS.get(net, COLOURS["second"])
-                look = {"line": PAPER, "legendgroup": group, "showlegend": group not in shown}
+                theirs, colour = f"{net} paper", COLOURS.get(net, COLOURS["second"])
+                look = {"line": PAPER, "legendgroup": theirs, "showlegend": theirs not in shown}
                 add_line(figure, official["step"], official["mse"], f"{net}, paper", colour, ".4f", **look, **place)
-                shown.add(group)
+                shown.add(theirs)
         end = max((int(r.curve["step"].max()) for r in own if len(r.curve)), default=END)
         line = {"color": INK, "dash": "dash", "width": 1}
         figure.add_hline(y=BASELINE, line=line, name="always answering 1: 1/6", showlegend=not index, **place)
