@@ -103,7 +103,7 @@ def run_seeds(
         raise ParameterError(f"seeds: {seeds} received; one or more different seeds are needed")
     before = torch.get_num_threads()
     try:
-        with _stop_requests(stop) as stopping:
+        with stop_requests(stop) as stopping:
             lines = not sys.stderr.isatty()  # bars would write over each other
             runs = {seed: _steps(asked, seed, stopping, lines, alternating=True) for seed in seeds}
             return in_turns(runs, torch.device(asked.device), f"{asked.name} seed", say)
@@ -183,7 +183,7 @@ def _steps(
                 return _answered(folder, config, until)  # another process may have gone there since
 
             if not together.lead(take):
-                requests = nullcontext(stop or threading.Event()) if alternating else _stop_requests(stop)
+                requests = nullcontext(stop or threading.Event()) if alternating else stop_requests(stop)
                 with pinned_threads(pinned), requests as stopping:
                     training = RecordedTraining(lease, trainer, pinned, device, label, progress, asked.watch)
                     for _ in training.go(until, asked.time_limit, stopping, alternating=alternating):
@@ -259,7 +259,7 @@ def _giving_up(stop: threading.Event | None, time_limit: float | None) -> Callab
 
 
 @contextmanager
-def _stop_requests(stop: threading.Event | None = None) -> Iterator[threading.Event]:
+def stop_requests(stop: threading.Event | None = None) -> Iterator[threading.Event]:
     """SIGINT and SIGTERM set a flag while inside (in the main thread); nothing is ever saved in a handler."""
     stop = stop or threading.Event()
     if threading.current_thread() is not threading.main_thread():

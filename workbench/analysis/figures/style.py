@@ -138,6 +138,13 @@ class Picture:
             self.note(text, yanchor="top" if below else "bottom", **place)
         return self
 
+    def upright(self, x: float, dash: str = "dot") -> Picture:
+        """A line up the whole figure at an x."""
+        line = {"color": INK, "dash": dash, "width": 1.5}
+        shape = {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": x, "x1": x, "line": line}
+        self.layout["shapes"].append(shape)
+        return self
+
     def note(self, text: str, **place: Any) -> Picture:
         """Words in the figure, without an arrow."""
         self.layout["annotations"].append({"text": text, "showarrow": False, "font": {"color": INK}, **place})

@@ -244,7 +244,7 @@ def forming(chances: Tensor, step: int) -> Picture:
         picture.line([s + 1 for s in shown], (100 * chances[shown, digit]).tolist(), str(digit), colour, width=width)
         picture.data[-1] |= {"showlegend": digit in colours}
         picture.linked(step="x")
-    return _at(picture, step).axis("yaxis", range=[0, 101]).axis("xaxis", range=[0, len(chances) + 1])
+    return picture.upright(step).axis("yaxis", range=[0, 101]).axis("xaxis", range=[0, len(chances) + 1])
 
 
 def speakers(parts: Tensor, us: Sequence[float], answer: int, step: int) -> Picture:
@@ -255,12 +255,4 @@ def speakers(parts: Tensor, us: Sequence[float], answer: int, step: int) -> Pict
     for neuron, colour in zip(most, (ORANGE, BLUE, GREEN, PINK, YELLOW), strict=True):
         name = f"neuron {neuron}, u = {us[neuron]:.3f}"
         picture.line([s + 1 for s in shown], parts[shown, neuron].tolist(), name, colour).linked(step="x")
-    return _at(picture, step).axis("xaxis", range=[0, len(parts) + 1])
-
-
-def _at(picture: Picture, step: int) -> Picture:
-    """The step that is read now, as a line."""
-    line = {"color": INK, "dash": "dot", "width": 1.5}
-    where = {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": step, "x1": step, "line": line}
-    picture.layout["shapes"].append(where)
-    return picture
+    return picture.upright(step).axis("xaxis", range=[0, len(parts) + 1])  # the step that is read now

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from ... import files
 from ...analysis import interventions
-from ...analysis.figures import INK
 from ...analysis.figures.style import BLUE, ORANGE, PINK, Picture, whiskers
 from ...analysis.memory import impulse_response
 from ...analysis.statistics import Interval
@@ -232,10 +231,9 @@ def differences(effects: Mapping[str, Interval], target: str) -> Picture:
     picture.dots(means, rows, "change", ORANGE, 12, marker=marker, error_x=bars, text=names, hovertemplate=says)
     for row, name in enumerate(names):
         picture.note(name, x=0, xref="paper", y=row, xanchor="left", yshift=22)
-    line = {"color": INK, "dash": "dash", "width": 1.5}
-    zero = {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": 0, "x1": 0, "line": line}
-    picture.layout["shapes"].append(zero)
-    picture.axis("yaxis", showticklabels=False, showgrid=False, zeroline=False, ticks="", range=[2.6, -0.8])
+    picture.upright(0, "dash").axis(
+        "yaxis", showticklabels=False, showgrid=False, zeroline=False, ticks="", range=[2.6, -0.8]
+    )
     return picture.unnamed()
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 from torch import Tensor
 
 from ... import files
-from ...analysis.figures import INK, height
+from ...analysis.figures import height
 from ...analysis.figures.style import EACH, Picture, Time, thinned, timed, whiskers
 from ...analysis.memory import gradient_through_time
 from ...config import Adding, Budget, Config, Model, Pixels, Task, Train
@@ -249,9 +249,7 @@ def learning(curves: Mapping[str, Points], unit: str, goal: int, guess: tuple[fl
         picture.data[-1] |= {"mode": "lines+markers", "marker": {"size": 5}}
     picture.level(level, legend=words).axis("yaxis", range=[0, 100] if unit.endswith("%") else [0, 1.5 * level])
     last = max([goal, *(points[-1][0] for points in curves.values() if points)])
-    line = {"color": INK, "dash": "dot", "width": 1.5}
-    end = {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": goal, "x1": goal, "line": line}
-    picture.layout["shapes"].append(end)
+    picture.upright(goal)
     side = {"xanchor": "right", "xshift": -4} if goal > last / 2 else {"xanchor": "left", "xshift": 4}
     picture.note("Train live stops here", x=goal, y=1, yref="paper", yanchor="top", **side)
     return picture.axis("xaxis", range=[0, last * 1.02])

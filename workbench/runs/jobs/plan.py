@@ -6,12 +6,11 @@ those who do the work: this machine, or others.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
-import signal
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +23,7 @@ from .. import bundle, lock
 from .. import sweep as sweeps
 from ..asked import check_count, check_device, check_time_limit
 from ..planned_run import PlannedRun, side_by_side
+from ..run import stop_requests
 from ..status import overview
 from . import dask_cluster, notebook_parameters, papermill, pictures, worker
 from .worker import Campaign, Files, Job, Outcome
@@ -150,11 +150,12 @@ def carry_out(
     """
     deadline = _Deadline(means.time_limit)
     rows = {row["id"]: row for row in overview(own=True)}
-    todo = list({each.run.path: each for each in planned_runs if not _is_recorded(each, rows)}.values())
+    found = {each: rows.get(each.run.path.name) for each in planned_runs}
+    todo = list({each.run.path: each for each, row in found.items() if row is None or not each.recorded(row)}.values())
     say(f"{len(planned_runs)} runs, {len(planned_runs) - len(todo)} of them recorded; {len(books)} notebooks")
     batch = _Batch(means, deadline, say)
     try:
-        with _stop_requests(deadline):
+        with stop_requests(deadline.asked):
             batch.train(sorted(todo, key=lambda t: t.worth if means.time_limit else (-t.cost,)))
             batch.execute(books)
     finally:
@@ -173,10 +174,10 @@ class _Deadline:
 
     limit: float | None
     began: float = field(default_factory=time.monotonic)
-    asked: bool = False
+    asked: threading.Event = field(default_factory=threading.Event)
 
     def __call__(self) -> bool:
-        return self.asked or self.left < 0
+        return self.asked.is_set() or self.left < 0
 
     @property
     def left(self) -> float:
@@ -270,11 +271,6 @@ def output_of(path: Path, book: Mapping[str, Any]) -> Path:
     return results() / "notebooks" / f"{path.stem}_{book.get('budget', 'quick')}.ipynb"
 
 
-def _is_recorded(planned_run: PlannedRun, rows: Mapping[str, Mapping[str, Any]]) -> bool:
-    row = rows.get(planned_run.run.path.name)
-    return row is not None and planned_run.recorded(row)
-
-
 def _notebook_job(path: Path, book: Mapping[str, Any]) -> Job:
     return Job(path.stem, ("notebook", str(path), json.dumps(dict(book)), str(output_of(path, book))))
 
@@ -295,26 +291,10 @@ def _unchanged(path: Path, book: dict[str, Any], planned_runs: Sequence[PlannedR
         manifest = json.loads(_manifest(path, book).read_text())
     except (OSError, ValueError):
         return False
-    if not output_of(path, book).exists() or not isinstance(manifest, dict):
-        return False
-    return bool(manifest.get("fingerprint") == _fingerprint(path, book, planned_runs))
+    known = isinstance(manifest, dict) and output_of(path, book).exists()
+    return known and bool(manifest.get("fingerprint") == _fingerprint(path, book, planned_runs))
 
 
 def _write_manifest(path: Path, book: dict[str, Any], planned_runs: Sequence[PlannedRun]) -> None:
     content = {"parameters": book, "fingerprint": _fingerprint(path, book, planned_runs)}
     publish(_manifest(path, book), canonical_json(content).encode() + b"\n", replace=True)
-
-
-@contextlib.contextmanager
-def _stop_requests(deadline: _Deadline) -> Iterator[None]:
-    """SIGINT and SIGTERM ask the batch to stop while inside."""
-
-    def ask(*_: object) -> None:
-        deadline.asked = True
-
-    before = {kind: signal.signal(kind, ask) for kind in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for kind, handler in before.items():
-            signal.signal(kind, handler)
