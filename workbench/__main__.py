@@ -18,14 +18,14 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+from typer import Abort, Argument, BadParameter, Context, Exit, Option, Typer
 
 from . import __version__, files
 from .analysis import listing
 from .errors import DONE, FAILED, STOPPED, WRONG_PARAMETER, DataError, ParameterError, WorkbenchError, printable, quoted
 from .runs import instructions
 
-app = typer.Typer(
+app = Typer(
     name="workbench",
     help="See, reproduce and trust Independently Recurrent Neural Networks (arXiv:1910.06251).",
     invoke_without_command=True,
@@ -38,23 +38,23 @@ app = typer.Typer(
 def _whole(text: object) -> int:
     """Read the value of an option that needs a whole number."""
     if not re.fullmatch(r"[+-]?[0-9]{1,20}", str(text)):
-        raise typer.BadParameter(f"{quoted(text)} received; a whole number is needed")
+        raise BadParameter(f"{quoted(text)} received; a whole number is needed")
     return int(str(text))
 
 
-_number = partial(typer.Option, parser=_whole, metavar="INTEGER")
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-BudgetOption = Annotated[str, typer.Option("--budget", help="smoke (seconds), quick (minutes) or paper.")]
-DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+_number = partial(Option, parser=_whole, metavar="INTEGER")
+Json = Annotated[bool, Option("--json", help="Print JSON.")]
+BudgetOption = Annotated[str, Option("--budget", help="smoke (seconds), quick (minutes) or paper.")]
+DeviceOption = Annotated[str, Option("--device", help="auto, cpu or cuda.")]
 WorkersOption = Annotated[int | None, _number("--workers", help="Runs at a time; the cores there are unless given.")]
 SchedulerOption = Annotated[
-    str | None, typer.Option("--scheduler", help="A dask scheduler: tls://HOST:PORT, or tcp:// on this machine.")
+    str | None, Option("--scheduler", help="A dask scheduler: tls://HOST:PORT, or tcp:// on this machine.")
 ]
-SlurmOption = Annotated[bool, typer.Option("--slurm", help="On --workers jobs of Slurm (the extra `slurm`).")]
+SlurmOption = Annotated[bool, Option("--slurm", help="On --workers jobs of Slurm (the extra `slurm`).")]
 OutOption = Annotated[
-    Path | None, typer.Option("--out", help="Write a bundle of the runs here, for `workbench import` elsewhere.")
+    Path | None, Option("--out", help="Write a bundle of the runs here, for `workbench import` elsewhere.")
 ]
-LimitOption = Annotated[str | None, typer.Option("--time-limit", help="Stop, resumable, after this long: 90s, 8m, 2h.")]
+LimitOption = Annotated[str | None, Option("--time-limit", help="Stop, resumable, after this long: 90s, 8m, 2h.")]
 
 
 DATA_COLUMNS = ("name", "state", "detail", "title")
@@ -62,7 +62,7 @@ DATA_COLUMNS = ("name", "state", "detail", "title")
 
 @app.command("list")
 def list_(
-    what: Annotated[str, typer.Argument(help="experiments, data or runs.")] = "experiments", as_json: Json = False
+    what: Annotated[str, Argument(help="experiments, data or runs.")] = "experiments", as_json: Json = False
 ) -> None:
     """Every experiment with its claim and what is recorded; or the data sets; or the recorded runs."""
     if what == "experiments":
@@ -77,17 +77,17 @@ def list_(
 
 @app.command()
 def run(
-    experiment: Annotated[str, typer.Argument(help="A name of `workbench list`, a CONFIG.json, or your data.")],
+    experiment: Annotated[str, Argument(help="A name of `workbench list`, a CONFIG.json, or your data.")],
     budget: BudgetOption = "quick",
-    seed: Annotated[str, typer.Option(help="Decides everything that is random.")] = "0",
+    seed: Annotated[str, Option(help="Decides everything that is random.")] = "0",
     seeds: Annotated[int | None, _number("--seeds", help="So many from --seed on, in turns, in one process.")] = None,
     device: DeviceOption = "auto",
-    changes: Annotated[list[str] | None, typer.Option("--set", help="A field: model.depth=4. Repeatable.")] = None,
-    threads: Annotated[str | None, typer.Option(help="Threads of a run that begins; 1 unless given.")] = None,
-    backend: Annotated[str, typer.Option(help="auto, or an engine of `workbench doctor`.")] = "auto",
-    graphs: Annotated[str, typer.Option(help="CUDA graphs: auto (for small nets), on or off.")] = "auto",
+    changes: Annotated[list[str] | None, Option("--set", help="A field: model.depth=4. Repeatable.")] = None,
+    threads: Annotated[str | None, Option(help="Threads of a run that begins; 1 unless given.")] = None,
+    backend: Annotated[str, Option(help="auto, or an engine of `workbench doctor`.")] = "auto",
+    graphs: Annotated[str, Option(help="CUDA graphs: auto (for small nets), on or off.")] = "auto",
     until: Annotated[int | None, _number(help="Go to this step instead of the budget's.")] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Set an earlier record aside and start anew.")] = False,
+    fresh: Annotated[bool, Option("--fresh", help="Set an earlier record aside and start anew.")] = False,
     time_limit: LimitOption = None,
     as_json: Json = False,
 ) -> None:
@@ -121,14 +121,10 @@ def run(
 
 @app.command()
 def reproduce(
-    targets: Annotated[
-        list[str] | None, typer.Argument(help="Notebooks or experiments; the default study if none.")
-    ] = None,
+    targets: Annotated[list[str] | None, Argument(help="Notebooks or experiments; the default study if none.")] = None,
     budget: BudgetOption = "quick",
     seeds: Annotated[int | None, _number(help="How many seeds; the notebook's own number unless given.")] = None,
-    values: Annotated[
-        list[str] | None, typer.Option("-p", help="A notebook's parameter: name=value. Repeatable.")
-    ] = None,
+    values: Annotated[list[str] | None, Option("-p", help="A notebook's parameter: name=value. Repeatable.")] = None,
     workers: WorkersOption = None,
     device: DeviceOption = "auto",
     scheduler: SchedulerOption = None,
@@ -166,8 +162,8 @@ def _report() -> Callable[[], Path] | None:
 
 @app.command()
 def sweep(
-    experiment: Annotated[str, typer.Argument(help="A name of `workbench list`.")],
-    grid: Annotated[list[str], typer.Option("--grid", help="A field and its values: depth=2,4,6. Repeatable.")],
+    experiment: Annotated[str, Argument(help="A name of `workbench list`.")],
+    grid: Annotated[list[str], Option("--grid", help="A field and its values: depth=2,4,6. Repeatable.")],
     budget: BudgetOption = "quick",
     seeds: Annotated[int, _number(help="How many seeds of each combination.")] = 1,
     workers: WorkersOption = None,
@@ -188,7 +184,7 @@ def sweep(
 
 @app.command()
 def status(
-    watch: Annotated[bool, typer.Option("--watch", help="Again every two seconds, until Ctrl-C.")] = False,
+    watch: Annotated[bool, Option("--watch", help="Again every two seconds, until Ctrl-C.")] = False,
     as_json: Json = False,
 ) -> None:
     """Every run's state, step, rate, time left and last trouble, from disk."""
@@ -207,7 +203,7 @@ def status(
 
 
 @app.command("import")
-def import_(folder: Annotated[Path, typer.Argument(help="A folder of runs (results/published), or a bundle.")]) -> None:
+def import_(folder: Annotated[Path, Argument(help="A folder of runs (results/published), or a bundle.")]) -> None:
     """Take over the records and checkpoints of another store, each verified; what is further here stays."""
     from .runs.bundle import adopt
 
@@ -217,11 +213,11 @@ def import_(folder: Annotated[Path, typer.Argument(help="A folder of runs (resul
 
 @app.command()
 def tables(
-    format_: Annotated[str, typer.Option("--format", help="text, csv, latex, html, json or markdown.")] = "text",
+    format_: Annotated[str, Option("--format", help="text, csv, latex, html, json or markdown.")] = "text",
     verify: Annotated[
-        bool, typer.Option("--verify", help="Check every record's hashes; retrain 12, to see that they come out alike.")
+        bool, Option("--verify", help="Check every record's hashes; retrain 12, to see that they come out alike.")
     ] = False,
-    all_: Annotated[bool, typer.Option("--all", help="With --verify: retrain each that can be.")] = False,
+    all_: Annotated[bool, Option("--all", help="With --verify: retrain each that can be.")] = False,
     as_json: Json = False,
 ) -> None:
     """Ours beside the paper's: every claim with our number, interval, step, protocol and a computed verdict."""
@@ -245,13 +241,12 @@ def tables(
 def bench(
     device: DeviceOption = "cpu",
     shapes: Annotated[
-        list[str] | None, typer.Option("--shapes", help="A name (mnist, ptb_l1, ...) or T,B,inputs,N. Repeatable.")
+        list[str] | None, Option("--shapes", help="A name (mnist, ptb_l1, ...) or T,B,inputs,N. Repeatable.")
     ] = None,
     threads: Annotated[list[int] | None, _number("--threads", help="Threads to time with. Repeatable.")] = None,
-    step: Annotated[bool, typer.Option("--step", help="Also a whole training step of the six-layer net.")] = False,
+    step: Annotated[bool, Option("--step", help="Also a whole training step of the six-layer net.")] = False,
     all_: Annotated[
-        bool,
-        typer.Option("--all", help="Everything: engines, rivals, lengths, depth, first use, correctness. 20 minutes."),
+        bool, Option("--all", help="Everything: engines, rivals, lengths, depth, first use, correctness. 20 minutes.")
     ] = False,
     starts: Annotated[
         int | None,
@@ -259,7 +254,7 @@ def bench(
             "--starts", help="Fig. 2's ratios alone, from this many processes; `tables` judges them. 5: 10 minutes."
         ),
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Keep the rows in this JSON file.")] = None,
+    out: Annotated[Path | None, Option("--out", help="Keep the rows in this JSON file.")] = None,
     as_json: Json = False,
 ) -> None:
     """Time our layers beside torch.nn.LSTM and the floor, in turns within one run."""
@@ -272,8 +267,8 @@ def bench(
 
 @app.command()
 def data(
-    names: Annotated[list[str] | None, typer.Argument(help="Data sets; all if none.")] = None,
-    check: Annotated[bool, typer.Option("--check", help="Only look and verify, fetch nothing.")] = False,
+    names: Annotated[list[str] | None, Argument(help="Data sets; all if none.")] = None,
+    check: Annotated[bool, Option("--check", help="Only look and verify, fetch nothing.")] = False,
     as_json: Json = False,
 ) -> None:
     """Fetch and verify data sets; a line for each says where it is, or what is missing and how to get it."""
@@ -289,7 +284,7 @@ def data(
 @app.command()
 def lab(
     port: Annotated[int, _number(help="Port on this machine.")] = 8888,
-    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser.")] = True,
+    browser: Annotated[bool, Option("--browser/--no-browser", help="Open a browser.")] = True,
 ) -> None:
     """JupyterLab on the notebooks, opening the tour; with a token, on this machine only."""
     if not 1 <= port <= 65535:
@@ -303,16 +298,12 @@ def lab(
 def export(
     names: Annotated[
         list[str] | None,
-        typer.Argument(
-            help="Explorers (bounds, depth, ...), all if none; with --to, trained nets: experiments or runs."
-        ),
+        Argument(help="Explorers (bounds, depth, ...), all if none; with --to, trained nets: experiments or runs."),
     ] = None,
-    to: Annotated[
-        str | None, typer.Option("--to", help="Trained nets as safetensors or onnx, instead of pages.")
-    ] = None,
+    to: Annotated[str | None, Option("--to", help="Trained nets as safetensors or onnx, instead of pages.")] = None,
     seed: Annotated[int | None, _number("--seed", help="With --to: the net of this seed.")] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="The folder; results/pages, or results/nets, unless given.")
+        Path | None, Option("--out", help="The folder; results/pages, or results/nets, unless given.")
     ] = None,
 ) -> None:
     """Write the explorers as static pages, which need no kernel; or trained nets as files, which need no workbench."""
@@ -368,15 +359,13 @@ def _seconds(text: str | None) -> float | None:
 def _version(shown: bool) -> None:
     if shown:
         print(f"workbench {__version__}")
-        raise typer.Exit
+        raise Exit
 
 
 @app.callback()
 def _root(
-    context: typer.Context,
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
+    context: Context,
+    version: Annotated[bool, Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
     """See, reproduce and trust Independently Recurrent Neural Networks (arXiv:1910.06251)."""
     if context.invoked_subcommand is None:
@@ -384,7 +373,7 @@ def _root(
 
 
 # Typer carries a click of its own in newer releases and imports click in older ones; this is ClickException in both.
-CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
+CommandLineError: type[Exception] = BadParameter.__mro__[2]
 INTERRUPTED = 130  # what newer releases make of a KeyboardInterrupt
 
 
@@ -394,7 +383,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         code = app(arguments, standalone_mode=False)
         sys.stdout.flush()  # what it cannot take shows here, and not while Python ends
-    except (typer.Abort, KeyboardInterrupt):
+    except (Abort, KeyboardInterrupt):
         return _ended("stopped", STOPPED)
     except CommandLineError as error:
         return _ended(ParameterError(error.format_message()), WRONG_PARAMETER)  # type: ignore[attr-defined]
