@@ -287,9 +287,6 @@ def plotly_library() -> bytes:
     return gzip.compress(get_plotlyjs().encode(), 6)
 
 
-# --- what the explorers' pictures share: half-lives in words, ticks of logarithmic axes ---
-
-
 def decades(picture: Picture) -> int:
     """Count the powers of ten that a tick of a logarithmic axis spans, so that there are about six."""
     values = [v for trace in picture.data for v in trace["y"] if v]
