@@ -76,7 +76,7 @@ def measuring(given: argparse.Namespace, work: Path) -> list[Stage]:
     )
     crossovers = (python, "scripts/crossovers.py", str(work / "crossovers.json"), "--device", device)
     return [
-        Stage("environment", 0.05, (python, "-m", "workbench", "doctor")),
+        Stage("environment", 0.1, (python, "-m", "workbench", "doctor")),
         Stage("tests", 0.3, (*tests, *(("-n", str(given.workers)) if given.workers > 1 else ()))),
         Stage("steps", 0.3, (*steps, "--profile", "--seconds", str(given.minutes * 60 * 0.15))),
         Stage("bench", 0.25, (*bench, *shapes, *small)),

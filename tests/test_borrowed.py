@@ -70,6 +70,7 @@ def test_a_bundle_has_what_is_left_of_eight_files_and_what_is_not_in_it_is_told_
     loan, asked = script["Loan"](tmp_path / "out", tmp_path / "work", 4, 0.0), []
     monkeypatch.setattr(bundle, "pack", lambda runs, folder, say, parts: asked.append(parts) or say("one left out"))
     (loan.work / "results" / "runs" / "one").mkdir(parents=True)
+    loan.out.mkdir()
     for name in ("log.txt", *measured):
         (loan.work / name).write_text("said")
     loan.keep()
