@@ -6,9 +6,10 @@
     python scripts/borrowed.py OUT --device cpu --minutes 0.5 --budget smoke      a rehearsal without a device
 
 Each stage is a process of its own under a limit of its own; time that one leaves is the next one's. OUT holds at most
-eight files: what was done (stages.json), what was said (log.txt), what was measured (bench.json, steps.json,
-crossovers.json), and the runs as a bundle for `workbench import`. All is written anew every few seconds, whole or not
-at all: killed at any moment, what was there is there. The same command goes on; `--back` takes over an earlier OUT.
+eight files (while a bundle takes another's place, both): what was done (stages.json), what was said (log.txt), what was
+measured (bench.json, steps.json, crossovers.json), and the runs as a bundle for `workbench import`. All is written anew
+every few seconds, whole or not at all: killed at any moment, what was there is there. The same command goes on;
+`--back` takes over an earlier OUT.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ BEGAN = time.monotonic() + psutil.Process().create_time() - time.time()  # loadi
 EVERY = 10.0  # seconds between two bundles while a stage trains
 MERCY = 8.0  # seconds a stage has, once asked, for its last checkpoint; and that are kept for the last bundle
 RESERVED = 5  # megabytes of the output for all but the bundle
+FILES = 8  # that may be brought home
 SAID = 2_000_000  # bytes of the log
 
 
@@ -58,7 +60,7 @@ class Stage:
 def measuring(given: argparse.Namespace, work: Path) -> list[Stage]:
     """Stages of the first loan: what one must know before anything is trained."""
     device, python = given.device, sys.executable
-    tests = (python, "-m", "pytest", "-q", "-m", "gpu", "-W", "default", "-p", "no:cacheprovider", *GPU_TESTS)
+    tests = (python, "-m", "pytest", "-v", "-m", "gpu", "-W", "default", "-p", "no:cacheprovider", *GPU_TESTS)
     shapes = [word for shape in SHAPES for word in ("--shapes", shape)] if given.budget != "smoke" else []
     bench = (python, "-m", "workbench", "bench", "--device", device, "--step", "--out", str(work / "bench.json"))
     small = ("--shapes", "20,2,4,8") if given.budget == "smoke" else ()
@@ -74,7 +76,7 @@ def measuring(given: argparse.Namespace, work: Path) -> list[Stage]:
     )
     crossovers = (python, "scripts/crossovers.py", str(work / "crossovers.json"), "--device", device)
     return [
-        Stage("environment", 0.05, (python, "-m", "workbench", "doctor")),
+        Stage("environment", 0.1, (python, "-m", "workbench", "doctor")),
         Stage("tests", 0.3, (*tests, *(("-n", str(given.workers)) if given.workers > 1 else ()))),
         Stage("steps", 0.3, (*steps, "--profile", "--seconds", str(given.minutes * 60 * 0.15))),
         Stage("bench", 0.25, (*bench, *shapes, *small)),
@@ -122,6 +124,7 @@ class Loan:
     done: dict[str, Any] = field(default_factory=dict)
     child: subprocess.Popen[bytes] | None = None
     asked: bool = False
+    said: set[str] = field(default_factory=set)
 
     @property
     def left(self) -> float:
@@ -177,11 +180,18 @@ class Loan:
                 publish(self.out / name, (self.work / name).read_bytes(), replace=True)
         publish(self.out / "stages.json", json.dumps(self.done, indent=1).encode() + b"\n", replace=True)
         runs = sorted((self.work / "results" / "runs").glob("*"), key=lambda path: -path.stat().st_mtime)
+        others = sum((self.out / name).exists() for name in ("log.txt", *MEASURED)) + 2  # stages.json, campaign.json
         if runs:
             try:
-                bundle.pack([Run(path) for path in runs], self.out, lambda _: None, parts=self.parts)
+                bundle.pack([Run(path) for path in runs], self.out, self._say, parts=min(self.parts, FILES - others))
             except FileNotFoundError:  # a run put a newer checkpoint in the place of the one that was listed
-                print("a bundle is left to the next time: a run wrote while it was read", file=sys.stderr)
+                self._say("a bundle is left to the next time: a run wrote while it was read")
+
+    def _say(self, line: str) -> None:
+        """Tell of what is not in the bundle, once."""
+        if line not in self.said:
+            self.said.add(line)
+            print(line, file=sys.stderr)
 
 
 def main(arguments: list[str] | None = None) -> int:

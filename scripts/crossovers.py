@@ -46,7 +46,7 @@ def in_rounds(calls: dict[str, Callable[[], object]], device: str, repeats: int)
             for _ in range(times):
                 call()
             if device != "cpu":
-                torch.cuda.synchronize()
+                torch.accelerator.synchronize()
             taken[name].append((clock() - begin) / times)
     return {name: 1e3 * statistics.median(seconds[1:]) for name, seconds in taken.items()}
 

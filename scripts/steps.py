@@ -37,8 +37,8 @@ def made(experiment: str, budget: str, device: str, seeds: int, graphs: str, pre
 
 def timed(trainers: list[Trainer], seconds: float) -> dict[str, float]:
     """Milliseconds of a step of one trainer, all taking turns, and those in which it is begun."""
-    streams = [torch.cuda.Stream() if t.device.type == "cuda" else None for t in trainers]
-    waits = torch.cuda.synchronize if trainers[0].device.type == "cuda" else lambda: None
+    streams = [torch.Stream(t.device) if t.device.type != "cpu" else None for t in trainers]
+    waits = torch.accelerator.synchronize if trainers[0].device.type != "cpu" else lambda: None
     waits()
 
     def turn() -> float:

@@ -4,8 +4,8 @@
 
 Each version but one that is installed is fetched into a folder of its own, used in front of this environment, and
 deleted. A row for each version and architecture: how many of the kernels compile, what they spill and how many
-instructions a step takes in each (offline.py of the tests), and what the tests in the interpreter said. Other versions
-keep their rows.
+instructions a step takes in each (offline.py of the tests), and what the tests in the interpreter said; where it is too
+old for this numpy, with an older one. Other versions keep their rows.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ ARCHITECTURES = (80, 90, 100)
 INTERPRETED = ("tests/recurrence/interpreted.py", "tests/recurrence/interpreted_layer.py")
 KERNELS = ("states", "gradients", "weigh", "normalize")
 COLUMNS = ("triton", "architecture", "compile", "spilled", *KERNELS, "interpreter", "numpy", "torch")
+OLD_NUMPY, OLD_SAYS = "numpy<2.4", "only 0-dimensional arrays can be converted"
 COMPILE = """
 import json, pathlib, sys, tempfile
 from offline import compiled
@@ -43,11 +44,11 @@ print(json.dumps(found))
 
 def tried(version: str) -> list[dict[str, object]]:
     """The rows of a version; none where it cannot be had here."""
-    import numpy as np
     import torch
 
     with tempfile.TemporaryDirectory() as folder:
-        install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-cache-dir", "--target", folder]
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        install = [*pip, "--no-deps", "--no-cache-dir", "--target", folder]
         if version != _installed() and subprocess.run([*install, f"triton=={version}"]).returncode != 0:
             return []
         paths = os.pathsep.join([folder, str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])
@@ -57,7 +58,11 @@ def tried(version: str) -> list[dict[str, object]]:
             "TRITON_CACHE_DIR": f"{folder}/cache",
         }
         test = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *INTERPRETED]
-        said = _output(test, environment | {"TRITON_INTERPRET": "1"}).strip()
+        interpreted = environment | {"TRITON_INTERPRET": "1"}
+        if OLD_SAYS in _output([*test, "-x"], interpreted):
+            subprocess.run([*install, OLD_NUMPY], check=True)
+        said = _output(test, interpreted).strip()
+        numpy = _output([sys.executable, "-c", "import numpy; print(numpy.__version__)"], environment).strip()
         rows = []
         for architecture in ARCHITECTURES:
             text = _output([sys.executable, "-c", COMPILE, str(architecture), *KERNELS], environment)
@@ -70,7 +75,7 @@ def tried(version: str) -> list[dict[str, object]]:
                     "spilled": sum(spilled for spilled, _ in found.values()),
                     **{kernel: round(a_step, 1) for kernel, (_, a_step) in found.items()},
                     "interpreter": said.splitlines()[-1].partition(" in ")[0] if said else "failed",
-                    "numpy": np.__version__,
+                    "numpy": numpy,
                     "torch": torch.__version__,
                 }
             )

@@ -63,6 +63,23 @@ def test_all_that_was_done_lies_in_one_folder_and_the_same_command_does_the_rest
     assert adopt(out) == (1, 0)
 
 
+@pytest.mark.parametrize(("measured", "parts"), [((), 4), (("bench.json", "steps.json", "crossovers.json"), 2)])
+def test_a_bundle_has_what_is_left_of_eight_files_and_what_is_not_in_it_is_told_once(
+    script, tmp_path, monkeypatch, capsys, measured, parts
+):
+    loan, asked = script["Loan"](tmp_path / "out", tmp_path / "work", 4, 0.0), []
+    monkeypatch.setattr(bundle, "pack", lambda runs, folder, say, parts: asked.append(parts) or say("one left out"))
+    (loan.work / "results" / "runs" / "one").mkdir(parents=True)
+    loan.out.mkdir()
+    for name in ("log.txt", *measured):
+        (loan.work / name).write_text("said")
+    loan.keep()
+    loan.keep()
+    assert asked == [parts] * 2
+    assert len(list(loan.out.iterdir())) + 1 + parts <= 8
+    assert capsys.readouterr().err == "one left out\n"
+
+
 def test_what_came_back_is_gone_on_from(script, tmp_path, monkeypatch):
     stages(script, monkeypatch, ("one", "pass"))
     wb.run("adding_rnn_tanh_T100", "smoke", changes=CHANGES, until=20, progress=False)

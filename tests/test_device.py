@@ -20,6 +20,14 @@ GPU_TESTS = ("tests/recurrence/test_engine_triton.py", "tests/training/test_cuda
 LACKING = (  # packages that a machine with torch, numpy, pandas, scipy, pytest and hypothesis may well not have
     "pooch dask distributed plotly papermill nbformat jupyterlab IPython ipywidgets anywidget voila kaleido playwright"
 )
+BY_NAME = {  # what is asked of torch.cuda, and why torch.accelerator does not serve there
+    "is_available": "whether `--device cuda` can be meant",
+    "device_count": "the numbers that CUDA_VISIBLE_DEVICES knows devices by",
+    "get_device_name": "it has none",
+    "get_device_properties": "it has none",
+    "mem_get_info": "torch 2.9 has none there",
+    "CUDAGraph graph Stream stream current_stream": "a recording and what it is made on",
+}
 CARRIED = 60_000_000  # bytes of a checkout, with the data that its first runs read
 
 
@@ -45,6 +53,12 @@ def test_the_tests_for_a_device_collect_with_its_packages_and_are_skipped_with_a
     assert done.returncode == 0, done.stdout + done.stderr
     assert "needs a CUDA device" in done.stdout
     assert int(re.search(r"(\d+) skipped", done.stdout)[1]) > 30
+
+
+def test_cuda_is_named_only_where_torch_has_no_other_word():
+    sources = [path.read_text() for folder in ("workbench", "scripts") for path in (ROOT / folder).rglob("*.py")]
+    asked = {name for source in sources for name in re.findall(r"torch\.cuda\.(\w+)", source)}
+    assert asked == set(" ".join(BY_NAME).split())
 
 
 def test_a_checkout_and_its_first_data_fit_into_what_may_be_carried():

@@ -112,7 +112,7 @@ def test_a_process_that_torchrun_did_not_start_is_alone(monkeypatch):
 
 
 def test_a_machine_with_fewer_devices_than_processes_is_named(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.accelerator, "device_count", lambda: 2)
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
     monkeypatch.setenv("LOCAL_RANK", "1")
     assert (own_device("cpu"), own_device("cuda")) == ("cpu", "cuda:1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 
 import pytest
 import torch
@@ -41,3 +42,22 @@ def test_in_what_auto_leaves_to_the_scan_it_is_the_faster_way(key):
 def test_long_and_thin_is_from_512_steps_with_at_most_1024_chains(T, B, N, thin):
     assert engine_scan.is_long_and_thin(torch.empty(T, B, N, device="cpu")) == thin
     assert not engine_scan.is_long_and_thin(torch.empty(T, B, N, device="meta"))
+
+
+def test_on_a_device_both_ways_are_timed_as_recordings(monkeypatch):
+    """Shapes stand in for a device: what is timed is what `graphed` makes of each way."""
+    long = runpy.run_path(str(files.project() / "scripts" / "crossovers.py"))["long"]
+    recorded = []
+    monkeypatch.setattr(torch.accelerator, "synchronize", lambda: None)
+    for name, value in {
+        "LENGTHS": (4, 8),
+        "CHAINS": (1, 2),
+        "recur": lambda a, u, backend: a * u,
+        "graphed": lambda call: lambda: recorded.append(call()),
+    }.items():
+        monkeypatch.setitem(long.__globals__, name, value)
+    rows = long("meta", 1)
+    assert [{**row, "triton": 0, "scan": 0} for row in rows] == [
+        {"T": T, "chains": chains, "triton": 0, "scan": 0} for T, chains in ((4, 1), (8, 1), (4, 2))
+    ]
+    assert len(recorded) >= 4 * len(rows)  # two ways in two rounds

@@ -48,8 +48,7 @@ def test_the_kernels_equal_loop_in_the_interpreter(file):
 
 @with_triton
 @pytest.mark.parametrize(
-    ("kernel", "architecture"),
-    [*((name, 90) for name in KERNELS), *((name, other) for name in ("states", "gradients") for other in (80, 100))],
+    ("kernel", "architecture"), [(name, architecture) for name in KERNELS for architecture in (80, 90, 100)]
 )
 def test_a_kernel_fetches_ahead_and_stays_in_registers(kernel, architecture, tmp_path, monkeypatch):
     """Compiled for a device, which needs none: without cp.async each step would wait for memory."""

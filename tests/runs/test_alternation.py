@@ -1,10 +1,12 @@
 """Several seeds in one process, in turns: each is bit for bit its single run."""
 
+import json
 import threading
 from contextlib import nullcontext
 
 import pytest
 
+from workbench.__main__ import main
 from workbench.errors import ParameterError, RunError, Stopped
 from workbench.runs.folder import pure
 from workbench.runs.jobs import dask_cluster, plan, worker
@@ -57,6 +59,13 @@ def test_what_is_stopped_goes_on_alone_or_together(store, tmp_path, monkeypatch)
     assert [record.budgets[-1]["provenance"]["attempts"] for record in ours] == [2, 2, 2]
     monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path / "alone"))
     assert results(ours) == results([alone(seed) for seed in (0, 1, 2)])
+
+
+def test_the_verb_run_trains_so_many_seeds_from_one_on(store, capsys):
+    changes = [word for path, value in CHANGES.items() for word in ("--set", f"{path}={value}")]
+    assert main(["run", NAME, "--budget", "smoke", "--seed", "4", "--seeds", "2", *changes, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["seed"], row["status"], row["step"]) for row in rows] == [(4, "done", 12), (5, "done", 12)]
 
 
 def test_one_that_fails_leaves_the_others_alone(store, monkeypatch):

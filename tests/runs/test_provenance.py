@@ -3,9 +3,10 @@
 import platform
 import subprocess
 import sys
+from importlib.machinery import ModuleSpec
 from importlib.metadata import version
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
@@ -75,9 +76,20 @@ def test_a_gpus_energy_is_its_own_counter_in_joules_and_none_where_it_does_not_t
     assert provenance.energy("cuda:0") is None
 
 
+def test_a_record_made_on_a_device_names_the_device_and_its_triton(monkeypatch):
+    """By what is imported: the wheels for AMD's devices have another name."""
+    triton = ModuleType("triton")
+    triton.__version__, triton.__spec__ = "3.9.0", ModuleSpec("triton", None)
+    monkeypatch.setitem(sys.modules, "triton", triton)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a large one")
+    found = provenance.provenance(1, "cuda:0", "triton", 1)
+    assert (found["device"], found["triton"]) == ("a large one", "3.9.0")
+    assert "triton" not in provenance.provenance(1, "cpu", "torch", 1)
+
+
 def test_a_gpus_peak_goes_on_from_the_attempts_before(monkeypatch):
     monkeypatch.setattr(provenance, "energy", lambda device: None)
-    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 2e6)
+    monkeypatch.setattr(torch.accelerator, "max_memory_allocated", lambda: 2e6)
     before = {"wall_s": 0.0, "cpu_s": 0.0, "peak_mb": 0.0}
     assert provenance.Meter(before, "cuda:0").read()["gpu_peak_mb"] == 2
     assert provenance.Meter(before | {"gpu_peak_mb": 3.0}, "cuda:0").read()["gpu_peak_mb"] == 3

@@ -79,9 +79,9 @@ def tapes(monkeypatch):
     return made
 
 
-def run(choice, config=DIGITS, stops=(), change=None):
+def run(choice, config=DIGITS, stops=(), change=None, seed=3):
     """Train to the end, through a saved state at each stop -> (weights and hashes at the end, rows)."""
-    trainer, rows = made(choice, config, change), []
+    trainer, rows = made(choice, config, change, seed), []
     while not trainer.ended:
         if trainer.step in stops:
             state = trainer.state()
@@ -94,8 +94,8 @@ def run(choice, config=DIGITS, stops=(), change=None):
     return weights_sha256(trainer.net), rows
 
 
-def made(choice, config, change):
-    trainer = Trainer(config, 3, graphs="off" if choice == "both" else choice, backend="torch")
+def made(choice, config, change, seed=3):
+    trainer = Trainer(config, seed, graphs="off" if choice == "both" else choice, backend="torch")
     if change is not None:
         batch, trainer.resident = trainer.task.batch, None
         trainer.task.batch = lambda step: change(batch(step), step)
@@ -285,6 +285,20 @@ def test_each_trainer_records_on_a_stream_of_its_own(tapes, monkeypatch):
         trainer.recorded.stream = name  # on a device, a stream of torch's
         trainer.advance()
     assert seen == ["a", "b"]
+
+
+@pytest.mark.parametrize("config", [DIGITS, ADDING], ids=["resident", "drawn"])
+def test_trainers_in_turns_each_with_its_own_recording_are_the_single_runs(tapes, config):
+    """Begun by all before any is finished, as seeds are on a device."""
+    expected = [run("off", config.set({"train.evaluate_every": 100}), seed=seed) for seed in (3, 4, 5)]
+    together = [Trainer(config, seed, graphs="on", backend="torch") for seed in (3, 4, 5)]
+    for _ in range(config.train.steps):
+        for trainer in together:
+            trainer.begin()
+        for trainer in together:
+            trainer.finish()
+    assert [weights_sha256(trainer.net) for trainer in together] == [weights for weights, _ in expected]
+    assert len({weights for weights, _ in expected}) == len(tapes) == 3
 
 
 def test_buffers_side_by_side_keep_their_values_and_are_kept_and_restored_as_one(rng):

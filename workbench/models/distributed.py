@@ -163,7 +163,7 @@ def join(device: str) -> Ranks:
     if rank >= count:
         raise ParameterError(f"RANK: {rank} received; 0 to {count - 1} is allowed")
     if device != "cpu":
-        torch.cuda.set_device(device)
+        torch.accelerator.set_device_index(device)
     if not distributed.is_initialized():
         distributed.init_process_group("gloo" if device == "cpu" else "cpu:gloo,cuda:nccl", timeout=PATIENCE)
         atexit.register(distributed.destroy_process_group)
@@ -174,7 +174,7 @@ def own_device(device: str) -> str:
     """`cuda` as the one of this machine's GPUs that torchrun meant for this process; others as they are."""
     if device != "cuda" or not _launched():
         return device
-    index, there = _told("LOCAL_RANK"), torch.cuda.device_count()
+    index, there = _told("LOCAL_RANK"), torch.accelerator.device_count()
     if index >= there:
         raise ParameterError(
             f"device: process {index} of this machine received, which has {there} CUDA devices; "

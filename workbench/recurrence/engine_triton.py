@@ -191,7 +191,7 @@ def launch(
     blocks = -(-sizes[-2] // constants["BLOCK"])
     if blocks == 0:
         return
-    with torch.cuda.device(tensors[0].device) if tensors[0].is_cuda else nullcontext():
+    with torch.accelerator.device_index(tensors[0].device.index) if tensors[0].is_cuda else nullcontext():
         kernel[blocks, chunks](*tensors, *sizes, **constants, **OPTIONS | {"num_warps": warps})
 
 

@@ -21,7 +21,7 @@ def in_turns(
 
     One that fails or stops is told of and leaves the others alone; at the end RunError, or Stopped, if there was one.
     """
-    streams = {seed: torch.cuda.Stream(device) if device.type == "cuda" else None for seed in runs}
+    streams = {seed: torch.Stream(device) if device.type != "cpu" else None for seed in runs}
     left, records, failed, stopped = dict(runs), {}, [], []
     while left:
         for seed, steps in list(left.items()):

@@ -24,6 +24,7 @@ PACKAGES = ("torch", "numpy", "pandas", "pydantic")
 
 def provenance(threads: int, device: str, backend: str, attempts: int) -> dict[str, Any]:
     """Versions, code, device class, threads, engine, instruction sets. No names of users, hosts or folders."""
+    from importlib import import_module
     from importlib.metadata import version
     from importlib.util import find_spec
 
@@ -35,7 +36,9 @@ def provenance(threads: int, device: str, backend: str, attempts: int) -> dict[s
         "commit": commit(),
         "python": platform.python_version(),
         **{name: torch.__version__ if name == "torch" else version(name) for name in PACKAGES},
-        **({"triton": version("triton")} if device.startswith("cuda") and find_spec("triton") else {}),
+        **(
+            {"triton": import_module("triton").__version__} if device.startswith("cuda") and find_spec("triton") else {}
+        ),
         "system": f"{platform.system()} {platform.machine()}",
         "device": torch.cuda.get_device_name() if device.startswith("cuda") else cpu,
         "threads": threads,
@@ -83,7 +86,9 @@ class Meter:
             "peak_mb": max(self.before["peak_mb"], _peak_mb()),
         }
         if self.device.startswith("cuda"):
-            cost["gpu_peak_mb"] = max(self.before.get("gpu_peak_mb", 0.0), torch.cuda.max_memory_allocated() / 1e6)
+            cost["gpu_peak_mb"] = max(
+                self.before.get("gpu_peak_mb", 0.0), torch.accelerator.max_memory_allocated() / 1e6
+            )
         now = energy(self.device)
         if now is not None and self.energy is not None:
             cost["energy_j"] = round(self.before.get("energy_j", 0.0) + now - self.energy, 1)

@@ -169,6 +169,6 @@ def record(
     return graph.replay
 
 
-def beside(stream: torch.cuda.Stream | None) -> Any:
+def beside(stream: torch.Stream | None) -> Any:
     """Work inside is put on that stream; without one, nothing changes."""
-    return nullcontext() if stream is None else torch.cuda.stream(stream)
+    return nullcontext() if stream is None else stream

@@ -94,7 +94,7 @@ def found(
 
     told = loss.new_empty(3, dtype=torch.float64)
     bad, wrong = loss.new_empty((), dtype=torch.float32), loss.new_empty((), dtype=torch.bool)
-    with torch.cuda.device(loss.device) if loss.is_cuda else nullcontext():
+    with torch.accelerator.device_index(loss.device.index) if loss.is_cuda else nullcontext():
         sizes = len(norms), *(output.shape if classes else (1, 1))
         blocks = dict(zip(("BLOCK", "ROWS", "COLUMNS"), (1 << (n - 1).bit_length() for n in sizes), strict=True))
         tensors = (norms, loss, output.contiguous(), y, told, bad, wrong, in_a_row)

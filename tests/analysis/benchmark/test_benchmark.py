@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from stand_ins import stand_in
 
 from workbench import files, recurrence
 from workbench.analysis import benchmark, figures
@@ -285,7 +286,19 @@ def test_everything_has_every_part_in_its_turn(monkeypatch):
     assert [name for name, _ in parts] == ["correctness", "first use", "training step", "layers", "scaling"]
     assert [row["table"] for _, rows in parts for row in rows] == ["correctness", "start", "step", "scaling"]
     assert asked["args"][0] == list(benchmark.SHAPES)
-    assert asked["args"][3] == ["auto", *(e for e in recurrence.available() if e != "cpu")]
+    assert asked["args"][3] == ["auto", *(e for e in measured.engines_on("cpu") if e != "cpu")]
+
+
+def test_engines_are_timed_on_the_device_whose_tensors_they_take(monkeypatch):
+    monkeypatch.setattr(recurrence, "available", lambda: ["loop", "cpu", "scan", "triton"])
+    assert measured.engines_on("cpu") == ["loop", "cpu", "scan"]
+    assert measured.engines_on("cuda") == ["loop", "scan", "triton"]
+
+
+def test_each_shape_is_handed_over_when_it_is_done(monkeypatch):
+    """A machine may be gone before the next."""
+    monkeypatch.setattr(series, "layers", lambda shapes, **_: [{"table": "layer", "shape": shapes[0]}])
+    assert [name for name, _ in series._some(SMALL, [1], "cpu", False)] == [f"layers, {shape}" for shape in SMALL]
 
 
 def test_the_command_keeps_what_is_measured_part_after_part(monkeypatch, tmp_path, capsys):
@@ -385,6 +398,22 @@ def test_on_a_device_products_are_in_one_precision_for_ours_and_cudnn_and_stay_a
     with timing.products_in("tf32", "cpu") as column:
         assert column == {}
         assert [place.allow_tf32 for place in places] == before
+
+
+def test_on_a_device_graphs_an_unprefetched_kernel_and_the_official_layout_take_their_turns(monkeypatch):
+    """Shapes stand in for a device; nothing is timed."""
+    stand_in(monkeypatch, lambda *_: None)
+    rounds = []
+    monkeypatch.setattr(measured, "graphed", lambda call: call)
+    monkeypatch.setattr(
+        measured, "interleave", lambda calls, *_: rounds.append(calls) or {name: [1.0] for name in calls}
+    )
+    monkeypatch.setattr(measured.Contest, "bytes_held", lambda *_: 0.0)
+    rows = benchmark.layers(["4,2,3,3"], device="meta", engines=["auto"])
+    ours = ["auto", "not prefetched", "official layout", "nn.LSTM", "auto, graph", "nn.LSTM, graph"]
+    assert [[name for name in calls if name not in timing.YARDSTICKS] for calls in rounds] == [ours, ours]
+    assert [row["precision"] for row in rows if row["what"] == "auto"] == ["fp32", "tf32"]
+    assert {row["copy_bandwidth"] for row in rows} == {2.0 * timing.copied("meta")}
 
 
 def test_a_devices_memory_is_measured_by_gigabytes_and_a_cpus_beyond_its_cache():

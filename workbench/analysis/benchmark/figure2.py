@@ -128,7 +128,7 @@ def _seconds(task: Any, net: torch.nn.Module, device: str, index: int) -> float:
     output, _ = evaluate.answer(net, batch, "real")
     evaluate.loss_of(output, batch.y.to(device), "real").backward()
     if device != "cpu":
-        torch.cuda.synchronize()
+        torch.accelerator.synchronize()
     return time.perf_counter() - begin
 
 

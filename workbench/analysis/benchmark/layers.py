@@ -247,10 +247,11 @@ def scaling(
 ) -> list[Row]:
     """Forward and backward of every engine and of nn.LSTM along each axis, a row a value, `axis` and `value` named.
 
-    `engines`: auto and all that work here, unless given. T ends at a million steps, B = 1, N = 16. `threads` are those
-    of the axis `threads`, at (784, 32, 128, 128); the other axes have the first of them. `limit` in seconds a call.
+    `engines`: auto and all that work on the device, unless given. T ends at a million steps, B = 1, N = 16. `threads`
+    are those of the axis `threads`, at (784, 32, 128, 128); the other axes have the first of them. `limit` in seconds a
+    call.
     """
-    engines = ["auto", *recurrence.available()] if engines is None else engines
+    engines = ["auto", *engines_on(device)] if engines is None else engines
     if unknown := [axis for axis in axes if axis not in (*AXES, "depth", "threads")]:
         raise ParameterError(f"axes: {unknown[0]!r} is unknown; choose one of {choices([*AXES, 'depth', 'threads'])}")
     rows: list[Row] = []
@@ -269,6 +270,11 @@ def scaling(
             rivals = Contest((784, 32, 128, 128), device).calls(engines, ["nn.LSTM"], True)
             rows += _at("threads", count, rivals, device, repeats)
     return rows
+
+
+def engines_on(device: str) -> list[str]:
+    """Engines that work here and take tensors of the device: the compiled one those of a CPU, Triton's all others."""
+    return [engine for engine in recurrence.available() if engine != ("triton" if device == "cpu" else "cpu")]
 
 
 def _at(axis: str, value: int, rivals: Rivals, device: str, repeats: int) -> list[Row]:

@@ -23,7 +23,7 @@ from ...files import check_place
 from ...recurrence.activation import ACTIVATIONS
 from ...runs.asked import check_count, check_device
 from . import figure2, record
-from .layers import SHAPES, layers, scaling
+from .layers import SHAPES, engines_on, layers, scaling
 from .timing import Row, flushed_everywhere
 from .training_steps import training_step
 
@@ -60,7 +60,7 @@ def everything(
     """Every engine against the specification; what a beginning costs; a training step; every shape, forward alone and
     with backward; every axis. About twenty minutes on two cores. -> the name of each part, and its rows.
     """
-    ours = ["auto", *(engine for engine in recurrence.available() if engine != "cpu")]  # which is what auto is there
+    ours = ["auto", *(engine for engine in engines_on(device) if engine != "cpu")]  # which is what auto is there
     parts: dict[str, Callable[[], list[Row]]] = {
         "correctness": lambda: correctness(device),
         "first use": start,
@@ -115,7 +115,8 @@ def asked_for(
 
 
 def _some(shapes: Sequence[str], threads: Sequence[int], device: str, step: bool) -> Iterator[tuple[str, list[Row]]]:
-    yield "layers", layers(shapes, threads=threads, device=device)
+    for shape in shapes:
+        yield f"layers, {shape}", layers([shape], threads=threads, device=device)
     if step:
         yield "training step", training_step(threads=threads, device=device)
 

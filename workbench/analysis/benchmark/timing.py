@@ -69,7 +69,7 @@ def seconds(call: Callable[[], Any], device: str) -> float:
         begin = time.perf_counter()
         call()
         return time.perf_counter() - begin
-    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    start, end = (torch.Event(device, enable_timing=True) for _ in range(2))
     start.record()
     call()
     end.record()
