@@ -22,6 +22,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from workbench import files
 from workbench.analysis import interventions, memory
@@ -31,6 +32,8 @@ from workbench.notebook.explorers.neurons import SENTENCES, Neurons
 from workbench.notebook.explorers.trained_nets import TESTED, TrainedNet, trained_net
 from workbench.runs import pack
 from workbench.runs.folder import Run
+from workbench.runs.pretrained import card_of, pretrained
+from workbench.runs.record import Record, find_id
 
 TURNS = {10: 15, 100: 9, 1000: 5, 5000: 3}
 KINDS = ("plain", "lstm", "irnn")
@@ -45,8 +48,8 @@ CURVES = {
     ("digits", 64): 400,
 }
 DEPTH = 8
-PIXELS = ("seqmnist_plain6", "quick")  # which reads a drawn digit of 28 by 28
-FREE = ("seqdigits_plain6", "quick", {"model.gamma": None})  # Fig. 5 without the clamp
+PIXELS = "seqmnist_plain6_cycle"  # the published net which reads a drawn digit of 28 by 28
+FREE = ("seqdigits_plain6", "quick", {"model.gamma": None})  # Fig. 5 without the bound
 
 
 def costs() -> None:
@@ -103,29 +106,34 @@ def nets() -> None:
         if find().own is None or find().step < find().goal:
             find().train(lambda *_: None, threading.Event(), "cpu")
         net = find()
-        print(net.experiment, net.config.model.kind, net.config.task.name, net.step, publish(net), flush=True)
+        assert net.record is not None
+        publish(net.record, net.net, net.step)
+        print(net.experiment, net.config.model.kind, net.config.task.name, net.step, flush=True)
+    card = card_of(mnist := pretrained(PIXELS))
+    record = find_id(card.run)
+    assert record is not None
+    publish(record, mnist, card.step)
 
 
-def publish(net: TrainedNet) -> str:
-    """A run's spec, curve, result and best weights; u at each evaluation only where an explorer shows it. -> its id"""
-    assert net.record is not None
-    source = net.record.run
+def publish(record: Record, net: nn.Module, step: int) -> None:
+    """A run's spec, curve, result and best weights; u at each evaluation only where an explorer shows it."""
+    source = record.run
     with tempfile.TemporaryDirectory() as folder:
-        run = Run(make_folder(Path(folder) / net.record.id))
+        run = Run(make_folder(Path(folder) / record.id))
         for name in ("spec.json", "chance.json", "result.json"):
             if (source.path / name).exists():
                 (run.path / name).write_bytes((source.path / name).read_bytes())
         for event in source.events():
-            run.append({**event, "u": {} if net.experiment == "custom" else event["u"]} if "u" in event else event)
-        run.save_checkpoint(net.step, {"best": None, "net": net.net.state_dict()}, {})
+            run.append({**event, "u": {} if record.experiment == "custom" else event["u"]} if "u" in event else event)
+        run.save_checkpoint(step, {"best": None, "net": net.state_dict()}, {})
         contents = {path.name: path.read_bytes() for path in run.path.iterdir()}
-    pack.put(files.published() / "explorers" / "runs" / f"{net.experiment}.zip", {net.record.id: contents})
-    return net.record.id
+    name = record.experiment.removesuffix("*")
+    pack.put(files.published() / "explorers" / "runs" / f"{name}.zip", {record.id: contents})
 
 
 def _wanted() -> Iterator[Callable[[], TrainedNet]]:
     """Each net, looked up anew at each call."""
-    for net in (SENTENCES, FREE, PIXELS):
+    for net in (SENTENCES, FREE):
         yield partial(trained_net, *net)
     for kind in depth.KINDS:
         yield partial(trained_net, depth.config(kind, DEPTH))

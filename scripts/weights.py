@@ -75,6 +75,8 @@ def write_card(path: Path) -> None:
     shown = ", ".join(f"{field} {value}" for field, value in model.items() if field != "kind")
     train = ", ".join(f"{field} {value}" for field, value in card.train.items())
     task = ", ".join(f"{k} {v}" for k, v in card.task.items() if k != "name" and v not in (None, False, ""))
+    cycle = card.train.get("schedule") == "one_cycle" and "early_stop" not in card.train  # whose last weights count
+    chose = "" if cycle else " (chose the weights)"
     scaler = "none"
     if card.scaler is not None:
         scaler = f"x = {list(card.scaler.scale)} * raw + {list(card.scaler.shift)}; raw: {card.scaler.raw}"
@@ -93,7 +95,7 @@ def write_card(path: Path) -> None:
         f"| recipe | {train} |",
         f"| trained | run `{card.run}`, seed {card.seed}, step {card.step:,}, numerics {card.numerics} |",
         f"| test | {score_line(card.test, card.spec.target)} |",
-        f"| validation (chose the weights) | {score_line(card.valid, card.spec.target)} |",
+        f"| validation{chose} | {score_line(card.valid, card.spec.target)} |",
         f"| data's licence | {card.licence} |",
         f"| weights, SHA-256 | `{card.weights_sha256}` |",
         f"| file | {path.stat().st_size:,} bytes |",

@@ -63,15 +63,31 @@ def shown(page):
     return explorer
 
 
-def opened(lab, page, name):
-    """A notebook run, its explorer drawn."""
+def opened(lab, page, name, place="doc"):
+    """A notebook run, its explorer drawn; beside the file browser of a small JupyterLab it was looked at before."""
     lab.theme(page, "JupyterLab Light")
-    lab.open(page, f"explore_{name}")
+    if place == "lab":
+        page.set_viewport_size({"width": 1024, "height": 768})
+    lab.open(page, f"explore_{name}", place)
     lab.press_run_all(page)
     explorer = shown(page)
+    if place == "lab":
+        stays_beside_its_sliders(page)
+        page.evaluate("jupyterapp.commands.execute('application:toggle-left-area')")
     page.set_viewport_size({"width": 1360, "height": 2000})  # all of it is seen at once
     explorer.scroll_into_view_if_needed()
     return explorer
+
+
+def stays_beside_its_sliders(page):
+    """At 1024x768 with the file browser open, 60 % of the main figure are seen beside each slider, and no text is on
+    another; what is prepared for the reader is hidden."""
+    assert page.locator(".jp-FileBrowser").first.is_visible()
+    assert page.locator(".jp-CodeCell .jp-InputArea-editor:visible").count() == 0
+    beside = page.evaluate(BESIDE)
+    assert beside
+    assert {slider: seen for slider, seen in beside if seen < 0.6} == {}
+    assert page.evaluate(OVERLAPS) == []
 
 
 def press(page, explorer, slider, key=None):
@@ -105,7 +121,7 @@ def dark(page):
 
 @pytest.mark.parametrize("name", EXPLORERS)
 def test_every_slider_answers_the_keyboard_and_axe_finds_no_fault(lab, page, name):
-    explorer = opened(lab, page, name)
+    explorer = opened(lab, page, name, "lab")
     pictured(page, explorer, f"explore_{name}_light")
     for index in range(explorer.locator("input[type=range]").count()):
         slider = explorer.locator("input[type=range]").nth(index)
@@ -136,20 +152,9 @@ def pictured(page, explorer, name):
         explorer.screenshot(path=Path(os.environ["PICTURES"]) / f"{name}.png")
 
 
-def test_in_a_small_jupyterlab_the_figure_stays_beside_the_slider_in_hand_and_what_is_asked_comes(lab, page):
-    """At 1024x768 with the file browser open, what is prepared for the reader hidden: a wrong value is said beside its
-    control, a right one taken, figures are kept, saved, and copied as code."""
-    page.set_viewport_size({"width": 1024, "height": 768})
-    lab.theme(page, "JupyterLab Light")
-    lab.open(page, "explore_neurons", "lab")
-    lab.press_run_all(page)
-    explorer = shown(page)
-    assert page.locator(".jp-FileBrowser").first.is_visible()
-    assert page.locator(".jp-CodeCell .jp-InputArea-editor:visible").count() == 0
-    beside = page.evaluate(BESIDE)
-    assert beside
-    assert {slider: seen for slider, seen in beside if seen < 0.6} == {}
-    assert page.evaluate(OVERLAPS) == []
+def test_what_is_asked_of_an_explorer_in_jupyterlab_comes(lab, page):
+    """A wrong value is said beside its control, a right one taken, figures are kept, saved, and copied as code."""
+    explorer = opened(lab, page, "neurons")
     page.get_by_role("button", name="Keep the figures as they are now").click()
     page.locator(".jp-OutputArea-output .js-plotly-plot").first.wait_for(timeout=30_000)
     before = explorer.locator(".wb-said").inner_text()
@@ -262,7 +267,7 @@ def test_the_time_from_key_to_picture_is_measured(lab, browser, page):
         control = explorer.locator(f"[data-name={slider}]")
         if slider == "strokes":  # read by the net of 28 by 28 pixels, its pen down
             turn = explorer.get_attribute("data-turn")
-            explorer.get_by_label("Read by").select_option("seqmnist_plain6")
+            explorer.get_by_label("Read by").select_option("seqmnist_plain6_cycle")
             page.wait_for_function(ANSWERED, arg=turn, timeout=60_000)
             control.press(" ")
         page.evaluate(CLOCK)

@@ -101,6 +101,16 @@ def test_figures_of_notebooks_are_drawn_as_they_come_near_and_take_the_pages_ink
     page.wait_for_function("before => document.querySelector('.plot .xtick text').style.fill !== before", arg=light)
 
 
+def test_what_is_printed_has_every_figure_and_no_frame_of_the_screen(opened):
+    page = opened("notebooks/fig4_adding")
+    page.wait_for_function("globalThis.Plotly")
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.wait_for_function("[...document.querySelectorAll('.plot')].every(plot => plot.querySelector('.main-svg'))")
+    assert page.locator(".sidebar-drawer:visible, .toc-drawer:visible, .mobile-header:visible").count() == 0
+    assert page.locator("article h1").is_visible()
+
+
 def test_search_finds_a_page(opened):
     page = opened("index")
     page.locator("input[name=q]").first.fill("Holm")

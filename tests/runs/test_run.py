@@ -165,7 +165,6 @@ def test_a_config_of_ones_own_runs_to_its_end(store):
     assert set(record.summary.index) >= {"test_accuracy", "weights_sha256", "wall_s"}
 
 
-
 @pytest.mark.parametrize(("changes", "last"), [({}, 1500), ({"train.lr": 1e-3}, 1500), ({"train.steps": 1600}, None)])
 def test_a_budget_ends_a_run_unless_its_own_steps_are_asked_for(changes, last):
     _, config, until = resolve("seqdigits_plain6", "quick", changes)

@@ -1,6 +1,7 @@
 """Sentences of the explorers are what their pictures show, over the published nets."""
 
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,9 +9,10 @@ import torch
 from workbench.analysis import handwriting, interventions
 from workbench.analysis.figures.style import timed
 from workbench.analysis.memory import impulse_response
-from workbench.models.bounds import bound
+from workbench.models.bounds import bound, half_life
 from workbench.notebook.explorers import EXPLORERS, Explorer, depth, digit, edits, length, sentence, trained_nets
 from workbench.notebook.explorers.edits import Edit
+from workbench.runs import pretrained
 from workbench.tasks import download
 from workbench.tasks.treebank import LETTERS, read
 
@@ -141,7 +143,17 @@ def test_the_net_of_28_by_28_pixels_reads_without_its_data(at, monkeypatch):
     trained_nets._net.cache_clear()
     digit.read.cache_clear()
     monkeypatch.setattr(download, "locate", lambda *_, **__: pytest.fail("it asks for MNIST"))
-    assert "it reads 6" in at("digit", record="seqmnist_plain6").said
+    assert "it reads 6" in at("digit", record="seqmnist_plain6_cycle").said
+
+
+def test_a_digit_is_read_by_the_best_published_net_of_its_size(at):
+    cards = [pretrained.card_of(pretrained.pretrained(name)) for name in pretrained.names()]
+    cards = sorted((c for c in cards if c.task["name"] == "pixels"), key=lambda card: card.test["accuracy"])
+    best = {card.task["source"]: card for card in cards}
+    assert list(at("digit").content.nets) == [best["digits"].name, best["mnist"].name]
+    for card in best.values():
+        said = f"{100 * card.test['accuracy']:.3g} % right of {card.test['n']:,.0f} test examples"
+        assert said in at("digit", record=card.name).said
 
 
 @pytest.mark.parametrize("label", ["Cut its memory", "Silence the long memories"])
@@ -219,6 +231,25 @@ def test_what_is_said_of_depth_is_in_its_maps(at):
     plain = arrives(at("depth", "Without batch norm"))
     assert all(plain[name] < start[name] for name in start if name.startswith("IndRNN"))
     assert arrives(at("depth", "After training"))["LSTM"] > 1 > start["LSTM"]
+
+
+def test_the_numbers_of_the_guided_tour_are_what_its_stops_show(at):
+    tour = " ".join((Path(__file__).parents[3] / "docs" / "tour.md").read_text("utf-8").split())
+    said = lambda pattern: [float(number.replace(",", "")) for number in re.search(pattern, tour).groups()]  # noqa: E731
+    assert said(r"At \$u = 0.9\$ half is gone after (\S+) steps; at \$u = 0.999\$ after (\d+)\.") == [6.6, 693]
+    assert [round(half_life(u), 1) for u in (0.9, 0.999)] == [6.6, 692.8]
+    assert pytest.approx(2400, rel=0.02) == 1.01**784
+    ranges = said(r"from (\S+) to (\S+) for \$.gamma = 5\$, .* \$T = 784\$ from (\S+) to (\d\.\d+)\.")
+    assert ranges == [round(ends ** (1 / T), n) for T, n in ((10, 2), (784, 5)) for ends in (0.1, 5.0)]
+    curves = [length.curve(length.config("adding", *net), 0) for net in ((50, "plain"), (50, "lstm"), (500, "plain"))]
+    reached = said(r"have an error of (\S+) after 1,000 steps, where 32 LSTM units still have (\S+); .* at (\S+) \(")
+    assert reached == pytest.approx([dict(points)[1000] for points in curves], rel=0.07)
+    eight, bare = arrives(at("depth")), arrives(at("depth", depth=16, norm=False))
+    found = [eight["IndRNN, plain"], eight["LSTM"], eight["RNN-tanh"], bare["IndRNN, plain"], bare["IndRNN, residual"]]
+    arrive = (
+        r"(\S+) in a plain IndRNN with batch norm, (\S+) in an LSTM, (\S+) in an RNN .* too, (\S+) at .* not, (\S+) \("
+    )
+    assert said(arrive) == pytest.approx(found, rel=0.1)
 
 
 def test_a_gradient_through_time_is_measured_against_the_last_layers(at):

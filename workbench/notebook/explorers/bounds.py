@@ -22,8 +22,8 @@ from ...tasks import spec
 from .alive import living
 from .base import LONGEST, SMALLEST, Choice, Control, Exercise, ExplorerBase, Job, Panel, Slider, Switch, Tell, View
 from .edits import changed, named_layers
-from .nets import experiments
-from .trained_nets import TESTED, TrainedNet, score, scored, trained_net
+from .nets import experiments, net_of_record
+from .trained_nets import TESTED, TrainedNet, score, scored
 from .widget import Explorer
 
 LENGTHS = (10, 20, 50, 64, 100, 200, 500, 784, 1000, 2000, 5000, 10_000)
@@ -53,7 +53,7 @@ class Bounds(ExplorerBase):
         Exercise(
             "Cut its memory", {"cut": 0.88}, "Nothing is trained again: over half of the right answers are gone.", True
         ),
-        Exercise("Leave u free", {"clamp": False}, "Trained without the clamp a few more u pass the bound.", True),
+        Exercise("Leave u free", {"clamp": False}, "Trained without the bound, a few more u are beyond it.", True),
     )
     sweep = ("steps", "gamma")
     leading = ("record",)
@@ -73,13 +73,13 @@ class Bounds(ExplorerBase):
             Slider("epsilon", "Smallest gradient, epsilon", EPSILONS, 0.1, help="at least this share must arrive"),
             Choice("record", "Net", self.nets, next(iter(self.nets))),
             Slider("moment", "Moment of training", MOMENTS, 100, "%", "0: the start, 100: as far as it went", True),
-            Switch("clamp", "Trained with the clamp", True, "off: the same net, u left free"),
+            Switch("clamp", "Trained with the bound", True, "off: the same net, u left free"),
             Switch("memory", "Show half-lives instead of u"),
             Slider("cut", "Cut every |u| to at most", CUTS, 1.2, "", "nothing is trained again"),
         ]
 
     def net_of(self, record: str, clamp: bool) -> TrainedNet:
-        return trained_net(record, self.budget, None if clamp else {"model.gamma": None})
+        return net_of_record(record, self.budget, None if clamp else {"model.gamma": None})
 
     def view(
         self, steps: int, gamma: float, epsilon: float, record: str, moment: int, clamp: bool, memory: bool, cut: float

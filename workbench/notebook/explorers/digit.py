@@ -18,9 +18,9 @@ from ...seeds import generator
 from ...tasks import spec
 from .alive import PAINT, living
 from .base import Choice, Control, Exercise, ExplorerBase, Panel, Slider, Switch, View
-from .nets import experiments
+from .nets import MNIST, experiments, net_of_record
 from .reading import SEEN, square, votes
-from .trained_nets import TrainedNet, scored, trained_net
+from .trained_nets import TrainedNet, scored
 from .weights import packed
 from .widget import Explorer
 from .written import Drawing
@@ -77,12 +77,12 @@ class Digit(ExplorerBase):
     def __init__(self, budget: Budget = "quick", device: str = "auto"):
         self.budget, self.device = budget, device
         known = experiments("plain", opened=True)
-        names = {"seqdigits_plain6": "8 by 8 pixels, 64 steps", "seqmnist_plain6": "28 by 28 pixels, 784 steps"}
-        self.nets = {record: words for record, words in names.items() if record in known}
+        self.nets = {"seqdigits_plain6": "8 by 8 pixels, 64 steps"}
+        self.nets |= dict.fromkeys([record for record in MNIST if record in known][:1], "28 by 28 pixels, 784 steps")
         self.presets = [Exercise(self.nets[record], {"record": record}) for record in self.nets]
 
     def net_of(self, record: str) -> TrainedNet:
-        return trained_net(record, self.budget)
+        return net_of_record(record, self.budget)
 
     def controls(self, values: Mapping[str, Any]) -> list[Control]:
         net = self.net_of(values.get("record") or next(iter(self.nets)))
@@ -207,7 +207,7 @@ def read(net: TrainedNet, strokes: str, cut: float, silent: int, permuted: bool,
 
 
 def explore_digit(*, budget: Budget = "quick", device: str = "auto", **values: Any) -> Explorer:
-    """Open the explorer of a digit drawn by hand, its controls at the given values (`record="seqmnist_plain6"`)."""
+    """Open the explorer of a digit drawn by hand, its controls at the given values (`step=32, cut=0.9`)."""
     return Explorer(Digit(budget, device), **values)
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from collections.abc import Mapping
+from typing import Any, get_args
 
 from ... import paper
-from ...config import Config, Kind
+from ...config import Budget, Config, Kind
 from ...models.build import without_values
 from ...models.layer import Unit, recurrences
 from ...tasks import spec
 from . import own_records
-from .trained_nets import find
+from .trained_nets import TrainedNet, find, trained_net
+
+MNIST = ("seqmnist_plain6_cycle", "seqmnist_plain6")  # the better net first
 
 
 def experiments(*kinds: str, steps: int = 1000, opened: bool = False) -> dict[str, str]:
@@ -19,7 +22,7 @@ def experiments(*kinds: str, steps: int = 1000, opened: bool = False) -> dict[st
     Kinds that were added to those of the paper are among them if they have u; `opened`, if all of it is in our layers.
     Behind them those of one's own sequences.
     """
-    first = ["seqdigits_plain6", "adding_indrnn_T100", "seqmnist_plain6"]
+    first = ["seqdigits_plain6", "adding_indrnn_T100", *MNIST]
     names = [*first, *(name for name in paper.EXPERIMENTS if name not in first)]
     shown = {}
     for name in names:
@@ -34,6 +37,13 @@ def experiments(*kinds: str, steps: int = 1000, opened: bool = False) -> dict[st
             shown[name] = known.title
     own = own_records.look_again()
     return shown | {n: title for n, title in own_records.titles().items() if not opened or _opened(own[n].config)}
+
+
+def net_of_record(record: str, budget: Budget, changes: Mapping[str, Any] | None = None) -> TrainedNet:
+    """The net of a record; where that is of a cycle the whole one, of which a shorter budget's is no beginning."""
+    known = paper.EXPERIMENTS.get(record)
+    whole = known is not None and known.config.train.schedule == "one_cycle"
+    return trained_net(record, "paper" if whole else budget, changes)
 
 
 def _opened(config: Config) -> bool:

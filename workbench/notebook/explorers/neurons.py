@@ -20,12 +20,12 @@ from . import edits, reading
 from .alive import examined
 from .base import Choice, Control, Exercise, ExplorerBase, Job, Panel, Slider, Switch, Tell, View
 from .edits import Edit, changed, published, worse
-from .nets import experiments
+from .nets import experiments, net_of_record
 from .trained_nets import SLOW, TESTED, TrainedNet, at_hand, scored, trained_net
 from .widget import Explorer
 
 PLACES = tuple(round(-1.2 + 0.02 * i, 2) for i in range(121))  # of u
-ABOVE = tuple(round(0.05 * i, 2) for i in range(22))  # u; the last, 1.05, silences none
+ABOVE = tuple(round(0.05 * i, 2) for i in range(22))  # u
 SMALL = {"model.hidden": 96, "model.depth": 2, "model.embedding": 32, "train.steps": 1500, "train.evaluate_every": 500}
 SENTENCES: tuple[str, Budget, dict[str, Any]] = ("ptbchar_small", "quick", SMALL)  # 23,000 parameters, of characters
 ORDERS = {"cost": "what silencing costs", "memory": "u, the shortest memory first", "number": "number"}
@@ -80,7 +80,7 @@ class Neurons(ExplorerBase):
         """The net of a record, looked up once a move."""
         if record not in self.found:
             changed = record == "sentences"
-            self.found[record] = trained_net(*SENTENCES) if changed else trained_net(record, self.budget)
+            self.found[record] = trained_net(*SENTENCES) if changed else net_of_record(record, self.budget)
         return self.found[record]
 
     def forget(self) -> None:
@@ -116,7 +116,7 @@ class Neurons(ExplorerBase):
             Slider("neuron", "Neuron", range(len(us)), most, "", "or click one in the first figure"),
             Slider("u", "Give it another u", sorted({*PLACES, rest}), None, "", f"trained to {rest:g}", rest=rest),
             Switch("silent", "Silence it", help="nothing of it reaches the layer above"),
-            Slider("above", "Silence all with u above", ABOVE, ABOVE[-1], "", "of this layer; 1.05: none"),
+            Slider("above", "Silence all with u above", ABOVE, None, "", "of its layer; none at rest", rest=ABOVE[-1]),
             Choice("sort", "Sort the neurons by", ORDERS, "cost"),
             Slider("example", "Example", range(net.batch(TESTED).x.shape[1]), 0, "", "of the test set", True),
         ]
@@ -126,13 +126,21 @@ class Neurons(ExplorerBase):
         return {"neuron": chosen, "u": None, "silent": False} if isinstance(chosen, int) else {}
 
     def view(
-        self, record: str, layer: int, neuron: int, u: float | None, silent: bool, above: float, sort: str, example: int
+        self,
+        record: str,
+        layer: int,
+        neuron: int,
+        u: float | None,
+        silent: bool,
+        above: float | None,
+        sort: str,
+        example: int,
     ) -> View:
         net = self.net_of(record)
         us = interventions.unit_of(net.net, layer - 1).u.detach().tolist()
         trained, costs = us[neuron], self.costs(net, layer - 1)
         given = None if u is None or u == round(trained, 4) else u
-        group = tuple(i for i, v in enumerate(us) if v > above and above < ABOVE[-1])
+        group = tuple(i for i, v in enumerate(us) if above is not None and v > above)
         hushed = tuple(sorted({*group, *([neuron] if silent else [])}))
         edit = Edit(layer - 1, neuron, given, hushed) if given is not None or hushed else None
         what = self.words(edit, neuron, len(us), above if group else None)
@@ -182,7 +190,7 @@ class Neurons(ExplorerBase):
 
     def alive(self) -> dict[str, Any]:
         tested = {record: self.net_of(record) for record in self.nets}
-        words = {"orders": ORDERS, "unit": COSTS["class"], "none": ABOVE[-1]}
+        words = {"orders": ORDERS, "unit": COSTS["class"]}
         return examined(self, self.nets, tested, self.costs, words)
 
     def words(self, edit: Edit | None, neuron: int, width: int, above: float | None) -> str:

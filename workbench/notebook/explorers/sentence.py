@@ -69,13 +69,13 @@ class Sentence(ExplorerBase):
             Text("text", "Write a sentence", READY[0], letters, MOST, help, READY),
             Slider("step", "Characters read", range(1, length + 1), None, play=True, rest=length),
             Slider("cut", "Cut every |u| to at most", CUTS, CUTS[-1], "", "nothing is trained again"),
-            Slider("above", "Silence all with u above", ABOVE, ABOVE[-1], "", "of both layers; 1.05: none"),
+            Slider("above", "Silence all with u above", ABOVE, None, "", "of two layers, none at rest", rest=ABOVE[-1]),
         ]
 
-    def view(self, text: str, step: int | None, cut: float, above: float) -> View:
+    def view(self, text: str, step: int | None, cut: float, above: float | None) -> View:
         net, step = self.net, step or len(text)
-        edited = cut < CUTS[-1] or above < ABOVE[-1]
-        plain = read(net, text, CUTS[-1], ABOVE[-1])
+        edited = cut < CUTS[-1] or above is not None
+        plain = read(net, text, CUTS[-1], None)
         now = read(net, text, cut, above) if edited else plain
         symbols, characters = net.symbols, list(text)
         at = now.expected[step].exp()
@@ -127,11 +127,11 @@ def bits(read: Reading, net: TrainedNet, text: str) -> Tensor:
 
 
 @lru_cache(maxsize=128)
-def read(net: TrainedNet, text: str, cut: float, above: float) -> Reading:
-    """Run a net over a sentence with every |u| cut and the neurons with a larger u silenced, each unless at its end."""
+def read(net: TrainedNet, text: str, cut: float, above: float | None) -> Reading:
+    """Run a net over a sentence with every |u| cut and the neurons with a larger u silenced; None: no neuron."""
     x = tokens(net, text)
     with contextlib.ExitStack() as edits:
-        for layer in range(len(net.weights[0])) if above < ABOVE[-1] else ():
+        for layer in () if above is None else range(len(net.weights[0])):
             us = interventions.unit_of(net.net, layer).u.tolist()
             loud = [i for i, u in enumerate(us) if u > above]
             edits.enter_context(interventions.silenced(net.net, layer, loud))

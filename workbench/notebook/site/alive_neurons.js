@@ -58,7 +58,7 @@ function impulse(u, T) {
 
 ALIVE.neurons = ({ figures, alts }, wanted, held) => {
   const { layer: number, neuron, sort, example } = wanted;
-  const { orders, unit, none, blank, paint } = held;
+  const { orders, unit, blank, paint } = held;
   const net = held.nets[wanted.record];
   const { steps: T, order, y } = net;
   const layer = number - 1;
@@ -66,8 +66,8 @@ ALIVE.neurons = ({ figures, alts }, wanted, held) => {
   const [N, B, trained, costs] = [us.length, y.length, us[neuron], net.costs[layer]];
   const points = costs?.map(([mean]) => 0 - 100 * mean);
   const given = wanted.u === null || wanted.u === Number(trained.toFixed(4)) ? null : wanted.u;
-  const silent = us.flatMap((u, n) => ((u > wanted.above && wanted.above < none) || (wanted.silent && n === neuron) ? [n] : []));
-  const grouped = silent.some((n) => us[n] > wanted.above && wanted.above < none);
+  const grouped = us.some((u) => u > (wanted.above ?? Infinity));
+  const silent = us.flatMap((u, n) => (u > (wanted.above ?? Infinity) || (wanted.silent && n === neuron) ? [n] : []));
   const edit = given !== null || silent.length ? { layer, neuron, u: given, silent } : null;
   const hushed = silent.includes(neuron);
   const parts = given === null ? [] : [`neuron ${neuron} with u = ${general(given)}`];

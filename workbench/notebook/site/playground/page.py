@@ -18,13 +18,13 @@ from ....errors import ParameterError
 from ....files import check_place, make_folder, publish
 from ....runs.pretrained import card_of, names, pretrained
 from ...explorers.base import NAMES
+from ...explorers.nets import MNIST
 from ...explorers.trained_nets import trained_net
 from ...explorers.weights import packed
 
 HERE = Path(__file__).parent
 NETS = ("net.js", "adding.js", "reading.js")  # what a worker runs too
 SCREEN = ("strokes.js", "charts.js", "digits.js", "pad.js", "changes.js", "training.js", "page.js")
-MNIST = ("seqmnist_plain6_cycle", "seqmnist_plain6")  # the better net first
 
 
 def write_playground(folder: Path, home: str | None = None) -> Path:
