@@ -19,6 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 EVERY = 5.0  # seconds between lines where there is no terminal
+LARGE = 50.0  # MB of a file that is named before it is fetched
 OLDEST, NEWEST = (3, 11), (3, 14)
 SIZES = {"cpu": (1.5, 2), "cuda": (7.0, 8), "kept": (0.8, 2), "": (1.5, 2)}  # GB on disk, minutes at 20 MB/s
 
@@ -50,7 +51,7 @@ def run(*command: str | Path) -> None:
 
 
 def install(python: Path, *wanted: str, total: int = 0) -> None:
-    """Let pip install something; says which package it is at, and what pip complains of.
+    """Let pip install something; says which package it is at, of `total`, which large file, and what pip complains of.
 
     Places of the user's pip settings that do not exist are not ours to complain of.
     """
@@ -63,6 +64,9 @@ def install(python: Path, *wanted: str, total: int = 0) -> None:
             first, _, rest = line.strip().partition(" ")
             if first == "WARNING:" and not rest.startswith("Location "):
                 say(line.strip())
+            elif first == "Downloading" and (size := re.search(r"\(([0-9.]+) MB\)$", rest)) and float(size[1]) > LARGE:
+                print("\r\x1b[K" * sys.stdout.isatty(), end="")
+                say(f"{rest.partition('-')[0]}, {size[1]} MB")
             elif first in ("Collecting", "Ignoring", "Requirement") and total:
                 done += 1
                 name = rest.removeprefix("already satisfied: ").partition("=")[0].partition(":")[0]

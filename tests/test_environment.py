@@ -152,6 +152,7 @@ Looking in indexes: a place
 WARNING: Location '/nowhere' is ignored: it is either a non-existing path or lacks a specific scheme.
 Collecting numpy==2.0 (from -r requirements.lock (line 1))
   Downloading numpy-2.0.whl (16 MB)
+  Downloading torch-2.13.0-cp313-cp313-manylinux_2_28_x86_64.whl (526.6 MB)
 Ignoring colorama: markers 'sys_platform == "win32"' don't match your environment
 WARNING: numpy 2.0 was yanked
 Installing collected packages: numpy
@@ -177,7 +178,8 @@ def pip(tmp_path):
 def test_set_up_says_at_which_package_it_is_and_nothing_of_places_that_do_not_exist(pip):
     done = pip(SAYS)
     assert done.returncode == 0, done.stderr
-    lines = ["1 of 2: numpy", "2 of 2: colorama", "WARNING: numpy 2.0 was yanked", "all 2 are here, unpacking ..."]
+    lines = ["1 of 2: numpy", "torch, 526.6 MB", "2 of 2: colorama", "WARNING: numpy 2.0 was yanked"]
+    lines += ["all 2 are here, unpacking ..."]
     assert done.stdout.splitlines() == [f"setup: {line}" for line in lines]
     assert done.stderr == ""
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import forked
 import pytest
 from faults import bodies
 
@@ -85,6 +86,7 @@ def write(new: list[dict[str, str]]) -> None:
     lines = [",".join(COLUMNS), *(",".join(quoted(row[column]) for column in COLUMNS) for row in ordered)]
     publish(TABLE, "".join(f"{line}\n" for line in lines).encode(), replace=True)
     page = ["# Faults\n", "Written by `make faults`; what each means stands in tests/faults.\n"]
+    page += ["What strangers ran into, its tests, what version 0.1 answered: [strangers.csv](strangers.csv).\n"]
     page += ["| # | fault | goal | tries | survived | seconds | note |", "| --- | --- | --- | --- | --- | --- | --- |"]
     page += [f"| {' | '.join(row[column] for column in COLUMNS)} |" for row in ordered]
     publish(TABLE.with_suffix(".md"), "".join(f"{line}\n" for line in page).encode(), replace=True)
@@ -98,11 +100,7 @@ def quoted(text: str) -> str:
 @pytest.fixture(scope="session")
 def forks() -> multiprocessing.context.ForkServerContext:
     """Processes that have torch loaded when they begin, each in a state of its own."""
-    context = multiprocessing.get_context("forkserver")
-    # torch._dynamo: the first step of an optimiser loads it, for longer than the runs here take
-    loaded = ["torch._dynamo", "pandas", "sklearn.datasets", "workbench.runs.run", "workbench.runs.bundle"]
-    context.set_forkserver_preload(loaded)
-    return context
+    return forked.context()
 
 
 @pytest.fixture

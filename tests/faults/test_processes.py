@@ -8,10 +8,9 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 
+import forked
 import pytest
 import torch
 from faults import bodies
@@ -135,24 +134,16 @@ def test_12_a_run_that_kills_its_process_is_quarantined_and_harms_no_other(fault
 @pytest.mark.slow
 def test_17_of_two_that_reproduce_the_same_the_second_waits_and_uses_the_result(fault, tmp_path):
     """Two command lines begun at once on one store: both end well, one says that it waits, each run is made once."""
-    command = [
-        sys.executable,
-        "-m",
-        "workbench",
-        "reproduce",
-        "adding_indrnn_T100",
-        "--budget",
-        "smoke",
-        "--seeds",
-        "2",
-    ]
+    command = ("reproduce", "adding_indrnn_T100", "--budget", "smoke", "--seeds", "2")
     kind = fault(17, "two `reproduce` of the same at once", 10, 1)
     waits = 0
     for index in kind:
+        places = [tmp_path / f"{index}-{one}" for one in range(2)]
         environment = os.environ | {"WORKBENCH_RESULTS": str(tmp_path / str(index))}
-        pair = [subprocess.Popen(command, env=environment, stdout=-1, stderr=-1, text=True) for _ in range(2)]
-        said = [process.communicate(timeout=300)[1] for process in pair]
-        assert [process.returncode for process in pair] == [0, 0], said
+        pair = [forked.Child(forked.workbench, *command, env=environment, output=place) for place in places]
+        codes = [process.wait(900) for process in pair]
+        said = [place.read_text() for place in places]
+        assert codes == [0, 0], said
         assert not any("failed" in text for text in said)
         waits += sum("trains it now; waiting for it" in text for text in said)
         found = list(records.find(tmp_path / str(index) / "runs"))

@@ -202,6 +202,7 @@ def test_what_is_started_is_compiled_while_the_caller_goes_on(source):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Python's own, about forking beside threads
 def test_a_child_does_not_wait_for_a_compilation_that_its_parent_began(source):
     compiler._loaded[str(source), ("-DANSWER=5",)] = Future()
     child = os.fork()
