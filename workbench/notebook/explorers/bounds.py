@@ -22,8 +22,8 @@ from ...tasks import spec
 from .alive import living
 from .base import LONGEST, SMALLEST, Choice, Control, Exercise, ExplorerBase, Job, Panel, Slider, Switch, Tell, View
 from .edits import changed, named_layers
-from .nets import experiments, net_of_record
-from .trained_nets import TESTED, TrainedNet, score, scored
+from .nets import experiments
+from .trained_nets import TESTED, TrainedNet, score, scored, trained_net
 from .widget import Explorer
 
 LENGTHS = (10, 20, 50, 64, 100, 200, 500, 784, 1000, 2000, 5000, 10_000)
@@ -79,7 +79,7 @@ class Bounds(ExplorerBase):
         ]
 
     def net_of(self, record: str, clamp: bool) -> TrainedNet:
-        return net_of_record(record, self.budget, None if clamp else {"model.gamma": None})
+        return trained_net(record, self.budget, None if clamp else {"model.gamma": None})
 
     def view(
         self, steps: int, gamma: float, epsilon: float, record: str, moment: int, clamp: bool, memory: bool, cut: float

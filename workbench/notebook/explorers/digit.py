@@ -18,9 +18,9 @@ from ...seeds import generator
 from ...tasks import spec
 from .alive import PAINT, living
 from .base import Choice, Control, Exercise, ExplorerBase, Panel, Slider, Switch, View
-from .nets import MNIST, experiments, net_of_record
+from .nets import MNIST, experiments
 from .reading import SEEN, square, votes
-from .trained_nets import TrainedNet, scored
+from .trained_nets import TrainedNet, scored, trained_net
 from .weights import packed
 from .widget import Explorer
 from .written import Drawing
@@ -82,7 +82,7 @@ class Digit(ExplorerBase):
         self.presets = [Exercise(self.nets[record], {"record": record}) for record in self.nets]
 
     def net_of(self, record: str) -> TrainedNet:
-        return net_of_record(record, self.budget)
+        return trained_net(record, self.budget)
 
     def controls(self, values: Mapping[str, Any]) -> list[Control]:
         net = self.net_of(values.get("record") or next(iter(self.nets)))

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, get_args
+from typing import get_args
 
 from ... import paper
-from ...config import Budget, Config, Kind
+from ...config import Config, Kind
 from ...models.build import without_values
 from ...models.layer import Unit, recurrences
 from ...tasks import spec
 from . import own_records
-from .trained_nets import TrainedNet, find, trained_net
+from .trained_nets import find
 
 MNIST = ("seqmnist_plain6_cycle", "seqmnist_plain6")  # the better net first
 
@@ -37,13 +36,6 @@ def experiments(*kinds: str, steps: int = 1000, opened: bool = False) -> dict[st
             shown[name] = known.title
     own = own_records.look_again()
     return shown | {n: title for n, title in own_records.titles().items() if not opened or _opened(own[n].config)}
-
-
-def net_of_record(record: str, budget: Budget, changes: Mapping[str, Any] | None = None) -> TrainedNet:
-    """The net of a record; where that is of a cycle the whole one, of which a shorter budget's is no beginning."""
-    known = paper.EXPERIMENTS.get(record)
-    whole = known is not None and known.config.train.schedule == "one_cycle"
-    return trained_net(record, "paper" if whole else budget, changes)
 
 
 def _opened(config: Config) -> bool:

@@ -20,7 +20,7 @@ from . import edits, reading
 from .alive import examined
 from .base import Choice, Control, Exercise, ExplorerBase, Job, Panel, Slider, Switch, Tell, View
 from .edits import Edit, changed, published, worse
-from .nets import experiments, net_of_record
+from .nets import experiments
 from .trained_nets import SLOW, TESTED, TrainedNet, at_hand, scored, trained_net
 from .widget import Explorer
 
@@ -80,7 +80,7 @@ class Neurons(ExplorerBase):
         """The net of a record, looked up once a move."""
         if record not in self.found:
             changed = record == "sentences"
-            self.found[record] = trained_net(*SENTENCES) if changed else net_of_record(record, self.budget)
+            self.found[record] = trained_net(*SENTENCES) if changed else trained_net(record, self.budget)
         return self.found[record]
 
     def forget(self) -> None:

@@ -181,6 +181,7 @@ def trained_net(
 ) -> TrainedNet:
     """The net of an experiment, or of a config of one's own, from the furthest record, one's own or published.
 
+    Of a cycle it is the whole one, of which a shorter budget's is no beginning.
     Or that of a record of one's own sequences, by its name among `own_records`, with its seed.
     """
     last: int | None
@@ -188,6 +189,8 @@ def trained_net(
         own = own_records.found()[experiment]
         name, config, seed, last = experiment, own.config.set(changes or {}), own.seed, None
     else:
+        known = paper.EXPERIMENTS.get(experiment) if isinstance(experiment, str) else None
+        budget = "paper" if known is not None and known.config.train.schedule == "one_cycle" else budget
         name, config, last = resolve(experiment, budget if isinstance(experiment, str) else "quick", changes)
     until = None if config.train.schedule == "one_cycle" else until
     record, goal = find(config, seed), until or last or config.train.steps or 0
