@@ -61,9 +61,9 @@ def measuring(given: argparse.Namespace, work: Path) -> list[Stage]:
     """Stages of the first loan: what one must know before anything is trained."""
     device, python = given.device, sys.executable
     tests = (python, "-m", "pytest", "-v", "-m", "gpu", "-W", "default", "-p", "no:cacheprovider", *GPU_TESTS)
-    shapes = [word for shape in SHAPES for word in ("--shapes", shape)] if given.budget != "smoke" else []
-    bench = (python, "-m", "workbench", "bench", "--device", device, "--step", "--out", str(work / "bench.json"))
-    small = ("--shapes", "20,2,4,8") if given.budget == "smoke" else ()
+    shapes = [word for shape in SHAPES for word in ("--shapes", shape)]
+    bench = (python, "-m", "workbench", "bench", "--device", device, "--out", str(work / "bench.json"))
+    asked = ("--shapes", "20,2,4,8") if given.budget == "smoke" else (*shapes, "--step")
     steps = (
         python,
         "scripts/steps.py",
@@ -79,7 +79,7 @@ def measuring(given: argparse.Namespace, work: Path) -> list[Stage]:
         Stage("environment", 0.1, (python, "-m", "workbench", "doctor")),
         Stage("tests", 0.3, (*tests, *(("-n", str(given.workers)) if given.workers > 1 else ()))),
         Stage("steps", 0.3, (*steps, "--profile", "--seconds", str(given.minutes * 60 * 0.15))),
-        Stage("bench", 0.25, (*bench, *shapes, *small)),
+        Stage("bench", 0.25, (*bench, *asked)),
         Stage("crossovers", 0.1, (*crossovers, "--repeats", "3")),
     ]
 

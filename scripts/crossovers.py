@@ -14,14 +14,14 @@ import json
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from workbench.errors import ParameterError
-from workbench.files import check_place
+from workbench.files import check_place, publish
 from workbench.recurrence import layer, normalize, recur
 from workbench.recurrence.cpu import engine as cpu
 from workbench.runs.asked import check_count, check_device
@@ -87,9 +87,8 @@ def normed(repeats: int) -> list[dict]:
     return rows
 
 
-def long(device: str, repeats: int) -> list[dict]:
+def long(device: str, repeats: int) -> Iterator[dict]:
     """The recurrence alone, step by step (`torch`, on CUDA `triton`) or by the scan over time."""
-    rows = []
     step = "torch" if device == "cpu" else "triton"
     for T, chains in [(T, CHAINS[0]) for T in LENGTHS] + [(LENGTHS[-2], chains) for chains in CHAINS[1:]]:
         a, u = draw(T, 1, chains, device=device).requires_grad_(), torch.rand(chains, device=device)
@@ -97,8 +96,7 @@ def long(device: str, repeats: int) -> list[dict]:
         calls = {e: lambda e=e: torch.autograd.grad(recur(a, u, backend=e), a, g) for e in (step, "scan")}  # noqa: B023
         if device != "cpu":  # as training has them, without what it costs to launch a kernel from Python
             calls = {name: graphed(call) for name, call in calls.items()}
-        rows.append({"T": T, "chains": chains} | in_rounds(calls, device, repeats))
-    return rows
+        yield {"T": T, "chains": chains} | in_rounds(calls, device, repeats)
 
 
 def tiny(repeats: int) -> list[dict]:
@@ -137,7 +135,23 @@ def main() -> None:
         parser.error(str(error))
     torch.set_num_threads(given.threads)
     torch.manual_seed(0)
-    measured: dict[str, list[dict]] = {"long": long(given.device, given.repeats)}
+    about = {
+        "processor": platform.processor() or platform.machine(),
+        "threads": given.threads,
+        "torch": torch.__version__,
+    }
+    if given.device != "cpu":
+        about["device"] = torch.cuda.get_device_name()
+    written = json.loads(given.file.read_text()) if given.file.exists() else {}
+    measured: dict[str, list[dict]] = {"long": []}
+
+    def keep(thresholds: dict[str, int | None]) -> None:
+        written[f"{given.device}, {given.threads} threads"] = about | {"thresholds": thresholds, "measured": measured}
+        publish(given.file, json.dumps(written, indent=1).encode() + b"\n", replace=True)
+
+    for row in long(given.device, given.repeats):
+        measured["long"].append(row)
+        keep({})  # whoever is cut off has what was measured
     step = "torch" if given.device == "cpu" else "triton"
     thin = [row for row in measured["long"] if row["chains"] == CHAINS[0]]
     wider = [row for row in measured["long"] if row["T"] == LENGTHS[-2] and row["scan"] < 0.98 * row[step]]
@@ -148,16 +162,7 @@ def main() -> None:
     if given.device == "cpu":
         measured |= {"wide": wide(given.repeats), "normed": normed(given.repeats), "tiny": tiny(given.repeats)}
         thresholds["cpu.LARGE"] = least(measured["wide"], "N", "chunked", "fused")
-    about = {
-        "processor": platform.processor() or platform.machine(),
-        "threads": given.threads,
-        "torch": torch.__version__,
-    }
-    if given.device != "cpu":
-        about["device"] = torch.cuda.get_device_name()
-    written = json.loads(given.file.read_text()) if given.file.exists() else {}
-    written[f"{given.device}, {given.threads} threads"] = about | {"thresholds": thresholds, "measured": measured}
-    given.file.write_text(json.dumps(written, indent=1) + "\n")
+    keep(thresholds)
     print(json.dumps(written, indent=1))
 
 

@@ -56,7 +56,7 @@ def test_on_a_device_both_ways_are_timed_as_recordings(monkeypatch):
         "graphed": lambda call: lambda: recorded.append(call()),
     }.items():
         monkeypatch.setitem(long.__globals__, name, value)
-    rows = long("meta", 1)
+    rows = list(long("meta", 1))
     assert [{**row, "triton": 0, "scan": 0} for row in rows] == [
         {"T": T, "chains": chains, "triton": 0, "scan": 0} for T, chains in ((4, 1), (8, 1), (4, 2))
     ]
