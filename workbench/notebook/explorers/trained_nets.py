@@ -141,12 +141,8 @@ class TrainedNet:
             load(self.config.task, self.seed, self.config.train.batch)
         except MissingData:
             return None
-        verb = "Go on training" if self.own is not None else "Train it"
-
-        def run(tell: Tell, stop: threading.Event) -> None:
-            self.train(tell, stop, device)
-
-        return Job(f"{verb} ({self.goal:,} steps)", run)
+        verb = "Train it" if self.record is None or self.published else "Go on training"
+        return Job(f"{verb} ({self.goal:,} steps)", lambda tell, stop: self.train(tell, stop, device))
 
     def train(self, tell: Tell, stop: threading.Event, device: str = "auto", name: str = "") -> None:
         """Train it in this thread, recorded like any run: progress through `tell`, Stopped soon after `stop` is set."""
@@ -165,11 +161,6 @@ class TrainedNet:
     def published(self) -> bool:
         """Say whether its weights come with the project."""
         return self.record is not None and self.record.published
-
-    @property
-    def own(self) -> Record | None:
-        """The record in this user's store."""
-        return None if self.published else self.record
 
 
 def trained_net(
