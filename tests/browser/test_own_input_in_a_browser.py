@@ -176,6 +176,19 @@ def test_a_pixel_that_is_hovered_is_marked_in_every_figure(live):
     assert ring["width"] == pytest.approx(box["width"] / 8, abs=3)
 
 
+INK = """() => { // of the drawing, where its line begins
+  const canvas = document.querySelector('.wb-canvas');
+  return [...canvas.getContext('2d').getImageData(0.58 * canvas.width, 0.18 * canvas.height, 1, 1).data].join();
+}"""
+
+
+def test_a_drawing_takes_the_ink_of_a_theme_that_is_changed(live):
+    page, _ = live("digit", color_scheme="light")
+    page.wait_for_function(f"({INK})() === '0,0,0,255'")
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function(f"({INK})() === '255,255,255,255'")
+
+
 def test_a_sentence_is_typed_and_a_character_lights_what_it_depends_on(live):
     page, explorer = live("sentence")
     before = page.locator(".wb-said").inner_text()

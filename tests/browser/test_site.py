@@ -101,6 +101,15 @@ def test_figures_of_notebooks_are_drawn_as_they_come_near_and_take_the_pages_ink
     page.wait_for_function("before => document.querySelector('.plot .xtick text').style.fill !== before", arg=light)
 
 
+def test_an_explorers_figures_take_the_ink_of_the_sites_own_theme(opened):
+    page = opened("explore_bounds")
+    page.wait_for_selector(".wb-explorer[data-drawn]", timeout=60_000)
+    ink = "getComputedStyle(document.querySelector('.wb-plot .xtick text')).fill"
+    light = page.evaluate(ink)
+    page.locator(".theme-toggle:visible").first.click()  # from the system's light to dark
+    page.wait_for_function(f"before => {ink} !== before", arg=light)
+
+
 def test_what_is_printed_has_every_figure_and_no_frame_of_the_screen(opened):
     page = opened("notebooks/fig4_adding")
     page.wait_for_function("globalThis.Plotly")

@@ -12,6 +12,7 @@ from ...analysis.figures.style import BLUE, GREEN, YELLOW, Picture
 from ...config import Budget, Config, Model
 from ...models import diagram
 from ...models.diagram import Arc, Drawing
+from ...paper.reader_names import reader_names
 from ...tasks import spec
 from .alive import living
 from .base import Choice, Control, Exercise, ExplorerBase, Panel, Slider, View
@@ -55,7 +56,7 @@ class Architecture(ExplorerBase):
     leading = ("experiment",)
 
     def __init__(self, budget: Budget = "quick", device: str = "auto"):
-        self.experiments = {name: f"{name}: {known.title}" for name, known in paper.EXPERIMENTS.items()}
+        self.experiments = reader_names(list(paper.EXPERIMENTS))
 
     def controls(self, values: Mapping[str, Any]) -> list[Control]:
         chosen = paper.EXPERIMENTS.get(values.get("experiment", ""), paper.EXPERIMENTS[FIRST])

@@ -210,7 +210,7 @@ def decision(
     assert shares[0] is not None
     names = [net.answer(number) for number in range(len(shares[0]))]
     votes = reading.votes(shares[0], shares[1], f"Its answer (right: {names[int(label)]})", names)
-    return {"painting": Panel(picture, f"{words} {said}"), "votes": Panel(votes, said)}
+    return {"painting": Panel(picture, f"{words} {said}"), "votes": Panel(votes, said, wide=True)}
 
 
 # --- figures: data in, a picture out ---

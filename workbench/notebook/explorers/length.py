@@ -273,7 +273,7 @@ def by_length(reached: Mapping[str, Mapping[int, Milestone]], steps: int, title:
     if steps in lengths:
         at = lengths.index(steps)
         picture.band(at - 0.5, at + 0.5, axis="x")
-    picture.set(barmode="group").axis("yaxis", rangemode="tozero")
+    picture.set(barmode="group").axis("yaxis", rangemode="tozero", automargin=True)
     return picture.axis("xaxis", type="category", tickangle=0, tickfont={"size": 11})
 
 

@@ -253,9 +253,13 @@ function render({ model, el }) {
     comm_live_update: gone,
   };
   for (const [event, listener] of Object.entries(listeners)) model.on(event, listener);
-  const again = () => requestAnimationFrame(drawSights);
+  const again = () =>
+    requestAnimationFrame(() => {
+      drawControls(); // a drawing's ink
+      drawSights();
+    });
   const theme = new MutationObserver(again);
-  theme.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "class"] });
+  theme.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-theme", "class"] });
   const system = matchMedia("(prefers-color-scheme: dark)");
   system.addEventListener("change", again);
   window.addEventListener("hashchange", follow);
