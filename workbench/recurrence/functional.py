@@ -13,6 +13,7 @@ from . import autograd, batchnorm, engine_loop, engine_triton, per_sample, torch
 from .activation import ACTIVATIONS
 from .cpu import engine as cpu
 from .cpu.batchnorm import Norm
+from .cpu.featurenorm import FeatureNorm
 from .engines import choose
 from .observers import observed, overridden, plain
 
@@ -212,7 +213,7 @@ def _narrow(x: Tensor, weight: Tensor, bias: Tensor | None, u: Tensor) -> bool:
     return long and _alike(x, weight, bias, u) and plain(x, weight, u)
 
 
-def _for_c(h: Tensor, norm: batchnorm.Module | None, mask: Tensor | None, backend: str) -> Norm | None:
+def _for_c(h: Tensor, norm: batchnorm.Module | None, mask: Tensor | None, backend: str) -> Norm | FeatureNorm | None:
     """Settings that engine `cpu` needs to norm such states; None if there is nothing to do, or if torch shall do it."""
     if norm is None and mask is None:
         return None

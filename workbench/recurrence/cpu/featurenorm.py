@@ -81,7 +81,8 @@ def in_torch(h: Tensor, norm: FeatureNorm) -> Tensor:
     """The same in PyTorch's operations: for second derivatives."""
     if norm.centred:
         h = h - h.mean(-1, keepdim=True)
-    h = h * (h.square().mean(-1, keepdim=True) + norm.eps).rsqrt() * norm.scale
+    h = h * (h.square().mean(-1, keepdim=True) + norm.eps).rsqrt()
+    h = h if norm.scale is None else h * norm.scale
     h = h if norm.shift is None else h + norm.shift
     return h if norm.mask is None else h * norm.mask
 
