@@ -178,7 +178,7 @@ def _line(slope: Tensor, mean: Tensor, level: Tensor | float, dtype: torch.dtype
 
 
 def values_of(norm: Module | None) -> list[Tensor]:
-    """What a norm has learned and stored, as far as it has it."""
+    """Learned and stored values of a norm, as far as it has any."""
     names = "weight", "bias", "running_mean", "running_var"
     return [v for v in (getattr(norm, name, None) for name in names) if v is not None]
 
