@@ -2,6 +2,8 @@
 
 import json
 import pickle
+import re
+from pathlib import Path
 from unittest import SkipTest
 
 import numpy as np
@@ -17,6 +19,8 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 import workbench as wb
 from workbench.__main__ import main
 from workbench.errors import ParameterError
+from workbench.notebook import ready_sequences
+from workbench.notebook.explorers import own_records
 from workbench.runs import recipe
 from workbench.runs.folder import Run
 from workbench.runs.jobs import notebook_parameters
@@ -219,6 +223,43 @@ def test_the_command_line_trains_the_same_net_to_the_last_bit(two_files, store, 
     assert told["experiment"] == "train.ts"
     data = sequences.hashes(sequences.Sequences(name="sequences", path=train))
     assert data == {"data": record.spec["data"]["data"]}
+
+
+def test_japanese_vowels_are_learnt_alike_by_estimator_command_line_and_notebook(store, real_data, capsys):
+    places = ready_sequences.ready("japanese_vowels")
+    assert (
+        main(["run", places["path"], "--set", f"task.test_path={places['test_path']}", "--device", "cpu", "--json"])
+        == 0
+    )
+    told = json.loads(capsys.readouterr().out)
+    read = [sequences.found(sequences.Sequences(name="sequences", path=path)) for path in places.values()]
+    (X, y), test = (([each.read(row) for row in range(len(each.lengths))], each.answers) for each in read)
+    net = wb.IndRNNClassifier(random_state=0, device="cpu", progress=False).fit(X, y)
+    record = wb.Record(Run(store / "runs" / told["id"]))
+    assert weights_sha256(net.net_) == weights_sha256(record.net())
+    assert net.score(*test) == told["test_accuracy"] > 0.97
+    asked = {"path": "japanese_vowels", "model": "bidirectional", "against": [], "device": "cpu"}
+    mine = wb.SequenceStudy(notebook_parameters.check(notebook_parameters.find("your_sequences"), asked))
+    assert mine.records["bidirectional"][0].id == record.id
+    assert mine.table()["test"].iloc[0] == 100 * told["test_accuracy"]
+
+
+def test_what_the_page_says_gives_an_estimators_net_a_record_that_explorers_take(tmp_path, store, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (X, y), part = rising(), np.where(np.arange(40) % 4 == 0, "test", "train")
+    net = wb.IndRNNClassifier(random_state=0, progress=False).fit(
+        [X[i] for i in np.flatnonzero(part == "train")], y[part == "train"]
+    )
+    page = (
+        (Path(__file__).parents[2] / "SEQUENCES.md")
+        .read_text(encoding="utf-8")
+        .split("An estimator leaves no record.")[1]
+    )
+    save, train = re.findall(r"`((?:np\.savez|wb\.run)\(.*\))`", page)
+    eval(save, {"np": np, "X": X, "y": y, "part": part})
+    record = eval(train, {"wb": wb})
+    assert weights_sha256(record.net()) == weights_sha256(net.net_)
+    assert own_records.look_again()["mine.npz"].id == record.id
 
 
 def test_the_notebook_trains_the_same_net_to_the_last_bit(two_files, store):

@@ -19,7 +19,6 @@ from ..config import Model
 from ..tasks.contract import Spec
 from .layer import Linear, SharedDropout
 from .net import register
-from .norms import LayerNorm
 from .sequence import checked, emptied
 
 KERNEL = 5  # steps that a layer joins; `depth` layers see 4 (2^depth - 1) + 1 of them
@@ -39,7 +38,7 @@ class Convolution(nn.Module):
         self.products = nn.ModuleList(
             Linear(KERNEL * M, N, init="he", generator=generator) for M, N in itertools.pairwise(sizes)
         )
-        self.norms = nn.ModuleList(LayerNorm(model.hidden) for _ in range(model.depth))
+        self.norms = nn.ModuleList(nn.LayerNorm(model.hidden) for _ in range(model.depth))
         self.dropout = SharedDropout(model.dropout)
         self.dropout_last = SharedDropout(model.dropout if model.dropout_last is None else model.dropout_last)
         self.readout = Linear(model.hidden, spec.outputs, init=model.readout_init, generator=generator)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import torch
 from torch import Generator, Tensor, nn
@@ -13,7 +13,7 @@ from .. import recurrence
 from ..errors import ParameterError, choices
 from ..recurrence import engine_triton
 from .distributed import ALONE, Ranks
-from .norms import BatchNorm, Norm, norm_of
+from .norms import BatchNorm, Norm, StepNorm, norm_of
 from .sequence import WHOLE, Span
 from .sequence import at_end as at_end
 
@@ -140,9 +140,8 @@ class Unit(Recurrent):
 
     `inputs` None leaves the FC out: a residual net's sum comes in. `norm` is the place of the norm: `after` the
     recurrence (MNIST, NTU), `before` it (PTB), or `none`; `norm_kind`, `over` and `steps` say which, see `norm_of`.
-    Whatever its kind, it is called `bn`, as batch norm is in every checkpoint. Engine `cpu` fuses batch norm with the
-    recurrence; layer norm and RMS norm are torch's own functions behind it. u starts uniformly in `u_range`.
-    x (T, B, M) -> (T, B, N).
+    Whatever its kind, it is called `bn`, as batch norm is in every checkpoint. Engine `cpu` fuses it with the
+    recurrence. u starts uniformly in `u_range`. x (T, B, M) -> (T, B, N).
     """
 
     def __init__(
@@ -185,11 +184,11 @@ class Unit(Recurrent):
 
     def _behind(self, x: Tensor) -> dict[str, Any]:
         """The norm and the mask of a batch, for an engine that fuses them."""
-        return {"norm": cast("BatchNorm | None", self.bn), "mask": self.dropout.mask(x, len(self.u))}
+        return {"norm": self.bn, "mask": self.dropout.mask(x, len(self.u))}
 
     def _fuses(self, span: Span) -> bool:
         """Test whether the recurrence and what follows it are done as one, with nobody to see the states between."""
-        fusible = self.bn is None or (type(self.bn) is BatchNorm and self.bn.ranks.share is None)
+        fusible = type(self.bn) is not StepNorm and (not isinstance(self.bn, BatchNorm) or self.bn.ranks.share is None)
         return fusible and self.dropout.over == "sequence" and span.rows is None and not span.carry
 
     def enter(self, x: Tensor) -> Tensor:

@@ -94,8 +94,7 @@ class LayerNorm(nn.LayerNorm):
         y = (x - mean) / sqrt(variance + eps) * gain + bias        Ba, Kiros and Hinton 2016, arXiv:1607.06450
 
     x (T, B, N) -> (T, B, N), the same in training and evaluation, for one sequence or many, whole or step by step.
-    torch's own function on every device: on a CPU as fast as batch norm fused; the gradients of gain and bias, which it
-    sums row by row in float32, are 3e-6 off at 25,000 rows.
+    On a CPU engine `cpu` does it, behind a recurrence as one with it, as it does batch norm; elsewhere torch does.
     """
 
     title = "layer norm"
@@ -105,7 +104,7 @@ class LayerNorm(nn.LayerNorm):
         nn.init.constant_(self.weight, gain)
 
     def forward(self, x: Tensor, span: Span = WHOLE) -> Tensor:
-        return super().forward(x)
+        return recurrence.normalize(x, self)
 
 
 class RMSNorm(nn.RMSNorm):
@@ -114,7 +113,7 @@ class RMSNorm(nn.RMSNorm):
         y = x / sqrt(mean(x^2) + eps) * gain        Zhang and Sennrich 2019, arXiv:1910.07467
 
     x (T, B, N) -> (T, B, N), the same in training and evaluation, for one sequence or many, whole or step by step.
-    torch's own function on every device; on a CPU it is composed, and a unit takes twice as long as with batch norm.
+    Computed where layer norm is.
     """
 
     title = "RMS norm"
@@ -124,7 +123,7 @@ class RMSNorm(nn.RMSNorm):
         nn.init.constant_(self.weight, gain)
 
     def forward(self, x: Tensor, span: Span = WHOLE) -> Tensor:
-        return super().forward(x)
+        return recurrence.normalize(x, self)
 
 
 Norm = BatchNorm | LayerNorm | RMSNorm

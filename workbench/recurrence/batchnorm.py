@@ -3,7 +3,9 @@
     y = ((h - mean) / sqrt(variance + eps) * scale + shift) * mask        Ioffe and Szegedy 2015; one mean a neuron
 
 The batch norm is a module of torch (weight and bias, running statistics, momentum None for their plain average), so
-that whatever knows torch's knows ours. Engine `cpu` does both at once, in half of torch's passes over memory.
+that whatever knows torch's knows ours. Engine `cpu` does both at once, in half of torch's passes over memory. In its
+place may stand torch's layer norm or RMS norm, over the features of each step: engine `cpu` has them too, and elsewhere
+they are torch's own.
 
 On a CPU torch's batch norm of a (T B, N) view adds thousands of values one by one in float32: its mean is 1e-5 to 1e-4
 off, and with it every gradient. Sums over one dimension it takes in pairs: ours are over time, then over the batch. A
@@ -21,23 +23,30 @@ from torch import Tensor, nn
 from ..errors import ParameterError
 from .cpu import batchnorm
 from .cpu.batchnorm import Norm
+from .cpu.featurenorm import FeatureNorm
 from .observers import transformed
 
+Module = nn.BatchNorm1d | nn.LayerNorm | nn.RMSNorm
+OVER_FEATURES = nn.LayerNorm, nn.RMSNorm
 _CACHE = 1 << 17  # values that are squared or multiplied at once, then summed before they leave the cache
 
 
-def in_torch(h: Tensor, norm: nn.BatchNorm1d | None, mask: Tensor | None) -> Tensor:
+def in_torch(h: Tensor, norm: Module | None, mask: Tensor | None) -> Tensor:
     """The specification, by torch; on a CPU in the official code's layout (B, N, T), which it sums in float64."""
-    if norm is not None and h.device.type != "cpu":
+    if isinstance(norm, nn.LayerNorm):
+        h = nn.LayerNorm.forward(norm, h)
+    elif isinstance(norm, nn.RMSNorm):
+        h = nn.RMSNorm.forward(norm, h)
+    elif norm is not None and h.device.type != "cpu":
         h = nn.BatchNorm1d.forward(norm, h.reshape(-1, h.shape[-1])).view(h.shape)
     elif norm is not None:
         h = nn.BatchNorm1d.forward(norm, h.permute(1, 2, 0).contiguous()).permute(2, 0, 1)
     return h if mask is None else h * mask
 
 
-def normalize(h: Tensor, norm: nn.BatchNorm1d | None, mask: Tensor | None) -> Tensor:
+def normalize(h: Tensor, norm: Module | None, mask: Tensor | None) -> Tensor:
     """The same in few passes over memory; compilers and transforms are given the specification."""
-    if norm is None or h.device.type != "cpu" or transformed() or torch.compiler.is_compiling():
+    if not isinstance(norm, nn.BatchNorm1d) or h.device.type != "cpu" or transformed() or torch.compiler.is_compiling():
         return in_torch(h, norm, mask)
     if not norm.training and norm.running_mean is not None and norm.running_var is not None:
         stored = torch.stack((norm.running_mean, norm.running_var))
@@ -168,19 +177,27 @@ def _line(slope: Tensor, mean: Tensor, level: Tensor | float, dtype: torch.dtype
     return slope, (level - mean * slope).to(dtype)
 
 
-def alike(h: Tensor, norm: nn.BatchNorm1d | None, mask: Tensor | None) -> bool:
+def values_of(norm: Module | None) -> list[Tensor]:
+    """Learned and stored values of a norm, as far as it has any."""
+    names = "weight", "bias", "running_mean", "running_var"
+    return [v for v in (getattr(norm, name, None) for name in names) if v is not None]
+
+
+def alike(h: Tensor, norm: Module | None, mask: Tensor | None) -> bool:
     """Do all have the dtype and device of h, as C needs them? Otherwise torch decides what that means."""
-    given: list[Tensor | None] = [] if norm is None else [norm.weight, norm.bias, norm.running_mean, norm.running_var]
-    return all(v is None or (v.dtype == h.dtype and v.device == h.device) for v in (*given, mask))
+    given = values_of(norm) if mask is None else [*values_of(norm), mask]
+    return all(v.dtype == h.dtype and v.device == h.device for v in given)
 
 
-def check(h: Tensor, norm: nn.BatchNorm1d | None, mask: Tensor | None) -> None:
+def check(h: Tensor, norm: Module | None, mask: Tensor | None) -> None:
     """A ParameterError unless all fit h (T, B, N)."""
     if h.ndim != 3:
         raise ParameterError(f"h: shape {tuple(h.shape)} received; (T, B, N) is needed")
-    if norm is not None and norm.num_features != h.shape[2]:
-        raise ParameterError(f"norm: made for {norm.num_features} features; h has {h.shape[2]}")
-    if norm is not None and _takes(norm) and h.shape[0] * h.shape[1] == 1:
+    if norm is not None:
+        made = norm.normalized_shape if isinstance(norm, OVER_FEATURES) else (norm.num_features,)
+        if tuple(made) != (h.shape[2],):
+            raise ParameterError(f"norm: made for {' x '.join(map(str, made))} features; h has {h.shape[2]}")
+    if isinstance(norm, nn.BatchNorm1d) and _takes(norm) and h.shape[0] * h.shape[1] == 1:
         raise ParameterError(
             f"batch: states of shape {tuple(h.shape)} give batch norm one value per feature; "
             "in training it needs T * B of at least 2"
@@ -189,11 +206,17 @@ def check(h: Tensor, norm: nn.BatchNorm1d | None, mask: Tensor | None) -> None:
         raise ParameterError(f"mask: shape {tuple(mask.shape)} received; {tuple(h.shape[1:])} is needed, (B, N)")
 
 
-def settings(norm: nn.BatchNorm1d | None, mask: Tensor | None, dtype: torch.dtype) -> Norm | None:
+def settings(norm: Module | None, mask: Tensor | None, dtype: torch.dtype) -> Norm | FeatureNorm | None:
     """All that engine `cpu` must know, None if there is nothing to do."""
     mask = None if mask is None else mask.contiguous()
     if norm is None:
         return None if mask is None else Norm(None, None, None, 0.0, mask)
+    if isinstance(norm, OVER_FEATURES):
+        eps = torch.finfo(dtype).eps if norm.eps is None else norm.eps
+        weight = torch.ones(norm.normalized_shape, dtype=dtype) if norm.weight is None else norm.weight.contiguous()
+        bias = getattr(norm, "bias", None)
+        bias = None if bias is None else bias.contiguous()
+        return FeatureNorm(weight, bias, eps, mask, isinstance(norm, nn.LayerNorm))
     stored = None
     if norm.running_mean is not None and norm.running_var is not None and not norm.training:
         stored = torch.stack((norm.running_mean, norm.running_var)).double()

@@ -13,6 +13,7 @@ from . import autograd, batchnorm, engine_loop, engine_triton, per_sample, torch
 from .activation import ACTIVATIONS
 from .cpu import engine as cpu
 from .cpu.batchnorm import Norm
+from .cpu.featurenorm import FeatureNorm
 from .engines import choose
 from .observers import observed, overridden, plain
 
@@ -49,7 +50,7 @@ def layer(
     *,
     activation: str = "relu",
     backend: str = "auto",
-    norm: nn.BatchNorm1d | None = None,
+    norm: batchnorm.Module | None = None,
     mask: Tensor | None = None,
 ) -> Tensor:
     """One IndRNN layer: the input's matrix product for all steps at once, then the recurrence.
@@ -77,7 +78,7 @@ def layer(
             y, found = cpu.layer(x, weight, bias, u, h0, activation, given)
             if given is None:
                 return y if norm is None and mask is None else normalize(y, norm, mask, backend=backend)
-            if norm is not None and found is not None:
+            if isinstance(norm, nn.BatchNorm1d) and found is not None:
                 batchnorm.track_(norm, found, y.shape[0] * y.shape[1])
             return y
     if engine_triton.takes(x):
@@ -98,7 +99,7 @@ def neurons(
     *,
     activation: str = "relu",
     backend: str = "auto",
-    norm: nn.BatchNorm1d | None = None,
+    norm: batchnorm.Module | None = None,
     mask: Tensor | None = None,
 ) -> Tensor:
     """A layer behind its product: `recur`, then `normalize`, in one where an engine fuses them.
@@ -121,10 +122,13 @@ def _on_device(
     h0: Tensor | None,
     activation: str,
     backend: str,
-    norm: nn.BatchNorm1d | None,
+    norm: batchnorm.Module | None,
     mask: Tensor | None,
 ) -> Tensor | None:
     """Answer of `layer`, or without a weight of `neurons`, by the kernels of engine `triton`; None if they cannot."""
+    if isinstance(norm, batchnorm.OVER_FEATURES):  # torch's own, behind the kernels
+        h = _on_device(x, weight, bias, u, h0, activation, backend, None, None)
+        return None if h is None else normalize(h, norm, mask, backend=backend)
     given = [v for v in (x, weight, bias, u, h0) if v is not None]
     if not (backend in ("auto", "triton") and _unseen() and x.ndim == 3 and x.numel() > 0 and plain(*given)):
         return None
@@ -139,15 +143,15 @@ def _on_device(
     return triton_layer.layer(x, weight, bias, u, h0, activation, norm, mask)
 
 
-def normalize(h: Tensor, norm: nn.BatchNorm1d | None, mask: Tensor | None = None, *, backend: str = "auto") -> Tensor:
-    """Batch norm over time and batch together, then a dropout mask that all steps share.
+def normalize(h: Tensor, norm: batchnorm.Module | None, mask: Tensor | None = None, *, backend: str = "auto") -> Tensor:
+    """Batch norm over time and batch together, or a norm over features, then a dropout mask that all steps share.
 
         y = ((h - mean) / sqrt(variance + eps) * scale + shift) * mask
 
     h (T, B, N)   mask (B, N), its values 0 or 1 / keep, or None   ->   y (T, B, N)
 
-    `norm` is torch's module or made like it, and its running statistics move as torch moves them; None for dropout
-    alone. Raises ParameterError for shapes that do not fit.
+    `norm` is torch's module or made like it: BatchNorm1d, whose running statistics move as torch moves them, LayerNorm
+    or RMSNorm over N features; None for dropout alone. Raises ParameterError for shapes that do not fit.
     """
     if has_torch_function_variadic(h, mask):
         return overridden(normalize, (h, norm, mask), backend=backend)
@@ -158,7 +162,7 @@ def normalize(h: Tensor, norm: nn.BatchNorm1d | None, mask: Tensor | None = None
     if given is None:
         return batchnorm.normalize(h, norm, mask)
     y, found = cpu.normalize(h, given)
-    if norm is not None and found is not None:
+    if isinstance(norm, nn.BatchNorm1d) and found is not None:
         batchnorm.track_(norm, found, h.shape[0] * h.shape[1])
     return y
 
@@ -209,16 +213,17 @@ def _narrow(x: Tensor, weight: Tensor, bias: Tensor | None, u: Tensor) -> bool:
     return long and _alike(x, weight, bias, u) and plain(x, weight, u)
 
 
-def _for_c(h: Tensor, norm: nn.BatchNorm1d | None, mask: Tensor | None, backend: str) -> Norm | None:
+def _for_c(h: Tensor, norm: batchnorm.Module | None, mask: Tensor | None, backend: str) -> Norm | FeatureNorm | None:
     """Settings that engine `cpu` needs to norm such states; None if there is nothing to do, or if torch shall do it."""
     if norm is None and mask is None:
         return None
     if not (backend in ("auto", "cpu") and h.numel() > 0 and h.device.type == "cpu" and batchnorm.alike(h, norm, mask)):
         return None
-    given = [mask] if norm is None else [mask, norm.weight, norm.bias, norm.running_mean, norm.running_var]
-    if not plain(h, *(v for v in given if v is not None)):
+    given = batchnorm.values_of(norm)
+    if not plain(h, *(given if mask is None else [*given, mask])):
         return None
-    return batchnorm.settings(norm, mask, h.dtype) if cpu.normalizes(h.dtype) else None
+    works = cpu.normalizes(h.dtype, isinstance(norm, batchnorm.OVER_FEATURES))
+    return batchnorm.settings(norm, mask, h.dtype) if works else None
 
 
 def _unseen() -> bool:

@@ -19,7 +19,7 @@ from torch import Tensor
 from . import compiler
 from .compiler import COUNT, DTYPES, POINTER, REAL
 from .states import pieces
-from .structs import Pull
+from .structs import Pull, addresses
 from .threads import share
 
 _SOURCE = Path(__file__).with_name("batchnorm.c")
@@ -86,7 +86,7 @@ def forward(h: Tensor, y: Tensor, norm: Norm) -> Map:
         done.zero_()[1] = 1 if norm.mask is None else norm.mask
     else:
         inverse = torch.empty(N, dtype=torch.float64)
-        learned = _addresses(norm.scale, norm.shift, norm.mask)
+        learned = addresses(norm.scale, norm.shift, norm.mask)
         library(h.dtype).plan(norm.statistics.data_ptr(), norm.eps, *learned, B, N, inverse.data_ptr(), done.data_ptr())
     _run("apply", h, h, done, y)
     return Map(done, inverse)
@@ -124,7 +124,7 @@ def pull(g: Tensor, h: Tensor, norm: Norm, done: Map) -> tuple[Pull, Tensor | No
         return Pull(done.map, h.new_zeros((2, B, N))), None, None
     sums, learned, slopes = torch.empty((2, B, N), dtype=torch.float64), h.new_empty((2, N)), h.new_empty((2, B, N))
     _run("weigh", h, g, h, done.map, sums)
-    given = _addresses(sums, done.inverse, norm.scale, norm.mask)
+    given = addresses(sums, done.inverse, norm.scale, norm.mask)
     library(h.dtype).plan_back(*given, float(T * B * norm.takes), B, N, learned.data_ptr(), slopes.data_ptr())
     return Pull(done.map, slopes), learned[0], learned[1]
 
@@ -136,9 +136,5 @@ def backward(g: Tensor, h: Tensor, how: Pull, d: Tensor) -> None:
 
 def _run(name: str, h: Tensor, *arrays: Tensor) -> None:
     """Call a C function on all chains of h; the arrays are contiguous."""
-    call, pointers, (T, C) = getattr(library(h.dtype), name), _addresses(*arrays), (h.shape[0], h.stride(0))
+    call, pointers, (T, C) = getattr(library(h.dtype), name), addresses(*arrays), (h.shape[0], h.stride(0))
     share(lambda begin, end: call(*pointers, T, C, begin, end), pieces(C), T * C * _STEP)
-
-
-def _addresses(*arrays: Tensor | None) -> list[int | None]:
-    return [None if array is None else array.data_ptr() for array in arrays]

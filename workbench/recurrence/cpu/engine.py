@@ -8,7 +8,7 @@ The gradient of u is summed per chain, then over the batch in order: the same fo
 A whole layer, x to h, alternates the matrix products with the recurrence while values are in cache: `layer_fused`
 does it in C where the weights fit there too, `layer_large` leaves large products to PyTorch, `layer_narrow` needs none
 for one or two inputs. Batch norm and dropout after it (`batchnorm`) cost three passes over memory more, forward and
-backward together.
+backward together; layer norm or RMS norm (`featurenorm`) two.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from ...errors import ParameterError, choices
 from .. import engine_loop
 from ..autograd import Gradients, fits, returned
 from ..observers import plain
-from . import batchnorm, compiler, layer_fused, layer_large, layer_narrow, states
+from . import batchnorm, compiler, featurenorm, layer_fused, layer_large, layer_narrow, states
 from .batchnorm import Map, Norm
+from .featurenorm import FeatureNorm
 from .memory import empty
 from .structs import Made
 
@@ -54,9 +55,10 @@ def fuses(x: Tensor, weight: Tensor, activation: str) -> bool:
     return compiler.works(_way(x, weight).library, x.dtype, activation)
 
 
-def normalizes(dtype: torch.dtype) -> bool:
-    """Has batch norm a kernel of its own in this dtype? Compiles it if need be."""
-    return states.STATE.get(dtype) == dtype and not _watched() and compiler.works(batchnorm.library, dtype)
+def normalizes(dtype: torch.dtype, features: bool = False) -> bool:
+    """Has batch norm, or a norm over `features`, a kernel of its own in this dtype? Compiles it if need be."""
+    way = featurenorm if features else batchnorm
+    return states.STATE.get(dtype) == dtype and not _watched() and compiler.works(way.library, dtype)
 
 
 def forward(a: Tensor, u: Tensor, h0: Tensor, activation: str, over: bool) -> Tensor:
@@ -84,11 +86,11 @@ def layer(
     u: Tensor,
     h0: Tensor,
     activation: str,
-    norm: Norm | None,
+    norm: Norm | FeatureNorm | None,
 ) -> tuple[Tensor, Tensor | None]:
     """x (T, B, M), weight (N, M), bias (N,) or None, u (N,), h0 (B, N) -> h (T, B, N), or what a norm makes of it.
 
-    The second is h's mean and variance (2, N), if they had to be taken.
+    The second is h's mean and variance (2, N), if batch norm had to take them.
     """
     x, u, h0, bias = x.contiguous(), u.contiguous(), h0.contiguous(), None if bias is None else bias.contiguous()
     scale, shift = (None, None) if norm is None else norm[:2]
@@ -97,8 +99,8 @@ def layer(
     return _Layer.apply(x, weight, bias, u, h0, scale, shift, norm, plan)  # type: ignore[no-any-return, no-untyped-call]
 
 
-def normalize(h: Tensor, norm: Norm) -> tuple[Tensor, Tensor | None]:
-    """Batch norm and dropout on their own: h (T, B, N) -> y (T, B, N), and h's mean and variance (2, N) if taken."""
+def normalize(h: Tensor, norm: Norm | FeatureNorm) -> tuple[Tensor, Tensor | None]:
+    """A norm and dropout on their own: h (T, B, N) -> y (T, B, N), and h's mean and variance (2, N) if taken."""
     return _Normalize.apply(h.contiguous(), *norm[:2], norm)  # type: ignore[no-any-return, no-untyped-call]
 
 
@@ -121,10 +123,10 @@ class _Layer(torch.autograd.Function):
         h0: Tensor,
         scale: Tensor | None,
         shift: Tensor | None,
-        norm: Norm | None,
+        norm: Norm | FeatureNorm | None,
         plan: _Plan,
     ) -> tuple[Tensor, Tensor | None]:
-        ctx.plan = plan
+        ctx.plan, ctx.norm = plan, None
         b = u.new_zeros(u.shape) if bias is None else bias
         h: Tensor = plan.way.forward(x, weight, b, u, h0, plan.activation)
         if norm is None:
@@ -138,21 +140,21 @@ class _Layer(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, g: Tensor, *_: Tensor | None) -> tuple[Tensor | None, ...]:
         x, weight, bias, u, h0, scale, shift, h, *done = _restored(g, *ctx.saved_tensors)
-        norm = None
-        if done:
+        norm = ctx.norm
+        if norm is not None:
             scale, shift, *done = _restored_norm(g, scale, shift, *done)
-            norm = ctx.norm._replace(scale=scale, shift=shift)
+            norm = norm._replace(scale=scale, shift=shift)
         if torch.is_grad_enabled() or not plain(g, x, weight, u, h0, h):
 
             def specification(x: Tensor, w: Tensor, b: Tensor | None, u: Tensor, h0: Tensor, *pair: Any) -> Tensor:
                 h = engine_loop.recur(torch.nn.functional.linear(x, w, b), u, h0, ctx.plan.activation)
-                return h if norm is None else batchnorm.in_torch(h, norm._replace(scale=pair[0], shift=pair[1]))
+                return h if norm is None else _in_torch(h, norm._replace(scale=pair[0], shift=pair[1]))
 
             return *batchnorm.differentiable(specification, g, x, weight, bias, u, h0, scale, shift), None, None
         for_x, for_w, for_bias, *_ = ctx.needs_input_grad
         g, pull, grad_scale, grad_shift = g.contiguous(), None, None, None
         if norm is not None:
-            pull, grad_scale, grad_shift = batchnorm.pull(g, h, norm, Map(*done))
+            g, pull, grad_scale, grad_shift = _pull(g, h, norm, done)
         made = Made(x, weight, u, h0, h, ctx.plan.activation)
         grad_x, grad_w, grad_bias, grad_u, grad_h0 = ctx.plan.way.backward(made, g, pull, for_x, for_w)
         grad_bias = grad_bias if for_bias else None
@@ -162,7 +164,7 @@ class _Layer(torch.autograd.Function):
 class _Normalize(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, h: Tensor, scale: Tensor | None, shift: Tensor | None, norm: Norm
+        ctx: Any, h: Tensor, scale: Tensor | None, shift: Tensor | None, norm: Norm | FeatureNorm
     ) -> tuple[Tensor, Tensor | None]:
         y = empty(h.shape, h.dtype)
         done, found = _map(ctx, h, y, norm)
@@ -177,12 +179,13 @@ class _Normalize(torch.autograd.Function):
         if torch.is_grad_enabled() or not plain(g, h):
 
             def in_torch(h: Tensor, scale: Tensor | None, shift: Tensor | None) -> Tensor:
-                return batchnorm.in_torch(h, norm._replace(scale=scale, shift=shift))
+                return _in_torch(h, norm._replace(scale=scale, shift=shift))
 
             return *batchnorm.differentiable(in_torch, g, h, scale, shift), None
-        g, d = g.contiguous(), empty(h.shape, h.dtype)
-        pull, grad_scale, grad_shift = batchnorm.pull(g, h, norm, Map(*done))
-        batchnorm.backward(g, h, pull, d)
+        d, pull, grad_scale, grad_shift = _pull(g.contiguous(), h, norm, done)
+        if pull is not None:
+            g, d = d, empty(h.shape, h.dtype)
+            batchnorm.backward(g, h, pull, d)
         return d, grad_scale, grad_shift, None
 
 
@@ -209,24 +212,39 @@ def _restored(
 
 
 def _restored_norm(g: Tensor, scale: Tensor | None, shift: Tensor | None, *done: Tensor | None) -> tuple[Any, ...]:
-    """Likewise for batch norm: scale and shift (N,), and what was done, an `affine.Map`."""
+    """Likewise for a norm: scale and shift (N,), and what batch norm has done, a `Map`."""
     _, B, N = g.shape
     names, shapes = ("scale", "shift", "map", "inverse"), ((N,), (N,), (3, B, N), (N,))
     dtypes = g.dtype, g.dtype, g.dtype, torch.float64
     return tuple(
         None if v is None else returned(name, v, shape, g, dtype)
-        for name, v, shape, dtype in zip(names, (scale, shift, *done), shapes, dtypes, strict=True)
+        for name, v, shape, dtype in zip(names, (scale, shift, *done), shapes, dtypes, strict=False)
     )
 
 
-def _map(ctx: Any, h: Tensor, y: Tensor, norm: Norm) -> tuple[Map, Tensor | None]:
-    """Write y; return what was done, and the statistics if they had to be taken."""
+def _map(ctx: Any, h: Tensor, y: Tensor, norm: Norm | FeatureNorm) -> tuple[tuple[Tensor | None, ...], Tensor | None]:
+    """Write y; return what is kept of what was done, and the statistics if they had to be taken."""
     ctx.norm = norm._replace(scale=None, shift=None)  # autograd keeps those
+    if isinstance(norm, FeatureNorm):
+        featurenorm.forward(h, y, norm)
+        return (), None
     if not norm.takes:
         return batchnorm.forward(h, y, norm), None
     found = batchnorm.statistics(h)
     ctx.mark_non_differentiable(found)
     return batchnorm.forward(h, y, norm._replace(statistics=found)), found
+
+
+def _pull(g: Tensor, h: Tensor, norm: Norm | FeatureNorm, done: Any) -> tuple[Any, ...]:
+    """From the gradient g of y: that of h, or g and the `Pull` that gives it; and those of scale and shift."""
+    if isinstance(norm, FeatureNorm):
+        d = empty(h.shape, h.dtype)
+        return d, None, *featurenorm.backward(g, h, norm, d)
+    return g, *batchnorm.pull(g, h, norm, Map(*done))
+
+
+def _in_torch(h: Tensor, norm: Norm | FeatureNorm) -> Tensor:
+    return featurenorm.in_torch(h, norm) if isinstance(norm, FeatureNorm) else batchnorm.in_torch(h, norm)
 
 
 @cache

@@ -77,6 +77,11 @@ def blocks(B: int) -> list[tuple[int, int, int]]:
     return [(block, begin, min(begin + height, B)) for block, begin in enumerate(range(0, B, height))]
 
 
+def addresses(*arrays: Tensor | None) -> list[int | None]:
+    """The addresses of contiguous arrays, NULL for None."""
+    return [None if array is None else array.data_ptr() for array in arrays]
+
+
 def total(parts: Tensor) -> Tensor:
     """The sum over the first dimension, in order."""
     whole = parts[:1].sum(0)
