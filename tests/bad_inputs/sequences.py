@@ -88,6 +88,7 @@ ROWS: list[tuple[str, dict[str, str | bytes], Callable[[Path], object], int, tup
     ("a .ts file without data", {"d.ts": "@classLabel true a b\n"}, load("d.ts"), DATA, ("d.ts: no sequence behind a line @data",)),
     ("a .ts file of bytes", {"d.ts": b"\xff\xfe"}, load("d.ts"), DATA, ("d.ts: cannot be read",)),
     ("a .ts file with a word first", {"d.ts": "hello\n"}, load("d.ts"), DATA, ("d.ts: line 1: 'hello' found, @data",)),
+    ("a .ts file with a name left out", {"d.ts": "@ \n" + TS}, load("d.ts"), DATA, ("d.ts: line 1: '@' found, @data",)),
     ("a .ts file with times", {"d.ts": "@timeStamps true\n" + TS}, load("d.ts"), DATA, ("@timeStamps true found",)),
     ("a .ts file without answers", {"d.ts": "@data\n1,2:3,4\n"}, load("d.ts"), DATA, ("neither @classLabel true nor @targetLabel true",)),
     ("a .ts file of classes for numbers", {"d.ts": TS}, load("d.ts", answer="real"), PARAMETER, ("task.answer: 'real' received", "'class'")),

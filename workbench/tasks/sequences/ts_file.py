@@ -34,9 +34,9 @@ def read(path: Path, config: Sequences) -> Content:
         if not line or line.startswith(("#", "%")):
             continue
         if not data:
-            if not line.startswith("@"):
+            name, *values = line.removeprefix("@").split() or [""]
+            if not line.startswith("@") or not name:
                 raise DataError(f"{place}: {quoted(line[:60])} found, @data or another @name expected")
-            name, *values = line[1:].split()
             header[name.lower()] = values
             if data := name.lower() == "data":
                 _check(header, config, str(path))
