@@ -1,5 +1,8 @@
 """Figures say what their tables say."""
 
+import re
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -12,6 +15,14 @@ from workbench.analysis.benchmark import figure2
 def times():
     nets = list(figure2.NETS)
     return pd.DataFrame({"net": nets * 2, "T": [256] * 4 + [512] * 4, "ms": range(1, 9), "faster": [2.0] * 8})
+
+
+def test_notebooks_and_explorers_draw_with_one_style_one_template_and_one_set_of_colours():
+    """Verdicts alone have colours of their own, behind white letters (analysis/html.py)."""
+    texts = [(path.name, path.read_text("utf-8")) for path in Path(wb.__file__).parent.rglob("*.py")]
+    assert {name for name, text in texts if re.search(r"#[0-9a-fA-F]{6}\b", text)} == {"style.py", "html.py"}
+    assert {name for name, text in texts if "go.Figure(" in text} == {"style.py"}
+    assert all("blank(" in text for _, text in texts if "make_subplots(" in text), "panels have its layout too"
 
 
 def test_a_bar_stands_for_each_net_and_length(times):

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import plotly.graph_objects as go
 
 from ...models.bounds import half_life
-from .style import COLOURS, GRID, INK, SIGNED, add_line, blank
+from .style import COLOURS, GRID, INK, SIGNED, SKY, add_line, blank
 
 if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
-PALETTE = [*COLOURS.values(), INK, "#56b4e9"]
+PALETTE = [*COLOURS.values(), INK, SKY]
 MOST = 30  # classes whose counts are written out
 
 

@@ -71,6 +71,7 @@ def hued(index: int) -> str:
 
 
 BLUE, ORANGE, GREEN, PINK, YELLOW = COLOURS.values()
+SKY = "#56b4e9"  # the sixth, where five do not tell apart
 SHADE = "rgba(0,150,224,0.16)"
 LEVELS = "Cividis"  # one hue for the colour-blind and for grey prints, dark to light
 SIGNED = [[0.0, "#b35806"], [0.5, "rgba(128,128,128,0.12)"], [1.0, "#0072b2"]]  # against, nothing, for

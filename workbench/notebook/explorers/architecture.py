@@ -158,10 +158,10 @@ PAINT = {
 }
 KINDS = {"fc": "FC alone", "indrnn": "IndRNN layers: products, norm", "other": "other layers", "readout": "readout"}
 ROW = 27  # pixels
-UNHEARD: dict[str, Any] = {
-    "hoverinfo": "skip",
-    "showlegend": False,
-}  # what is drawn, not data; a trace costs a tenth of as many shapes
+BARS: dict[str, Any] = {"orientation": "h", "name": "parameters", "marker": {"color": BLUE}}
+BARS |= {"textposition": "outside", "cliponaxis": False}
+# Of what is drawn and is no data; a trace costs a tenth of as many shapes.
+UNHEARD: dict[str, Any] = {"hoverinfo": "skip", "showlegend": False}
 
 
 def architecture(drawing: Drawing, title: str) -> Picture:
@@ -189,20 +189,8 @@ def architecture(drawing: Drawing, title: str) -> Picture:
     hover = {"hovertext": words, "hovertemplate": "%{hovertext}<extra></extra>"}
     rows = list(range(len(parts)))
     picture.dots([5] * len(parts), rows, "parts", BLUE, ROW, opacity=0, **hover)
-    picture.trace(
-        "bar",
-        x=[part.parameters for part in parts],
-        y=rows,
-        orientation="h",
-        xaxis="x2",
-        name="parameters",
-        marker={"color": BLUE},
-        text=sizes,
-        textposition="outside",
-        cliponaxis=False,
-        meta={"narrow": {"visible": False}},
-        **hover,
-    )
+    bars = {"xaxis": "x2", "text": sizes, "meta": {"narrow": {"visible": False}}, **hover}
+    picture.trace("bar", x=[part.parameters for part in parts], y=rows, **BARS, **bars)
     bare = {"visible": False, "fixedrange": True}
     most = max(part.parameters for part in parts) or 1
     across = {**picture.layout["xaxis"], "domain": [0.74, 0.97], "range": [0, 1.18 * most], "nticks": 4}
@@ -225,19 +213,10 @@ def shares(drawing: Drawing) -> Picture:
     sums["IndRNN layers: recurrent weights u"] = own
     shown = {words: n for words, n in sums.items() if n}
     picture = Picture("parameters", "", "What the parameters do", height=110 + 34 * len(shown))
-    picture.trace(
-        "bar",
-        x=list(shown.values()),
-        y=list(shown),
-        orientation="h",
-        name="parameters",
-        marker={"color": BLUE},
-        text=[f"{n:,} ({n / drawing.parameters:.1%})" for n in shown.values()],
-        meta={"narrow": {"text": [f"{n:,}" for n in shown.values()]}},
-        textposition="outside",
-        cliponaxis=False,
-        hovertemplate="%{y}: %{x:,}<extra></extra>",
-    )
+    text = [f"{n:,} ({n / drawing.parameters:.1%})" for n in shown.values()]
+    more = {"text": text, "meta": {"narrow": {"text": [f"{n:,}" for n in shown.values()]}}}
+    hover = "%{y}: %{x:,}<extra></extra>"
+    picture.trace("bar", x=list(shown.values()), y=list(shown), hovertemplate=hover, **BARS, **more)
     picture.axis("xaxis", range=[0, 1.25 * max(shown.values())])
     picture.narrow(xaxis={**picture.layout["xaxis"], "range": [0, 4 * max(shown.values())], "nticks": 3})
     return picture.set(bargap=0.4).unnamed().axis("yaxis", autorange="reversed", automargin=True)

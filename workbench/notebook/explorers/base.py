@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ...analysis.figures.style import BLUE, GREEN, ORANGE, PINK, YELLOW, Picture
+from ...analysis.figures.style import BLUE, GREEN, ORANGE, PINK, SKY, YELLOW, Picture
 from ...errors import ParameterError, choices, quoted
 from .written import Drawing, Text
 
@@ -23,7 +23,7 @@ HERE = Path(__file__).parent  # where the browser's part lies
 SMALLEST = 1e-30  # a gradient below is drawn there
 LONGEST = 1e6  # steps; so is a half-life above
 NETS = {"plain": BLUE, "residual": GREEN, "dense": YELLOW, "lstm": ORANGE, "rnn_tanh": PINK, "irnn": GREEN}
-NETS |= {"bidirectional": "#56b4e9"}
+NETS |= {"bidirectional": SKY}
 NAMES = {
     "plain": "IndRNN, plain",
     "residual": "IndRNN, residual",
