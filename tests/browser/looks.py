@@ -1,8 +1,10 @@
-"""Code that browser tests run in an explorer's page to find faults, overlaps, and what lies beside what."""
+"""Code that browser tests run in an explorer's page to find faults, overlaps, and what lies beside what; pictures."""
 
+import io
 from pathlib import Path
 
 import axe_playwright_python
+from PIL import Image
 
 AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
 FAULTS = """async () => (await axe.run('.wb-explorer', {resultTypes: ['violations']})).violations
@@ -46,3 +48,10 @@ BESIDE = """() => {
     return [slider.dataset.name, beside ? seen / figure.height : 0];
   });
 }"""
+
+
+def pictured(what, path):
+    """A picture of a page or of a part of it for the README, of 256 colours: a third of the bytes."""
+    picture = Image.open(io.BytesIO(what.screenshot())).convert("RGB")
+    picture = picture.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    picture.save(path, optimize=True)

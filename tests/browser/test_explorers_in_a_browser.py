@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from browser.looks import AXE, BESIDE, FAULTS, OVERLAPS
+from browser.looks import AXE, BESIDE, FAULTS, OVERLAPS, pictured
 
 from workbench.notebook.explorers import EXPLORERS
 from workbench.notebook.site import static_page
@@ -122,7 +122,7 @@ def dark(page):
 @pytest.mark.parametrize("name", EXPLORERS)
 def test_every_slider_answers_the_keyboard_and_axe_finds_no_fault(lab, page, name):
     explorer = opened(lab, page, name, "lab")
-    pictured(page, explorer, f"explore_{name}_light")
+    for_the_readme(page, explorer, f"explore_{name}_light")
     for index in range(explorer.locator("input[type=range]").count()):
         slider = explorer.locator("input[type=range]").nth(index)
         before, value = seen(explorer), slider.get_attribute("aria-valuetext")
@@ -142,14 +142,14 @@ def test_every_slider_answers_the_keyboard_and_axe_finds_no_fault(lab, page, nam
     assert explorer.evaluate(ink) != light, "the figures take the theme's ink"
     unharmed(page)
     explorer.get_by_role("button", name="Reset").click()
-    pictured(page, explorer, f"explore_{name}_dark")
+    for_the_readme(page, explorer, f"explore_{name}_dark")
 
 
-def pictured(page, explorer, name):
+def for_the_readme(page, explorer, name):
     """A picture for the README, where one is asked for."""
     if "PICTURES" in os.environ:
         page.wait_for_timeout(2_000)
-        explorer.screenshot(path=Path(os.environ["PICTURES"]) / f"{name}.png")
+        pictured(explorer, Path(os.environ["PICTURES"]) / f"{name}.png")
 
 
 def test_what_is_asked_of_an_explorer_in_jupyterlab_comes(lab, page):

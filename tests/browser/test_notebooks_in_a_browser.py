@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+from browser.looks import pictured
 
 CASES = [("00_tour", "Light"), ("fig4_adding", "Dark"), ("table2_pixels", "Light")]
 if "PICTURES" in os.environ:
@@ -31,7 +32,7 @@ def test_after_run_all_the_reader_stands_at_a_picture_of_published_records_in_th
     page.wait_for_timeout(1_000)
     assert page.evaluate(VISIBLE, 0.9), "it stays there"
     if "PICTURES" in os.environ:
-        page.screenshot(path=Path(os.environ["PICTURES"]) / f"{name}_{theme.lower()}.png")
+        pictured(page, Path(os.environ["PICTURES"]) / f"{name}_{theme.lower()}.png")
     errors = page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']")
     assert errors.count() == 0, errors.first.inner_text()
     assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count() == 0

@@ -2,7 +2,6 @@
 
 import copy
 import csv
-import io
 import os
 import statistics
 from pathlib import Path
@@ -11,7 +10,7 @@ import axe_playwright_python
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from browser.looks import pictured
 from torch import nn
 
 from workbench.analysis import interventions
@@ -28,6 +27,7 @@ AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
 FAULTS = "async () => (await axe.run()).violations.map(v => `${v.id}: ${v.nodes.map(n => n.html).join(' ')}`)"
 MNIST = readers()[0][0]
 NETS = (MNIST, "seqdigits_plain6", "adding_indrnn_T100", "seqdigits_lstm", "seqdigits_rnn_tanh")
+PICTURES = Path(os.environ.get("PICTURES", ""))
 SCREENS = [(390, 844, "light"), (390, 844, "dark"), (1440, 900, "light"), (1440, 900, "dark")]
 
 
@@ -67,16 +67,6 @@ def linked(page):
     """The address, once it holds what is seen."""
     page.wait_for_timeout(400)
     return page.evaluate("location.href")
-
-
-def pictured(what, name):
-    """A picture for the README, of 256 colours: a third of the bytes."""
-    picture = (
-        Image.open(io.BytesIO(what.screenshot()))
-        .convert("RGB")
-        .quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-    )
-    picture.save(Path(os.environ["PICTURES"]) / f"playground_{name}.png", optimize=True)
 
 
 def close(found, wanted, name, terms=0.0):
@@ -204,7 +194,7 @@ def test_the_adding_problem_is_learned_in_the_browser(page, wide, high):
     assert f"step {step:,}" in page.locator("#numbers").inner_text()
     if "PICTURES" in os.environ and wide > 1000:
         page.add_style_tag(content="section { padding: 18px; }")
-        pictured(page.locator("section", has=page.locator("#train")), "training")
+        pictured(page.locator("section", has=page.locator("#train")), PICTURES / "playground_training.png")
 
 
 def test_a_bound_that_lets_no_memory_live_leaves_the_error_at_guessing(page):
@@ -283,7 +273,7 @@ def test_on_any_screen_in_the_browser_axe_finds_no_fault(page, wide, high, schem
     if "PICTURES" in os.environ and wide > 1000:
         page.evaluate("location.hash = '#step=640'")
         answered(page)
-        pictured(page, scheme)
+        pictured(page, PICTURES / f"playground_{scheme}.png")
 
 
 # --- a hand that traces images ---

@@ -274,6 +274,7 @@ def by_length(reached: Mapping[str, Mapping[int, Milestone]], steps: int, title:
         at = lengths.index(steps)
         picture.band(at - 0.5, at + 0.5, axis="x")
     picture.set(barmode="group").axis("yaxis", rangemode="tozero", automargin=True)
+    picture.layout["yaxis"]["title"]["standoff"] = 6  # clear of numbers of four digits
     return picture.axis("xaxis", type="category", tickangle=0, tickfont={"size": 11})
 
 

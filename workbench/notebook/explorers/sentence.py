@@ -104,7 +104,8 @@ class Sentence(ExplorerBase):
                 wide=True,
             ),
         }
-        return View(panels, f"{said} {net.origin}: {tested(net)}.", net.job(self.device), net.published)
+        whose = f"{net.origin[0].upper()}{net.origin[1:]}"
+        return View(panels, f"{said} {whose}: {tested(net)}.", net.job(self.device), net.published)
 
 
 def tested(net: TrainedNet) -> str:
