@@ -147,7 +147,7 @@ def test_what_is_turned_stands_in_the_address_and_an_address_opens_what_was_turn
 def test_a_neuron_is_clicked_edited_and_read_without_a_kernel(opened):
     page = opened("explore_neurons")
     page.wait_for_selector(".wb-explorer[data-drawn]", timeout=60_000)
-    page.evaluate("workbenchModel.send({do: 'click', figure: 'roll', point: {customdata: 7}, page: '', turn: 1})")
+    page.evaluate("void workbenchModel.send({do: 'click', figure: 'roll', point: {customdata: 7}, page: '', turn: 1})")
     page.locator(".wb-said", has_text="Neuron 7 of layer").wait_for(timeout=30_000)
     page.locator("input[type=range][data-name=u]").press("Home")
     page.locator(".wb-said", has_text="Neuron 7 with u = -1.2: ").wait_for(timeout=30_000)
