@@ -181,12 +181,12 @@ TRAINED = """([kind, bound]) => {
 
 @pytest.mark.parametrize(("wide", "high"), [(390, 844), (1440, 900)])
 def test_the_adding_problem_is_learned_in_the_browser(page, wide, high):
-    """Below 0.01 at T = 50 within 2,000 steps."""
+    """Below 0.01 at T = 50 within 2,000 steps and a minute (some 3 seconds on an idle machine)."""
     page.set_viewport_size({"width": wide, "height": high})
     for name in () if "PICTURES" in os.environ else ("LSTM", "RNN-tanh"):  # a picture shows all three
         page.get_by_label(name, exact=True).uncheck()
     page.get_by_role("button", name="Train", exact=True).click()
-    page.wait_for_function("learning.nets.indrnn?.solved || learning.nets.indrnn?.steps > 2000", timeout=240_000)
+    page.wait_for_function("learning.nets.indrnn?.solved || learning.nets.indrnn?.steps > 2000", timeout=60_000)
     page.get_by_role("button", name="Pause", exact=True).click()
     step = page.evaluate("learning.nets.indrnn.solved?.step")
     assert step is not None
