@@ -107,10 +107,15 @@ def test_a_run_of_the_command_line_computes_with_fixed_instruction_sets(store):
         assert {found[name] for name in instructions.FIXED} == {None}
 
 
-def test_a_finished_run_of_another_numerics_still_answers(store):
-    record = age(go(8))
+def test_a_finished_run_of_another_numerics_still_answers_and_says_so(store, capsys):
+    first = go(8)
+    assert go(8).budgets == first.budgets
+    assert "numerics" not in capsys.readouterr().err
+    record = age(first)
     assert record.status == "done"
     assert go(8).budgets == record.budgets
+    said = f"seed 0: recorded under numerics 1, not {NUMERICS}; `run --fresh` trains it anew\n"
+    assert capsys.readouterr().err.endswith(said)
 
 
 def taken(ours, theirs, tmp_path, monkeypatch):

@@ -20,6 +20,7 @@ from ..errors import ParameterError, StoreError, quoted
 from ..models import distributed
 from ..models.distributed import Ranks
 from ..paper import claims
+from ..progress import notices
 from ..seeds import check_seed
 from ..tasks import data_hashes, spec
 from ..training import Trainer
@@ -236,6 +237,9 @@ def _answered(folder: Run, config: Config, until: int | None) -> bool:
     if record.config != config:
         raise StoreError(f"{folder.path / 'spec.json'}: another config than its id names; `run --fresh` starts anew")
     if reached(record, until):
+        if record.numerics != NUMERICS:
+            said = f"{record.experiment} seed {record.seed}: recorded under numerics {record.numerics}, not {NUMERICS}"
+            print(f"{said}; `run --fresh` trains it anew", file=notices(), flush=True)
         return True
     if record.numerics != NUMERICS:
         raise StoreError(
