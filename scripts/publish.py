@@ -58,14 +58,14 @@ def remove(ids: Iterable[str], folder: Path) -> None:
 
 
 def of_study(name: str, folder: Path) -> None:
-    """Publish what a notebook shows, all of it at its end, in place of what was published of it before."""
+    """Publish what a notebook shows, all of it as far as its budget goes, in place of what was published of it."""
     planned_runs = notebook_parameters.planned(notebook_parameters.check(notebook_parameters.find(name), {}))
     records = []
     for planned_run in planned_runs:
         records.append(record := Record(planned_run.run))
         record.verify()
-        if record.run.result() is None:
-            raise RunError(f"{planned_run.label}: not at its end; `workbench reproduce {name}` trains it")
+        if not planned_run.answered_by(record):
+            raise RunError(f"{planned_run.label}: not to its budget's end; `workbench reproduce {name}` trains it")
     publish(records, folder)
     book = files.results() / "notebooks" / f"{name}_quick.ipynb"
     shutil.copyfile(book, files.published() / "notebooks" / book.name)

@@ -56,17 +56,27 @@ def test_a_sweep_is_trained_once_and_shown(store):
     first = sweep.Sweep(values)
     assert len(first.table) == 8
     assert set(first.table["status"]) == {"done"}
-    assert first.score == "test_accuracy"
+    assert first.score == "valid_accuracy"
+    assert not [name for name in first.table if name.startswith("test")], "what is chosen on test has no score there"
     assert list(first.best(3)["count"]) == [2, 2, 2]
     before = [r.run.path.stat().st_mtime_ns for r in first.records]
     assert [r.run.path.stat().st_mtime_ns for r in sweep.Sweep(values).records] == before
     heat = figures.sweep_map(first.table, first.fields, first.score).data[0]
-    mean = first.table.groupby(first.fields)["test_accuracy"].mean()
-    assert heat.z[1][0] == mean[(2, 1)]
+    mean = first.table.groupby(first.fields)["valid_accuracy"].mean()
+    assert heat.z[1][0] == pytest.approx(100 * mean[(2, 1)])
+    ranked = [tuple(row) for row in first.best(4)[first.fields].itertuples(index=False)]
+    ends = [(r.config.model.depth, r.config.model.gamma, r.seed) for r in first.ends(1)]
+    assert ends == [(*where, seed) for where in (ranked[0], ranked[-1]) for seed in (0, 1)]
+    assert len(first.ends(9)) == 8
+    curves = figures.curves_of(first.ends(1), first.fields).data
+    assert [t.name for t in curves] == [f"depth {d}, gamma {g:g}, seed {s} (smoke)" for d, g, s in ends]
+    assert curves[0].line.color == curves[1].line.color != curves[2].line.color
     lines = figures.parallel(first.table, first.fields, first.score).data[0]
     assert [len(d.values) for d in lines.dimensions] == [8] * 4
     one = sweep.Sweep({**values, "grid": ["depth: 1, 2"]})
     assert [t.name for t in figures.sweep_map(one.table, one.fields, one.score).data] == ["a seed", "mean"]
+    none = sweep.Sweep({**values, "grid": ["clip: null", "gamma: 1, null"], "seeds": 1})
+    assert len(none.best()) == len(none.ends()) == 2, "null is a value"
 
 
 def test_nothing_scored_is_said(store):

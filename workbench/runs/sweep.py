@@ -17,6 +17,8 @@ from .status import overview
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .record import Record
+
 MOST = 100_000  # runs of one sweep
 Grid = Mapping[str, Sequence[Any]] | Sequence[str]  # {"model.depth": [2, 4]}, or ["depth=2,4"] as on the command line
 
@@ -70,7 +72,10 @@ def planned_runs(experiment: str, grid: Mapping[str, Sequence[Any]], budget: Bud
 
 
 def results(experiment: str, grid: Grid, budget: Budget, seeds: int) -> pd.DataFrame:
-    """A row a run of the grid, as recorded: the fields' values, seed, status, step, scores on test, wall seconds."""
+    """A row a run of the grid, as recorded: the fields' values, seed, status, step, wall seconds, scores on validation.
+
+    A sweep is for choosing, and what is chosen on test examples has no honest score on them: those stay unseen here.
+    """
     import pandas as pd
 
     grid = grid if isinstance(grid, Mapping) else parse(grid, experiment)
@@ -78,15 +83,16 @@ def results(experiment: str, grid: Grid, budget: Budget, seeds: int) -> pd.DataF
     rows = []
     for planned_run in planned_runs(experiment, grid, budget, seeds):
         row = recorded.get(planned_run.run.path.name, {"status": "not run"})
-        scores = {name: value for name, value in row.items() if name.startswith("test_") and name != "test_n"}
-        kept = {name: row.get(name) for name in ("status", "step", "wall_s")}
-        rows.append({**dict(planned_run.changes), "seed": planned_run.seed, **kept, **scores})
-    return pd.DataFrame(rows).dropna(axis="columns", how="all")
+        scores = {name: value for name, value in row.items() if name.startswith("valid_")}
+        costs = {name: row.get(name) for name in ("status", "step", "wall_s")}
+        rows.append({**dict(planned_run.changes), "seed": planned_run.seed, **costs, **scores})
+    table = pd.DataFrame(rows)
+    return table.drop(columns=[name for name in table if name not in grid and table[name].isna().all()])
 
 
 def score_of(table: pd.DataFrame) -> str:
     """The column of `results` that says how good a run is; ParameterError where nothing is scored yet."""
-    for name in ("test_accuracy", "test_mse", "test_perplexity", "test_loss"):
+    for name in ("valid_accuracy", "valid_mse", "valid_perplexity", "valid_loss"):
         if name in table and table[name].notna().any():
             return name
     raise ParameterError("sweep: no run of this grid is scored yet; `workbench sweep` trains them")
@@ -99,12 +105,24 @@ class Sweep:
     def __init__(self, values: Mapping[str, Any]):
         self.experiment, self.budget, self.seeds = values["experiment"], values["budget"], values["seeds"]
         self.grid = parse(values["grid"], self.experiment)
-        runs = planned_runs(self.experiment, self.grid, self.budget, self.seeds)
-        self.records = take(runs, values["device"], own=values.get("records", "own") == "own")
+        self.runs = planned_runs(self.experiment, self.grid, self.budget, self.seeds)
+        self.records = take(self.runs, values["device"], own=values.get("records", "own") == "own")
         self.table = results(self.experiment, self.grid, self.budget, self.seeds)
         self.fields, self.score = list(self.grid), score_of(self.table)
 
     def best(self, count: int = 5) -> pd.DataFrame:
-        """The best combinations: mean of the score over seeds, how many seeds, the spread between them."""
-        by = self.table.groupby(self.fields)[self.score].agg(["mean", "min", "max", "count"]).reset_index()
-        return by.sort_values("mean", ascending=not self.score.endswith("accuracy")).head(count).reset_index(drop=True)
+        """The best combinations: mean, least and greatest of the score over seeds, and how many seeds."""
+        by = self.table.groupby(self.fields, dropna=False)[self.score].agg(["mean", "min", "max", "count"])
+        return by.sort_values("mean", ascending=self._ascending).head(count).reset_index()
+
+    def ends(self, count: int = 2) -> list[Record]:
+        """The records of the best combinations and of the worst, `count` of each, the best first."""
+        combinations = [str(run.changes) for run in self.runs]  # a row of the table each
+        of = {run.run.path.name: name for run, name in zip(self.runs, combinations, strict=True)}
+        means = self.table[self.score].groupby(combinations).mean().dropna().sort_values(ascending=self._ascending)
+        shown = [*means.index[:count], *means.index[count:][-count:]]
+        return sorted((r for r in self.records if of[r.id] in shown), key=lambda r: shown.index(of[r.id]))
+
+    @property
+    def _ascending(self) -> bool:
+        return not self.score.endswith("accuracy")

@@ -97,12 +97,12 @@ def test_the_logs_of_the_treebank_stand_over_passes():
 def test_an_axis_of_a_sweep_is_its_numbers_or_the_places_of_its_words():
     results = pd.DataFrame(
         {"model.kind": ["plain", "lstm", "plain"], "train.lr": [0.1, 0.2, 0.3], "seed": [0, 0, 1],
-         "valid_accuracy": [50.0, 60.0, None]}
+         "valid_accuracy": [0.5, 0.6, None]}
     )  # fmt: skip
     (lines,) = figures.parallel(results, ["model.kind", "train.lr"], "valid_accuracy").data
     kind, rate, seed, score = lines.dimensions
     assert (kind.label, list(kind.values), list(kind.ticktext)) == ("kind", [1, 0], ["lstm", "plain"])
-    assert (rate.label, list(rate.values), rate.ticktext) == ("lr", [0.1, 0.2], None)
-    assert (list(seed.values), score.label, list(score.values)) == ([0, 0], "valid accuracy", [50.0, 60.0])
+    assert (rate.label, list(rate.values), list(rate.ticktext)) == ("lr", [0.1, 0.2], ["0.1", "0.2"])
+    assert (list(seed.values), score.label, list(score.values)) == ([0, 0], "validation accuracy, %", [50.0, 60.0])
     assert list(lines.line.color) == [50.0, 60.0]  # a run without a score is not drawn
     assert lines.line.reversescale is False

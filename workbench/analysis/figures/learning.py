@@ -12,7 +12,7 @@ from ...config import Treebank
 from ...paper.reader_names import reader_name, reader_names
 from ...tasks import treebank
 from .. import learning_curves
-from .style import COLOURS, INK, PAPER, add_line, blank, hued
+from .style import COLOURS, INK, PAPER, add_line, blank, field_name, hued
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,28 +132,33 @@ _LEARNING_UNITS = {
 }
 
 
-def curves_of(records: Sequence[Record]) -> go.Figure:
-    """Validation curves of any records, a line each; the official log's and the paper's dotted, once an experiment."""
+def curves_of(records: Sequence[Record], fields: Sequence[str] = ()) -> go.Figure:
+    """Validation curves of any records, a line each; the official log's and the paper's dotted, once an experiment.
+
+    A colour for each experiment with its changes, which stand in the name; with `fields`, those of the config alone do.
+    """
     scores = [r.evaluations[0]["valid"] for r in records if r.evaluations]
     percent = bool(scores) and "accuracy" in scores[0]
     figure = blank("training step", "validation accuracy, %" if percent else "validation score")
     names = reader_names([r.experiment for r in records])
-    colours = {name: hued(i) for i, name in enumerate(names)}
+    colours: dict[tuple[str, str], str] = {}
     for record in records:
+        sections = record.config.model_dump()
+        changed = {f: sections[f.partition(".")[0]][f.partition(".")[2]] for f in fields} or record.changes
+        what = ", ".join(f"{field_name(p)} {f'{v:g}' if isinstance(v, float) else v}" for p, v in changed.items())
+        colour = colours.setdefault((record.experiment, what), hued(len(colours)))
         rows = [row for row in record.evaluations if None not in row["valid"].values()]
-        name = f"{names[record.experiment]}, seed {record.seed}{' (smoke)' if record.smoke else ''}"
-        changed = ", ".join(
-            f"{path.partition('.')[2].replace('_', ' ')} {value}" for path, value in record.changes.items()
-        )
+        name = f"{names[record.experiment]}, {what}" if what and not fields else what or names[record.experiment]
         figure.add_scatter(
             x=[row["step"] for row in rows],
             y=[height(row["valid"]) for row in rows],
-            name=f"{name} {changed}".strip(),
+            name=f"{name}, seed {record.seed}{' (smoke)' if record.smoke else ''}",
             mode="lines+markers",
-            line={"color": colours[record.experiment]},
+            line={"color": colour},
         )
     end = max((r.step for r in records), default=1)
-    for experiment, colour in colours.items():
+    first = {experiment: colour for (experiment, _), colour in reversed(colours.items())}
+    for experiment, colour in first.items():
         look: dict[str, Any] = {"color": colour, **PAPER}
         for source, x, y in _published(experiment):
             near = x <= max(end * 1.6, 12_000)

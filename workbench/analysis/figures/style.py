@@ -65,6 +65,11 @@ def add_line(
     figure.add_scatter(x=x, y=y, name=name, line={"color": colour, **(line or {})}, hovertemplate=said, **more)
 
 
+def field_name(path: str) -> str:
+    """A field of a config, or a column, as a reader is shown it: `train.weight_decay` -> weight decay."""
+    return (path.partition(".")[2] or path).replace("_", " ")
+
+
 def hued(index: int) -> str:
     """The colour of a line by its place among others."""
     return list(COLOURS.values())[index % len(COLOURS)]

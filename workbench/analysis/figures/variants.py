@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
-from .style import COLOURS, GRID, TEXT, blank
+from .style import COLOURS, GRID, TEXT, blank, field_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -193,20 +193,21 @@ def sweep_map(results: pd.DataFrame, fields: Sequence[str], score: str) -> go.Fi
 
     `results`: columns of `fields`, `seed` and `score`. Over further fields the best is shown: it is written beside.
     """
-    better = max if score.endswith("accuracy") else min
+    title, results = _readable(results, score)
+    better, names = max if score.endswith("accuracy") else min, [field_name(field) for field in fields]
     if len(fields) == 1:
-        figure = blank(fields[0], _score_title(score), "Every seed, and their mean")
-        means = results.groupby(fields[0])[score].mean().reset_index()
+        figure = blank(names[0], title, "Every seed, and their mean")
+        means = results.groupby(fields[0], dropna=False)[score].mean().reset_index()
         for table, name, look in (
             (results, "a seed", {"mode": "markers", "marker": {"color": COLOURS["second"]}}),
             (means, "mean", {"mode": "lines+markers", "line": {"color": COLOURS["IndRNN"]}}),
         ):
             figure.add_scatter(x=table[fields[0]].astype(str), y=table[score], name=name, **look)
         return figure
-    means = results.groupby(list(fields))[score].mean().reset_index()
-    best = means.groupby(list(fields[:2]))[score].agg(better).unstack()
-    rest = f", the best over {', '.join(fields[2:])}" if fields[2:] else ""
-    figure = blank(fields[1], fields[0], f"{_score_title(score)}, mean over seeds{rest}")
+    means = results.groupby(list(fields), dropna=False)[score].mean().reset_index()
+    best = means.groupby(list(fields[:2]), dropna=False)[score].agg(better).unstack()
+    rest = f"; the best over {', '.join(names[2:])}" if fields[2:] else ""
+    figure = blank(names[1], names[0], f"{title}: mean over seeds{rest}")
     figure.add_heatmap(
         x=[str(v) for v in best.columns],
         y=[str(v) for v in best.index],
@@ -214,7 +215,7 @@ def sweep_map(results: pd.DataFrame, fields: Sequence[str], score: str) -> go.Fi
         colorscale="Viridis",
         reversescale=better is min,
         texttemplate="%{z:.4g}",
-        hovertemplate=f"{fields[1]} %{{x}}, {fields[0]} %{{y}}: %{{z:.5g}}<extra></extra>",
+        hovertemplate=f"{names[1]} %{{x}}, {names[0]} %{{y}}: %{{z:.5g}}<extra></extra>",
     )
     figure.update_xaxes(type="category")
     figure.update_yaxes(type="category")
@@ -224,31 +225,33 @@ def sweep_map(results: pd.DataFrame, fields: Sequence[str], score: str) -> go.Fi
 
 def parallel(results: pd.DataFrame, fields: Sequence[str], score: str) -> go.Figure:
     """A sweep as parallel coordinates: an axis a field, then seed and score, a line a run, coloured by its score."""
+    title, results = _readable(results, score)
     shown = results.dropna(subset=[score])
     figure = blank("", "", "")
-    figure.update_layout(margin={"l": 70, "r": 70, "t": 60, "b": 30})
+    figure.update_layout(margin={"l": 90, "r": 90, "t": 60, "b": 30})
     figure.add_parcoords(
         line={"color": shown[score], "colorscale": "Viridis", "reversescale": not score.endswith("accuracy")},
-        dimensions=[*(_axis(shown[field], field) for field in [*fields, "seed"]), _axis(shown[score], score)],
+        dimensions=[*(_axis(shown[f]) for f in [*fields, "seed"]), {"label": title, "values": shown[score]}],
         labelfont={"size": TEXT},
     )
     return figure
 
 
-def _axis(values: pd.Series[Any], label: str) -> dict[str, Any]:
-    """One axis of parallel coordinates: numbers as they are, anything else by its place among the values."""
-    label = label.partition(".")[2] or label.replace("_", " ")
+def _axis(values: pd.Series[Any]) -> dict[str, Any]:
+    """One axis of parallel coordinates: numbers as they are, each that occurs written; else places among the values."""
+    label = field_name(str(values.name))
     if values.dtype.kind in "if" and not values.isna().any():
-        return {"label": label, "values": values}
+        marks = sorted(set(values))
+        return {"label": label, "values": values, "tickvals": marks, "ticktext": [f"{mark:g}" for mark in marks]}
     texts = [str(v) for v in values]
     names = sorted(set(texts))
-    return {
-        "label": label,
-        "values": [names.index(t) for t in texts],
-        "tickvals": [*range(len(names))],
-        "ticktext": names,
-    }
+    places = [names.index(t) for t in texts]
+    return {"label": label, "values": places, "tickvals": [*range(len(names))], "ticktext": names}
 
 
-def _score_title(score: str) -> str:
-    return score.replace("_", " ")
+def _readable(results: pd.DataFrame, score: str) -> tuple[str, pd.DataFrame]:
+    """A score's name as a reader is shown it, and the results in its unit."""
+    title = score.replace("valid_", "validation ").replace("_", " ")
+    if not score.endswith("accuracy"):
+        return title, results
+    return f"{title}, %", results.assign(**{score: 100 * results[score]})
