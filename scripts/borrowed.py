@@ -36,7 +36,11 @@ from workbench.runs.bundle import adopt
 from workbench.runs.folder import Run
 
 ROOT = Path(__file__).resolve().parent.parent
-GPU_TESTS = ("tests/recurrence/test_engine_triton.py", "tests/training/test_cuda_graphs.py")
+GPU_TESTS = (
+    "tests/recurrence/test_engine_triton.py",
+    "tests/training/test_cuda_graphs.py",
+    "tests/runs/test_estimator_on_a_device.py",
+)
 MEASURED = ("bench.json", "steps.json", "crossovers.json")
 SHAPES = ("mnist", "mnist_l1", "adding1000", "adding5000", "T256")
 BEGAN = time.monotonic() + psutil.Process().create_time() - time.time()  # loading torch takes of the loan too

@@ -16,7 +16,11 @@ from workbench.errors import ParameterError
 from workbench.recurrence import engines, recur
 
 ROOT = Path(__file__).parent.parent
-GPU_TESTS = ("tests/recurrence/test_engine_triton.py", "tests/training/test_cuda_graphs.py")
+GPU_TESTS = (
+    "tests/recurrence/test_engine_triton.py",
+    "tests/training/test_cuda_graphs.py",
+    "tests/runs/test_estimator_on_a_device.py",
+)
 LACKING = (  # packages that a machine with torch, numpy, pandas, scipy, pytest and hypothesis may well not have
     "pooch dask distributed plotly papermill nbformat jupyterlab IPython ipywidgets anywidget voila kaleido playwright"
 )
