@@ -40,16 +40,20 @@ class Measured(NamedTuple):
 def judged(store: Store, claim: Claim, experiments: Sequence[str]) -> tuple[Verdict, int | None]:
     """The verdict on a claim of MEASURED, with what was measured and why it waits, and how far its runs are."""
     asides: list[str] = []
+    missing: list[str] = []
     waits = [NOTHING]
     if claim.id in CURVES:
         found = [store.seeds(claim, name) for name in experiments]
         asides = [f"{name}: {aside}" for name, (_, _, aside) in zip(experiments, found, strict=True) if aside]
         answers = of_records(claim, [counting for _, counting, _ in found])
+        missing = [name for name, (_, counting, _) in zip(experiments, found, strict=True) if not counting]
         waits = [" and ".join(map(store.command, experiments)), *(asides or ["not begun"])]
     else:
         answers = stored(claim, experiments, store.tables, own=store.own)
     values = [answer.value for answer in answers if answer.value is not None]
     said = judge(claim, [answer.seed for answer in answers])
+    if said.word == "under way" and missing:  # what there is may be at its end
+        said = replace(said, note=f"not begun: {', '.join(missing)}")
     notes = [said.note, f"measured {', '.join(f'{v:.4g}' for v in values)}" if values else "", *asides]
     if said.word == "not run" and not claim.cannot:
         notes = waits
