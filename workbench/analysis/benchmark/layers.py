@@ -59,7 +59,7 @@ def layers(
 
     `shapes`: names in SHAPES, or "T,B,inputs,N". A layer with one or two inputs is a first layer: no gradient of its
     input is asked for. `forward`: also forward alone, without gradients. `lstm`, `gru`, `rnn`, `loop`: how many times
-    faster than these, from `_low` to `_high` over the rounds; `floor`: the floor's time over this one's; `kept`: bytes
+    faster than these, from `_low` to `_high` over the rounds; `floor`: the floor's time over this one's; `saved`: bytes
     that training keeps for the backward pass, a step and unit. On a CUDA device `auto` and the LSTM also run as CUDA
     graphs.
     """
@@ -100,7 +100,7 @@ def _timed(
     speed = 2 * copied(device) / statistics.median(times["copy"])
     for one in found:
         if backward and one["what"] in contest.runs:
-            one["kept"] = contest.bytes_held(one["what"])
+            one["saved"] = contest.bytes_held(one["what"])
         if device != "cpu":
             one["copy_bandwidth"] = speed
     return found

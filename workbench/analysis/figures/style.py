@@ -204,9 +204,9 @@ class Picture:
         self.layout.setdefault("meta", {}).setdefault("narrow", {}).update(layout)
         return self
 
-    def unnamed(self, room: int = 42) -> Picture:
+    def unnamed(self, top: int = 42) -> Picture:
         """Without a legend, and without the room for one."""
-        self.layout["margin"]["t"] = room
+        self.layout["margin"]["t"] = top
         return self.set(showlegend=False)
 
     def linked(self, **where: Any) -> Picture:
