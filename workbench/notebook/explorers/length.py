@@ -21,7 +21,8 @@ from ...config import Adding, Budget, Config, Model, Pixels, Task, Train
 from ...tasks import spec
 from . import own_records
 from .alive import living
-from .base import NAMES, NETS, Choice, Control, Exercise, ExplorerBase, Job, Panel, Slider, Switch, Tell, View, decades
+from .base import NAMES, NETS, Exercise, ExplorerBase, Job, Panel, Tell, View, decades
+from .controls import Choice, Control, Slider, Switch
 from .trained_nets import TrainedNet, evaluations, trained_net
 from .widget import Explorer
 
@@ -89,7 +90,8 @@ class Length(ExplorerBase):
         """The config and seed of a kind of net at a length."""
         if (own := self.own.get(task)) is None:
             return config(task, steps, kind), 0
-        return own_records.of_length(own.config, kind, steps), own.seed
+        made = own_records.of_kind(own.config, kind)
+        return made if steps == spec(made.task).steps else made.set({"task.longest": steps}), own.seed
 
     def controls(self, values: Mapping[str, Any]) -> list[Control]:
         task = values.get("task", "adding")

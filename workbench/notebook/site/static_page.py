@@ -9,11 +9,14 @@ import base64
 import gzip
 import html
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...errors import ParameterError, choices, quoted
+from ...files import check_place, make_folder, publish
 from ...runs.run import pinned_threads
+from ..explorers import EXPLORERS
 from ..explorers.alive import places
 from ..explorers.base import HERE, Exercise, ExplorerBase, code, panels, parameters, plotly_library, script
 
@@ -41,6 +44,19 @@ show("{frames}", "{library}", document.getElementById("explorer"));
 </body>
 </html>
 """
+
+
+def pages(folder: Path, names: Sequence[str] | None = None) -> Iterator[Path]:
+    """Write explorers' pages into a folder, all unless named -> the files, each when it is written."""
+    for name in names or ():
+        if name not in EXPLORERS:
+            raise ParameterError(f"export: {quoted(name)} is no explorer; choose one of {choices(EXPLORERS)}")
+    check_place("out", folder)
+    make_folder(folder)
+    for name in names or EXPLORERS:
+        path = folder / f"explore_{name}.html"
+        publish(path, page(EXPLORERS[name](), {}), replace=True)
+        yield path
 
 
 def page(content: ExplorerBase, values: Mapping[str, Any]) -> bytes:
@@ -97,7 +113,8 @@ def frames(content: ExplorerBase, values: Mapping[str, Any]) -> str:
         "exercises": _within(content, content.exercises, start if living else names, content.settle(values)),
         "presets": _within(content, content.presets, start if living else names, content.settle(values)),
     }
-    return _packed(json.dumps(held, separators=(",", ":")).encode())
+    text = json.dumps(held, separators=(",", ":")).encode()
+    return base64.b64encode(gzip.compress(text, 6, mtime=0)).decode()
 
 
 def _within(
@@ -110,7 +127,3 @@ def _within(
         for one, values in settled
         if all(values[name] == start[name] for name in start if name not in names)
     }
-
-
-def _packed(content: bytes) -> str:
-    return base64.b64encode(gzip.compress(content, 6, mtime=0)).decode()
