@@ -42,11 +42,6 @@ def hashes(config: Skeletons) -> dict[str, str]:
     return {file: download.hashes("ntu")[file]}
 
 
-def task(config: Skeletons, seed: int, batch_size: int) -> SkeletonsTask:
-    """The task under a seed."""
-    return SkeletonsTask(config, seed, batch_size)
-
-
 class SkeletonsTask:
     """x (frames, B, features); y (B,): the action, from 0."""
 
@@ -106,6 +101,9 @@ class SkeletonsTask:
         """Sampled frames (T, B, bodies, joints, 3) of clips, and their actions (B,)."""
         shown = frames(self.lengths[rows], steps, uniform)
         return self.clips.pick(rows, shown), self.labels[rows]
+
+
+task = SkeletonsTask
 
 
 def _split(config: Skeletons, seed: int) -> tuple[Clips, dict[Split, Tensor], dict[str, Any]]:
