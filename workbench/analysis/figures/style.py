@@ -248,7 +248,7 @@ def thinned(count: int, most: int = 200) -> Sequence[int]:
     return sorted({*range(0, count, step), count - 1})
 
 
-def whiskers(middles: Sequence[float], lows: Sequence[float], highs: Sequence[float]) -> dict[str, Any]:
+def whiskers(middles: Iterable[float], lows: Iterable[float], highs: Iterable[float]) -> dict[str, Any]:
     """Error bars of a trace: from a low to a high around each of its values."""
     above = [high - middle for high, middle in zip(highs, middles, strict=True)]
     below = [middle - low for low, middle in zip(lows, middles, strict=True)]
