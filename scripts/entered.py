@@ -46,7 +46,7 @@ def training_step(experiment: str = "seqdigits_plain6") -> list[str]:
 def moves() -> Iterator[tuple[str, list[str]]]:
     """Explorer -> files of a move of its first slider, to a value that it has not shown."""
     from workbench.notebook.explorers import EXPLORERS, Explorer
-    from workbench.notebook.explorers.controls import Slider
+    from workbench.notebook.explorers.base import Slider
 
     for name, content in EXPLORERS.items():
         shown = Explorer(content())

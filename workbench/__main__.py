@@ -317,7 +317,7 @@ def export(
         return
     if seed is not None:
         raise ParameterError("--seed: it has no meaning without --to; leave it out")
-    from .notebook.site.static_page import pages
+    from .notebook.site.pages import pages
 
     for path in pages(out or files.results() / "pages", names):
         print(path)

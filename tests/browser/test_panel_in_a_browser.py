@@ -7,8 +7,7 @@ from browser.looks import AXE, BESIDE, FAULTS, OVERLAPS
 
 from workbench.analysis.figures.style import BLUE, Picture
 from workbench.notebook.explorers import EXPLORERS, base
-from workbench.notebook.explorers.base import Exercise, ExplorerBase, Panel, View
-from workbench.notebook.explorers.controls import Choice, Slider, Switch
+from workbench.notebook.explorers.base import Choice, Exercise, ExplorerBase, Panel, Slider, Switch, View
 from workbench.notebook.site import static_page
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # playwright's own warnings

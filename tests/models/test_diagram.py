@@ -8,7 +8,7 @@ from workbench.models import diagram
 from workbench.models.build import count_of
 from workbench.notebook.explorers import EXPLORERS, bounds
 from workbench.notebook.explorers import architecture as explorer
-from workbench.notebook.site import static_page
+from workbench.notebook.site import pages, static_page
 from workbench.tasks import spec
 
 
@@ -89,7 +89,7 @@ def test_pages_are_written_one_by_one_and_each_is_there_when_it_is_named(store, 
     for name in ("bounds", "architecture"):
         monkeypatch.setattr(EXPLORERS[name], "sweep", ())
     for path, name in zip(
-        static_page.pages(tmp_path / "out", ["architecture", "bounds"]), ("architecture", "bounds"), strict=True
+        pages.pages(tmp_path / "out", ["architecture", "bounds"]), ("architecture", "bounds"), strict=True
     ):
         assert path == tmp_path / "out" / f"explore_{name}.html"
         assert f"<title>{EXPLORERS[name].title}</title>" in path.read_text()

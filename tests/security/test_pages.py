@@ -11,8 +11,7 @@ import workbench as wb
 from workbench import files
 from workbench.analysis import figures, tables
 from workbench.analysis.figures.style import Picture
-from workbench.notebook.explorers.base import ExplorerBase, Panel, View
-from workbench.notebook.explorers.controls import Choice
+from workbench.notebook.explorers.base import Choice, ExplorerBase, Panel, View
 from workbench.notebook.site import static_page
 from workbench.runs import lock
 

@@ -13,8 +13,7 @@ from workbench.config.frozen import Frozen
 from workbench.errors import MissingData, ParameterError
 from workbench.models import diagram
 from workbench.notebook.explorers import EXPLORERS, Explorer, bounds, depth, edits, length, sentence, trained_nets
-from workbench.notebook.explorers.base import ExplorerBase, panels
-from workbench.notebook.explorers.controls import Choice, Slider, Switch
+from workbench.notebook.explorers.base import Choice, ExplorerBase, Slider, Switch, panels
 from workbench.runs import folder as disk_store
 from workbench.runs.jobs import notebook_parameters
 from workbench.runs.record import Record

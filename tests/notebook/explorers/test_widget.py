@@ -10,8 +10,7 @@ import torch
 import workbench as wb
 from workbench.errors import ParameterError
 from workbench.notebook.explorers import EXPLORERS, Explorer, bounds, trained_nets, widget
-from workbench.notebook.explorers.base import Exercise, ExplorerBase, Job, View
-from workbench.notebook.explorers.controls import Slider
+from workbench.notebook.explorers.base import Exercise, ExplorerBase, Job, Slider, View
 from workbench.notebook.site import static_page
 
 

@@ -14,8 +14,7 @@ from ...analysis.figures.style import BLUE, GREEN, INK, ORANGE, PINK, YELLOW
 from ...analysis.statistics import Interval
 from ...models.plain import Plain
 from . import own_records
-from .base import ExplorerBase
-from .controls import Choice, Control
+from .base import Choice, Control, ExplorerBase
 from .edits import BLANK
 from .trained_nets import TESTED, TrainedNet, scored
 from .weights import numbers, packed

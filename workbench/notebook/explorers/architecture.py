@@ -15,8 +15,7 @@ from ...models.diagram import Arc, Drawing
 from ...paper.reader_names import reader_names
 from ...tasks import spec
 from .alive import living
-from .base import Exercise, ExplorerBase, Panel, View
-from .controls import Choice, Control, Slider
+from .base import Choice, Control, Exercise, ExplorerBase, Panel, Slider, View
 from .widget import Explorer
 
 FIRST = "seqmnist_plain6"

@@ -17,7 +17,7 @@ from typing import Any
 
 from ...analysis.figures.style import BLUE, GREEN, ORANGE, PINK, SKY, YELLOW, Picture
 from ...errors import ParameterError, choices, quoted
-from .controls import Control
+from .written import Drawing, Text
 
 HERE = Path(__file__).parent  # where the browser's part lies
 SMALLEST = 1e-30  # a gradient below is drawn there
@@ -34,6 +34,99 @@ NAMES = {
     "gru": "GRU",
     "bidirectional": "IndRNN, both ways",
 }
+
+
+@dataclass(frozen=True)
+class Slider:
+    """A number between the first and the last of its `stops`; one in between may be typed."""
+
+    name: str
+    label: str
+    stops: Sequence[float]
+    start: float | None
+    unit: str = ""
+    help: str = ""
+    play: bool = False  # with buttons that play, pause and step through its stops
+    rest: float | None = None  # where it stands while its value is None, which it starts with
+
+    def check(self, value: object) -> float | None:
+        """The value if it fits, whole where all stops are; else a ParameterError."""
+        if value is None and self.rest is not None:
+            return None
+        low, high = self.stops[0], self.stops[-1]
+        number = value
+        if isinstance(value, str):
+            try:
+                number = float(value.replace(",", ""))
+            except ValueError:
+                raise ParameterError(f"{self.name}: {quoted(value)} is not a number") from None
+        if isinstance(number, bool) or not isinstance(number, int | float) or not low <= number <= high:
+            raise ParameterError(f"{self.name}: {quoted(value)} received; {low:g} to {high:g} is allowed")
+        if not all(isinstance(stop, int) for stop in self.stops):
+            return float(number)
+        if number != int(number):
+            raise ParameterError(f"{self.name}: {quoted(value)} received; a whole number is needed")
+        return int(number)
+
+    def positions(self) -> list[Any]:
+        """The values that a page without a kernel offers."""
+        return list(self.stops) if self.rest is None else [*self.stops, None]
+
+    def spec(self) -> dict[str, Any]:
+        """Return what the screen needs to draw it."""
+        stops = [float(f"{stop:.10g}") if isinstance(stop, float) else stop for stop in self.stops]
+        about = {"unit": self.unit, "play": self.play, "rest": self.rest, **_named(self)}
+        return {"kind": "slider", "stops": stops, **about}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of some options: value -> what the reader sees."""
+
+    name: str
+    label: str
+    options: Mapping[str, str]
+    start: str
+    help: str = ""
+
+    def check(self, value: object) -> str:
+        if not isinstance(value, str) or value not in self.options:
+            raise ParameterError(f"{self.name}: {quoted(value)} received; choose one of {', '.join(self.options)}")
+        return value
+
+    def positions(self) -> list[Any]:
+        """The values that a page without a kernel offers."""
+        return list(self.options)
+
+    def spec(self) -> dict[str, Any]:
+        """Return what the screen needs to draw it."""
+        return {"kind": "choice", "options": list(self.options.items()), **_named(self)}
+
+
+@dataclass(frozen=True)
+class Switch:
+    """On or off."""
+
+    name: str
+    label: str
+    start: bool = False
+    help: str = ""
+
+    def check(self, value: object) -> bool:
+        if not isinstance(value, bool):
+            raise ParameterError(f"{self.name}: {quoted(value)} received; true or false is needed")
+        return value
+
+    def positions(self) -> list[Any]:
+        """The values that a page without a kernel offers."""
+        return [False, True]
+
+    def spec(self) -> dict[str, Any]:
+        """Return what the screen needs to draw it."""
+        return {"kind": "switch", **_named(self)}
+
+
+Control = Slider | Choice | Switch | Drawing | Text
 
 
 @dataclass(frozen=True)
@@ -154,6 +247,10 @@ class ExplorerBase:
     def forget(self) -> None:
         """Make the controls anew at the next move: what was trained meanwhile may change them."""
         self.__dict__.pop("_made", None)
+
+
+def _named(control: Control) -> dict[str, Any]:
+    return {"name": control.name, "label": control.label, "help": control.help}
 
 
 def script() -> str:

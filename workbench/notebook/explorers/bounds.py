@@ -20,8 +20,7 @@ from ...errors import Stopped
 from ...models.bounds import bound, half_life
 from ...tasks import spec
 from .alive import living
-from .base import LONGEST, SMALLEST, Exercise, ExplorerBase, Job, Panel, Tell, View
-from .controls import Choice, Control, Slider, Switch
+from .base import LONGEST, SMALLEST, Choice, Control, Exercise, ExplorerBase, Job, Panel, Slider, Switch, Tell, View
 from .edits import CUTS, changed, named_layers
 from .nets import experiments
 from .trained_nets import TESTED, TrainedNet, score, scored, trained_net

@@ -16,14 +16,14 @@ from ...config import Budget, Pixels
 from ...seeds import generator
 from ...tasks import spec
 from .alive import PAINT, living
-from .base import Exercise, ExplorerBase, Panel, View
-from .controls import Choice, Control, Drawing, Slider, Switch
+from .base import Choice, Control, Exercise, ExplorerBase, Panel, Slider, Switch, View
 from .edits import CUTS
 from .nets import MNIST, experiments
 from .reading import SEEN, square, votes
 from .trained_nets import TrainedNet, scored, trained_net
 from .weights import packed
 from .widget import Explorer
+from .written import Drawing
 
 MOST = 16  # neurons that may be silenced
 SPEAKERS = 5  # neurons whose parts in the answer are drawn

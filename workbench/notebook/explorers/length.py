@@ -21,8 +21,7 @@ from ...config import Adding, Budget, Config, Model, Pixels, Task, Train
 from ...tasks import spec
 from . import own_records
 from .alive import living
-from .base import NAMES, NETS, Exercise, ExplorerBase, Job, Panel, Tell, View, decades
-from .controls import Choice, Control, Slider, Switch
+from .base import NAMES, NETS, Choice, Control, Exercise, ExplorerBase, Job, Panel, Slider, Switch, Tell, View, decades
 from .trained_nets import TrainedNet, evaluations, trained_net
 from .widget import Explorer
 

@@ -18,8 +18,7 @@ from ...models.bounds import half_life
 from ...tasks import spec
 from . import edits, reading
 from .alive import examined
-from .base import Exercise, ExplorerBase, Job, Panel, Tell, View
-from .controls import Choice, Control, Slider, Switch
+from .base import Choice, Control, Exercise, ExplorerBase, Job, Panel, Slider, Switch, Tell, View
 from .edits import Edit, changed, published, worse
 from .nets import experiments
 from .trained_nets import SLOW, TESTED, TrainedNet, at_hand, scored, trained_net

@@ -15,12 +15,12 @@ from ...analysis import interventions
 from ...analysis.figures.style import ORANGE, PINK, Picture
 from ...config import Budget
 from . import reading
-from .base import Exercise, ExplorerBase, Panel, View
-from .controls import Control, Slider, Text
+from .base import Control, Exercise, ExplorerBase, Panel, Slider, View
 from .edits import CUTS
 from .neurons import ABOVE, SENTENCES
 from .trained_nets import TrainedNet, trained_net
 from .widget import Explorer
+from .written import Text
 
 MOST = 50  # characters: as many steps as the net was trained over
 SHOWN = 12  # characters of those that may come next

@@ -9,14 +9,11 @@ import base64
 import gzip
 import html
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...errors import ParameterError, choices, quoted
-from ...files import check_place, make_folder, publish
 from ...runs.run import pinned_threads
-from ..explorers import EXPLORERS
 from ..explorers.alive import places
 from ..explorers.base import HERE, Exercise, ExplorerBase, code, panels, parameters, plotly_library, script
 
@@ -44,19 +41,6 @@ show("{frames}", "{library}", document.getElementById("explorer"));
 </body>
 </html>
 """
-
-
-def pages(folder: Path, names: Sequence[str] | None = None) -> Iterator[Path]:
-    """Write explorers' pages into a folder, all unless named -> the files, each when it is written."""
-    for name in names or ():
-        if name not in EXPLORERS:
-            raise ParameterError(f"export: {quoted(name)} is no explorer; choose one of {choices(EXPLORERS)}")
-    check_place("out", folder)
-    make_folder(folder)
-    for name in names or EXPLORERS:
-        path = folder / f"explore_{name}.html"
-        publish(path, page(EXPLORERS[name](), {}), replace=True)
-        yield path
 
 
 def page(content: ExplorerBase, values: Mapping[str, Any]) -> bytes:
