@@ -165,20 +165,16 @@ def _child(job: Job, campaign: Campaign, results: Path, say: Callable[[str], Non
 
 @contextlib.contextmanager
 def _process(command: list[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
-    child = subprocess.Popen(
+    with subprocess.Popen(
         command, env=dict(environment), text=True, start_new_session=True,
         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    FAMILY.alive.add(child)
-    try:
-        yield child
-    finally:
-        FAMILY.alive.discard(child)
-        _end([child], at_once=True)
-        child.wait()
-        _let_go(child)
-        if child.stderr is not None:
-            child.stderr.close()
+    ) as child:  # fmt: skip
+        FAMILY.alive.add(child)
+        try:
+            yield child
+        finally:
+            FAMILY.alive.discard(child)
+            _end([child], at_once=True)
 
 
 @contextlib.contextmanager
