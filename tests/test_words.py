@@ -13,17 +13,29 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = sorted(Path(workbench.__file__).parent.rglob("*.py"))
 FILES = [*PACKAGE, *sorted((ROOT / "scripts").glob("*.py")), *sorted((ROOT / "tests").rglob("*.py"))]
 UNUSED = set("arm arms crew chance spread shelf lesson sight kept attempt trial room turns twins prose".split())
-LEFT = {"folder.py chance", "imports.py room", "alternation.py in_turns"}  # a file on disk; of the package; two words
+LEFT = {"imports.py room", "run.py _in_turns"}  # of the package; two words
 PROSE = {"chance", "kept", "room", "sight", "spread", "turns"}  # which sentences may use, as the glossary says
 SPOKEN = re.compile(rf"\b({'|'.join(sorted(UNUSED - PROSE - {'arms'}))})s?\b", re.IGNORECASE)
 KEYS = {"provenance.py attempts", "train_and_record.py attempts"}  # on disk
+COLUMN = re.compile(r"[\w.-]+")  # or a key: one word
+ON_DISK = {"chance.json", "spread", "kept"}  # a run's file; two columns of former benchmarks, which are read as the new
+BESIDE_A_LINE = {"chance"}  # of a figure: what guessing reaches
 RIDDLE = re.compile(r"(What|Whether|Where|Why|How)\b")
 
 
-def named(path):
-    """The file, its classes and its functions."""
-    made = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    return [path.stem, *(node.name for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, made))]
+def named(text):
+    """The classes, functions, arguments, fields and attributes that a text makes."""
+    made, nodes = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef), list(ast.walk(ast.parse(text)))
+    fields = [
+        line.target.id
+        for n in nodes
+        if isinstance(n, ast.ClassDef)
+        for line in n.body
+        if isinstance(line, ast.AnnAssign)
+    ]
+    attributes = [node.attr for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)]
+    arguments = [node.arg for node in nodes if isinstance(node, ast.arg | ast.keyword) and node.arg]
+    return [*(node.name for node in nodes if isinstance(node, made)), *fields, *attributes, *arguments]
 
 
 def parameters(path):
@@ -46,11 +58,17 @@ def riddles(text):
 
 
 def test_no_name_is_a_word_that_the_glossary_leaves_out():
-    found = [(path.name, name) for path in FILES if "tests" not in path.parts for name in named(path)]
+    ours = [path for path in FILES if "tests" not in path.parts]
+    found = [(path.name, name) for path in ours for name in (path.stem, *named(path.read_text("utf-8")))]
     found += [(path.name, name) for path in sorted((ROOT / "notebooks").glob("*.ipynb")) for name in parameters(path)]
     assert {f"{file} {name}" for file, name in found if parts(name) & UNUSED} == LEFT
     assert parts("TwoArms") & UNUSED
     assert parts("kept_ones") & UNUSED
+
+
+@pytest.mark.parametrize("text", ["def f(a, spread): ...", "f(kept=1)", "x.chance = 1", "class A:\n    room: int"])
+def test_a_word_that_the_glossary_leaves_out_is_seen_wherever_a_name_is_made(text):
+    assert len([name for name in named(text) if parts(name) & UNUSED]) == 1
 
 
 def strings(path):
@@ -64,8 +82,8 @@ def strings(path):
 def test_no_message_has_a_word_that_the_glossary_leaves_out_and_no_new_column_is_one():
     texts = [(path, text) for path in PACKAGE for text in strings(path)]
     assert {f"{path.name} {text}" for path, text in texts if SPOKEN.search(text)} == KEYS
-    on_disk, beside_a_line = {"benchmark spread", "benchmark kept"}, {"figures chance"}
-    assert {f"{path.parent.name} {text}" for path, text in texts if text in UNUSED} == on_disk | beside_a_line
+    columns = {text for _, text in texts if COLUMN.fullmatch(text) and set(re.split(r"[\W_]", text.lower())) & UNUSED}
+    assert columns == ON_DISK | BESIDE_A_LINE
     assert SPOKEN.search("two arms of a study")
     assert not SPOKEN.search("an alarm, attempted")
 

@@ -5,6 +5,9 @@ Every message is one line that names the argument, the value received and the va
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 DONE, FAILED, WRONG_PARAMETER, WRONG_DATA, NO_STORE, STOPPED = range(6)  # with what a command or a worker ends
 
 
@@ -64,6 +67,16 @@ class Stopped(WorkbenchError):
     """Stopped on request; the same command continues."""
 
     code = STOPPED
+
+
+@contextmanager
+def reading(place: object, *also: type[Exception]) -> Iterator[None]:
+    """Inside, an OSError, or an error of the kinds `also`, becomes a DataError that names the place."""
+    kinds: tuple[type[Exception], ...] = (OSError, *also)
+    try:
+        yield
+    except kinds as error:
+        raise DataError(f"{place}: cannot be read: {error}") from None
 
 
 def printable(text: str) -> str:

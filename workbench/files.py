@@ -76,9 +76,9 @@ def cache() -> Path:
     return (Path(chosen) if os.path.isabs(chosen) else Path.home() / ".cache") / "indrnn-workbench"
 
 
-def modules(room: str) -> Iterator[tuple[str, ModuleType]]:
-    """Every file of a room and every folder in it, imported, by name: so one that is added there is found."""
-    package = importlib.import_module(f"{__package__}.{room}")
+def modules(folder: str) -> Iterator[tuple[str, ModuleType]]:
+    """Every file and folder in a folder of the package, imported, by name: so one that is added there is found."""
+    package = importlib.import_module(f"{__package__}.{folder}")
     for found in sorted(pkgutil.iter_modules(package.__path__), key=lambda each: each.name):
         yield found.name, importlib.import_module(f"{package.__name__}.{found.name}")
 

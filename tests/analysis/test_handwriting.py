@@ -51,13 +51,13 @@ def test_a_fitted_drawing_fills_its_room_wherever_it_was_drawn(frame, box):
     stroke = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]
     (moved,) = handwriting.fitted([stroke], frame)
     width, height = (max(p[i] for p in moved) - min(p[i] for p in moved) + frame.pen for i in (0, 1))
-    assert max(width, height) == pytest.approx(100 * frame.room)
+    assert max(width, height) == pytest.approx(100 * frame.fill)
     ratio = (right - left) / (bottom - top)
     assert (width - frame.pen) / (height - frame.pen) == pytest.approx(ratio)
     image = handwriting.image([stroke], frame)
     inked = torch.stack([image.amax(1), image.amax(0)]) > 0
     wide = inked[0 if height > width else 1]
-    assert int(wide.sum()) == pytest.approx(frame.side * frame.room, abs=1)
+    assert int(wide.sum()) == pytest.approx(frame.side * frame.fill, abs=1)
 
 
 def test_the_middle_of_mnists_ink_is_the_middle_of_its_image():

@@ -157,7 +157,7 @@ def a_record(content: bytes, folder: Path) -> None:
         lambda: mine.curve,
         lambda: mine._repr_html_(),
         mine.recurrent_weights,
-        run.chance,
+        run.drawn,
         lambda: lock.quarantined(run),
     )
     for read in readers:

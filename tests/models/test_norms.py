@@ -127,8 +127,8 @@ def test_weight_decay_reaches_their_gains_only_where_it_is_asked():
 
 def test_the_default_kind_is_no_part_of_a_configs_identity_and_the_others_are():
     batch = CONFIG.set({"model.norm_kind": "batch"})
-    assert "norm_kind" not in batch.canonical()["model"]
-    assert CONFIG.canonical()["model"]["norm_kind"] == "layer"
+    assert "norm_kind" not in batch.model_dump(exclude_defaults=True)["model"]
+    assert CONFIG.model_dump(exclude_defaults=True)["model"]["norm_kind"] == "layer"
 
 
 @pytest.mark.parametrize(("changes", "said"), [

@@ -66,7 +66,7 @@ def tapes(monkeypatch):
     """Recordings on the CPU; the list of tapes that were made."""
     made = []
 
-    def record(call, chance=None, stream=None):
+    def record(call, rng=None, stream=None):
         with Tape() as tape:
             call()
         made.append(tape)
@@ -325,7 +325,7 @@ def test_masks_drawn_together_are_those_of_their_rates_and_used_once(rng):
     assert not torch.equal(net.layers[0].dropout.mask(x, 8), masks[0])
 
 
-def refuse(call, chance=None, stream=None):
+def refuse(call, rng=None, stream=None):
     raise RuntimeError("operation not permitted when stream is capturing\nmore")
 
 

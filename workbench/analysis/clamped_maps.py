@@ -32,17 +32,17 @@ class Clamped(NamedTuple):
         return Clamped(self.q * first.q, self.p + self.q * first.p, ends.amin(0), ends.amax(0))
 
 
-def draw(count: int, chance: torch.Generator) -> Clamped:
+def draw(count: int, rng: torch.Generator) -> Clamped:
     """That many random maps in float64, slopes of either sign."""
-    q, p, *ends = torch.randn(4, count, generator=chance, dtype=torch.float64)
+    q, p, *ends = torch.randn(4, count, generator=rng, dtype=torch.float64)
     low, high = torch.stack(ends).sort(0).values
     return Clamped(q, p, low, high)
 
 
-def composition_error(count: int, chance: torch.Generator) -> float:
+def composition_error(count: int, rng: torch.Generator) -> float:
     """The largest difference between two maps in turn and their composition, over so many random pairs."""
-    first, second = draw(count, chance), draw(count, chance)
-    h = 3 * torch.randn(count, generator=chance, dtype=torch.float64)
+    first, second = draw(count, rng), draw(count, rng)
+    h = 3 * torch.randn(count, generator=rng, dtype=torch.float64)
     return float((second.after(first)(h) - second(first(h))).abs().max())
 
 
@@ -59,7 +59,7 @@ def prefixes(a: Tensor, u: Tensor) -> Tensor:
     return steps(torch.zeros_like(a))
 
 
-def breakdown(us: Sequence[float], T: int, chance: torch.Generator, chains: int = 64) -> pd.DataFrame:
+def breakdown(us: Sequence[float], T: int, rng: torch.Generator, chains: int = 64) -> pd.DataFrame:
     """Ways to compute the same states in float32, against the loop in float64, for each recurrent weight u.
 
     Inputs of mean -2 return the state to zero now and then. Columns: `u`, `way`, `broken` (per cent of the states that
@@ -67,7 +67,7 @@ def breakdown(us: Sequence[float], T: int, chance: torch.Generator, chains: int 
     """
     rows = []
     for u in us:
-        a, weights = torch.randn(T, chains, generator=chance) - 2.0, torch.full((chains,), u)
+        a, weights = torch.randn(T, chains, generator=rng) - 2.0, torch.full((chains,), u)
         truth = recur(a.double()[:, None], weights.double(), backend="loop")[:, 0]
         known = truth.abs() < torch.finfo(torch.float32).max
         ways = {
@@ -83,12 +83,12 @@ def breakdown(us: Sequence[float], T: int, chance: torch.Generator, chains: int 
     return pd.DataFrame(rows)
 
 
-def queue(T: int, chance: torch.Generator, drift: float = -0.05) -> tuple[Tensor, Tensor, Tensor]:
+def queue(T: int, rng: torch.Generator, drift: float = -0.05) -> tuple[Tensor, Tensor, Tensor]:
     """A neuron with u = 1 on a random walk's steps: its states, the walk, and the walk's lowest so far or 0, each (T,).
 
     Lindley (1952): the first is the second less the third.
     """
-    a = torch.randn(T, 1, 1, generator=chance, dtype=torch.float64) + drift
+    a = torch.randn(T, 1, 1, generator=rng, dtype=torch.float64) + drift
     walk = a.cumsum(0)[:, 0, 0]
     h = recur(a, torch.ones(1, dtype=torch.float64), backend="loop")[:, 0, 0]
     return h, walk, walk.cummin(0).values.clamp(max=0)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from .. import tasks
 from ..models.build import build, count
-from ..runs.record import Record
 from ..training import Trainer
 from ..training.gradients import recurrent
 from .statistics import mean as interval
@@ -48,7 +46,9 @@ def gradients(variants: Variants) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for each, records in variants.runs.items():
         for record in records:
-            for moment, norms in _moments(record):
+            watched = [row["layers"] for row in record.evaluations if "layers" in row]
+            moments = [(START, Trainer(record.config, record.seed).by_layer()), *((END, last) for last in watched[-1:])]
+            for moment, norms in moments:
                 named = {"group": each.group, "variant": each.name, "seed": record.seed, "moment": moment}
                 rows += [named | {"layer": i, "gradient": norm} for i, norm in enumerate(norms, 1)]
     return pd.DataFrame(rows)
@@ -59,22 +59,13 @@ def arriving(gradients: pd.DataFrame) -> pd.DataFrame:
     the gradient that arrives at the lowest layer and the one at the highest; nothing arriving at all gives none."""
     rows = []
     for (group, variant, moment), runs in gradients.groupby(["group", "variant", "moment"], sort=False):
-        powers = [_power(list(run["gradient"])) for _, run in runs.sort_values("layer").groupby("seed")]
+        ends = [(run.iloc[0], run.iloc[-1]) for _, run in runs.sort_values("layer").groupby("seed")["gradient"]]
+        powers = [math.log10(low / high) for low, high in ends if low > 0 and high > 0]
         known = [power for power in powers if math.isfinite(power)]
         row: dict[str, Any] = {"group": group, "variant": variant, "moment": moment}
-        row |= {"layers": int(runs["layer"].max()), "seeds": len(powers)}
+        row |= {"layers": int(runs["layer"].max()), "seeds": len(ends)}
         if known:
             found = interval(known)
             row |= {"with a value": found.n, "mean": found.mean, "low": found.low, "high": found.high}
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-def _power(norms: Sequence[float]) -> float:
-    lowest, highest = norms[0], norms[-1]
-    return math.log10(lowest / highest) if lowest > 0 and highest > 0 else -math.inf
-
-
-def _moments(record: Record) -> list[tuple[str, list[float]]]:
-    watched = [row["layers"] for row in record.evaluations if "layers" in row]
-    return [(START, Trainer(record.config, record.seed).by_layer()), *((END, norms) for norms in watched[-1:])]

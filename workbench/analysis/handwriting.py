@@ -20,11 +20,11 @@ Stroke = Sequence[tuple[float, float]]
 
 
 class Frame(NamedTuple):
-    """The way of a data set to put a digit into its picture: side * side pixels, of which the digit fills `room` in
-    its longer direction, drawn with a `pen` of so many units, and the middle of its ink (`mass`) or of its box."""
+    """The way of a data set to put a digit into its picture: side * side pixels, of which the digit takes the part
+    `fill` in its longer direction, drawn with a `pen` of so many units, around its ink (`mass`) or its box."""
 
     side: int
-    room: float
+    fill: float
     pen: float
     mass: bool
 
@@ -65,13 +65,13 @@ def image(drawn: Sequence[Stroke], frame: Frame, fit: bool = True) -> Tensor:
 
 
 def fitted(drawn: Sequence[Stroke], frame: Frame) -> list[Stroke]:
-    """Strokes moved and scaled so that their box, the pen's width included, fills a frame's room around its middle."""
+    """Strokes moved and scaled so that their box, the pen's width included, fills a frame's part around its middle."""
     points = torch.tensor([point for stroke in drawn for point in stroke], dtype=torch.float64).view(-1, 2)
     if not len(points):
         return []
     low, high = points.amin(0), points.amax(0)
     extent = float((high - low).max())
-    scale = (frame.room * SIZE - frame.pen) / extent if extent else 1.0
+    scale = (frame.fill * SIZE - frame.pen) / extent if extent else 1.0
     moved = ((points - (low + high) / 2) * scale + SIZE / 2).tolist()
     return [[(x, y) for x, y in (moved.pop(0) for _ in stroke)] for stroke in drawn]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -69,12 +69,8 @@ def silenced(net: nn.Module, layer: int, neurons: Sequence[int]) -> Iterator[Non
         mask[list(neurons)] = 0
         return output * mask
 
-    hook = unit.register_forward_hook(silence) if neurons else None
-    try:
+    with unit.register_forward_hook(silence) if neurons else nullcontext():
         yield
-    finally:
-        if hook is not None:
-            hook.remove()
 
 
 @contextmanager
@@ -154,11 +150,8 @@ def unit_of(net: nn.Module, layer: int) -> Unit:
 def states(net: nn.Module, x: Tensor, layer: int) -> tuple[Tensor, Tensor]:
     """Return what a layer's neurons are given and their states: a and h, (T, B, N), of h_t = relu(a_t + u h_(t-1))."""
     unit, seen = unit_of(net, layer), []
-    hook = unit.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
-    try:
+    with unit.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0])):
         net(x)
-    finally:
-        hook.remove()
     a = unit.enter(seen[0]) if unit.fc is not None else seen[0]
     if unit.norm == "before" and unit.bn is not None:
         a = unit.bn(a)
@@ -185,11 +178,8 @@ def contributions_of_tokens(net: nn.Module, tokens: Tensor, blank: int, output: 
     with torch.no_grad():
         x, empty = embedding(tokens), embedding(torch.full_like(tokens, blank))
     path = _path(empty, x, points)
-    hook = embedding.register_forward_hook(lambda *_: path)
-    try:
+    with embedding.register_forward_hook(lambda *_: path):
         scores = net(tokens.expand(-1, points))[0][-1, :, output]
-    finally:
-        hook.remove()
     return _along(path, scores, x - empty)
 
 
@@ -204,11 +194,8 @@ def dependences(net: nn.Module, tokens: Tensor, blank: int, points: int = 8) -> 
         best = net(tokens)[0][:, 0].argmax(-1)
         x, empty = embedding(tokens), embedding(torch.full_like(tokens, blank))
     path = _path(empty.repeat(1, T, 1), x.repeat(1, T, 1), points)
-    hook = embedding.register_forward_hook(lambda *_: path)
-    try:
+    with embedding.register_forward_hook(lambda *_: path):
         scores = net(tokens.expand(-1, T * points))[0].unflatten(1, (points, T))
-    finally:
-        hook.remove()
     wanted = scores.diagonal(dim1=0, dim2=2)[:, best, torch.arange(T)]  # (points, T) of (points, V, T)
     gradient: Tensor = torch.autograd.grad(wanted.sum(), path)[0].unflatten(1, (points, T)).mean(1)
     parts: Tensor = ((x - empty) * gradient).sum(-1).T.detach()

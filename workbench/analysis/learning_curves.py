@@ -143,21 +143,21 @@ def told(near: pd.DataFrame) -> pd.DataFrame:
     begun = near[near["seeds"] > 0]
     far = begun[["difference", "another net", "pair", "ours apart"]].astype(float)
     shown = far.map(lambda value: "" if np.isnan(value) else f"{value:.2f}")
-    chance = far[["pair", "ours apart"]].max(axis=1)
+    alike = far[["pair", "ours apart"]].max(axis=1)
     told = begun[["experiment", "curve", "seeds", "unit"]].copy()
     told["to step"] = begun["until"].map(lambda step: f"{step:,.0f}")
     told["ours"] = shown["difference"]
     told["nearest other net"] = shown["another net"] + (" " + begun["which"]).fillna("")
     told[["two official runs", "two seeds of ours"]] = shown[["pair", "ours apart"]]
-    told["it tells"] = list(map(_tells, far["difference"], far["another net"], chance))
+    told["it tells"] = list(map(_tells, far["difference"], far["another net"], alike))
     return told
 
 
-def _tells(ours: float, other: float, chance: float) -> str:
-    """The word of a curve of our net: nothing, where chance alone is worth as much as another net."""
+def _tells(ours: float, other: float, alike: float) -> str:
+    """The word of a curve of our net: nothing, where two runs of one net lie as far apart as another net."""
     if np.isnan(other):
         return "nothing: no other net's curve is published"
-    if chance >= other:
+    if alike >= other:
         return "nothing: two runs of one net lie as far apart"
     return "nearer than any other net" if ours < other else "no nearer than another net"
 

@@ -119,10 +119,10 @@ def table(frame: pd.DataFrame, width: int = 80) -> str:
     return "\n".join(lines[: len(lines) - len(apart)]) + "\n"
 
 
-def _shared(most: list[int], least: list[int], room: int) -> list[int]:
-    """Widths that fit into the room: the widest column gives way first, none goes below its longest word."""
+def _shared(most: list[int], least: list[int], width: int) -> list[int]:
+    """Widths that fit into so many characters: the widest column gives way first, none goes below its longest word."""
     widths = list(most)
-    while sum(widths) > room:
+    while sum(widths) > width:
         wide = max((i for i in range(len(widths)) if widths[i] > least[i]), key=lambda i: widths[i], default=None)
         if wide is None:
             break

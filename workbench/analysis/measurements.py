@@ -97,7 +97,9 @@ def stored(
             n = int(row["seed"])
             if row["claim"] != claim.id or row["numerics"] != NUMERICS or not 0 <= n < SEARCH or n in found:
                 continue
-            if row["run"] == _run(claim, experiments, n) and unchanged(claim.id, row["claims"], tables):
+            config = paper.experiment(experiments[0]).config if claim.id not in EXACT else None  # of a trained net
+            run = "" if config is None else run_id(config, n, data_hashes(config.task))
+            if row["run"] == run and unchanged(claim.id, row["claims"], tables):
                 found[n] = _answer(claim, n, float(row["value"]))
     return [found[n] for n in sorted(found)]
 
@@ -107,14 +109,6 @@ def _answer(claim: Claim, seed: int, value: float, step: float = 0) -> Measured:
     if math.isnan(value):
         return Measured(Seed(seed, None, "lost", step))
     return Measured(Seed(seed, value if claim.kind == "solved" else float(holds(claim, value)), "ended", step), value)
-
-
-def _run(claim: Claim, experiments: Sequence[str], seed: int) -> str:
-    """The id of the run that a claim of trained weights is measured on; none of a claim of the layer."""
-    if claim.id in EXACT:
-        return ""
-    config = paper.experiment(experiments[0]).config
-    return run_id(config, seed, data_hashes(config.task))
 
 
 # --- measuring ---

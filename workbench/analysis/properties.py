@@ -238,14 +238,11 @@ def _last(net: nn.Module, batches: Iterable[Batch]) -> tuple[Tensor, Tensor]:
     """Inputs of the readout, (examples, N), and the targets, in double precision."""
     given: list[Tensor] = []
     readout: Any = net.readout
-    hook = readout.register_forward_pre_hook(lambda module, inputs: given.append(inputs[0].double()))
     targets = []
-    try:
+    with readout.register_forward_pre_hook(lambda module, inputs: given.append(inputs[0].double())):
         for batch in batches:
             net(batch.x)
             targets.append(batch.y.double())
-    finally:
-        hook.remove()
     return torch.cat(given), torch.cat(targets)
 
 

@@ -239,7 +239,11 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     for row in (plain(r) for r in table.to_dict("records")):
         of = f" of {int(row['steps']):,}" if row["steps"] else ""
         step = f"{int(row['step']):,}{of}" if row["step"] is not None else ""
-        note = "; ".join(filter(None, (row["note"], _over_examples(row))))
+        over = ""
+        if row["examples_low"] is not None:  # the interval over test examples stands apart and never decides
+            ends = f"{_number(row['examples_low'])} to {_number(row['examples_high'])}"
+            over = f"over {int(row['examples']):,} examples {ends}"
+        note = "; ".join(filter(None, (row["note"], over)))
         named = (row["table"], _who(row), row["metric"], ours(row), int(row["n"]), _theirs(row), row["source"])
         out.append((*named, step, row["verdict"], note))
     return pd.DataFrame(out, columns=SHOWN)
@@ -274,14 +278,6 @@ def _theirs(row: Mapping[str, Any]) -> str:
 def _kind(row: Mapping[str, Any]) -> str:
     claim = _claims().get(row["claim"])
     return claim.kind if claim else ""
-
-
-def _over_examples(row: Mapping[str, Any]) -> str:
-    """The interval over test examples, which stands apart and never decides."""
-    if row["examples_low"] is None:
-        return ""
-    ends = f"{_number(row['examples_low'])} to {_number(row['examples_high'])}"
-    return f"over {int(row['examples']):,} examples {ends}"
 
 
 def _claims() -> dict[str, Claim]:

@@ -89,13 +89,13 @@ class Config(Frozen):
             tree[section][field] = value
         return Config.parse(tree)
 
-    def canonical(self) -> dict[str, Any]:
-        """The fields that identify it: all that differ from their defaults. A default never changes its meaning
-        without a new SCHEMA, and a new field with a default leaves old identities alone."""
-        return self.model_dump(exclude_defaults=True)
-
 
 def run_id(config: Config, seed: int, data: Mapping[str, str]) -> str:
-    """The name of a run: 16 hex digits of a hash of what is computed, the seed and the data, and of nothing else."""
-    content = {"schema": SCHEMA, "config": config.canonical(), "seed": seed, "data": dict(data)}
+    """The name of a run: 16 hex digits of a hash of what is computed, the seed and the data, and of nothing else.
+
+    Of a config that is what differs from the defaults: a default never changes its meaning without a new SCHEMA, and a
+    new field with a default leaves old identities alone.
+    """
+    fields = config.model_dump(exclude_defaults=True)
+    content = {"schema": SCHEMA, "config": fields, "seed": seed, "data": dict(data)}
     return hashlib.sha256(canonical_json(content).encode()).hexdigest()[:16]

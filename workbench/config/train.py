@@ -60,25 +60,21 @@ class Train(Frozen):
         "training left them (running), re-estimated on validation examples (validation: published for MNIST), or those "
         "of the batch that is scored (test: published for NTU)",
     )
-
     wrap_test: bool = Field(
         False,
         description="pixels: the last batch of the test is filled up with the first images, which then count twice (a "
         "fault of the official code)",
     )
-
     watch_layers: bool = Field(
         False,
         description="rows of the curve also have the norm of the loss's gradient by each recurrent layer's output, all "
         "steps together, of one validation batch: how much of it arrives at which depth",
     )
-
     watch_gradient: bool = Field(
         False,
         description="rows of the curve also have the norm of the gradient of all weights, before its elements are "
         "clamped, mean and largest over the steps since the last row, and how many steps were not applied",
     )
-
     score_test: bool = Field(
         True, description="whether scores are taken on the test split too; false for runs that search for settings"
     )

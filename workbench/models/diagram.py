@@ -87,9 +87,8 @@ class _Pen:
                 N, past = module.hidden_size, "every neuron reads every other's past"
             self.box(type(module).__name__, f"{features:,} → {N:,}, {past}", N, module, "other")
         elif isinstance(module, transformer.Block):
-            self.box(
-                "attention, FC", f"{module.heads} heads, every step reads all before it", features, module, "other"
-            )
+            inside = f"{module.heads} heads, every step reads all before it"
+            self.box("attention, FC", inside, features, module, "other")
         elif isinstance(module, residual.Block):
             start = len(self.parts) - 1
             self.children(module)
@@ -102,13 +101,8 @@ class _Pen:
             self.block(module)
         elif isinstance(module, nn.Linear):
             role = name in ("readout", "decoder")
-            self.box(
-                name if role else "FC",
-                f"{module.in_features:,} → {module.out_features:,}",
-                module.out_features,
-                module,
-                "readout" if role else "fc",
-            )
+            inside, N = f"{module.in_features:,} → {module.out_features:,}", module.out_features
+            self.box(name if role else "FC", inside, N, module, "readout" if role else "fc")
         elif isinstance(module, nn.LayerNorm):
             self.box("layer norm", "over the features of each step", features, module, "fc")
         elif isinstance(module, nn.Embedding):
@@ -134,8 +128,8 @@ class _Pen:
         steps += norm + recurrence if unit.norm == "before" else recurrence + norm
         if unit.dropout.p:
             steps.append(f"dropout {unit.dropout.p:g}")
-        known = {"bottleneck": "bottleneck", "growth": "growth", "transition": "transition"}
-        self.box(known.get(name, "IndRNN"), ", ".join(steps), N, unit, "indrnn")
+        named = name if name in ("bottleneck", "growth", "transition") else "IndRNN"
+        self.box(named, ", ".join(steps), N, unit, "indrnn")
 
     def block(self, block: dense.Block) -> None:
         """Layers that read all made before them in the block."""

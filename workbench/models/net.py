@@ -47,10 +47,7 @@ class Parts:
 
     def __init__(self, model: Model, spec: Spec, generator: Generator | None):
         self.model, self.spec, self.generator = model, spec, generator
-        u_max = model.u_max
-        if model.gamma is not None:
-            u_max = bounds.bound(spec.steps, model.gamma)
-        self.bound = u_max
+        self.bound = model.u_max if model.gamma is None else bounds.bound(spec.steps, model.gamma)
         self.headed = spec.target == "token" and model.tied and model.shortcut == "block"
 
     def linear(self, inputs: int, outputs: int) -> Linear:

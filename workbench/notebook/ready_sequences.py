@@ -78,10 +78,7 @@ def digits() -> dict[str, Any]:
 
 
 READY: Mapping[str, Callable[[], dict[str, Any]]] = {
-    "japanese_vowels": japanese_vowels,
-    "spoken_digits": spoken_digits,
-    "utd_mhad": utd_mhad,
-    "digits": digits,
+    example.__name__: example for example in (japanese_vowels, spoken_digits, utd_mhad, digits)
 }
 
 

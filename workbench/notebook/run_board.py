@@ -39,7 +39,9 @@ class Board(ipywidgets.VBox):  # type: ignore[misc]
     def refresh(self) -> None:
         """Read the records again; the choice stays."""
         rows = status.rows(self.seen)
-        self.table.value = _table(rows[:MOST], len(rows))
+        rest = f"<p>{len(rows) - MOST:,} more, not shown</p>" if len(rows) > MOST else ""
+        shown = pd.DataFrame(rows[:MOST], columns=SHOWN, dtype=object).map(_cell)
+        self.table.value = html.table(shown) + rest  # every value escaped: names and errors come from files
         chosen = self.runs.value
         options = [(_label(row), row["id"]) for row in rows if row["status"] != "damaged"]
         if options != list(self.runs.options):
@@ -76,12 +78,6 @@ def _label(row: dict[str, Any]) -> str:
     changes = f" {row['changes']}" if row.get("changes") else ""
     smoke = " (smoke)" if row.get("smoke") else ""
     return f"{row['experiment']}{smoke}{changes}, seed {row['seed']}: {row['status']}, step {row['step']:,}"
-
-
-def _table(rows: list[dict[str, Any]], count: int) -> str:
-    """HTML, every value escaped: names and errors come from files."""
-    rest = f"<p>{count - len(rows):,} more, not shown</p>" if count > len(rows) else ""
-    return html.table(pd.DataFrame(rows, columns=SHOWN, dtype=object).map(_cell)) + rest
 
 
 def _cell(value: Any) -> Any:

@@ -33,16 +33,16 @@ class Study:
 
     def __init__(self, scope: Mapping[str, Any]):
         pd.set_option("display.max_colwidth", None)  # names and notes are shown whole
-        name = _notebook_name(scope)
+        name = scope.get("notebook")  # every notebook names itself in its parameters cell
+        if not isinstance(name, str):
+            raise ParameterError("notebook: the parameters cell must name the notebook; run that cell first")
         self.path = find(name)
         known = parameters(self.path)
         given = {n: scope[n] for n in known if n in scope}
         if "study" not in scope:  # first run in this kernel: only parameters can have been set so far
             plain = (bool, int, float, str, list, dict)
-            strangers = [
-                n for n, v in scope.items() if not n.startswith("_") and type(v) in plain and n not in _IPYTHON
-            ]
-            given |= {n: scope[n] for n in strangers}
+            ours = {"In", "Out"}  # IPython's
+            given |= {n: v for n, v in scope.items() if n[0] != "_" and type(v) in plain and n not in ours}
         self.name = name
         checked = check(self.path, given)
         self.own: bool = checked.get("records", "own") == "own"
@@ -166,9 +166,6 @@ class Study:
         return figure
 
 
-_IPYTHON = ("In", "Out")
-
-
 def _short(value: Any) -> Any:
     """A number as a table shows it; anything else as it is."""
     if isinstance(value, float) and value == value:
@@ -181,11 +178,3 @@ def _in_a_notebook() -> bool:
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     return getattr(shell, "kernel", None) is not None
-
-
-def _notebook_name(scope: Mapping[str, Any]) -> str:
-    """Every notebook names itself in its parameters cell: `notebook: str = "fig4_adding"`."""
-    name = scope.get("notebook")
-    if not isinstance(name, str):
-        raise ParameterError("notebook: the parameters cell must name the notebook; run that cell first")
-    return name

@@ -95,11 +95,8 @@ class Claim(Frozen):
         return self
 
     def _rules(self) -> list[tuple[str, bool]]:
-        known, needs_ntu = (
-            {*paper.EXPERIMENTS, *paper.EXHIBITS},
-            {n for n, e in paper.EXPERIMENTS.items() if e.data == "ntu"},
-        )
-        named = {*self.experiments, *self.against}
+        known, named = {*paper.EXPERIMENTS, *paper.EXHIBITS}, {*self.experiments, *self.against}
+        needs_ntu = {n for n, e in paper.EXPERIMENTS.items() if e.data == "ntu"}
         return [
             (f"experiments: {quoted(sorted(named - known))} are unknown", named <= known),
             ("experiments: one is needed, or a reason in cannot", bool(named or self.cannot)),
@@ -126,15 +123,12 @@ COLUMNS = tuple(Claim.model_fields)
 
 
 def _margin_fits(claim: Claim) -> bool:
-    if claim.kind == "ratio":
-        wanted = None if claim.abstract else SPEED_MARGIN * (claim.value or 0)
+    wanted = None
+    if claim.kind == "ratio" and not claim.abstract:
+        wanted = SPEED_MARGIN * (claim.value or 0)
     elif claim.kind == "value":
-        if claim.metric not in MARGINS:
-            return False
-        part, number = MARGINS[claim.metric]
+        part, number = MARGINS.get(claim.metric, (math.nan, math.nan))
         wanted = part * (claim.value or 0) + number
-    else:
-        wanted = None
     if wanted is None or claim.margin is None:
         return wanted is claim.margin
     return math.isclose(claim.margin, wanted, rel_tol=1e-9)
@@ -227,13 +221,6 @@ def history(path: Path | None = None) -> dict[str, dict[str, str]]:
     if wrong:
         raise DataError(f"{path.name}: {wrong[0]} is not the hash of its rows")
     return tables
-
-
-def next_lines(tables: Mapping[str, Mapping[str, str]], rows: Mapping[str, str]) -> list[dict[str, str]]:
-    """The lines that a history needs so that its last table is the one of these rows: none if it is already."""
-    last = list(tables.values())[-1] if tables else {}
-    changed = {name: rows.get(name, "") for name in sorted({*last, *rows}) if rows.get(name) != last.get(name)}
-    return [{"table": table_hash(rows), "claim": name, "row": row} for name, row in changed.items()]
 
 
 def unchanged(name: str, begun_under: str | None, tables: Mapping[str, Mapping[str, str]] | None = None) -> bool:

@@ -7,20 +7,18 @@ from collections.abc import Sequence
 from functools import cache
 
 from .. import paper  # whose experiments are not there yet while its files are found, this one among them
-from .experiment import Experiment
 
 
 def reader_name(name: str) -> str:
     """Net and task of an experiment in words; a name with `*` is that of one with changes, an unknown one stays."""
-    known, changed = _known(name)
-    return name if known is None else f"{known.title}{changed}"
+    return _said(name, "title")
 
 
 def reader_names(names: Sequence[str]) -> dict[str, str]:
     """Name -> the least that tells these experiments apart in words: their nets, else their tasks, else both."""
     distinct = list(dict.fromkeys(names))
-    for words in (_net, _task, reader_name):
-        found = {name: words(name) for name in distinct}
+    for part in ("net", "task_words", "title"):
+        found = {name: _said(name, part) for name in distinct}
         if len(set(found.values())) == len(distinct):
             return found
     return {name: f"{reader_name(name)} ({name})" for name in distinct}
@@ -40,16 +38,8 @@ def _pattern() -> re.Pattern[str]:
     return re.compile(rf"(?<!run )\b((?:{names})\b\*?)(,(?= (?:{names})\b))?")
 
 
-def _net(name: str) -> str:
-    known, changed = _known(name)
-    return name if known is None or not known.net else f"{known.net}{changed}"
-
-
-def _task(name: str) -> str:
-    known, changed = _known(name)
-    return name if known is None else f"{known.task_words}{changed}"
-
-
-def _known(name: str) -> tuple[Experiment | None, str]:
-    plain = name.removesuffix("*")
-    return paper.EXPERIMENTS.get(plain), ", changed" * (plain != name)
+def _said(name: str, part: str) -> str:
+    """A part of an experiment's words, marked where there are changes; the name itself where it has none."""
+    known = paper.EXPERIMENTS.get(name.removesuffix("*"))
+    words = "" if known is None else str(getattr(known, part))
+    return f"{words}{', changed' * name.endswith('*')}" if words else name

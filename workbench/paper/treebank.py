@@ -171,39 +171,18 @@ def _words() -> list[Experiment]:
     plain_note = (
         "Not in Table 4: the official code's plain net with the residual net's dropouts, which no log confirms."
     )
+    res, plain = {**hidden, "kind": "residual", "depth": 5}, {**hidden, "kind": "plain", "depth": 6}
+    of_res = Claim(PERPLEXITY, 58.99, _TABLE4), Claim(PERPLEXITY, 58.02, _LOG + "5802", log=True)
+    of_dense = Claim(PERPLEXITY, 56.37, _TABLE4), Claim(PERPLEXITY, 56.37, _LOG + "5637", log=True)
+    dynamic = Claim(DYNAMIC, 50.97, _TABLE4), Claim(DYNAMIC, 50.968, _LOG + "5097", log=True)
+    cells: list[tuple[str, str, dict[str, Any], tuple[Claim, ...], str]] = [
+        ("res", "res-IndRNN, 5 blocks", res, of_res, res_note),
+        ("dense", "dense-IndRNN (8, 6, 4), k = 256", {**DENSE, **WORDS}, (*of_dense, *dynamic), dense_note),
+        ("plain6", "IndRNN, 6 layers", plain, (), plain_note),
+    ]
     return [
-        _cell(
-            "ptbword_res",
-            "res-IndRNN, 5 blocks",
-            {**hidden, "kind": "residual", "depth": 5},
-            TRAIN,
-            {},
-            (Claim(PERPLEXITY, 58.99, _TABLE4), Claim(PERPLEXITY, 58.02, _LOG + "5802", log=True)),
-            f"{res_note} {note}",
-        ),
-        _cell(
-            "ptbword_dense",
-            "dense-IndRNN (8, 6, 4), k = 256",
-            {**DENSE, **WORDS},
-            TRAIN,
-            {},
-            (
-                Claim(PERPLEXITY, 56.37, _TABLE4),
-                Claim(PERPLEXITY, 56.37, _LOG + "5637", log=True),
-                Claim(DYNAMIC, 50.97, _TABLE4),
-                Claim(DYNAMIC, 50.968, _LOG + "5097", log=True),
-            ),
-            f"{dense_note} {note}",
-        ),
-        _cell(
-            "ptbword_plain6",
-            "IndRNN, 6 layers",
-            {**hidden, "kind": "plain", "depth": 6},
-            TRAIN,
-            {},
-            (),
-            f"{plain_note} {note}",
-        ),
+        _cell(f"ptbword_{net}", title, model, TRAIN, {}, claims, f"{said} {note}")
+        for net, title, model, claims, said in cells
     ]
 
 

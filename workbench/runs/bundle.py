@@ -168,17 +168,14 @@ def _take(theirs: Record, target: Run) -> bool:
                 pass  # nobody trains it now
             aside = target.set_aside()
         temporary.rename(target.path)
-        if ours is not None and ours.status != "damaged" and _continues(ours, theirs):
+        alike = ours is not None and ours.status != "damaged" and ours.numerics == theirs.numerics
+        if ours is not None and alike and theirs.events[: len(ours.events)] == ours.events:  # theirs continues ours
             shutil.rmtree(aside)
     except OSError as error:
         raise unusable(target.path, error) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return True
-
-
-def _continues(ours: Record, theirs: Record) -> bool:
-    return ours.numerics == theirs.numerics and theirs.events[: len(ours.events)] == ours.events
 
 
 def _worth(record: Record) -> tuple[bool, bool, int]:

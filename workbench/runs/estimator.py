@@ -103,7 +103,8 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         if y is None:
             raise ParameterError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         content = self._content(X, y, groups, fitting=True)
-        set_ = {name: _plain(value) for name, value in self.get_params(deep=False).items()}
+        given = self.get_params(deep=False).items()  # searches over settings give numbers of numpy's
+        set_ = {name: value.item() if isinstance(value, np.generic) else value for name, value in given}
         task = Sequences(
             name="sequences", answer=self.answer, test=0.0, **{n: set_[n] for n in ("valid", "missing", "scaling")}
         )
@@ -193,11 +194,6 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         tags.input_tags.allow_nan = self.missing != "error"
         tags.input_tags.three_d_array = True
         return tags
-
-
-def _plain(value: Any) -> Any:
-    """A number of numpy's as Python's own, as searches over settings give them."""
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def _ragged(X: Any) -> bool:

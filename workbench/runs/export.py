@@ -104,7 +104,10 @@ def of_record(record: Record, name: str = "") -> nn.Module:
         model=config.model,
         spec=task.spec,
         scaler=getattr(task, "scaler", None),
-        task={field: _bare(value) for field, value in config.task.model_dump(mode="json").items()},
+        task={  # of a path the file's name alone
+            field: Path(value).name if isinstance(value, str) and os.path.isabs(value) else value
+            for field, value in config.task.model_dump(mode="json").items()
+        },
         train=config.train.model_dump(mode="json", exclude_defaults=True),
         run=record.id,
         seed=record.seed,
@@ -119,11 +122,6 @@ def of_record(record: Record, name: str = "") -> nn.Module:
         answer=getattr(task, "answer_scaler", None),
     )
     return net
-
-
-def _bare(value: Any) -> Any:
-    """A setting as it may travel: of a path the file's name alone."""
-    return Path(value).name if isinstance(value, str) and os.path.isabs(value) else value
 
 
 def licence(record: Record) -> str:

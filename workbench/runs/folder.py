@@ -46,7 +46,7 @@ class Run:
         """Spec of what is computed; StoreError where it cannot be read or its id does not match the folder's name."""
         return events.read(self.path / "spec.json", events.check_spec)
 
-    def chance(self) -> dict[str, Any]:
+    def drawn(self) -> dict[str, Any]:
         """Choices that the seed made, verified; {} where it made none that a reader may want to see."""
         path = self.path / "chance.json"
         return events.read(path) if path.exists() else {}
@@ -114,11 +114,11 @@ class Run:
 
     # --- writing ---
 
-    def create(self, spec: dict[str, Any], chance: dict[str, Any]) -> None:
+    def create(self, spec: dict[str, Any], drawn: dict[str, Any]) -> None:
         """Make the folder, publish the spec and what the seed decided (split, permutation); keep what is there."""
         make_folder(self.path)
         contents = {
-            "chance.json": canonical_json(events.sealed(chance)).encode() + b"\n" if chance else b"",
+            "chance.json": canonical_json(events.sealed(drawn)).encode() + b"\n" if drawn else b"",
             "spec.json": json.dumps(events.sealed(spec), indent=1, sort_keys=True).encode() + b"\n",
         }
         for name, content in contents.items():

@@ -143,7 +143,7 @@ class Record:
         """Read all of it and compare every hash; StoreError for the first thing that is wrong. Changes nothing."""
         if run_id(self.config, self.seed, self.spec["data"]) != self.id:
             raise StoreError(f"{self.run.path / 'spec.json'}: its content does not give its id")
-        self.run.chance()
+        self.run.drawn()
         result = self.run.result()
         due = 0 if result is None else result["step"] // self.config.train.evaluate_every
         if len(self.evaluations) < due:

@@ -9,14 +9,14 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from typing import Any
 
 import torch
 
 from .. import files, recurrence
 from ..config import SCHEMA, Budget, Config, run_id
-from ..errors import ParameterError, StoreError, quoted
+from ..errors import ParameterError, RunError, Stopped, StoreError, WorkbenchError, quoted
 from ..models import distributed
 from ..models.distributed import Ranks
 from ..paper import claims
@@ -24,9 +24,8 @@ from ..progress import notices
 from ..seeds import check_seed
 from ..tasks import data_hashes, spec
 from ..training import Trainer
-from ..training.cuda_graphs import wanted
+from ..training.cuda_graphs import beside, wanted
 from . import memory_check
-from .alternation import in_turns
 from .asked import check_count, check_time_limit, last_step
 from .asked import check_device as check_device
 from .asked import pinned_threads as pinned_threads
@@ -71,9 +70,7 @@ def run(
     """
     ways: dict[str, Any] = {"device": device, "backend": backend, "graphs": graphs, "threads": threads, "watch": watch}
     ways |= {"changes": changes, "until": until, "fresh": fresh, "time_limit": time_limit}
-    asked = _asked(experiment, budget, **ways)
-    check_seed(seed)
-    steps = _steps(asked, seed, stop, progress)
+    steps = _steps(_Asked(experiment, budget, **ways), check_seed(seed), stop, progress)
     while True:
         try:
             next(steps)
@@ -98,7 +95,7 @@ def run_seeds(
     leaves the others alone: RunError names those at the end, and Stopped where any was stopped. `ways`: all else that
     `run` takes.
     """
-    asked = _asked(experiment, budget, **ways)
+    asked = _Asked(experiment, budget, **ways)
     seeds = [check_seed(seed) for seed in seeds]
     if not seeds or len(set(seeds)) < len(seeds):
         raise ParameterError(f"seeds: {seeds} received; one or more different seeds are needed")
@@ -107,52 +104,69 @@ def run_seeds(
         with stop_requests(stop) as stopping:
             lines = not sys.stderr.isatty()  # bars would write over each other
             runs = {seed: _steps(asked, seed, stopping, lines, alternating=True) for seed in seeds}
-            return in_turns(runs, torch.device(asked.device), f"{asked.name} seed", say)
+            return _in_turns(runs, torch.device(asked.device), f"{asked.name} seed", say)
     finally:
         torch.set_num_threads(before)
 
 
-@dataclass(frozen=True)
+def _in_turns(
+    runs: Mapping[int, Generator[None, None, Record]], device: torch.device, label: str, say: Callable[[str], None]
+) -> list[Record]:
+    """The records of all runs, by seed, in the order given; a run is called `label` and its seed.
+
+    While the device works on the step of one, the next begins its own.
+    """
+    streams = {seed: torch.Stream(device) if device.type != "cpu" else None for seed in runs}
+    left, records, failed, stopped = dict(runs), {}, [], []
+    while left:
+        for seed, steps in list(left.items()):
+            try:
+                with beside(streams[seed]):
+                    next(steps)
+                continue
+            except StopIteration as end:
+                records[seed] = end.value
+                say(f"{label} {seed}: {end.value.status}")
+            except Stopped as error:
+                stopped.append(str(error))
+                say(str(error))
+            except WorkbenchError as error:
+                failed.append(seed)
+                say(f"{label} {seed}: failed: {error}")
+            del left[seed]
+    if failed:
+        raise RunError(f"{len(failed)} of {len(runs)} failed: {label} {', '.join(map(str, failed))}")
+    if stopped:
+        raise Stopped(f"{len(stopped)} of {len(runs)} stopped; the same command continues")
+    return [records[seed] for seed in runs]
+
+
+@dataclass
 class _Asked:
     """All that is to be run but the seed, checked."""
 
-    name: str
+    experiment: InitVar[str | Config]
     budget: Budget
-    config: Config
-    until: int | None
-    device: str
-    backend: str
-    graphs: str
-    threads: int
-    fresh: bool
-    time_limit: float | None
-    watch: Callable[[dict[str, Any]], None] | None
+    device: str = "auto"
+    backend: str = "auto"
+    graphs: str = "auto"
+    threads: int | None = None
+    changes: Mapping[str, Any] | None = None
+    until: int | None = None
+    fresh: bool = False
+    time_limit: float | None = None
+    watch: Callable[[dict[str, Any]], None] | None = None
 
-
-def _asked(
-    experiment: str | Config,
-    budget: Budget,
-    *,
-    device: str = "auto",
-    backend: str = "auto",
-    graphs: str = "auto",
-    threads: int | None = None,
-    changes: Mapping[str, Any] | None = None,
-    until: int | None = None,
-    fresh: bool = False,
-    time_limit: float | None = None,
-    watch: Callable[[dict[str, Any]], None] | None = None,
-) -> _Asked:
-    name, config, last = resolve(experiment, budget, changes)
-    until = last_step(until, config, last)
-    check_time_limit(time_limit)
-    pinned = 1 if threads is None else check_count("threads", threads)
-    if watch is not None and not callable(watch):
-        raise ParameterError(f"watch: {quoted(watch)} received; a function of one row is needed, or None")
-    device = distributed.own_device(check_device(device))
-    if backend != "auto" and (reason := recurrence.unavailable(backend)) is not None:
-        raise ParameterError(f"backend: {backend!r} cannot run here: {reason}")
-    return _Asked(name, budget, config, until, device, backend, graphs, pinned, fresh, time_limit, watch)
+    def __post_init__(self, experiment: str | Config) -> None:
+        self.name, self.config, last = resolve(experiment, self.budget, self.changes)
+        self.until = last_step(self.until, self.config, last)
+        check_time_limit(self.time_limit)
+        self.pinned = 1 if self.threads is None else check_count("threads", self.threads)
+        if self.watch is not None and not callable(self.watch):
+            raise ParameterError(f"watch: {quoted(self.watch)} received; a function of one row is needed, or None")
+        self.device = distributed.own_device(check_device(self.device))
+        if self.backend != "auto" and (reason := recurrence.unavailable(self.backend)) is not None:
+            raise ParameterError(f"backend: {self.backend!r} cannot run here: {reason}")
 
 
 def _steps(
@@ -160,7 +174,7 @@ def _steps(
 ) -> Generator[None, None, Record]:
     """The steps of a run, to its record; see `RecordedTraining.go` for when it yields."""
     config, device, until, fresh = asked.config, asked.device, asked.until, asked.fresh
-    made = _spec(asked.name, asked.budget, config, seed, asked.threads)
+    made = _spec(asked.name, asked.budget, config, seed, asked.pinned)
     folder = Run(files.runs() / made["id"])
     together = distributed.join(device)
     label = f"{asked.name} seed {seed}"
@@ -176,7 +190,8 @@ def _steps(
             together.lead(lambda: _set_aside(folder))
         together.lead(lambda: folder.create(made, trainer.task.drawn()))
         pinned = together.lead(lambda: int(folder.spec()["threads"]))
-        lease = Lock(folder, _giving_up(stop, asked.time_limit))
+        deadline = time.monotonic() + (asked.time_limit or math.inf)
+        lease = Lock(folder, lambda: (stop is not None and stop.is_set()) or time.monotonic() > deadline)
         with ExitStack() as held:
 
             def take() -> bool:
@@ -254,12 +269,6 @@ def reached(record: Record, until: int | None) -> bool:
     if record.run.result() is not None:
         return True
     return until is not None and any(e["step"] >= until for e in record.budgets)
-
-
-def _giving_up(stop: threading.Event | None, time_limit: float | None) -> Callable[[], bool]:
-    """Return a test that says when to wait no longer for another process that trains the run."""
-    deadline = math.inf if time_limit is None else time.monotonic() + time_limit
-    return lambda: (stop is not None and stop.is_set()) or time.monotonic() > deadline
 
 
 @contextmanager

@@ -33,7 +33,8 @@ def parse(pairs: Sequence[str], experiment: str) -> dict[str, list[Any]]:
     for pair in pairs:
         name, *rest = (part.strip() for part in re.split("[=:]", str(pair), maxsplit=1))
         text = rest[0] if rest else ""
-        values = [_value(part.strip()) for part in re.split(r",(?![^\[]*\])", text)]
+        found = [parse_value(part.strip()) for part in re.split(r",(?![^\[]*\])", text)]
+        values = [tuple(value) if isinstance(value, list) else value for value in found]  # hashable, as changes are
         if not name or "" in values:
             raise ParameterError(f"grid: {quoted(pair)} received; key=a,b,c is needed")
         path = field_path(name, experiment)
@@ -43,11 +44,6 @@ def parse(pairs: Sequence[str], experiment: str) -> dict[str, list[Any]]:
             raise ParameterError(f"grid: {quoted(pair)} has a value twice")
         grid[path] = values
     return grid
-
-
-def _value(text: str) -> Any:
-    value = parse_value(text)
-    return tuple(value) if isinstance(value, list) else value  # hashable, as a PlannedRun's changes are
 
 
 def field_path(name: str, experiment: str) -> str:

@@ -64,6 +64,4 @@ def hashes(config: Adding) -> dict[str, str]:
     return {}
 
 
-def task(config: Adding, seed: int, batch_size: int) -> AddingTask:
-    """The task under a seed."""
-    return AddingTask(config, seed, batch_size)
+task = AddingTask

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, reading
 
 
 def read(path: Path, dtype: str, shape: tuple[int | None, ...], cap: int) -> np.ndarray:
@@ -18,10 +18,8 @@ def read(path: Path, dtype: str, shape: tuple[int | None, ...], cap: int) -> np.
     Nothing is unpickled, and at most `cap` bytes are unpacked. Raises DataError with file, place, expected and found.
     """
     unpacker = lzma.LZMADecompressor(lzma.FORMAT_XZ)
-    try:
+    with reading(path, EOFError, lzma.LZMAError):
         content = unpacker.decompress(path.read_bytes(), cap + 1)
-    except (OSError, EOFError, lzma.LZMAError) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from None
     if len(content) > cap:
         raise DataError(f"{path}: more than {cap} bytes unpacked, at most {cap} expected")
     if not unpacker.eof or unpacker.unused_data:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ..config import Pixels
-from ..errors import DataError
+from ..errors import DataError, reading
 from ..seeds import Stream, generator
 from . import download
 from .contract import Batch, Scaler, Spec, Split
@@ -159,13 +159,11 @@ def read_idx(path: Path, dims: int, cap: int) -> np.ndarray:
     Reads at most `cap` bytes. Raises DataError with place, expected and found for anything else: another magic
     number, type or number of dimensions, a body shorter or longer than its header says, a broken gzip stream.
     """
-    try:
+    with reading(path, EOFError, zlib.error):
         with path.open("rb") as raw:
             zipped = raw.read(2) == b"\x1f\x8b"
         with gzip.open(path, "rb") if zipped else path.open("rb") as stream:
             content = stream.read(cap + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from None
     header = 4 + 4 * dims
     if len(content) < header:
         raise DataError(f"{path}: byte 0: {len(content)} bytes found, a header of {header} expected")
@@ -180,6 +178,4 @@ def read_idx(path: Path, dims: int, cap: int) -> np.ndarray:
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape).copy()
 
 
-def task(config: Pixels, seed: int, batch_size: int) -> PixelsTask:
-    """The task under a seed."""
-    return PixelsTask(config, seed, batch_size)
+task = PixelsTask

@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from ..config import Speech
-from ..errors import DataError
+from ..errors import DataError, reading
 from . import download, npy_xz
 from .contract import Batch, Scaler, Spec, Split
 from .lengths import ByLength, thinned
@@ -118,10 +118,8 @@ def read(folder: Path) -> Recordings:
     """
     samples = npy_xz.read(folder / "recordings.npy.xz", "<i2", (None,), CAP)
     path, columns = folder / "index.csv", []
-    try:
+    with reading(path, UnicodeDecodeError, csv.Error):
         lines = list(csv.reader(path.read_text(encoding="ascii").splitlines(), strict=True))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from None
     if not lines or lines[0] != COLUMNS:
         found = ",".join(lines[0])[:80] if lines else "an empty file"
         raise DataError(f"{path}: line 1: {found!r} found, {','.join(COLUMNS)!r} expected")
@@ -147,13 +145,10 @@ def read_original(path: Path) -> Recordings:
 
     Raises DataError that names the archive and the file in it that is not 8 kHz, mono, 16 bit.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = {m[1]: m for m in map(_WAVE.fullmatch, archive.namelist()) if m}
-            order = sorted(names, key=lambda name: (int(names[name][2]), names[name][3], int(names[name][4])))
-            waves = [_wave(archive, names[name][0], f"{path}: {names[name][0]}") for name in order]
-    except (OSError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from None
+    with reading(path, zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
+        names = {m[1]: m for m in map(_WAVE.fullmatch, archive.namelist()) if m}
+        order = sorted(names, key=lambda name: (int(names[name][2]), names[name][3], int(names[name][4])))
+        waves = [_wave(archive, names[name][0], f"{path}: {names[name][0]}") for name in order]
     if not waves:
         raise DataError(f"{path}: no recordings/0_george_0.wav or the like found, 3,000 of them expected")
     lengths, named = torch.tensor([len(wave) for wave in waves]), [names[name] for name in order]

@@ -56,13 +56,13 @@ class Recording(Generic[_Found]):
     def __init__(self, given: Given, steps: Steps[_Found]):
         self.held = tuple(value.to(steps.device, copy=True) for value in _tensors(given))
         own = self.held[0] if isinstance(given, Tensor) else given._replace(x=self.held[0], y=self.held[1])
-        with unchanged(steps.net, steps.optimizer, steps.kept):
+        with unchanged(steps.net, steps.optimizer, steps.more):
             warm(lambda: steps.step(own), steps.stream)
 
             def step() -> None:
                 self.found = steps.step(own)
 
-            self._replay = record(step, steps.chance, steps.stream)
+            self._replay = record(step, steps.rng, steps.stream)
 
     def __call__(self, given: Given) -> _Found:
         for held, value in zip(self.held, _tensors(given), strict=True):
@@ -74,19 +74,19 @@ class Recording(Generic[_Found]):
 class Steps(Generic[_Found]):
     """The training steps of a net as recordings, made when a shape is first met, on one stream.
 
-    `kept`: what a step changes besides net and optimizer; making a recording changes none of it.
+    `more`: what a step changes besides net and optimizer; making a recording changes none of it.
     """
 
     def __init__(
         self,
         net: nn.Module,
         optimizer: torch.optim.Optimizer,
-        chance: Generator,
+        rng: Generator,
         step: Callable[[Given], _Found],
-        kept: Sequence[Tensor] = (),
+        more: Sequence[Tensor] = (),
     ):
-        self.net, self.optimizer, self.chance, self.step, self.kept = net, optimizer, chance, step, kept
-        self.device = chance.device
+        self.net, self.optimizer, self.rng, self.step, self.more = net, optimizer, rng, step, more
+        self.device = rng.device
         self.stream = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
         self.made: dict[tuple[Any, ...], Recording[_Found]] = {}
 
@@ -158,12 +158,12 @@ def warm(call: Callable[[], Any], stream: torch.cuda.Stream | None) -> None:
 
 
 def record(
-    call: Callable[[], Any], chance: Generator | None = None, stream: torch.cuda.Stream | None = None
+    call: Callable[[], Any], rng: Generator | None = None, stream: torch.cuda.Stream | None = None
 ) -> Callable[[], Any]:
-    """Record a call, which is not executed; what it draws from `chance` is drawn anew at each replay."""
+    """Record a call, which is not executed; what it draws from `rng` is drawn anew at each replay."""
     graph = torch.cuda.CUDAGraph()
-    if chance is not None:
-        graph.register_generator_state(chance)
+    if rng is not None:
+        graph.register_generator_state(rng)
     with torch.cuda.graph(graph, stream=stream):
         call()
     return graph.replay

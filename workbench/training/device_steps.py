@@ -76,8 +76,8 @@ class DeviceSteps(Scored):
             if self.graphs == "on":
                 raise RunError(f"graphs: 'on' received, but this step cannot be recorded: {why}") from None
             warnings.warn(f"a training step could not be recorded, so graphs are off: {why}", stacklevel=2)
-            self.recorded, self.chance = None, torch.Generator(self.device)  # the old one may think it is recorded
-            set_generator(self.net, self.chance)
+            self.recorded, self.rng = None, torch.Generator(self.device)  # the old one may think it is recorded
+            set_generator(self.net, self.rng)
             return None
 
     def close(self) -> None:

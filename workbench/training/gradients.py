@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..models.baselines.lru import LRU
-from ..models.baselines.mingru import MinGRU
-from ..models.baselines.s5 import S5
+from ..models.baselines.lru import Block
 from ..models.baselines.sru import SRU
 from ..models.layer import recurrences
 from ..models.norms import BatchNorm
@@ -26,9 +24,7 @@ from . import evaluate
 def recurrent(net: nn.Module) -> list[nn.Module]:
     """The recurrent layers of a net, in the order of use."""
     own = {found.layer for found in recurrences(net).values()} - {net}
-    return [
-        module for module in net.modules() if module in own or isinstance(module, nn.RNNBase | SRU | LRU | MinGRU | S5)
-    ]
+    return [module for module in net.modules() if module in own or isinstance(module, nn.RNNBase | SRU | Block)]
 
 
 def gradient_map(net: nn.Module, batch: Batch, target: str) -> tuple[Tensor, float]:
@@ -53,12 +49,10 @@ def outputs_of(net: nn.Module) -> Iterator[list[Tensor]]:
     def keep(module: nn.Module, inputs: Any, output: Any) -> None:
         outputs.append(output[0] if isinstance(output, tuple) else output)
 
-    hooks = [layer.register_forward_hook(keep) for layer in recurrent(net)]
-    try:
+    with ExitStack() as hooks:
+        for layer in recurrent(net):
+            hooks.enter_context(layer.register_forward_hook(keep))
         yield outputs
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 @contextmanager

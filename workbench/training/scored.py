@@ -29,7 +29,7 @@ class Scored(Resumable):
     """A run that is scored: `evaluation()` makes a row of the curve and applies the patience rule, `test()` ends it."""
 
     task: Task
-    chance: Generator
+    rng: Generator
     interrupted: Callable[[], bool]  # asked between the batches of an evaluation
 
     def evaluation(self) -> dict[str, Any]:
@@ -108,7 +108,7 @@ class Scored(Resumable):
         """A copy of the net with a snapshot's weights, the present ones if None, its statistics as the protocol has."""
         set_generator(self.net, None)  # a generator cannot be copied
         net = copy.deepcopy(self.net)
-        set_generator(self.net, self.chance)
+        set_generator(self.net, self.rng)
         if best is not None:
             net.load_state_dict(best["net"])
         protocol = self.config.train.bn_statistics

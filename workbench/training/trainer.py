@@ -64,8 +64,8 @@ class Trainer(DeviceSteps):
         self.net = build(config.model, self.task.spec, generator(seed, "init")).to(self.device)
         self.backend = recurrence.chosen(backend, self.device)
         set_backend(self.net, backend)
-        self.chance = torch.Generator(self.device)
-        set_generator(self.net, self.chance)
+        self.rng = torch.Generator(self.device)
+        set_generator(self.net, self.rng)
         set_ranks(self.net, ranks)
         self.parallel = ranks.parallel(self.net)
         self.graphs, self.together = graphs, self.device.type != "cpu" and ranks.count == 1  # masks: in one draw
@@ -87,7 +87,7 @@ class Trainer(DeviceSteps):
         self._begun: Begun | None = None
         if recorded:
             self.resident = tasks.resident(self.task, self.device)
-            self.recorded = Steps(self.net, self.optimizer, self.chance, self._decided, kept=[self.in_a_row])
+            self.recorded = Steps(self.net, self.optimizer, self.rng, self._decided, more=[self.in_a_row])
         self._set_lr()
         self._clear_sums()
 
@@ -110,7 +110,7 @@ class Trainer(DeviceSteps):
         if isinstance(given, Batch) and given.x.is_floating_point():
             self._check_finite(given.x)
         recording = None if self.recorded is None else self._recording(given)
-        self.chance.manual_seed(generator(self.seed, "dropout", self.step).initial_seed())
+        self.rng.manual_seed(generator(self.seed, "dropout", self.step).initial_seed())
         if not self.net.training:
             self.net.train()
         learn = recording or (self._decided if self.decides else self._learn)
@@ -178,7 +178,7 @@ class Trainer(DeviceSteps):
         batch = cast(Batch, given)
         clamp_(self.net)
         if self.together:
-            draw_masks(self.net, batch.x.shape[1], self.chance)
+            draw_masks(self.net, batch.x.shape[1], self.rng)
         before = [b.clone() for b in self.statistics]
         with ranks.part(batch) as part:
             y = part.y.to(self.device, non_blocking=part.y.is_cpu)

@@ -64,7 +64,7 @@ def test_a_slow_rival_is_compared_in_the_rounds_that_both_have():
 
 def test_what_training_keeps_is_counted(rows):
     """The states, 4 bytes a step and unit, and the first state once; the loop keeps its products, RNN and LSTM more."""
-    kept = {r["what"]: r["kept"] for r in rows if r["shape"] == "4,2,3,5" and r["which"] == "both" and "kept" in r}
+    kept = {r["what"]: r["saved"] for r in rows if r["shape"] == "4,2,3,5" and r["which"] == "both" and "saved" in r}
     assert kept["auto"] == kept["torch"] == 4 + 4 / 4  # T = 4
     assert kept["loop"] > kept["auto"]
     assert kept["nn.LSTM"] > kept["nn.RNN"] > 4
@@ -133,6 +133,18 @@ def test_a_record_of_a_former_floor_is_read_without_it(tmp_path, rows, schema):
     (note,) = figures.floors(kept).layout.annotations
     assert "make bench" in note.text
     assert len(figures.layers(kept).data) == 6
+
+
+@pytest.mark.parametrize("schema", [1, 2, 3])
+def test_columns_of_a_former_schema_are_read_under_their_present_names(tmp_path, rows, schema):
+    path, former = tmp_path / "cpu.json", {"iqr": "spread", "saved": "kept"}
+    old = [{former.get(name, name): value for name, value in row.items()} for row in rows]
+    path.write_text(json.dumps({"schema": schema, "about": {}, "rows": old}))
+    there = benchmark.record.read(path)["rows"]
+    assert [row.get("iqr") for row in there] == [
+        row.get("iqr") for row in rows if schema == 3 or row["what"] != "floor"
+    ]
+    assert [row.get("saved") for row in there if "saved" in row] == [row["saved"] for row in rows if "saved" in row]
 
 
 def test_an_lstm_of_equal_width_multiplies_eight_times_as_much():
@@ -246,7 +258,7 @@ def test_a_beginning_is_quick():
 
 def test_the_report_names_all_that_was_timed(rows):
     text = benchmark.report(rows)
-    assert all(word in text for word in ("4,2,1,5", "torch", "nn.GRU", "floor", "100%", "1.0x", "load", "kept"))
+    assert all(word in text for word in ("4,2,1,5", "torch", "nn.GRU", "floor", "100%", "1.0x", "load", "saved", "iqr"))
     assert "official" not in text.splitlines()[0]
     assert benchmark.report([]) == "nothing was timed"
 

@@ -61,7 +61,7 @@ def training_batches(
     """A row a net and length, 128 units, batch 32, float32: the median over `batches` batches after one that does not
     count, and how many times faster than the LSTM.
 
-    Columns: `net`, `T`, `ms`, `spread` (quartiles over median), `faster` (than the LSTM), `batches`.
+    Columns: `net`, `T`, `ms`, `iqr` (the quartiles' distance over the median), `faster` (than the LSTM), `batches`.
     """
     whole("batches", batches)
     rows = []
@@ -70,7 +70,7 @@ def training_batches(
         median = {name: statistics.median(seconds) for name, seconds in times.items()}
         for name, seconds in times.items():
             low, _, high = statistics.quantiles(seconds, n=4) if batches > 1 else (0.0, 0.0, 0.0)
-            row = {"net": name, "T": T, "ms": 1e3 * median[name], "spread": (high - low) / median[name]}
+            row = {"net": name, "T": T, "ms": 1e3 * median[name], "iqr": (high - low) / median[name]}
             rows.append({**row, "faster": median[LSTM] / median[name], "batches": batches})
     return pd.DataFrame(rows)
 

@@ -59,7 +59,7 @@ def layers(
 
     `shapes`: names in SHAPES, or "T,B,inputs,N". A layer with one or two inputs is a first layer: no gradient of its
     input is asked for. `forward`: also forward alone, without gradients. `lstm`, `gru`, `rnn`, `loop`: how many times
-    faster than these, from `_low` to `_high` over the rounds; `floor`: the floor's time over this one's; `kept`: bytes
+    faster than these, from `_low` to `_high` over the rounds; `floor`: the floor's time over this one's; `saved`: bytes
     that training keeps for the backward pass, a step and unit. On a CUDA device `auto` and the LSTM also run as CUDA
     graphs.
     """
@@ -100,7 +100,7 @@ def _timed(
     speed = 2 * copied(device) / statistics.median(times["copy"])
     for one in found:
         if backward and one["what"] in contest.runs:
-            one["kept"] = contest.bytes_held(one["what"])
+            one["saved"] = contest.bytes_held(one["what"])
         if device != "cpu":
             one["copy_bandwidth"] = speed
     return found
@@ -263,8 +263,11 @@ def scaling(
                 slow = {row["what"] for row in found if row["ms"] > 100 * limit}
                 ours, theirs = [e for e in ours if e not in slow], [t for t in theirs if t not in slow]
                 rows += found
-        for depth in DEPTHS if "depth" in axes else ():
-            rows += _at("depth", depth, _deep(depth, device), device, repeats)
+        x = torch.rand(100, 32, 128, generator=torch.Generator().manual_seed(0)).to(device)
+        for depth in DEPTHS if "depth" in axes else ():  # stacks of layers, IndRNN's and LSTM's, on one input
+            nets = {"auto": IndRNN(128, 128, depth, bound=1.0), "nn.LSTM": nn.LSTM(128, 128, depth)}
+            deep: Rivals = {name: partial(_backward, net.to(device), x) for name, net in nets.items()}
+            rows += _at("depth", depth, deep, device, repeats)
     for count in threads if "threads" in axes and device == "cpu" else ():
         with pinned_threads(count):
             rivals = Contest((784, 32, 128, 128), device).calls(engines, ["nn.LSTM"], True)
@@ -280,13 +283,6 @@ def engines_on(device: str) -> list[str]:
 def _at(axis: str, value: int, rivals: Rivals, device: str, repeats: int) -> list[Row]:
     row = {"table": "scaling", "axis": axis, "value": value, "device": device, "threads": torch.get_num_threads()}
     return list(compared(row, interleave(rivals, repeats, device), None)) if rivals else []
-
-
-def _deep(depth: int, device: str) -> Rivals:
-    """Stacks of layers, IndRNN's and LSTM's, on one input."""
-    x = torch.rand(100, 32, 128, generator=torch.Generator().manual_seed(0)).to(device)
-    nets = {"auto": IndRNN(128, 128, depth, bound=1.0), "nn.LSTM": nn.LSTM(128, 128, depth)}
-    return {name: partial(_backward, net.to(device), x) for name, net in nets.items()}
 
 
 def _backward(net: nn.Module, x: Tensor) -> None:

@@ -19,18 +19,19 @@ from ...files import make_folder, publish
 from ...runs.provenance import provenance
 from .timing import AGAINST, Row, flushed_everywhere
 
-SCHEMA = 3
+SCHEMA = 4
+_FORMER = {"spread": "iqr", "kept": "saved"}  # columns before schema 4
 _COLUMNS = {
-    "layer": ["shape", "which", "threads", "what", "ms", "spread", *AGAINST, "floor", "kept"],
-    "step": ["shape", "threads", "what", "ms", "spread", *AGAINST, "floor"],
-    "scaling": ["axis", "value", "threads", "what", "ms", "spread", "lstm"],
+    "layer": ["shape", "which", "threads", "what", "ms", "iqr", *AGAINST, "floor", "saved"],
+    "step": ["shape", "threads", "what", "ms", "iqr", *AGAINST, "floor"],
+    "scaling": ["axis", "value", "threads", "what", "ms", "iqr", "lstm"],
     "correctness": ["what", "activation", "dtype", "error", "allowed", "exact", "ok"],
     "start": ["what", "ms"],
     "ratio": ["start", "T", "layers", "threads", "ms", "lstm_ms", "lstm"],
 }
 _SAID = (
     "lstm, gru, ...: times faster than these, with the range over rounds; floor: its share of the time; "
-    "kept: bytes a step and unit that training keeps"
+    "iqr: the quartiles' distance over the median; saved: bytes a step and unit that training keeps"
 )
 
 
@@ -50,7 +51,9 @@ def read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError):
         raise DataError(f"{path.name}: not a benchmark record of schema {SCHEMA}; `workbench bench --out`") from None
     rows = list(content["rows"])
-    if content["schema"] < SCHEMA:  # their floors could be beaten: sums, then products that waited for memory
+    if content["schema"] < 4:
+        rows = [{_FORMER.get(k, k): v for k, v in row.items()} for row in rows]
+    if content["schema"] < 3:  # their floors could be beaten: sums, then products that waited for memory
         rows = [{k: v for k, v in row.items() if k != "floor"} for row in rows if row.get("what") != "floor"]
     return {"about": dict(content["about"]), "rows": rows}
 
@@ -93,14 +96,14 @@ def _processor() -> str:
 
 
 def report(rows: Sequence[Row]) -> str:
-    """A table for each kind of rows: milliseconds, spread (quartiles over median), ratios with their range over rounds,
-    the floor's share of the time."""
+    """A table for each kind of rows: milliseconds, their quartiles' distance over the median, ratios with their range
+    over rounds, the floor's share of the time."""
     formats: dict[str, Callable[[float], str]] = {
         "ms": "{:.2f}".format,
         "lstm_ms": "{:.2f}".format,
-        "spread": "{:.0%}".format,
+        "iqr": "{:.0%}".format,
         "floor": "{:.0%}".format,
-        "kept": "{:.1f}".format,
+        "saved": "{:.1f}".format,
         "error": "{:.1f}".format,
         "value": "{:,.0f}".format,
     }

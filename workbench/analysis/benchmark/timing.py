@@ -134,7 +134,7 @@ def compared(row: Row, times: dict[str, list[float]], floor: float | None) -> It
         faster = {c: statistics.median(found) for c, found in rounds.items()}
         faster |= {f"{c}_low": min(found) for c, found in rounds.items()}
         faster |= {f"{c}_high": max(found) for c, found in rounds.items()}
-        measured = {"what": name, "ms": 1e3 * median, "spread": (high - low) / median}
+        measured = {"what": name, "ms": 1e3 * median, "iqr": (high - low) / median}
         share = {} if floor is None else {"floor": floor / median}
         yield row | measured | share | faster | {"rounds": len(taken), "load": load()}
     if floor is not None:

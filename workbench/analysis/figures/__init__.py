@@ -11,8 +11,6 @@ from .learning import learning as learning
 from .learning import nearness as nearness
 from .learning import official as official
 from .learning import passes as passes
-from .scan import breakdown as breakdown
-from .scan import queue as queue
 from .style import COLOURS as COLOURS
 from .style import GRID as GRID
 from .style import INK as INK
@@ -29,9 +27,11 @@ from .variants import variant_curves as variant_curves
 from .variants import variant_differences as variant_differences
 from .variants import variant_panels as variant_panels
 from .variants import variant_scores as variant_scores
+from .weights import breakdown as breakdown
 from .weights import gradients as gradients
 from .weights import impulse as impulse
 from .weights import memory_range as memory_range
+from .weights import queue as queue
 from .weights import recurrent_weights as recurrent_weights
 from .weights import recurrent_weights_of as recurrent_weights_of
 from .weights import weight_histograms as weight_histograms

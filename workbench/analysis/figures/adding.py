@@ -25,15 +25,15 @@ END = 60_300  # steps of the paper's curves
 def adding(records: Sequence[Record], longer: Sequence[str] = ()) -> go.Figure:
     """Fig. 4: validation MSE over training steps, a panel a length, one line a run, the paper's curves dotted; the
     paper's also of the experiments `longer` that have no record here."""
-    others = {name: _length(paper.experiment(name).config) for name in longer}
-    lengths = sorted({*(_length(r.config) for r in records), *others.values()})
-    panels = {T: [r for r in records if _length(r.config) == T] for T in lengths}
+    others = {name: spec(paper.experiment(name).config.task).steps for name in longer}
+    steps = {record: spec(record.config.task).steps for record in records}
+    panels = {T: [r for r in records if steps[r] == T] for T in sorted({*steps.values(), *others.values()})}
     figure = _panels("training step", "mean squared error", [_heading(T, own) for T, own in panels.items()])
     shown: set[str] = set()
     for index, (T, own) in enumerate(panels.items()):
         place = _place(index, len(panels))
         for record in own:
-            net, curve = _net(record), record.curve
+            net, curve = _net(record.config), record.curve
             if len(curve):
                 group: dict[str, Any] = {"legendgroup": net, "showlegend": net not in shown}
                 look: dict[str, Any] = {"line": {"width": 1.6}, "opacity": 0.85, "hover": f"{net}, seed {record.seed}"}
@@ -43,7 +43,7 @@ def adding(records: Sequence[Record], longer: Sequence[str] = ()) -> go.Figure:
         recorded = [r.experiment for r in own if not r.smoke and r.experiment in paper.EXPERIMENTS]
         for name in dict.fromkeys([*recorded, *(name for name in others if others[name] == T)]):
             official = learning_curves.published_curve(name)
-            net = _net_of(paper.experiment(name).config.model.kind)
+            net = _net(paper.experiment(name).config)
             if len(official):
                 theirs, colour = f"{net} paper", COLOURS.get(net, COLOURS["second"])
                 look = {"line": PAPER, "legendgroup": theirs, "showlegend": theirs not in shown}
@@ -58,10 +58,6 @@ def adding(records: Sequence[Record], longer: Sequence[str] = ()) -> go.Figure:
             figure.update_xaxes(range=[0, end * 1.02], **place)
     figure.update_yaxes(rangemode="tozero", range=[0, 0.25])
     return figure
-
-
-def _length(config: Config) -> int:
-    return spec(config.task).steps
 
 
 def _heading(T: int, own: Sequence[Record]) -> str:
@@ -92,12 +88,8 @@ def _place(index: int, count: int) -> dict[str, Any]:
     return {} if count < 2 else {"row": index // 2 + 1, "col": index % 2 + 1}
 
 
-def _net(record: Record) -> str:
-    return _net_of(record.config.model.kind)
-
-
-def _net_of(kind: str) -> str:
-    return _NETS.get(kind, kind)
+def _net(config: Config) -> str:
+    return _NETS.get(config.model.kind, config.model.kind)
 
 
 _NETS = {"plain": "IndRNN", "lstm": "LSTM", "irnn": "IRNN", "rnn_tanh": "RNN-tanh"}

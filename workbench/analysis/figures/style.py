@@ -204,9 +204,9 @@ class Picture:
         self.layout.setdefault("meta", {}).setdefault("narrow", {}).update(layout)
         return self
 
-    def unnamed(self, room: int = 42) -> Picture:
+    def unnamed(self, top: int = 42) -> Picture:
         """Without a legend, and without the room for one."""
-        self.layout["margin"]["t"] = room
+        self.layout["margin"]["t"] = top
         return self.set(showlegend=False)
 
     def linked(self, **where: Any) -> Picture:
@@ -248,7 +248,7 @@ def thinned(count: int, most: int = 200) -> Sequence[int]:
     return sorted({*range(0, count, step), count - 1})
 
 
-def whiskers(middles: Sequence[float], lows: Sequence[float], highs: Sequence[float]) -> dict[str, Any]:
+def whiskers(middles: Iterable[float], lows: Iterable[float], highs: Iterable[float]) -> dict[str, Any]:
     """Error bars of a trace: from a low to a high around each of its values."""
     above = [high - middle for high, middle in zip(highs, middles, strict=True)]
     below = [middle - low for low, middle in zip(lows, middles, strict=True)]

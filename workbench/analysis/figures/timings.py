@@ -80,7 +80,7 @@ def layers(rows: Rows, threads: int | None = None, which: str = "both") -> go.Fi
             x=["{T:,}, {B}, {inputs}, {N}".format(**row) for row in own],
             y=[row["lstm"] for row in own],
             error_y=_range(own),
-            customdata=[[row["ms"], _share(row)] for row in own],
+            customdata=[[r["ms"], f", {100 * r['floor']:.0f} % of the floor" if "floor" in r else ""] for r in own],
             name=name,
             mode="markers",
             marker={"color": COLOURS[colour], "size": 11, "symbol": _SYMBOLS.get(what, "circle-open")},
@@ -111,10 +111,6 @@ def floors(rows: Rows) -> go.Figure:
     figure.update_xaxes(tickangle=-40)
     figure.update_layout(height=500, barmode="group", legend={"y": -0.42})
     return figure
-
-
-def _share(row: Mapping[str, Any]) -> str:
-    return f", {100 * row['floor']:.0f} % of the floor" if "floor" in row else ""
 
 
 def _range(rows: Rows) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
-from .style import COLOURS, GRID, TEXT, blank, field_name
+from .style import COLOURS, GRID, TEXT, blank, field_name, whiskers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,11 +115,10 @@ def variant_scores(scores: pd.DataFrame, table: pd.DataFrame, title: str = "") -
         figure.add_scatter(x=known[measure], y=[label] * len(known), customdata=known["seed"], mode="markers",
                            marker=dots, opacity=0.75, hovertemplate=hover)  # fmt: skip
         if row["low"] is not None and row["low"] == row["low"]:
-            bar = {"type": "data", "symmetric": False, "color": colour, "thickness": 2.5, "width": 6}
-            ends = {"array": [row["high"] - row[measure]], "arrayminus": [row[measure] - row["low"]]}
+            bar = whiskers([row[measure]], [row["low"]], [row["high"]]) | {"color": colour, "thickness": 2.5}
             hover = f"mean {row[measure]:.4g} [{row['low']:.4g}, {row['high']:.4g}]<extra></extra>"
             point = {"symbol": mark, "color": colour, "size": 11}
-            figure.add_scatter(x=[row[measure]], y=[label], mode="markers", marker=point, error_x=bar | ends,
+            figure.add_scatter(x=[row[measure]], y=[label], mode="markers", marker=point, error_x=bar,
                                hovertemplate=hover)  # fmt: skip
         else:
             figure.add_scatter(x=[row[measure]], y=[label], mode="markers", marker=dots, hoverinfo="skip")
@@ -138,13 +137,12 @@ def variant_differences(against: pd.DataFrame, unit: str, title: str = "") -> go
     look = looks(list(against["variant"]))
     for row in against[against["note"] == ""].to_dict("records"):
         colour, _, mark = look[row["variant"]]
-        ends = {"array": [row["high"] - row["difference"]], "arrayminus": [row["difference"] - row["low"]]}
         figure.add_scatter(
             x=[row["difference"]],
             y=[", ".join([row["group"]] * several + [row["variant"]])],
             mode="markers",
             marker={"symbol": mark, "color": colour, "size": 11},
-            error_x={"type": "data", "symmetric": False, "color": colour, "thickness": 2.5, "width": 6, **ends},
+            error_x=whiskers([row["difference"]], [row["low"]], [row["high"]]) | {"color": colour, "thickness": 2.5},
             hovertemplate=f"%{{x:+.4g}} [{row['low']:+.4g}, {row['high']:+.4g}]<extra></extra>",
         )
     figure.add_vline(x=0, line={"color": GRID, "width": 2})
@@ -166,8 +164,8 @@ def over_depth(table: pd.DataFrame, value: str, unit: str, title: str = "", *, l
             label = f"{name}, {moment}" if several else name
             bars = None
             if "low" in mine and mine["low"].notna().all():
-                ends = {"array": mine["high"] - mine[value], "arrayminus": mine[value] - mine["low"]}
-                bars = {"type": "data", "symmetric": False, "color": colour, "thickness": 1.5, "width": 4, **ends}
+                look = {"color": colour, "thickness": 1.5, "width": 4}
+                bars = whiskers(mine[value], mine["low"], mine["high"]) | look
             hover = f"{label}, %{{x}} layers: %{{y:.4g}}<extra></extra>"
             figure.add_scatter(
                 x=mine["layers"],

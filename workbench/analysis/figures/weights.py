@@ -1,4 +1,4 @@
-"""Recurrent weights, what they remember, and the gradients that they let through."""
+"""Recurrent weights, what they remember, the gradients that they let through; the scan over time."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ...paper.reader_names import reader_name, reader_names
 from .style import COLOURS, GRID, INK, PAPER, TEXT, add_line, blank, hued
 
 if TYPE_CHECKING:
+    import pandas as pd
     from torch import Tensor
 
     from ...runs.record import Record
@@ -201,4 +202,29 @@ def memory_range(lengths: Sequence[int], gamma: float = 2.0) -> go.Figure:
     figure.update_xaxes(range=[0.965, 1.02])
     figure.update_yaxes(type="log", range=[-4, 4], exponentformat="power", dtick=1)
     figure.update_layout(hovermode="closest")
+    return figure
+
+
+# --- the exact scan over time ---
+
+
+def queue(h: Tensor, walk: Tensor, lowest: Tensor) -> go.Figure:
+    """A neuron with u = 1, the walk that it reflects, and the walk's lowest so far; the three of `clamped.queue`."""
+    figure = blank("step t", "value", "At u = 1 a neuron is a queue")
+    lines = {"h, the neuron": (h, "IndRNN"), "P, the walk": (walk, "second"), "its lowest so far": (lowest, "LSTM")}
+    for name, (y, colour) in lines.items():
+        add_line(figure, None, y.tolist(), name, COLOURS[colour], ".2f")
+    return figure
+
+
+def breakdown(table: pd.DataFrame) -> go.Figure:
+    """The share of states that are not finite over u, a line a way; the table is `clamped.breakdown`'s."""
+    figure = blank("recurrent weight u", "states that are not finite, %", "Composing without chunks")
+    looks = zip(table.groupby("way", sort=False), ("LSTM", "IndRNN", "second"), ("solid", "solid", "dot"), strict=True)
+    for (way, part), colour, dash in looks:
+        hover = f"{way}: %{{y:.1f}} %<extra></extra>"
+        line = {"color": COLOURS[colour], "dash": dash}
+        figure.add_scatter(
+            x=part["u"], y=part["broken"], name=str(way), mode="lines+markers", line=line, hovertemplate=hover
+        )
     return figure

@@ -170,7 +170,11 @@ def architecture(drawing: Drawing, title: str) -> Picture:
     parts, last = drawing.parts, len(drawing.parts) - 1
     picture = Picture("", "", title, height=max(300, 90 + ROW * len(parts)))
     for kind in dict.fromkeys(part.kind for part in parts):
-        _boxes(picture, [row for row, part in enumerate(parts) if part.kind == kind], PAINT[kind])
+        rows = [row for row, part in enumerate(parts) if part.kind == kind]  # a box at each, as one trace
+        box: dict[str, Any] = {"fill": "toself", "fillcolor": PAINT[kind], "line": {"color": INK, "width": 1}}
+        box["x"] = [at for _ in rows for at in (0, 10, 10, 0, 0, None)]
+        box["y"] = [at for row in rows for at in (row - 0.38, row - 0.38, row + 0.38, row + 0.38, row - 0.38, None)]
+        picture.trace(mode="lines", name="", **box, **UNHEARD)
     ways = [y for row in range(1, len(parts)) for y in (row - 0.62, row - 0.38, None)]
     picture.trace(x=[5] * len(ways), y=ways, mode="lines", line={"color": INK, "width": 1}, name="", **UNHEARD)
     names = [f"<b>{part.name}</b>  {part.inside}" for part in parts]
@@ -220,14 +224,6 @@ def shares(drawing: Drawing) -> Picture:
     picture.axis("xaxis", range=[0, 1.25 * max(shown.values())])
     picture.narrow(xaxis={**picture.layout["xaxis"], "range": [0, 4 * max(shown.values())], "nticks": 3})
     return picture.set(bargap=0.4).unnamed().axis("yaxis", autorange="reversed", automargin=True)
-
-
-def _boxes(picture: Picture, rows: list[int], paint: str) -> None:
-    """A box at each of these rows, as one trace."""
-    x = [at for _ in rows for at in (0, 10, 10, 0, 0, None)]
-    y = [at for row in rows for at in (row - 0.38, row - 0.38, row + 0.38, row + 0.38, row - 0.38, None)]
-    line = {"color": INK, "width": 1}
-    picture.trace(x=x, y=y, mode="lines", fill="toself", fillcolor=paint, line=line, name="", **UNHEARD)
 
 
 def _arc(picture: Picture, arc: Arc) -> None:

@@ -21,7 +21,7 @@ from ...models.bounds import bound, half_life
 from ...tasks import spec
 from .alive import living
 from .base import LONGEST, SMALLEST, Choice, Control, Exercise, ExplorerBase, Job, Panel, Slider, Switch, Tell, View
-from .edits import changed, named_layers
+from .edits import CUTS, changed, named_layers
 from .nets import experiments
 from .trained_nets import TESTED, TrainedNet, score, scored, trained_net
 from .widget import Explorer
@@ -29,7 +29,6 @@ from .widget import Explorer
 LENGTHS = (10, 20, 50, 64, 100, 200, 500, 784, 1000, 2000, 5000, 10_000)
 GAMMAS = (1.0, 1.2, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 20.0, 50.0, 100.0)
 EPSILONS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
-CUTS = tuple(round(0.02 * i, 2) for i in range(61))  # of |u|, up to 1.2
 CURVE = CUTS[::4]
 MOMENTS = range(0, 101, 5)  # the stops of the moment of training
 ROUNDING = 1e-6  # a u that the clamp put at its bound is not above it
@@ -122,10 +121,11 @@ class Bounds(ExplorerBase):
                 f"{unit} of the net as every |u| is cut to less: {scored(here, net.target)} at {cut:g}, "
                 f"{ours[-1]:.3g} uncut.",
             )
-        at = "at its start" if step == 0 else f"after step {step:,}"
+        at, half = "at its start" if step == 0 else f"after step {step:,}", half_life(low)
+        fades = "a memory never fades" if math.isinf(half) else f"a memory halves in {half:,.1f} steps"
         said = (
             f"Over T = {steps:,} steps |u| must lie between {low:.5f} and {high:.5f}, a range {high - low:.2g} wide; "
-            f"at its lower end {fading(half_life(low))}. {net.origin}, here {at}: {judged[0].lower()}{judged[1:]}."
+            f"at its lower end {fades}. {net.origin}, here {at}: {judged[0].lower()}{judged[1:]}."
         )
         if measured:  # at whatever moment u is shown
             said += f" Its {'best ' if net.step else ''}weights reach, uncut, {scored(net.answers, net.target)}"
@@ -152,11 +152,6 @@ class Bounds(ExplorerBase):
             self.measured.add(net)
 
         return Job("Cut its memory and score it", run)
-
-
-def fading(half: float) -> str:
-    """Say in words what becomes of a memory with this half-life in steps."""
-    return "a memory never fades" if math.isinf(half) else f"a memory halves in {half:,.1f} steps"
 
 
 @lru_cache(maxsize=256)

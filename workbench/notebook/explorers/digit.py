@@ -13,11 +13,11 @@ from ...analysis import handwriting, interventions
 from ...analysis.figures import INK
 from ...analysis.figures.style import BLUE, GREEN, ORANGE, PINK, YELLOW, Picture, thinned
 from ...config import Budget, Pixels
-from ...models.layer import Unit
 from ...seeds import generator
 from ...tasks import spec
 from .alive import PAINT, living
 from .base import Choice, Control, Exercise, ExplorerBase, Panel, Slider, Switch, View
+from .edits import CUTS
 from .nets import MNIST, experiments
 from .reading import SEEN, square, votes
 from .trained_nets import TrainedNet, scored, trained_net
@@ -25,7 +25,6 @@ from .weights import packed
 from .widget import Explorer
 from .written import Drawing
 
-CUTS = tuple(round(0.02 * i, 2) for i in range(61))  # of |u|, up to 1.2
 MOST = 16  # neurons that may be silenced
 SPEAKERS = 5  # neurons whose parts in the answer are drawn
 READY = {
@@ -110,6 +109,7 @@ class Digit(ExplorerBase):
         answer, steps = int(now.chances[-1].argmax()), len(now.chances)
         at = now.chances[step - 1]
         parts = interventions.shares(net.net, now.features, answer)
+        last = interventions.unit_of(net.net, len(net.weights[0]) - 1)  # whose features the answer is read from
         said = self.sentence(net, plain, now, step, edited)
         panels = {
             "seen": Panel(
@@ -126,7 +126,7 @@ class Digit(ExplorerBase):
                 wide=True,
             ),
             "speakers": Panel(
-                speakers(parts, last_layer(net).u.tolist(), answer, step),
+                speakers(parts, last.u.tolist(), answer, step),
                 f"The {SPEAKERS} neurons of the last layer that add most to the score of {answer}, step by step.",
                 wide=True,
             ),
@@ -173,11 +173,6 @@ def settled(chances: Tensor) -> str:
     other = (chances.argmax(-1) != chances[-1].argmax()).nonzero()
     since = int(other[-1]) + 2 if len(other) else 1
     return f"from pixel {since} on" if since > 1 else "from the first pixel on"
-
-
-def last_layer(net: TrainedNet) -> Unit:
-    """The layer whose features the answer is read from."""
-    return interventions.unit_of(net.net, len(net.weights[0]) - 1)
 
 
 def order_of(steps: int, permuted: bool) -> Tensor:

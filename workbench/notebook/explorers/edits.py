@@ -22,6 +22,7 @@ from .base import Panel
 from .trained_nets import TESTED, UNITS, TrainedNet
 
 BLANK = {"pixels": -1.0}  # an input that says nothing; 0 where none is named
+CUTS = tuple(round(0.02 * i, 2) for i in range(61))  # of |u|, up to 1.2
 
 
 class Edit(NamedTuple):

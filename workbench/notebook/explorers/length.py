@@ -89,7 +89,8 @@ class Length(ExplorerBase):
         """The config and seed of a kind of net at a length."""
         if (own := self.own.get(task)) is None:
             return config(task, steps, kind), 0
-        return own_records.of_length(own.config, kind, steps), own.seed
+        made = own_records.of_kind(own.config, kind)
+        return made if steps == spec(made.task).steps else made.set({"task.longest": steps}), own.seed
 
     def controls(self, values: Mapping[str, Any]) -> list[Control]:
         task = values.get("task", "adding")

@@ -13,7 +13,7 @@ from ...config.model import FIELDS
 from ...errors import WorkbenchError
 from ...runs.folder import find
 from ...runs.record import Record
-from ...tasks import data_hashes, load, spec
+from ...tasks import data_hashes, load
 from ...tasks.sequences import Sequences, SequencesTask
 from .base import NAMES
 
@@ -86,12 +86,6 @@ def of_kind(config: Config, kind: str, **shape: object) -> Config:
     model = Model.model_validate(kept | {"kind": kind} | shape)
     train = config.train if model.has_u else config.train.model_copy(update={"u_lr": 1.0})
     return Config(task=config.task, model=model, train=train)
-
-
-def of_length(config: Config, kind: str, steps: int) -> Config:
-    """`of_kind` on so many first steps of the sequences."""
-    made = of_kind(config, kind)
-    return made if steps == spec(made.task).steps else made.set({"task.longest": steps})
 
 
 def guess(config: Config, seed: int) -> tuple[float, str]:

@@ -16,12 +16,12 @@ from ...analysis.figures.style import ORANGE, PINK, Picture
 from ...config import Budget
 from . import reading
 from .base import Control, Exercise, ExplorerBase, Panel, Slider, View
+from .edits import CUTS
 from .neurons import ABOVE, SENTENCES
 from .trained_nets import TrainedNet, trained_net
 from .widget import Explorer
 from .written import Text
 
-CUTS = tuple(round(0.02 * i, 2) for i in range(61))  # of |u|, up to 1.2
 MOST = 50  # characters: as many steps as the net was trained over
 SHOWN = 12  # characters of those that may come next
 READY = ("the company said it expects to", "a year earlier the bank had a net loss of")

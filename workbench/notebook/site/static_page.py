@@ -97,7 +97,8 @@ def frames(content: ExplorerBase, values: Mapping[str, Any]) -> str:
         "exercises": _within(content, content.exercises, start if living else names, content.settle(values)),
         "presets": _within(content, content.presets, start if living else names, content.settle(values)),
     }
-    return _packed(json.dumps(held, separators=(",", ":")).encode())
+    text = json.dumps(held, separators=(",", ":")).encode()
+    return base64.b64encode(gzip.compress(text, 6, mtime=0)).decode()
 
 
 def _within(
@@ -110,7 +111,3 @@ def _within(
         for one, values in settled
         if all(values[name] == start[name] for name in start if name not in names)
     }
-
-
-def _packed(content: bytes) -> str:
-    return base64.b64encode(gzip.compress(content, 6, mtime=0)).decode()

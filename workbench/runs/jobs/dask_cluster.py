@@ -169,7 +169,10 @@ def check_address(address: str) -> str:
     if parts.scheme not in ("tcp", "tls") or not host or port is None:
         needed = "tls://HOST:PORT or tcp://127.0.0.1:PORT is needed"
         raise ParameterError(f"scheduler: {address!r} is not an address; {needed}")
-    if parts.scheme == "tcp" and not _loopback(host):
+    loopback = host == "localhost"
+    with contextlib.suppress(ValueError):  # a name, no address
+        loopback = loopback or ipaddress.ip_address(host).is_loopback
+    if parts.scheme == "tcp" and not loopback:
         why = "is neither encrypted nor on this machine; start it with TLS and write tls://"
         raise ParameterError(f"scheduler: {address!r} {why}")
     return address
@@ -178,13 +181,6 @@ def check_address(address: str) -> str:
 def cores() -> int:
     """The cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _connected(distributed: Any, address: str) -> Any:

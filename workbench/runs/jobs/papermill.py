@@ -83,13 +83,9 @@ def _tidy(path: Path) -> None:
         cell["metadata"].pop("papermill", None)
         cell["metadata"].pop("execution", None)
         if "outputs" in cell:
-            cell["outputs"] = [output for output in cell["outputs"] if not _is_bare_widget(output)]
+            bare = [{WIDGET}, {WIDGET, "text/plain"}]
+            cell["outputs"] = [output for output in cell["outputs"] if set(output.get("data", ())) not in bare]
     path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _is_bare_widget(output: Mapping[str, Any]) -> bool:
-    data = output.get("data", {})
-    return WIDGET in data and set(data) <= {WIDGET, "text/plain"}
 
 
 def fingerprint(path: Path, values: Mapping[str, Any], records: list[Record]) -> str:

@@ -144,7 +144,7 @@ def plan(
 def carry_out(
     planned_runs: Sequence[PlannedRun], books: Sequence[Book], means: Means, say: Callable[[str], None]
 ) -> None:
-    """Train every trial that is not recorded, then execute every notebook that is not up to date, then the tables.
+    """Train every run that is not recorded, then execute every notebook that is not up to date, then the tables.
 
     With a time limit the most worth comes first, else the longest. See `reproduce` for what is raised.
     """
@@ -228,12 +228,16 @@ class _Batch:
         self.executed = len(stale)
         if stale:
             with dask_cluster.pool(self.means.workers) as pool:
-                self._do(pool, [(_notebook_job(path, book), None) for path, book, _ in stale])
+                asked = [
+                    ("notebook", str(path), json.dumps(book), str(output_of(path, book))) for path, book, _ in stale
+                ]
+                self._do(pool, [(Job(path.stem, words), None) for (path, *_), words in zip(stale, asked, strict=True)])
         done = [given for given in stale if given[0].stem not in self.failed]
         if done:
             self.say(pictures.draw([output_of(path, book) for path, book, _ in done]))
         for path, book, planned_runs in done:
-            _write_manifest(path, book, planned_runs)
+            content = {"parameters": book, "fingerprint": _fingerprint(path, book, planned_runs)}
+            publish(_manifest(path, book), canonical_json(content).encode() + b"\n", replace=True)
 
     def _do(self, pool: dask_cluster.Pool, jobs: dask_cluster.Jobs) -> None:
         """All jobs to their end; a failed one is noted and the rest goes on. Raises Stopped where asked to stop."""
@@ -271,10 +275,6 @@ def output_of(path: Path, book: Mapping[str, Any]) -> Path:
     return results() / "notebooks" / f"{path.stem}_{book.get('budget', 'quick')}.ipynb"
 
 
-def _notebook_job(path: Path, book: Mapping[str, Any]) -> Job:
-    return Job(path.stem, ("notebook", str(path), json.dumps(dict(book)), str(output_of(path, book))))
-
-
 def _fingerprint(path: Path, book: Mapping[str, Any], planned_runs: Sequence[PlannedRun]) -> str:
     """A hash of all that an executed notebook depends on."""
     found = (planned_run.found(own=book.get("records") != "published") for planned_run in planned_runs)
@@ -293,8 +293,3 @@ def _unchanged(path: Path, book: dict[str, Any], planned_runs: Sequence[PlannedR
         return False
     known = isinstance(manifest, dict) and output_of(path, book).exists()
     return known and bool(manifest.get("fingerprint") == _fingerprint(path, book, planned_runs))
-
-
-def _write_manifest(path: Path, book: dict[str, Any], planned_runs: Sequence[PlannedRun]) -> None:
-    content = {"parameters": book, "fingerprint": _fingerprint(path, book, planned_runs)}
-    publish(_manifest(path, book), canonical_json(content).encode() + b"\n", replace=True)

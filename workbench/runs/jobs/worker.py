@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -82,13 +82,13 @@ class Campaign:
             return False
 
 
+@dataclass
 class Family:
     """The children of this process."""
 
-    def __init__(self) -> None:
-        self.alive: set[subprocess.Popen[str]] = set()
-        self.stopped: set[str] = set()
-        self.gpus: queue.SimpleQueue[str] | None = None
+    alive: set[subprocess.Popen[str]] = field(default_factory=set)
+    stopped: set[str] = field(default_factory=set)
+    gpus: queue.SimpleQueue[str] | None = None
 
 
 FAMILY = Family()
@@ -126,8 +126,8 @@ def contents(run: Run) -> Files:
     """The files of a run's folder that mean something elsewhere; {} if there is none."""
     if not run.path.is_dir():
         return {}
-    kept = [path for path in sorted(run.path.iterdir()) if path.is_file() and not path.is_symlink()]
-    return {path.name: path.read_bytes() for path in kept if travels(path.name)}
+    plain = (path for path in sorted(run.path.iterdir()) if path.is_file() and not path.is_symlink())
+    return {path.name: path.read_bytes() for path in plain if travels(path.name)}
 
 
 def _tries(job: Job, campaign: Campaign, results: Path, say: Callable[[str], None]) -> Outcome:
@@ -165,20 +165,16 @@ def _child(job: Job, campaign: Campaign, results: Path, say: Callable[[str], Non
 
 @contextlib.contextmanager
 def _process(command: list[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
-    child = subprocess.Popen(
+    with subprocess.Popen(
         command, env=dict(environment), text=True, start_new_session=True,
         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    FAMILY.alive.add(child)
-    try:
-        yield child
-    finally:
-        FAMILY.alive.discard(child)
-        _end([child], at_once=True)
-        child.wait()
-        _let_go(child)
-        if child.stderr is not None:
-            child.stderr.close()
+    ) as child:  # fmt: skip
+        FAMILY.alive.add(child)
+        try:
+            yield child
+        finally:
+            FAMILY.alive.discard(child)
+            _end([child], at_once=True)
 
 
 @contextlib.contextmanager
@@ -203,8 +199,7 @@ def gpus() -> list[str]:
     """The GPUs this process may use, as CUDA_VISIBLE_DEVICES names them."""
     import torch
 
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
-    named = [name.strip() for name in visible if name.strip()]
+    named = list(filter(None, map(str.strip, os.environ.get("CUDA_VISIBLE_DEVICES", "").split(","))))
     return named or [str(index) for index in range(torch.cuda.device_count())]
 
 
@@ -221,19 +216,14 @@ def _end(children: list[subprocess.Popen[str]], at_once: bool) -> None:
         if child.returncode is not None:
             continue
         if sys.platform == "win32":  # which has no groups, and no signal but the last
-            _kill_tree(child.pid)
+            with contextlib.suppress(psutil.Error):
+                process = psutil.Process(child.pid)
+                for one in [process, *process.children(recursive=True)]:
+                    with contextlib.suppress(psutil.Error):
+                        one.kill()
             continue
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, signal.SIGKILL if at_once else signal.SIGTERM)
-
-
-def _kill_tree(pid: int) -> None:
-    """Kill a process and all that it started."""
-    with contextlib.suppress(psutil.Error):
-        process = psutil.Process(pid)
-        for one in [process, *process.children(recursive=True)]:
-            with contextlib.suppress(psutil.Error):
-                one.kill()
 
 
 # --- inside the child ---

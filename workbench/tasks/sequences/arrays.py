@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import DataError, ParameterError, quoted
-from .content import Array, Content, answers, as_float32, in_a_row, labels, one_of, real_steps, refuse
+from .content import Array, Content, answers, as_float32, in_a_row, labels, one_of, real_steps, refuse, understood
 from .settings import Sequences
 
 CAP = 2**33  # bytes that an .npz may unpack to
@@ -29,7 +29,8 @@ def read(path: Path, config: Sequences) -> Content:
     found = {name: find(name) for name in ("x", "lengths") if name in known}
     if "x" not in found:
         raise DataError(f"{path}: arrays {', '.join(sorted(known))[:200]} found, an array x expected")
-    named = {name: find(one_of(name, wanted, known, str(path))) for name, wanted in _named(config).items()}
+    chosen = {"target": config.target or "y", "group": config.group, "split": config.split}
+    named = {name: find(one_of(name, it, known, str(path))) for name, it in chosen.items() if it is not None}
     return content(found["x"], found.get("lengths"), named, config, str(path))
 
 
@@ -71,20 +72,13 @@ def content(x: Array, lengths: Array | None, named: dict[str, Array], config: Se
     return Content(place, read, lengths, channels, made, texts.get("group"), texts.get("split"))
 
 
-def _named(config: Sequences) -> dict[str, str]:
-    chosen = {"target": config.target or "y", "group": config.group, "split": config.split}
-    return {name: wanted for name, wanted in chosen.items() if wanted is not None}
-
-
 def _beside(path: Path) -> tuple[Callable[[str], Array], list[str]]:
     """x.npy, and the arrays beside it by their names."""
     files = {each.stem: each for each in sorted(path.parent.glob("*.npy"))} | {"x": path}
 
     def find(name: str) -> Array:
-        try:
+        with understood(f"{files[name]}: not an .npy array of numbers or text"):
             array: Array = np.lib.format.open_memmap(files[name], mode="r")
-        except Exception as error:  # whatever numpy says of bytes that are no array
-            raise DataError(f"{files[name]}: not an .npy array of numbers or text: {_first(error)}") from None
         return array
 
     return find, list(files)
@@ -92,23 +86,17 @@ def _beside(path: Path) -> tuple[Callable[[str], Array], list[str]]:
 
 def _members(path: Path) -> tuple[Callable[[str], Array], list[str]]:
     """The arrays of an .npz, by their names."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            sizes = {info.filename: info.file_size for info in archive.infolist()}
-    except Exception as error:  # whatever numpy says of bytes that are no array
-        raise DataError(f"{path}: not an .npz archive: {_first(error)}") from None
+    with understood(f"{path}: not an .npz archive"), zipfile.ZipFile(path) as archive:
+        sizes = {info.filename: info.file_size for info in archive.infolist()}
     if (size := sum(sizes.values())) > CAP:
         raise DataError(f"{path}: unpacks to {size} bytes, at most {CAP} are read into memory; an .npy stays on disk")
 
     def find(name: str) -> Array:
-        try:
-            with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as file:
-                version = np.lib.format.read_magic(file)
-                _check_header(file, version, sizes[f"{name}.npy"])
-            with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as file:
+        with understood(f"{path}: {name}: not an array of numbers or text"), zipfile.ZipFile(path) as archive:
+            with archive.open(f"{name}.npy") as file:
+                _check_header(file, np.lib.format.read_magic(file), sizes[f"{name}.npy"])
+            with archive.open(f"{name}.npy") as file:
                 array: Array = np.lib.format.read_array(file, allow_pickle=False)
-        except Exception as error:  # whatever numpy says of bytes that are no array
-            raise DataError(f"{path}: {name}: not an array of numbers or text: {_first(error)}") from None
         return array
 
     return find, [name.removesuffix(".npy") for name in sizes if name.endswith(".npy")]
@@ -123,10 +111,6 @@ def _check_header(file: Any, version: tuple[int, int], size: int) -> None:
     claimed = int(np.prod(shape, dtype=object)) * dtype.itemsize
     if claimed > size:
         raise ValueError(f"{claimed} bytes claimed, {size} found")
-
-
-def _first(error: BaseException) -> str:
-    return str(error).partition("\n")[0][:200] or type(error).__name__
 
 
 def from_python(x: Any, place: str = "X") -> tuple[Callable[[int], Array], Array, int]:

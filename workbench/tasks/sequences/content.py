@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -137,6 +138,17 @@ def _number(value: Any) -> float:
         return float(value)
     except (TypeError, ValueError):
         return float("nan")
+
+
+@contextmanager
+def understood(otherwise: str) -> Iterator[None]:
+    """Inside, whatever a library says of bytes that it cannot read becomes a DataError: `otherwise`, its first line."""
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:
+        raise DataError(f"{otherwise}: {str(error).partition(chr(10))[0][:200] or type(error).__name__}") from None
 
 
 def refuse(config: Sequences, kind: str, *fields: str) -> None:

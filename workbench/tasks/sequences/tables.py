@@ -16,22 +16,25 @@ import numpy as np
 import pandas as pd
 
 from ...errors import DataError, MissingData, ParameterError, quoted
-from .content import Array, Content, answers, as_float32, in_a_row, labels, numbers, one_of, real_steps
+from .content import Array, Content, answers, as_float32, in_a_row, labels, numbers, one_of, real_steps, understood
 from .settings import Sequences
 
 
 def read(path: Path, config: Sequences) -> Content:
     """The sequences of a .csv or .parquet file. Raises DataError for what is no table or holds no numbers."""
+    return content(loaded(path), config, str(path))
+
+
+def loaded(path: Path) -> pd.DataFrame:
+    """A .csv or .parquet file as a table; DataError for what is none."""
     load: Callable[..., pd.DataFrame] = pd.read_csv if path.suffix == ".csv" else pd.read_parquet
     options: dict[str, Any] = {"low_memory": False} if path.suffix == ".csv" else {}
-    try:
-        frame = load(path, **options)
-    except ImportError:
-        raise MissingData(f"{path}: pyarrow is needed to read it: pip install 'indrnn-workbench[sequences]'") from None
-    except Exception as error:  # whatever a parser says of bytes that are no table
-        first = str(error).partition("\n")[0][:200]
-        raise DataError(f"{path}: not a table: {first or type(error).__name__}") from None
-    return content(frame, config, str(path))
+    with understood(f"{path}: not a table"):
+        try:
+            return load(path, **options)
+        except ImportError:
+            how = "pip install 'indrnn-workbench[sequences]'"
+            raise MissingData(f"{path}: pyarrow is needed to read it: {how}") from None
 
 
 def content(frame: pd.DataFrame, config: Sequences, place: str) -> Content:
@@ -41,7 +44,8 @@ def content(frame: pd.DataFrame, config: Sequences, place: str) -> Content:
     frame = frame.rename(columns=str)
     known = [str(name) for name in frame.columns]
     if config.target is None:
-        raise ParameterError(f"task.target: None received; the column of the answers is needed, one of {_some(known)}")
+        some = ", ".join([*known[:8], *["..."] * (len(known) > 8)])
+        raise ParameterError(f"task.target: None received; the column of the answers is needed, one of {some}")
     asked = {name: getattr(config, name) for name in ("target", "group", "split", "sequence", "time")}
     named = {name: one_of(name, column, known, place) for name, column in asked.items() if column is not None}
     if config.columns is None:
@@ -142,7 +146,3 @@ def _cells(frame: pd.DataFrame, column: str) -> Array:
     options: dict[str, Any] = {} if plain else {"dtype": object, "na_value": None}
     cells: Array = values.to_numpy(**options)
     return cells
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")

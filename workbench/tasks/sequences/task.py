@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from ...errors import DataError, MissingData, ParameterError, choices, quoted
+from ...errors import DataError, MissingData, ParameterError, choices, quoted, reading
 from ..contract import Batch, Spec, Split
 from ..lengths import ByLength, thinned
 from . import arrays, split, tables, ts_file, waves
@@ -185,11 +185,8 @@ def _hash(files: tuple[Path, ...]) -> str:
 
 @lru_cache(maxsize=4096)
 def _hash_one(path: Path, state: tuple[int, int]) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error}") from None
+    with reading(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def spec_of(content: Content, config: Sequences) -> Spec:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...errors import DataError, ParameterError, quoted
+from ...errors import DataError, ParameterError, quoted, reading
 from .content import Array, Content, answers, as_float32, in_a_row, refuse
 from .settings import Sequences
 
@@ -20,10 +20,8 @@ def read(path: Path, config: Sequences) -> Content:
     refuse(config, ".ts", "target", "group", "split", "sequence", "time", "columns")
     if config.each_step:
         raise ParameterError("task.each_step: True received; a .ts file has one answer a sequence; leave it out")
-    try:
+    with reading(path, UnicodeDecodeError):
         lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from None
     header: dict[str, list[str]] = {}
     sequences: list[Array] = []
     found: list[str] = []

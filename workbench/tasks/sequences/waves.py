@@ -10,10 +10,10 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from ...errors import DataError, ParameterError, quoted
-from .content import Array, Content, answers, labels, one_of, refuse
+from . import tables
+from .content import Array, Content, answers, labels, one_of, refuse, understood
 from .settings import Sequences
 
 
@@ -31,7 +31,7 @@ def read(folder: Path, config: Sequences) -> Content:
         made = answers(np.array([path.parent.name for path in paths], dtype=object), config, str(folder))
     else:
         index = folder / "index.csv"
-        frame = _index(index)
+        frame = tables.loaded(index).rename(columns=str)
         known = [str(name) for name in frame.columns]
         one_of("target", "file", known, f"{index} (column `file` is needed)")
         paths = [_within(folder, str(name), index) for name in frame["file"]]
@@ -78,26 +78,14 @@ def _open(path: Path) -> tuple[int, Array]:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of chunks that hold no samples
-        try:
+        with understood(f"{path}: not a .wav file"):
             try:
                 rate, samples = wavfile.read(path, mmap=True)
             except ValueError:
                 rate, samples = wavfile.read(path)  # 24 bits a sample
-        except Exception as error:  # whatever scipy says of bytes that are no .wav file
-            first = str(error).partition("\n")[0][:200]
-            raise DataError(f"{path}: not a .wav file: {first or type(error).__name__}") from None
     if samples.ndim not in (1, 2) or samples.size == 0 or samples.dtype.kind not in "fiu" or not rate:
         raise DataError(f"{path}: {samples.shape} samples of {samples.dtype} found, at least 1 expected")
     return int(rate), samples.reshape(len(samples), -1)
-
-
-def _index(path: Path) -> pd.DataFrame:
-    try:
-        frame = pd.read_csv(path, low_memory=False)
-    except Exception as error:  # whatever a parser says of bytes that are no table
-        first = str(error).partition("\n")[0][:200]
-        raise DataError(f"{path}: not a table: {first or type(error).__name__}") from None
-    return frame.rename(columns=str)
 
 
 def _within(folder: Path, name: str, index: Path) -> Path:

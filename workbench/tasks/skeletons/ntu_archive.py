@@ -21,7 +21,7 @@ from typing import IO, Any
 import numpy as np
 
 from ...config import canonical_json
-from ...errors import DataError, MissingData
+from ...errors import DataError, MissingData, reading
 from ...files import make_folder, publish, unusable
 from ...progress import counted
 from .. import download
@@ -51,11 +51,9 @@ def recordings(folder: Path) -> dict[Name, Recording]:
         about = path.stat()
         found.setdefault(name, Recording(str(path), f"{about.st_size} {about.st_mtime_ns}", path.read_bytes))
     for path in sorted(folder.glob("*.zip")):
-        try:
+        with reading(path, zipfile.BadZipFile):
             packed = zipfile.ZipFile(path)
             members = packed.infolist()
-        except (OSError, zipfile.BadZipFile) as error:
-            raise DataError(f"{path}: cannot be read: {error}") from None
         for member in members:
             if member.filename.endswith(".skeleton"):
                 name = parse(Path(member.filename).name, str(path))
@@ -117,10 +115,8 @@ def _make(cache: Path, chosen: dict[Name, Recording], source: str) -> None:
 
 
 def _clip(name: Name, recording: Recording) -> np.ndarray:
-    try:
+    with reading(recording.origin, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError):
         content = recording.content()
-    except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
-        raise DataError(f"{recording.origin}: cannot be read: {error}") from None
     clip = ntu_file.actors(ntu_file.parse(content, recording.origin))
     if len(clip) == 0:
         raise DataError(f"{recording.origin}: no body in any frame; {name} is not on the list of unusable clips")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...errors import DataError, quoted
+from ...errors import DataError, quoted, reading
 
 JOINTS = 25
 BODY_VALUES, JOINT_VALUES = 10, 12
@@ -36,11 +36,8 @@ def read(path: str | Path) -> np.ndarray:
     line, expected and found for whatever the format does not allow.
     """
     path = Path(path)
-    try:
-        with path.open("rb") as stream:
-            content = stream.read(LARGEST + 1)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from None
+    with reading(path, ValueError), path.open("rb") as stream:
+        content = stream.read(LARGEST + 1)
     return parse(content, str(path))
 
 

@@ -42,11 +42,6 @@ def hashes(config: Skeletons) -> dict[str, str]:
     return {file: download.hashes("ntu")[file]}
 
 
-def task(config: Skeletons, seed: int, batch_size: int) -> SkeletonsTask:
-    """The task under a seed."""
-    return SkeletonsTask(config, seed, batch_size)
-
-
 class SkeletonsTask:
     """x (frames, B, features); y (B,): the action, from 0."""
 
@@ -63,8 +58,8 @@ class SkeletonsTask:
         steps = torch.tensor([self.config.length])
         if self.config.random_length != "never":
             steps = random_steps(1, self.config.length, rng)
-        chance = draw(self.batch_size, int(steps), rng)
-        joints, labels = self._joints(self.stream.picked(step), steps.expand(self.batch_size), chance)
+        uniform = draw(self.batch_size, int(steps), rng)
+        joints, labels = self._joints(self.stream.picked(step), steps.expand(self.batch_size), uniform)
         if self.config.turn or self.config.scale:
             joints = moved(joints, self.config, rng)
         return Batch(features(joints, self.config), labels)
@@ -81,31 +76,34 @@ class SkeletonsTask:
         size = max(1, min(size, SEQUENCES // count))
         for time in range(times):
             drawn = [self._drawn(len(rows), generator(self.seed, split, time, i)) for i in range(count)]
-            steps, chance = (torch.stack(parts, 1) for parts in zip(*drawn, strict=True))
+            steps, uniform = (torch.stack(parts, 1) for parts in zip(*drawn, strict=True))
             for at in range(0, len(rows), size):
                 here = slice(at, at + size)
                 chosen = rows[here].repeat_interleave(count)
-                yield self._shown(chosen, steps[here].flatten(), chance[here].flatten(0, 1), count)
+                yield self._shown(chosen, steps[here].flatten(), uniform[here].flatten(0, 1), count)
 
     def drawn(self) -> dict[str, Any]:
         return self.held_out
 
     def _drawn(self, count: int, rng: Generator) -> tuple[Tensor, Tensor]:
-        """Steps (count,) and chance (count, ...) of samplings for a score."""
+        """Steps (count,) and uniform (count, ...) of samplings for a score."""
         usual = self.config.length
         if self.config.random_length != "always":
             return torch.full((count,), usual), draw(count, usual, rng)
         return random_steps(count, usual, rng), draw(count, max(usual, LONGEST), rng)
 
-    def _shown(self, rows: Tensor, steps: Tensor, chance: Tensor, samplings: int = 1) -> Batch:
-        joints, labels = self._joints(rows, steps, chance)
+    def _shown(self, rows: Tensor, steps: Tensor, uniform: Tensor, samplings: int = 1) -> Batch:
+        joints, labels = self._joints(rows, steps, uniform)
         lengths = None if bool((steps == steps[0]).all()) else steps
         return Batch(features(joints, self.config), labels[::samplings], lengths, samplings)
 
-    def _joints(self, rows: Tensor, steps: Tensor, chance: Tensor) -> tuple[Tensor, Tensor]:
+    def _joints(self, rows: Tensor, steps: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
         """Sampled frames (T, B, bodies, joints, 3) of clips, and their actions (B,)."""
-        shown = frames(self.lengths[rows], steps, chance)
+        shown = frames(self.lengths[rows], steps, uniform)
         return self.clips.pick(rows, shown), self.labels[rows]
+
+
+task = SkeletonsTask
 
 
 def _split(config: Skeletons, seed: int) -> tuple[Clips, dict[Split, Tensor], dict[str, Any]]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...errors import DataError
+from ...errors import DataError, reading
 from .. import download, npy_xz
 from .clips import Clips
 
@@ -38,7 +38,7 @@ def clips() -> tuple[Clips, np.ndarray]:
 @lru_cache(maxsize=1)
 def _read(folder: Path) -> tuple[Clips, np.ndarray]:
     original = folder / "Skeleton.zip"
-    try:
+    with reading(folder, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         if original.is_file() and not (folder / "skeletons.npy.xz").is_file():
             names, parts = _unpacked(original)
             frames, length = np.concatenate(parts), np.array([len(part) for part in parts])
@@ -47,8 +47,6 @@ def _read(folder: Path) -> tuple[Clips, np.ndarray]:
                 rows = list(csv.DictReader(file))
             names, length = [row["name"] for row in rows], np.array([int(row["frames"]) for row in rows])
             frames = npy_xz.read(folder / "skeletons.npy.xz", "<f4", (None, JOINTS, 3), CAP)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{folder}: cannot be read: {error}") from None
     content = hashlib.sha256(frames.tobytes()).hexdigest()
     if content != CONTENT:
         raise DataError(f"{folder}: coordinates of SHA-256 {content[:16]}... found, {CONTENT[:16]}... expected")
