@@ -110,7 +110,6 @@ def test_executed_notebooks_hold_no_error_and_no_word_of_the_machine():
         for path in files.notebooks().glob("study_*.ipynb")
         if "sweeps" in notebook_parameters.parameters(path)
     ]
-    names.remove("study_successors_rates")  # its runs are under way
     assert {book.stem for book in BOOKS} == {f"{name}_quick" for name in names}
     for book in BOOKS:
         text = book.read_text()

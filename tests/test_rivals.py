@@ -5,6 +5,7 @@ from statistics import mean
 import pytest
 
 from workbench import paper, tasks
+from workbench.analysis.variants import LEVEL, Variants
 from workbench.config import Config
 from workbench.models.build import count_of
 from workbench.runs import variants
@@ -74,3 +75,20 @@ def test_each_net_has_the_setting_that_was_best_on_validation_by_the_published_r
         assert (
             max(found[each.group, each.experiment], key=lambda pair: pair[0])[1].items() <= dict(each.settings).items()
         )
+
+
+def test_the_findings_about_the_successors_are_those_of_the_published_records():
+    values = notebook_parameters.check(notebook_parameters.find("study_successors"), {"records": "published"})
+    shown = Variants(values)
+    found = {}
+    for group in ("sequential", "permuted"):
+        rows = shown[group].against("IndRNN", "test accuracy %").to_dict("records")
+        assert [row["pairs"] for row in rows] == [5] * 5
+        found[group] = {r["variant"]: "+-"[r["difference"] < 0] for r in rows if r["holm"] < LEVEL}
+        means = {r["variant"]: r["difference"] for r in rows}
+        if group == "sequential":
+            assert max(means["LSTM"], means["GRU"]) < 0 < min(means["LRU"], means["S5"])
+    assert found["sequential"] == {"minGRU": "-"}
+    assert found["permuted"] == {"LSTM": "-", "GRU": "-", "LRU": "+", "minGRU": "-", "S5": "+"}
+    highest = [dict(each.settings)["train.lr"] == 0.016 for each in variants_of("study_successors")]
+    assert (sum(highest), len(highest)) == (10, 12)
