@@ -2,6 +2,7 @@
 
     python scripts/publish.py                the records of the paper's experiments, and every executed notebook
     python scripts/publish.py STUDY ...      those of some notebooks alone, the variants of their sweeps among them
+    python scripts/publish.py --books FILE ...   executed notebooks alone
     python scripts/publish.py --remove ID ...    take records out again
 
 Records lie in one pack an experiment, its variants among them, results/published/runs/EXPERIMENT.zip
@@ -12,7 +13,7 @@ stay at home, but for one of each kind of net.
 
 from __future__ import annotations
 
-import shutil
+import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -67,10 +68,17 @@ def of_study(name: str, folder: Path) -> None:
         if not planned_run.answered_by(record):
             raise RunError(f"{planned_run.label}: not to its budget's end; `workbench reproduce {name}` trains it")
     publish(records, folder)
-    book = files.results() / "notebooks" / f"{name}_quick.ipynb"
-    shutil.copyfile(book, files.published() / "notebooks" / book.name)
+    put_book(files.results() / "notebooks" / f"{name}_quick.ipynb")
     size = sum(len(content) for record in records for content in published_files(record).values())
     print(f"{name}: {len(records)} runs, {size:,} bytes before they are packed")
+
+
+def put_book(book: Path) -> None:
+    """Publish an executed notebook, without the line breaks and indents that are a quarter of it."""
+    there = files.published() / "notebooks" / book.name
+    there.parent.mkdir(parents=True, exist_ok=True)
+    content = json.loads(book.read_text(encoding="utf-8"))
+    there.write_text(json.dumps(content, separators=(",", ":"), ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def of_paper(folder: Path) -> int:
@@ -91,10 +99,8 @@ def of_paper(folder: Path) -> int:
         chosen.append(record)
         print(f"{record.experiment} seed {record.seed}: step {record.step:,}")
     publish(chosen, folder)
-    books = files.published() / "notebooks"
-    books.mkdir(parents=True, exist_ok=True)
     for path in sorted((files.results() / "notebooks").glob("*_quick.ipynb")):
-        shutil.copyfile(path, books / path.name)
+        put_book(path)
         print(path.name)
     return complaints
 
@@ -104,6 +110,10 @@ def main() -> None:
     names = sys.argv[1:]
     if names[:1] == ["--remove"]:
         remove(names[1:], folder)
+        return
+    if names[:1] == ["--books"]:
+        for name in names[1:]:
+            put_book(Path(name))
         return
     for name in names:
         of_study(name, folder)
