@@ -1,14 +1,14 @@
 // The explorer of one's own digit where it computes: see alive.js, and explorers/digit.py, whose figures these are.
 
 // Strokes in units of 100 as an image, the share of each pixel that the pen covers, as analysis/handwriting.py has it
-function imageOf(text, { side, room, pen, mass }, fit) {
+function imageOf(text, { side, fill, pen, mass }, fit) {
   let strokes = text.split(";").map((part) => part.trim()).filter(Boolean);
   strokes = strokes.map((part) => part.split(/\s+/).map((point) => point.split(",").map(Number)));
   const points = strokes.flat();
   if (fit && points.length) {
     const [low, high] = [Math.min, Math.max].map((end) => [0, 1].map((axis) => end(...points.map((point) => point[axis]))));
     const extent = Math.max(high[0] - low[0], high[1] - low[1]);
-    const scale = extent ? (100 * room - pen) / extent : 1;
+    const scale = extent ? (100 * fill - pen) / extent : 1;
     strokes = strokes.map((stroke) => stroke.map((point) => point.map((v, i) => (v - (low[i] + high[i]) / 2) * scale + 50)));
   }
   const part = Math.ceil(112 / side);
