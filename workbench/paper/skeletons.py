@@ -174,6 +174,11 @@ def _utd_augmented() -> Experiment:
     )
 
 
+def published_names() -> list[str]:
+    """The experiments that have published numbers on NTU RGB+D 60."""
+    return list(PUBLISHED)
+
+
 def experiments() -> list[Experiment]:
     """Table 5 and the official logs beside it; NTU RGB+D 120; UTD-MHAD."""
     found = [_ntu("ntu60", split, net) for net in NETS for split in ("cs", "cv")]
