@@ -118,7 +118,8 @@ def test_golden_runs_are_bit_for_bit_under_a_stored_arithmetic_and_near_elsewher
     assert differing(computed, stored) == []
     run = "digits lstm, auto"
     computed["runs"][run]["losses"][5] *= 1 + 1e-7  # behind the first five: only bits tell
-    assert bool(differing(computed, stored)) is (computed["arithmetic"] in stored)
+    same = stored.get(computed["arithmetic"], {}).get("torch") == computed["torch"]  # another build may differ in bits
+    assert bool(differing(computed, stored)) is same
     computed["arithmetic"] = "another"
     assert differing(computed, stored) == []
     computed["runs"][run]["losses"][4] *= 1 + 3e-4
