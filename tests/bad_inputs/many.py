@@ -40,7 +40,7 @@ CASES = [
         ("seeds of a sweep that are no number", grid("depth=2", more=("--seeds", "2.5")), ("--seeds", "'2.5'", "a whole number is needed")),
         ("a sweep on a GPU that is not there", grid("depth=2", more=("--device", "cuda")), ("device: 'cuda'", "choose cpu"), {"skip": CUDA}),
         ("out whose name has 300 characters", placed("--out", "x" * 300), ("out: 'xxx", "too long")),
-        ("out whose name has a NUL", placed("--out", "a\0b"), ("--out", "null byte")),
+        ("out whose name has a NUL", placed("--out", "a\0b"), ("--out", "embedded null")),
         ("out that is a link to itself", placed("--out", "{here}/loop"), ("out: '", "loop", "no folder"), {"files": {"loop": Link("loop")}}),
         ("pages of an explorer unknown", ("export", "depths"), ("export: 'depths'", "architecture, bounds, depth")),
         ("pages of an explorer that climbs", ("export", "../bounds"), ("export: '../bounds'", "architecture, bounds, depth")),

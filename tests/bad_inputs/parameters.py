@@ -87,7 +87,7 @@ CASES = [
         ("a change whose name has two lines", smoke("--set", "x\ny=1"), ("'x\\ny=1'", "identifier")),
         ("a change given twice", smoke("--set", "model.hidden=3", "--set", "model.hidden=4"), ("model.hidden: given twice",)),
         ("a config that is not there", ("run", "{here}/config.json"), ("config.json", "No such file")),
-        ("a config whose name has a NUL", ("run", "a\0.json"), ("config: a", "null byte")),
+        ("a config whose name has a NUL", ("run", "a\0.json"), ("config: a", "embedded null")),
         ("a config whose name has 300 characters", ("run", "a" * 300 + ".json"), ("config: aaa", "too long")),
         ("a list of nothing known", ("list", "wishes"), ("list: 'wishes'", "data, experiments, runs")),
         ("a table format unknown", ("tables", "--format", "xml"), ("format: 'xml'", "csv, html, json")),

@@ -165,6 +165,6 @@ CASES = [
         ("a bundle with a run of nothing", ("import", "{here}/bundle"), ("0123456789abcdef/spec.json", "missing"), {"files": {"bundle/0123456789abcdef": None}}),
         ("a bundle whose name has 300 characters", ("import", "b" * 300), ("bbb", "too long")),
     ),
-    Case("a bundle whose name has a NUL", "Store", "cli", ("import", "a\0b"), PARAMETER, ("folder", "null byte")),
+    Case("a bundle whose name has a NUL", "Store", "cli", ("import", "a\0b"), PARAMETER, ("folder", "embedded null")),
 ]
 # fmt: on
