@@ -27,7 +27,7 @@ def test_the_papers_curve_of_the_adding_problem_is_drawn_once_for_all_seeds(publ
 
 
 def test_every_length_has_its_panel_with_the_papers_curve_whether_we_have_a_record_or_not(published):
-    shown = figures.adding([published("adding_indrnn_T100"), published("adding_indrnn_T500")], ["adding_irnn_T1000"])
+    shown = figures.adding([published("adding_indrnn_T100"), published("adding_lstm_T500")], ["adding_irnn_T1000"])
     assert [note.text for note in shown.layout.annotations] == [
         "Adding problem, T = 100",
         "Adding problem, T = 500, ours of an earlier numerics",
@@ -36,7 +36,13 @@ def test_every_length_has_its_panel_with_the_papers_curve_whether_we_have_a_reco
     at = {trace.name: set() for trace in shown.data}
     for trace in shown.data:
         at[trace.name].add(trace.xaxis)
-    assert at == {"IndRNN, ours": {"x", "x2"}, "IndRNN, paper": {"x", "x2"}, "IRNN, paper": {"x3"}}
+    assert at == {
+        "IndRNN, ours": {"x"},
+        "IndRNN, paper": {"x"},
+        "LSTM, ours": {"x2"},
+        "LSTM, paper": {"x2"},
+        "IRNN, paper": {"x3"},
+    }
     named = [trace.name for trace in shown.data if trace.showlegend]
     assert sorted(named) == sorted(set(named)), "each name stands once in the legend"
     levels = [shape for shape in shown.layout.shapes if shape.showlegend]
