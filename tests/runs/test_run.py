@@ -87,7 +87,7 @@ def uninterrupted(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])  # SIGKILL: tests/faults
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])  # SIGKILL: tests/faults
 def test_a_run_that_is_interrupted_resumes_bit_by_bit(store, uninterrupted, kind):
     """Real processes, real signals: 5 says stopped and resumable."""
     child = subprocess.Popen(command(LONG, "--budget", "paper"), stderr=subprocess.PIPE, text=True)
@@ -102,6 +102,21 @@ def test_a_run_that_is_interrupted_resumes_bit_by_bit(store, uninterrupted, kind
     resumed = wb.run(NAME, "paper", changes=LONG, progress=False)
     assert resumed.budgets[-1]["provenance"]["attempts"] == 2
     assert pure(resumed.run.result()) == uninterrupted
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows closes no terminal by a signal")
+def test_a_closed_terminal_stops_a_run_with_a_checkpoint_and_none_under_nohup(store):
+    def close(row):
+        os.kill(os.getpid(), signal.SIGHUP)
+
+    with pytest.raises(Stopped, match="on request at step 20; the same command continues"):
+        wb.run(NAME, "paper", changes=SMALL, progress=False, watch=close)
+    assert wb.list_records().iloc[0]["status"] == "resumable"
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert wb.run(NAME, "paper", changes=SMALL, until=40, progress=False, watch=close).step == 40
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_stopping_during_an_evaluation_loses_nothing_and_does_it_again(tmp_path, monkeypatch):

@@ -74,7 +74,10 @@ def commit() -> str | None:
 
 
 class Meter:
-    """Wall and CPU seconds, peak memory and, where the device tells, energy of a run, over all its attempts."""
+    """Wall and CPU seconds, peak memory and, where the device tells, energy of a run, over all its attempts.
+
+    What a killed process did after its last checkpoint is not in it.
+    """
 
     def __init__(self, before: dict[str, float] | None = None, device: str = "cpu"):
         self.before = before or {"wall_s": 0.0, "cpu_s": 0.0, "peak_mb": 0.0}

@@ -203,7 +203,7 @@ class Record:
         if state is None:
             raise StoreError(f"run {self.id}: no checkpoint is kept, so there are no weights; run it again")
         end = self.run.result()
-        if end is not None and state["trainer"]["step"] != end["step"]:  # of others nothing is scored
+        if end is not None and state["trainer"].get("step") != end["step"]:  # of others nothing is scored
             raise StoreError(f"run {self.id}: its weights of step {end['step']} are lost; `run --fresh` trains it anew")
         trainer = Trainer(self.config.set({"train.precision": "fp32"}), self.seed)  # on the CPU, which has no other
         trainer.load(state["trainer"])
