@@ -90,6 +90,14 @@ def test_elsewhere_it_is_a_line_now_and_then_and_one_at_the_end(plain, monkeypat
     assert plain.getvalue().splitlines()[2:] == ["a run: done after 0:00"]
 
 
+def test_where_nobody_reads_it_the_run_goes_on(plain, monkeypatch):
+    """As behind `| head`, or on a terminal that was closed."""
+    monkeypatch.setattr(plain, "write", lambda text: (_ for _ in ()).throw(BrokenPipeError(32, "Broken pipe")))
+    shown = Progress("a run", 0)
+    shown.show(1, 2, 0.5)
+    shown.close("done")
+
+
 def test_what_was_soon_over_or_is_not_wanted_says_nothing(plain, monkeypatch):
     hidden = Progress("a run", 0, shown=False)
     hidden.show(1, 2, 0.5)

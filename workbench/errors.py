@@ -84,6 +84,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)
 
 
+def told(error: Exception) -> str:
+    """An error in one line: an error of ours says all itself, of another its kind comes first."""
+    return str(error) if isinstance(error, WorkbenchError) else f"{type(error).__name__}: {error}"
+
+
 def quoted(value: object) -> str:
     """A value received, as a message shows it: at most 80 characters."""
     try:

@@ -6,6 +6,7 @@ One error for a disk that refuses.
 from __future__ import annotations
 
 import ast
+import contextlib
 import errno
 import importlib
 import os
@@ -141,16 +142,15 @@ def publish(path: Path, content: bytes, *, replace: bool = False) -> None:
     except OSError as error:
         raise unusable(path, error, len(content)) from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # of a disk that went away; what happened is said already
+            temporary.unlink()
     _sync_folder(path.parent)
 
 
 def make_folder(path: Path) -> Path:
     """A folder, made where it is not there yet; StoreError where the disk refuses."""
-    try:
+    with using(path):
         path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise unusable(path, error) from None
     return path
 
 
@@ -178,6 +178,15 @@ def _nearest(path: Path) -> Path:
     return path
 
 
+@contextlib.contextmanager
+def using(path: Path) -> Iterator[None]:
+    """Inside, an OSError is the error to raise where the disk refuses a place."""
+    try:
+        yield
+    except OSError as error:
+        raise unusable(path, error) from None
+
+
 def unusable(path: Path, error: OSError, size: int = 0) -> StoreError:
     """Return the error to raise where the disk refuses."""
     if error.errno == errno.ENOSPC:
@@ -200,8 +209,7 @@ def _sync_folder(folder: Path) -> None:
     if os.name == "posix":  # Windows has no descriptor of a folder
         descriptor = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(descriptor)
-        except OSError as error:
-            raise unusable(folder, error) from None
+            with using(folder):
+                os.fsync(descriptor)
         finally:
             os.close(descriptor)

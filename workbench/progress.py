@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -25,7 +26,11 @@ class Progress:
         self.terminal = shown and sys.stderr.isatty()
 
     def show(self, step: int, target: int | None, loss: float) -> None:
-        """After each step; costs a microsecond unless it is time to write."""
+        """After each step; costs a microsecond unless it is time to write. Where nobody takes it, the run goes on."""
+        with contextlib.suppress(OSError):
+            self._show(step, target, loss)
+
+    def _show(self, step: int, target: int | None, loss: float) -> None:
         if self.terminal:
             if self.bar is None:
                 self.bar = _bar(self.label, target, "step", initial=step - 1, mininterval=0.5)
@@ -46,11 +51,12 @@ class Progress:
         return f"{self.label}: step {step:,}{end}, loss {loss:.4f}, {rate:.3g} steps/s{left}"
 
     def close(self, word: str) -> None:
-        if self.bar is not None:
-            self.bar.close()
-        elif self.wrote:
-            took = clock(time.monotonic() - self.began)
-            print(f"{self.label}: {word} after {took}", file=notices(), flush=True)
+        with contextlib.suppress(OSError):
+            if self.bar is not None:
+                self.bar.close()
+            elif self.wrote:
+                took = clock(time.monotonic() - self.began)
+                print(f"{self.label}: {word} after {took}", file=notices(), flush=True)
 
 
 class Transfer:

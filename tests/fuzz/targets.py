@@ -153,7 +153,7 @@ def a_record(content: bytes, folder: Path) -> None:
         lambda: mine.status,
         lambda: mine.config,
         lambda: mine.changes,
-        lambda: mine.reach,
+        lambda: mine.worth,
         lambda: mine.curve,
         lambda: mine._repr_html_(),
         mine.recurrent_weights,

@@ -8,10 +8,12 @@ import pytest
 
 from workbench.__main__ import main
 from workbench.errors import ParameterError, RunError, Stopped
+from workbench.runs import provenance
 from workbench.runs.folder import pure
 from workbench.runs.jobs import dask_cluster, plan, worker
 from workbench.runs.planned_run import PlannedRun, side_by_side
 from workbench.runs.run import run, run_seeds
+from workbench.runs.status import overview
 from workbench.training import Trainer
 
 NAME = "seqdigits_plain6"
@@ -51,9 +53,12 @@ def test_what_is_stopped_goes_on_alone_or_together(store, tmp_path, monkeypatch)
             stop.set()
         return finish(self)
 
+    def gone(line):
+        raise BrokenPipeError(32, "the parent was killed")
+
     monkeypatch.setattr(Trainer, "finish", finished)
     with pytest.raises(Stopped, match="3 of 3 stopped; the same command continues"):
-        together(stop=stop)
+        together(stop=stop, say=gone)
     monkeypatch.setattr(Trainer, "finish", finish)
     ours = [alone(0), *together((1, 2))]
     assert [record.budgets[-1]["provenance"]["attempts"] for record in ours] == [2, 2, 2]
@@ -81,6 +86,34 @@ def test_one_that_fails_leaves_the_others_alone(store, monkeypatch):
         together(say=said.append)
     assert [alone(seed).status for seed in (0, 2)] == ["done", "done"]
     assert any("seed 1: failed: no more" in line for line in said)
+
+
+def test_a_fault_of_another_kind_in_one_leaves_the_others_alone_too(store, monkeypatch):
+    begin = Trainer.begin
+
+    def failing(self):
+        if self.seed == 1 and self.step == 3:
+            raise ZeroDivisionError("in a task of one's own")
+        begin(self)
+
+    monkeypatch.setattr(Trainer, "begin", failing)
+    with pytest.raises(RunError, match="1 of 3 failed") as failed:
+        together()
+    assert isinstance(failed.value.__cause__, ZeroDivisionError)
+    assert [row["status"] for row in sorted(overview(), key=lambda row: row["seed"])] == ["done", "failed", "done"]
+
+
+def test_seconds_of_the_processor_are_those_of_a_seed_and_not_of_all(store, monkeypatch):
+    """Every step takes a second of the processor; twelve steps a seed."""
+    spent, begin = [0.0], Trainer.begin
+
+    def beginning(self):
+        spent[0] += 1
+        begin(self)
+
+    monkeypatch.setattr(Trainer, "begin", beginning)
+    monkeypatch.setattr(provenance.time, "process_time", lambda: spent[0])
+    assert [record.row["cpu_s"] for record in together()] == [12, 12, 12]
 
 
 @pytest.mark.parametrize("seeds", [(), (1, 1)])

@@ -1,8 +1,10 @@
 """The files that a campaign brings home: small, verified, taken up where they stopped."""
 
 import json
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -119,9 +121,59 @@ def test_a_disk_that_is_full_while_a_run_is_taken_over_leaves_ours_as_it_was(sto
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("pathlib.Path.write_bytes", full)
-        with pytest.raises(StoreError, match="no space: has"):
+        patch.setattr("os.fsync", full)
+        with pytest.raises(StoreError, match=r"no space: needs \d+ bytes, has"):
             adopt(tmp_path / "bundle")
     assert {path.name: path.read_bytes() for path in ours.run.path.iterdir()} == before
     assert [path.name for path in (tmp_path / "home" / "runs").iterdir()] == [ours.id]
     assert adopt(tmp_path / "bundle") == (1, 0)
+
+
+def test_a_damaged_run_keeps_no_other_from_leaving_or_coming_home(store, tmp_path, monkeypatch):
+    runs = [part(30, seed).run for seed in range(3)]
+    whole, said = part(None, 3).run, []
+    (whole.path / "result.json").write_text("{}")
+    bundle.pack([*runs, whole], tmp_path / "bundle", said.append)
+    assert len(said) == 1
+    assert said[0].endswith("its check does not match its content; left out of the bundle")
+    for path in (*runs[0].checkpoints(), runs[0].path / "events.jsonl"):
+        path.write_bytes(path.read_bytes()[:-9])
+    source = bundle.pack(runs, tmp_path / "damaged", said.append)[0]
+    monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path / "home"))
+    with pytest.raises(StoreError, match=rf"1 of 3 runs left out, 2 taken over: .*{runs[0].path.name}.*altered"):
+        adopt(source)
+    assert adopt(tmp_path / "bundle") == (1, 2)
+
+
+def test_a_run_may_be_trained_on_while_it_is_packed(store, tmp_path, monkeypatch):
+    """The checkpoint that was chosen may be gone when it is read."""
+    run, read, said = part(30).run, Path.read_bytes, []
+
+    def overtaken(self):
+        if self.name == "spec.json" and wb.Record(run).step == 30:
+            part(31)
+            part(32)
+        return read(self)
+
+    monkeypatch.setattr(Path, "read_bytes", overtaken)
+    made = bundle.pack([run], tmp_path / "bundle", said.append)
+    monkeypatch.setattr(Path, "read_bytes", read)
+    assert "ck-30" in said[0]
+    monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path / "home"))
+    assert adopt(made[0]) == (1, 0)
+
+
+def test_a_longer_curve_without_a_checkpoint_costs_no_checkpoint(store, tmp_path, monkeypatch):
+    """As published ones come, whose checkpoint was too large."""
+    ours = part(20).run
+    shutil.copytree(ours.path, tmp_path / "away" / "runs" / ours.path.name)
+    monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path / "away"))
+    for path in part(40).run.checkpoints():
+        path.unlink()
+    monkeypatch.setenv("WORKBENCH_RESULTS", str(store))
+    assert adopt(tmp_path / "away") == (1, 0)
+    assert wb.Record(ours).step == 40
+    assert ours.saved_step == 20
+    whole = part()
+    assert [row["step"] for row in whole.budgets] == [20, 40, 60]
+    assert whole.budgets[-1]["provenance"]["attempts"] == 2

@@ -49,6 +49,16 @@ def test_a_spec_of_another_shape_is_named(run, change, said):
         run.spec()
 
 
+def test_a_byte_that_looks_like_the_end_of_a_line_hides_no_row(run):
+    """A bit makes `-` or `M` a carriage return."""
+    for step in (1, 2, 3):
+        run.append({"event": "loss", "step": step, "loss": -1.5})
+    path = run.path / "events.jsonl"
+    path.write_bytes(path.read_bytes().replace(b"-", b"\r", 1))
+    with pytest.raises(StoreError, match=r"events\.jsonl, line 1: altered"):
+        run.events()
+
+
 def test_rows_of_the_right_shape_are_taken_with_whatever_else_they_hold():
     assert events.misshapen("evaluation", EVALUATION | {"more": [1]}) is None
     assert events.misshapen("result", RESULT) is None

@@ -33,6 +33,16 @@ def test_publish_writes_all_or_nothing_and_the_first_wins(tmp_path):
     assert os.listdir(tmp_path) == ["a"]
 
 
+def test_a_disk_that_goes_away_while_a_file_is_written_is_an_error_of_ours(tmp_path, monkeypatch):
+    def gone(*_, **__):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", gone)
+    monkeypatch.setattr("pathlib.Path.unlink", gone)
+    with pytest.raises(StoreError, match="a: Input/output error"):
+        files.publish(tmp_path / "a", b"first")
+
+
 def test_a_run_is_one_folder_in_its_final_form(record):
     names = sorted(p.name for p in record.run.path.iterdir())
     assert names[:2] == ["chance.json", names[1]]
@@ -114,6 +124,18 @@ def test_the_newest_good_checkpoint_is_loaded_and_a_bad_one_set_aside(record):
     assert newest.with_suffix(".pt.bad").exists()
 
 
+def test_a_finished_run_whose_last_checkpoint_is_lost_shows_no_older_weights_beside_its_score(record):
+    (last,) = record.run.checkpoints()
+    state = torch.load(last, weights_only=True)
+    state["trainer"]["step"] = 3
+    record.run.save_checkpoint(3, state["trainer"], state["cost"])
+    assert not record.net().training
+    last.write_bytes(last.read_bytes()[:-1])
+    for _ in range(2):
+        with pytest.raises(StoreError, match="its weights of step 4 are lost"):
+            record.net()
+
+
 def test_two_checkpoints_are_kept(record):
     state = torch.load(record.run.checkpoints()[0], weights_only=True)
     for step in (5, 6, 7):
@@ -138,6 +160,38 @@ def test_events_after_the_checkpoint_are_cut_away(record):
     assert record.run.events() == known
     record.run.rewind_events(None)
     assert record.run.events() == []
+
+
+def test_where_the_newest_checkpoint_knows_of_lost_rows_the_one_before_is_taken_up(record):
+    state = torch.load(record.run.checkpoints()[0], weights_only=True)
+    path, known = record.run.path / "events.jsonl", record.run.events()
+    record.run.append({"event": "evaluation", "step": 5})
+    record.run.save_checkpoint(5, state["trainer"], state["cost"])
+    path.write_bytes(path.read_bytes()[:-3])
+    assert record.run.take_up() is not None
+    assert record.run.events() == known
+    path.write_bytes(path.read_bytes()[:-3])
+    with pytest.raises(StoreError, match="altered since its checkpoint"):
+        record.run.take_up()
+
+
+def test_a_run_that_must_begin_anew_keeps_its_curve_beside_the_new_one(record, capsys):
+    known = (record.run.path / "events.jsonl").read_bytes()
+    for path in record.run.checkpoints():
+        path.write_bytes(b"")
+    assert record.run.take_up() is None
+    assert record.run.events() == []
+    assert (record.run.path / "events.jsonl.replaced-1").read_bytes() == known
+    assert "no checkpoint to go on from; begins anew, its curve is events.jsonl.replaced-1" in capsys.readouterr().err
+
+
+def test_a_trouble_cut_short_hides_no_other(record):
+    lock.note(record.run, "died", "its process was killed")
+    path = record.run.path / "troubles.jsonl"
+    path.write_bytes(path.read_bytes() + b'{"event":"di')
+    for _ in range(2):
+        lock.note(record.run, "died", "its process was killed")
+    assert len(record.run.troubles()) == 2
 
 
 def test_a_second_different_result_is_refused_and_an_equal_one_accepted(record):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -202,6 +203,57 @@ def test_a_lease_that_cannot_be_read_is_nobodys(run, text):
     assert lock.holder_of(run.path / "lease") is None
     with Lock(run) as mine:
         assert lock.holder_of(mine.path)["owner"] == mine.owner
+
+
+@pytest.fixture
+def refused(monkeypatch):
+    """The kinds of lease that the disk does not give: as over a network, where its owner has just replaced it."""
+    names, read = set(), Path.read_text
+
+    def refuse(self, *given, **more):
+        if self.name in names:
+            names.add("asked")
+            raise OSError(116, "Stale file handle")
+        return read(self, *given, **more)
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    return names
+
+
+def test_a_lease_that_the_disk_does_not_give_is_somebodys(run, refused, monkeypatch):
+    naps = []
+
+    def sleep(_):
+        naps.append(1)
+        if len(naps) == 3:
+            refused.clear()
+            (run.path / "lease").unlink()
+
+    (run.path / "lease").write_text(json.dumps(FOREIGN))
+    refused.add("lease")
+    monkeypatch.setattr(time, "sleep", sleep)
+    assert lock.holder_of(run.path / "lease") is not None
+    for give_up in (None, lambda: False):
+        naps.clear()
+        refused.add("lease")
+        (run.path / "lease").write_text(json.dumps(FOREIGN))
+        with Lock(run, give_up):
+            assert len(naps) == 3
+    assert run.troubles() == []
+
+
+def test_an_owner_who_cannot_read_its_lease_goes_on(run, refused, monkeypatch):
+    monkeypatch.setattr(lock, "HEARTBEAT", 0.02)
+    with Lock(run) as mine:
+        refused.add("lease")
+        deadline = time.monotonic() + 10
+        while "asked" not in refused and time.monotonic() < deadline:
+            time.sleep(0.01)
+        refused.clear()
+        beat = mine.beat
+        while mine.beat == beat and not mine.lost and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert not mine.lost
 
 
 def test_a_lease_that_cannot_be_moved_away_is_an_error_that_names_it(run, monkeypatch):

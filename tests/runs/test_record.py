@@ -58,6 +58,17 @@ def test_an_experiment_is_found_at_its_budget_one_s_own_or_published(store):
     assert find(NAME, 0, smoke=True, own=True) is None
 
 
+def test_a_further_record_of_other_numerics_comes_after_one_of_the_present_everywhere(begun):
+    theirs = publish(wb.run(NAME, "smoke", changes=CHANGES, progress=False))
+    spec = {k: v for k, v in json.loads((theirs / "spec.json").read_text()).items() if k not in ("check", "numerics")}
+    (theirs / "spec.json").write_text(json.dumps(sealed(spec)))
+    shutil.rmtree(begun.run.path)
+    wb.run(NAME, "smoke", changes=CHANGES, until=20, progress=False)
+    assert [r.step for r in records()] == [20]
+    assert [row["step"] for row in overview()] == [20]
+    assert find_id(begun.id).step == 20
+
+
 def test_a_damaged_record_of_ones_own_stays_in_the_list_and_says_so_where_it_is_also_published(begun):
     publish(begun)
     path = begun.run.path / "events.jsonl"
@@ -66,6 +77,7 @@ def test_a_damaged_record_of_ones_own_stays_in_the_list_and_says_so_where_it_is_
     assert row.status == "damaged"
     with pytest.raises(StoreError, match=r"events\.jsonl, line 6: altered"):
         row.verify()
+    assert [row["status"] for row in overview()] == ["damaged"]
 
 
 def test_a_record_whose_config_is_not_the_one_of_its_id_is_refused(begun):

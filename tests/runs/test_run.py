@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -16,6 +17,7 @@ from workbench.config import Config, run_id
 from workbench.errors import ParameterError, RunError, Stopped, StoreError
 from workbench.runs.asked import resolve, substitute
 from workbench.runs.folder import pure
+from workbench.runs.train_and_record import recordable
 from workbench.tasks import data_hashes
 
 NAME = "seqdigits_plain6"
@@ -102,6 +104,21 @@ def test_a_run_that_is_interrupted_resumes_bit_by_bit(store, uninterrupted, kind
     assert pure(resumed.run.result()) == uninterrupted
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows closes no terminal by a signal")
+def test_a_closed_terminal_stops_a_run_with_a_checkpoint_and_none_under_nohup(store):
+    def close(row):
+        os.kill(os.getpid(), signal.SIGHUP)
+
+    with pytest.raises(Stopped, match="on request at step 20; the same command continues"):
+        wb.run(NAME, "paper", changes=SMALL, progress=False, watch=close)
+    assert wb.list_records().iloc[0]["status"] == "resumable"
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert wb.run(NAME, "paper", changes=SMALL, until=40, progress=False, watch=close).step == 40
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_stopping_during_an_evaluation_loses_nothing_and_does_it_again(tmp_path, monkeypatch):
     """Scoring MNIST takes a minute; a stop must not wait for it, and the row must come out the same afterwards."""
     from workbench.training import Trainer
@@ -186,6 +203,118 @@ def test_a_diverged_run_is_recorded_as_such_and_not_trained_again(store, monkeyp
     assert wb.run(NAME, "paper", changes=SMALL, progress=False).status == "diverged"
 
 
+def test_a_diverged_run_whose_result_the_disk_refused_diverges_when_it_is_taken_up(store, monkeypatch):
+    """Its checkpoint knows of three bad steps in a row; a fourth must not pass for the first of many."""
+    from workbench.runs.folder import Run
+    from workbench.training import evaluate
+
+    def full(self, result):
+        raise StoreError("no space")
+
+    loss_of = evaluate.loss_of
+    monkeypatch.setattr(evaluate, "loss_of", lambda *given: loss_of(*given) * float("nan"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "finish", full)
+        with pytest.raises(StoreError, match="no space"):
+            wb.run(NAME, "paper", changes=SMALL, progress=False)
+    record = wb.run(NAME, "paper", changes=SMALL, progress=False)
+    assert (record.status, record.step) == ("diverged", 2)
+
+
+def test_no_number_that_json_lacks_ends_a_run():
+    """Nor does a gradient that overflows on its way to the lowest layer, as `train.watch_layers` records it."""
+    row = {"valid": {"mse": float("inf")}, "layers": [1.0, float("nan")], "u": {"0": "AAAA"}}
+    assert recordable(row) == {"valid": {"mse": None}, "layers": [1.0, None], "u": {"0": "AAAA"}}
+
+
+def test_a_stop_while_a_diverged_run_is_scored_is_a_stop_as_any_other(store, monkeypatch):
+    from workbench.training import Trainer, evaluate
+
+    stop, loss_of, test = threading.Event(), evaluate.loss_of, Trainer.test
+
+    def spoiled(output, *given):
+        return loss_of(output, *given) * (float("nan") if output.requires_grad and spoil else 1)
+
+    def stopping(self):
+        stop.set()
+        return test(self)
+
+    spoil = False
+    monkeypatch.setattr(evaluate, "loss_of", spoiled)
+    wb.run(NAME, "paper", changes=SMALL, until=20, progress=False)
+    spoil = True
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "test", stopping)
+        with pytest.raises(Stopped, match="stopped on request at step 22; the same command continues"):
+            wb.run(NAME, "paper", changes=SMALL, progress=False, stop=stop)
+    record = wb.run(NAME, "paper", changes=SMALL, progress=False)
+    assert (record.status, record.budgets[-1]["step"]) == ("diverged", 22)
+
+
+def test_a_run_that_went_on_elsewhere_names_every_place(store, monkeypatch):
+    """Its bits are those of no one machine, so no machine is held to them."""
+    from workbench.runs import train_and_record
+
+    first = wb.run(NAME, "paper", changes=SMALL, until=10, progress=False)
+    home = first.budgets[-1]["provenance"]
+    provenance = train_and_record.provenance
+    with monkeypatch.context() as patch:
+        patch.setattr(train_and_record, "provenance", lambda *given: provenance(*given) | {"device": "a large one"})
+        patch.setattr(train_and_record, "arithmetic", lambda: "0" * 12)
+        record = wb.run(NAME, "paper", changes=SMALL, until=30, progress=False)
+    for steps in (50, 70):
+        record = wb.run(NAME, "paper", changes=SMALL, until=steps, progress=False)
+    assert "earlier" not in home
+    assert record.row["device"] == f"a large one / {home['device']}"
+    (earlier,) = record.budgets[-1]["provenance"]["earlier"]
+    assert earlier == {
+        "device": "a large one",
+        "arithmetic": "0" * 12,
+        "backend": home["backend"],
+        "torch": home["torch"],
+    }
+
+
+def test_a_score_outlives_the_checkpoints_behind_it(store):
+    """Going on repeats what came after the newest good checkpoint, but stops at no budget on the way."""
+    short = wb.run(NAME, "quick", changes=SMALL, until=40, progress=False)
+    (scored,) = short.budgets
+    for path in short.run.checkpoints():
+        path.write_bytes(path.read_bytes()[:-1])
+    whole = wb.run(NAME, "paper", changes=SMALL, progress=False)
+    assert whole.status == "done"
+    assert whole.budgets[0] == scored
+    assert list(whole.curve["step"]) == [20, 40, 60, 80, 100, 120]
+
+
+def test_a_cycle_is_never_cut_by_a_budget(store):
+    changes = {"train.schedule": "one_cycle", "train.patience": None}
+    _, config, until = resolve(NAME, "quick", changes)
+    assert (config.train.steps, until) == (paper.experiment(NAME).quick, None)
+    assert resolve(NAME, "quick", {**changes, "train.steps": 77})[1].train.steps == 77
+
+
+def test_a_time_limit_is_counted_from_the_beginning_for_all_seeds(store, monkeypatch):
+    """Time spent on waiting for another process, or for the other seeds, does not come on top of it."""
+    from workbench.runs import run as module
+
+    found, clock = [], [1000.0]
+
+    def entered(self):
+        clock[0] += 30  # it waited for somebody
+        return self
+
+    def go(self, until, deadline, *_, **__):
+        found.append(deadline)
+        yield from ()
+
+    monkeypatch.setattr(module.Lock, "__enter__", entered)
+    monkeypatch.setattr(module.RecordedTraining, "go", go)
+    monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
+    module.run_seeds(NAME, "smoke", (0, 1), time_limit=100, say=lambda _: None)
+    assert found == [1100.0, 1100.0]
+
+
 def test_without_data_their_substitute_is_taken_and_named(monkeypatch, store, capsys):
     from workbench.errors import MissingData
     from workbench.tasks import download
@@ -206,6 +335,13 @@ def test_the_record_has_u_of_every_layer_at_each_evaluation(store):
     assert list(weights) == [2, 4]
     assert [len(u) for u in weights[4].values()] == [8] * 6
     assert record.net().layers[0].u.shape == (8,)
+
+
+def test_the_net_of_a_run_in_reduced_precision_can_be_looked_at_where_its_device_is_not(store, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("workbench.training.trainer.set_precision", lambda *_: None)
+        record = wb.run(NAME, "smoke", changes={"train.precision": "tf32"}, progress=False)
+    assert not record.net().training
 
 
 def test_the_id_of_a_run_cannot_smuggle_a_path():

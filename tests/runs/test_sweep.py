@@ -4,11 +4,13 @@ import json
 
 import pytest
 
+import workbench as wb
 from workbench.__main__ import main
 from workbench.analysis import figures
 from workbench.errors import ParameterError
 from workbench.runs import sweep
 from workbench.runs.jobs import plan
+from workbench.runs.planned_run import PlannedRun
 
 NAME = "seqdigits_plain6"
 
@@ -82,6 +84,22 @@ def test_a_sweep_is_trained_once_and_shown(store):
 def test_nothing_scored_is_said(store):
     with pytest.raises(ParameterError, match="no run of this grid is scored yet"):
         sweep.score_of(sweep.results(NAME, ["depth=1"], "smoke", 1))
+
+
+def test_a_sweep_compares_its_runs_at_its_budget_whichever_went_on_or_is_not_there_yet(store):
+    go = {"progress": False, "seed": 0}
+    short = {"train.evaluate_every": 10, "model.hidden": 4, "task.limit": 64}
+    for depth in (1, 2, 3):
+        wb.run(NAME, "quick", changes={**short, "model.depth": depth}, until=1 if depth == 3 else 20, **go)
+    grid = ["depth=1,2,3", *(f"{path}={value}" for path, value in short.items())]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PlannedRun, "until", 20)
+        before = sweep.results(NAME, grid, "quick", 1)
+        wb.run(NAME, "quick", changes={**short, "model.depth": 2}, until=40, **go)
+        after = sweep.results(NAME, grid, "quick", 1)
+    assert list(before["step"]) == [20, 20, 1]
+    assert before["valid_loss"].isna().tolist() == [False, False, True]
+    assert after.equals(before)
 
 
 def test_the_changes_of_a_run_are_shown(store, capsys):

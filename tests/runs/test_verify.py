@@ -1,13 +1,14 @@
 """Records computed again: which come out alike, which do not, and which nothing can be said of."""
 
 import json
+import shutil
 
 import pytest
 
 import workbench as wb
 from workbench import files
 from workbench.runs import record as reading
-from workbench.runs import verify
+from workbench.runs import train_and_record, verify
 from workbench.runs.events import sealed
 from workbench.runs.folder import Run
 from workbench.runs.provenance import NUMERICS
@@ -58,6 +59,7 @@ OTHER = {"arithmetic": "0" * 12}
         ({"losses": lambda loss: loss * (1 + 3e-4), "where": OTHER}, False, "not within 0.0001"),
         ({"losses": lambda loss: None, "where": OTHER}, False, "not within 0.0001"),
         ({"losses": lambda loss: loss * (1 + 1e-7), "where": {"torch": "2.0.0"}}, True, "within 0.0001"),
+        ({"losses": lambda loss: loss * (1 + 1e-7), "where": {"earlier": [OTHER]}}, True, "within 0.0001"),
     ],
 )
 def test_a_record_is_held_to_bits_where_numerics_and_arithmetic_agree_and_to_its_first_losses_elsewhere(
@@ -101,6 +103,25 @@ def test_a_record_without_an_evaluation_or_its_data_is_left_out(store, monkeypat
     assert verify.unlike(record) == "the data of adding are not here"
     monkeypatch.setattr(verify, "data_hashes", lambda _: {"numbers": "of another edition"})
     assert verify.unlike(record) == "other data of adding are here"
+
+
+def test_the_place_of_the_first_evaluation_is_that_of_the_scores_after_it(store, monkeypatch):
+    """It went elsewhere between its first scores and its first evaluation."""
+    go(until=5)
+    monkeypatch.setattr(train_and_record, "arithmetic", lambda: "0" * 12)
+    record = rewrite(go(), evaluation=lambda e: e | {"lr": e["lr"] * 2})
+    assert verify.compare(record) == (
+        True,
+        f"first losses within {verify.NEAR:g}; of another arithmetic, torch or device, so no more is promised",
+    )
+
+
+def test_every_record_is_checked_a_published_one_behind_ones_own_too(store):
+    record = go()
+    theirs = shutil.copytree(record.run.path, files.published() / "runs" / record.id)
+    assert verify.damaged() == []
+    (theirs / "events.jsonl").write_bytes(b"{}\n")
+    assert len(verify.damaged()) == 1
 
 
 def test_twelve_cheap_ones_are_drawn_and_all_where_it_is_asked_for(store, monkeypatch):

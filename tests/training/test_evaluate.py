@@ -10,6 +10,7 @@ from workbench.config import Model
 from workbench.models.build import build
 from workbench.tasks import Batch, Spec
 from workbench.training import evaluate
+from workbench.training.gradients import gradient_map
 
 
 @pytest.fixture
@@ -35,6 +36,17 @@ def test_a_score_counts_each_example_once_however_it_is_cut(net, examples, size)
     assert cut["loss"] == pytest.approx(whole["loss"], rel=1e-5)
     right = (net.eval()(examples.x).argmax(-1) == examples.y).sum().item()
     assert whole["accuracy"] == right / 100
+
+
+def test_an_example_that_is_not_finite_spoils_no_stored_statistics(net, examples):
+    """On the way to divergence: momentum 0 times infinity is not 0, and a checkpoint must be finite."""
+    stored = [b.clone() for b in net.buffers()]
+    examples.x[2, 7] = math.inf
+    assert not math.isfinite(evaluate.score(net, [examples], "class", batch_statistics=True)["loss"])
+    gradient_map(net, examples, "class")
+    for b, before in zip(net.buffers(), stored, strict=True):
+        if b.is_floating_point():
+            assert torch.equal(b, before)
 
 
 def test_batch_statistics_are_those_of_the_batch_and_leave_the_stored_ones(net, examples):

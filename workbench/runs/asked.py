@@ -37,7 +37,10 @@ def resolve(
         name, (config, until) = known.id, known.at(budget)
     if changes:
         changed = config.set(changes)
-        if changed.train.steps != config.train.steps:
+        cycle = changed.train.schedule == "one_cycle"
+        if cycle and until is not None and changed.train.steps == config.train.steps:
+            changed = changed.set({"train.steps": until})  # a cycle that is cut means nothing
+        if cycle or changed.train.steps != config.train.steps:
             until = None  # a number that is asked for is the end
         if changed != config:
             name, config = f"{name}*", changed

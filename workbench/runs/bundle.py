@@ -23,11 +23,10 @@ from typing import Any
 
 from ..config import canonical_json
 from ..errors import StoreError
-from ..files import make_folder, publish, unusable
+from ..files import make_folder, publish, unusable, using
 from ..files import runs as own_runs
 from .folder import Run, find, open_run, travels
-from .lock import Lock
-from .provenance import NUMERICS
+from .lock import set_aside
 from .record import Record
 
 NAME = "campaign.json"
@@ -45,7 +44,11 @@ def pack(runs: Sequence[Run], folder: Path, say: Callable[[str], None] = print, 
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for path in chosen:
-            content = path.read_bytes()
+            try:
+                content = path.read_bytes()
+            except FileNotFoundError:
+                say(f"{path}: left out of the bundle, a newer one took its place")
+                continue
             member = tarfile.TarInfo(f"runs/{path.parent.name}/{path.name}")
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
@@ -96,9 +99,15 @@ def unpack(bundle: Path, folder: Path) -> Path:
 def _choose(runs: Sequence[Run], parts: int, say: Callable[[str], None]) -> list[Path]:
     """The files that fit: every run's record, then checkpoints."""
     room, chosen = PART * parts, []
-    kept = [run for run in runs if (run.path / "spec.json").exists()]
-    records = [[p for p in sorted(r.path.iterdir()) if travels(p.name) and p.suffix != ".pt"] for r in kept]
-    newest = [run.checkpoints()[:1] if run.result() is None else [] for run in kept]
+    records: list[list[Path]] = []
+    newest: list[list[Path]] = []
+    for run in (run for run in runs if (run.path / "spec.json").exists()):
+        try:
+            newest.append(run.checkpoints()[:1] if run.result() is None else [])
+        except StoreError as error:
+            say(f"{error}; left out of the bundle")
+            continue
+        records.append([p for p in sorted(run.path.iterdir()) if travels(p.name) and p.suffix != ".pt"])
     for group in [*records, *newest]:
         size = sum(path.stat().st_size + OVERHEAD for path in group)
         if size > room:
@@ -110,12 +119,10 @@ def _choose(runs: Sequence[Run], parts: int, say: Callable[[str], None]) -> list
 
 
 def _part(path: Path, sha256: str) -> bytes:
-    try:
+    with using(path):
         if path.stat().st_size > PART:
             raise StoreError(f"{path}: larger than the {PART:,} bytes a part may have")
         piece = path.read_bytes()
-    except OSError as error:
-        raise unusable(path, error) from None
     if _sha256(piece) != sha256:
         raise StoreError(f"{path}: altered: its bytes do not give the hash in {NAME}")
     return piece
@@ -133,8 +140,8 @@ def adopt(folder: Path) -> tuple[int, int]:
 
     Of any numerics; of two records of a run one of the present numerics is worth more than a longer one of another.
 
-    All are verified before the first is copied: plain files only, spec, events, result, every checkpoint.
-    -> (runs taken over, runs kept)
+    Each is verified before it is copied: plain files only, spec, events, result, every checkpoint. A damaged one is
+    left out, and StoreError names it at the end. -> (runs taken over, runs kept)
     """
     if folder.name == NAME or os.path.isfile(folder / NAME):
         with tempfile.TemporaryDirectory() as unpacked:
@@ -147,39 +154,44 @@ def adopt(folder: Path) -> tuple[int, int]:
         for path in theirs.run.path.iterdir():
             if path.is_symlink() or not path.is_file():
                 raise StoreError(f"{path}: not a plain file; the folder of a run holds nothing else")
-        theirs.verify()
-    taken = sum(_take(theirs, Run(own_runs() / theirs.id)) for theirs in found)
+    taken, damaged = 0, []
+    for theirs in found:
+        try:
+            theirs.verify()
+        except StoreError as error:
+            damaged.append(str(error))
+            continue
+        taken += _take(theirs, Run(own_runs() / theirs.id))
+    if damaged:
+        raise StoreError(f"{len(damaged)} of {len(found)} runs left out, {taken} taken over: {'; '.join(damaged[:3])}")
     return taken, len(found) - taken
 
 
 def _take(theirs: Record, target: Run) -> bool:
     """Copy one verified run, unless ours is worth as much; which is set aside, or dropped where theirs continues it."""
     ours = Record(target) if target.path.exists() else None
-    if ours is not None and ours.status != "damaged" and _worth(ours) >= _worth(theirs):
+    if ours is not None and ours.status == "damaged":
+        ours = None
+    if ours is not None and ours.worth >= theirs.worth:
         return False
     temporary = target.path.with_name(f".{target.path.name}.{os.getpid()}.tmp")
     try:
-        make_folder(temporary)
-        for path in theirs.run.path.iterdir():
-            if travels(path.name):
-                (temporary / path.name).write_bytes(path.read_bytes())
-        if ours is not None:
-            with Lock(target):
-                pass  # nobody trains it now
-            aside = target.set_aside()
-        temporary.rename(target.path)
-        alike = ours is not None and ours.status != "damaged" and ours.numerics == theirs.numerics
-        if ours is not None and alike and theirs.events[: len(ours.events)] == ours.events:  # theirs continues ours
-            shutil.rmtree(aside)
-    except OSError as error:
-        raise unusable(target.path, error) from None
+        with using(target.path):
+            make_folder(temporary)
+            copied = [path for path in theirs.run.path.iterdir() if travels(path.name)]
+            continued = ours is not None and ours.numerics == theirs.numerics
+            continued = continued and theirs.run.content().startswith(target.content())
+            if continued and theirs.run.result() is None and not theirs.run.checkpoints():
+                copied += target.checkpoints()  # from which one goes on
+            for path in copied:
+                publish(temporary / path.name, path.read_bytes(), replace=True)
+            aside = set_aside(target)
+            temporary.rename(target.path)
+            if continued:
+                shutil.rmtree(aside)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return True
-
-
-def _worth(record: Record) -> tuple[bool, bool, int]:
-    return record.numerics == NUMERICS, *record.reach
 
 
 def take(run_id: str, files: dict[str, bytes]) -> bool:

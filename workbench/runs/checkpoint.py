@@ -20,6 +20,10 @@ class Damaged(StoreError):
     """A checkpoint that is not what its name says: altered, cut short; or whose numbers are not finite."""
 
 
+class Altered(StoreError):
+    """Events that are not those that a checkpoint knows."""
+
+
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 
@@ -63,6 +67,13 @@ class _Events(_Part):
     sha256: str
 
 
+class _Place(_Part):
+    device: str
+    backend: str
+    arithmetic: str
+    torch: str
+
+
 class _State(_Part):
     """Contents of a checkpoint, as far as it can be said without its config."""
 
@@ -70,6 +81,7 @@ class _State(_Part):
     config: dict[str, Any] | None = None
     trainer: _Trainer
     cost: dict[str, float]
+    places: list[_Place] = []  # of its computation, each once
     events: _Events
 
 

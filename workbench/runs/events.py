@@ -153,17 +153,20 @@ def line(event: Event) -> bytes:
     return (canonical_json({**event, "check": digest(event)[:16]}) + "\n").encode()
 
 
+def of_line(text: bytes) -> Event | None:
+    """The event of a line; None where its check does not match."""
+    try:
+        event: Event = parse_json(text.decode(), "event")
+        whole = event.pop("check") == digest(event)[:16] and isinstance(event["event"], str)
+    except (ValueError, AttributeError, KeyError, TypeError):
+        return None
+    return event if whole else None
+
+
 def lines(content: bytes, path: Path) -> Iterator[Event]:
     """Every whole line of such a file; a last one cut short by a crash is left out, other damage is an error."""
-    for number, text in enumerate(content.splitlines(keepends=True), 1):
-        if not text.endswith(b"\n"):
-            break
-        try:
-            event = parse_json(text.decode(), "event")
-            whole = event.pop("check") == digest(event)[:16] and isinstance(event["event"], str)
-        except (ValueError, AttributeError, KeyError, TypeError):
-            whole = False
-        if not whole:
+    for number, text in enumerate(content.split(b"\n")[:-1], 1):
+        if (event := of_line(text)) is None:
             raise StoreError(f"{path}, line {number}: altered: its check does not match")
         if reason := misshapen("", event):
             raise StoreError(f"{path}, line {number}: not an event: {reason}")

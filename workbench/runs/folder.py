@@ -17,19 +17,22 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import itertools
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..config import Config, canonical_json
 from ..errors import ParameterError, StoreError, quoted
-from ..files import make_folder, publish, unusable
+from ..files import make_folder, publish, unusable, using
 from . import checkpoint, events, pack
-from .checkpoint import Damaged
+from .checkpoint import Altered, Damaged
 from .events import Event
+
+Places = Sequence[dict[str, str]]  # what bits depend on, of each place where a run was computed
 
 
 class Run:
@@ -57,16 +60,16 @@ class Run:
         A last line cut short by a crash is left out; of two the same by two processes that trained at once, one.
         """
         found: dict[tuple[str, int], Event] = {}
-        for event in self._lines():
+        for event in events.lines(self.content(), self.path / "events.jsonl"):
             found.setdefault((event["event"], event["step"]), event)
         return sorted(found.values(), key=lambda e: int(e["step"]))
 
     def troubles(self) -> list[Event]:
-        """Deaths and failures of a run's process: {"kind": died | lost | failed, "step", "said"}; [] if unreadable."""
-        try:
-            return [t for t in self._lines("troubles.jsonl") if events.misshapen("trouble", t) is None]
-        except StoreError:
-            return []
+        """Deaths and failures of a run's process: {"kind": died | lost | failed, "step", "said"}, the whole ones."""
+        with contextlib.suppress(StoreError):
+            found = map(events.of_line, self.content("troubles.jsonl").split(b"\n"))
+            return [t for t in found if t is not None and events.misshapen("trouble", t) is None]
+        return []
 
     def result(self) -> dict[str, Any] | None:
         """The result if the run is at its end, verified; None if there is none."""
@@ -84,23 +87,21 @@ class Run:
 
     def load_checkpoint(self) -> dict[str, Any] | None:
         """The newest checkpoint whose hash is right and whose numbers are finite; bad ones are set aside as *.bad."""
+        return next(self._whole_checkpoints(), None)
+
+    def _whole_checkpoints(self) -> Iterator[dict[str, Any]]:
         for path in self.checkpoints():
             try:
-                return self.read_checkpoint(path)
+                yield self.read_checkpoint(path)
             except Damaged as damage:
                 print(f"{damage}; set aside", file=sys.stderr)
-            try:
-                path.rename(path.with_suffix(".pt.bad"))
-            except OSError as error:
-                raise unusable(path, error) from None
-        return None
+                with using(path):
+                    path.rename(path.with_suffix(".pt.bad"))
 
     def read_checkpoint(self, path: Path) -> dict[str, Any]:
         """One checkpoint, verified; Damaged where it is not whole, StoreError where it is another's or unreadable."""
-        try:
+        with using(path):
             content = path.read_bytes()
-        except OSError as error:
-            raise unusable(path, error) from None
         state = checkpoint.unpack(content, path)
         if state["id"] != self.path.name:
             difference = _difference(state.get("config"), self.spec()["config"])
@@ -141,14 +142,15 @@ class Run:
                     os.truncate(path, before)
             raise unusable(path, error, len(line)) from None
 
-    def save_checkpoint(self, step: int, trainer: dict[str, Any], cost: dict[str, float]) -> None:
-        """Publish the state at a step together with how far events.jsonl had come; keep the newest two."""
-        known = self._bytes()
+    def save_checkpoint(self, step: int, trainer: dict[str, Any], cost: dict[str, float], places: Places = ()) -> None:
+        """Publish the state at a step, how far events.jsonl had come and where it was computed; keep the newest two."""
+        known = self.content()
         state = {
             "id": self.path.name,
             "config": self.spec()["config"],
             "trainer": trainer,
             "cost": cost,
+            "places": list(places),
             "events": {"bytes": len(known), "sha256": hashlib.sha256(known).hexdigest()},
         }
         content, digest = checkpoint.pack(state)
@@ -157,17 +159,43 @@ class Run:
         for older in [p for p in self.checkpoints() if p != path][1:]:
             older.unlink(missing_ok=True)
 
+    def take_up(self) -> dict[str, Any] | None:
+        """The newest good checkpoint that events.jsonl fits, which is cut back to it; Altered where it fits none.
+
+        None where none is good: the run begins anew, and its curve stays beside the new one.
+        """
+        refused = None
+        for state in self._whole_checkpoints():
+            try:
+                self.rewind_events(state)
+                return state
+            except Altered as error:
+                refused = refused or error
+        if refused is not None:
+            raise refused
+        if b'"event":"evaluation"' in (known := self.content()):
+            aside = _free(self.path / "events.jsonl")
+            publish(aside, known)
+            print(f"{self.path}: no checkpoint to go on from; begins anew, its curve is {aside.name}", file=sys.stderr)
+        self.rewind_events(None)
+        return None
+
     def rewind_events(self, checkpoint: dict[str, Any] | None) -> None:
-        """Cut events.jsonl back to a checkpoint: what came after it will come again, the same."""
-        known, keep = self._bytes(), self.check_events(checkpoint) if checkpoint else 0
-        if len(known) != keep:
-            publish(self.path / "events.jsonl", known[:keep], replace=True)
+        """Cut events.jsonl back to a checkpoint: what came after it will come again, the same.
+
+        A budget's scores stay: whoever goes on further does not stop there again.
+        """
+        known, keep = self.content(), self.check_events(checkpoint) if checkpoint else 0
+        after = [(line, events.of_line(line)) for line in known[keep:].split(b"\n")[:-1]]
+        scores = [line + b"\n" for line, event in after if event is not None and event["event"] == "budget"]
+        if known != (kept := known[:keep] + b"".join(scores)):
+            publish(self.path / "events.jsonl", kept, replace=True)
 
     def check_events(self, checkpoint: dict[str, Any]) -> int:
-        """Count the bytes of events.jsonl that a checkpoint knows; StoreError where they are not what they were."""
+        """Count the bytes of events.jsonl that a checkpoint knows; Altered where they are not what they were."""
         keep, sha256 = checkpoint["events"]["bytes"], checkpoint["events"]["sha256"]
-        if hashlib.sha256(self._bytes()[:keep]).hexdigest() != sha256:
-            raise StoreError(f"{self.path / 'events.jsonl'}: altered since its checkpoint; `run --fresh` starts anew")
+        if hashlib.sha256(self.content()[:keep]).hexdigest() != sha256:
+            raise Altered(f"{self.path / 'events.jsonl'}: altered since its checkpoint; `run --fresh` starts anew")
         return int(keep)
 
     def finish(self, result: dict[str, Any]) -> None:
@@ -182,25 +210,17 @@ class Run:
 
     def set_aside(self) -> Path:
         """Rename the folder, so that another can take its place; nothing is deleted. -> its new name"""
-        n = 1
-        while (aside := self.path.with_name(f"{self.path.name}.replaced-{n}")).exists():
-            n += 1
+        aside = _free(self.path)
         if self.path.exists():
-            try:
+            with using(self.path):
                 self.path.rename(aside)
-            except OSError as error:
-                raise unusable(self.path, error) from None
         return aside
 
-    def _lines(self, name: str = "events.jsonl") -> Iterator[Event]:
-        return events.lines(self._bytes(name), self.path / name)
-
-    def _bytes(self, name: str = "events.jsonl") -> bytes:
+    def content(self, name: str = "events.jsonl") -> bytes:
+        """The bytes of one of its files; none where it is not there."""
         path = self.path / name
-        try:
+        with using(path):
             return path.read_bytes() if path.exists() else b""
-        except OSError as error:
-            raise unusable(path, error) from None
 
 
 def find(root: Path, *, packs: bool = False) -> Iterator[Run]:
@@ -267,6 +287,12 @@ def _difference(theirs: Any, ours: dict[str, Any]) -> str:
     paths = [(s, f) for s in ours for f in ours[s] if theirs.get(s, {}).get(f) != ours[s][f]]
     shown = ", ".join(f"{s}.{f} {theirs.get(s, {}).get(f)}, here {ours[s][f]}" for s, f in paths[:3])
     return f" ({shown})" if shown else ""
+
+
+def _free(path: Path) -> Path:
+    """A name beside a path, for what makes way for something new."""
+    names = (path.with_name(f"{path.name}.replaced-{n}") for n in itertools.count(1))
+    return next(name for name in names if not name.exists())
 
 
 def _step_of(path: Path) -> int:

@@ -32,6 +32,7 @@ from .folder import Run
 
 HEARTBEAT, STALE = 10.0, 120.0  # seconds; a network file system may show a change a minute late
 DEATHS, FRUITLESS = 2, 5  # deaths in a row without progress: quarantined in a sweep; refused anywhere
+UNREADABLE: dict[str, Any] = {"host": "a machine that is not known", "place": "", "pid": 0, "started": "", "owner": ""}
 
 
 class Busy(StoreError):
@@ -107,7 +108,7 @@ class Lock:
         while not watch.stale(self.path, canonical_json(first)):
             time.sleep(min(1.0, STALE / 10))
             now = _read(self.path)
-            if now is None:
+            if now is None or (first == UNREADABLE and now != first):
                 return
             if now != first:
                 raise Busy(f"{self._held_by(now)}; wait for it")
@@ -137,7 +138,10 @@ class Lock:
     def _keep(self) -> None:
         """The heartbeat, in a thread of its own."""
         while not self.left.wait(HEARTBEAT):
-            if (_read(self.path) or {}).get("owner") != self.owner:
+            now = _read(self.path)
+            if now == UNREADABLE:
+                continue
+            if (now or {}).get("owner") != self.owner:
                 self.lost = True
                 return
             self.beat += 1
@@ -153,6 +157,19 @@ def holder_of(path: Path, watch: Watch | None = None) -> dict[str, Any] | None:
     if watch is not None and not _is_here(lease) and watch.stale(path, canonical_json(lease)):
         return None
     return lease
+
+
+def set_aside(run: Run) -> Path:
+    """Rename a run's folder, if there is one, to make way for another; Busy where somebody trains it now.
+
+    -> its new name
+    """
+    if not run.path.exists():
+        return run.set_aside()
+    with Lock(run):  # nobody can take it on the way
+        aside = run.set_aside()
+    (aside / "lease").unlink(missing_ok=True)
+    return aside
 
 
 def count_death(run: Run, lost: dict[str, Any] | None = None) -> bool:
@@ -227,12 +244,14 @@ def status(run: Run, watch: Watch | None = None) -> str:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """A lease's content; None if there is none, {} if it cannot be read: nobody's."""
+    """A lease's content; None if there is none, {} if it makes no sense: nobody's; UNREADABLE as long as it is."""
     try:
         lease = json.loads(path.read_text())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError):
+    except OSError:  # of another user; or over a network, where its owner has just replaced it
+        return UNREADABLE
+    except ValueError:
         return {}
     named = isinstance(lease, dict) and isinstance(lease.get("pid"), int) and {"host", "started"} <= lease.keys()
     return lease if named else {}

@@ -7,6 +7,8 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -72,12 +74,23 @@ def commit() -> str | None:
 
 
 class Meter:
-    """Wall and CPU seconds, peak memory and, where the device tells, energy of a run, over all its attempts."""
+    """Wall and CPU seconds, peak memory and, where the device tells, energy of a run, over all its attempts.
+
+    What a killed process did after its last checkpoint is not in it.
+    """
 
     def __init__(self, before: dict[str, float] | None = None, device: str = "cpu"):
         self.before = before or {"wall_s": 0.0, "cpu_s": 0.0, "peak_mb": 0.0}
         self.device = device
         self.wall, self.cpu, self.energy = time.monotonic(), time.process_time(), energy(device)
+
+    @contextmanager
+    def others(self) -> Iterator[None]:
+        """Inside, the processor works for other runs of this process; a GPU may still be at this one."""
+        wall, cpu = time.monotonic(), time.process_time()
+        yield
+        self.cpu += time.process_time() - cpu
+        self.wall += time.monotonic() - wall if self.device == "cpu" else 0.0
 
     def read(self) -> dict[str, float]:
         cost = {

@@ -135,9 +135,9 @@ class Record:
         return self.numerics == NUMERICS, self.step
 
     @property
-    def reach(self) -> tuple[bool, int]:
-        """Reach of the record: whether at its end, and the last step that a row or a checkpoint knows."""
-        return self.run.result() is not None, max(self.step, self.run.saved_step)
+    def worth(self) -> tuple[bool, bool, int]:
+        """Order of two records of a run of which one is kept: as `rank`, but an end and the newest checkpoint count."""
+        return self.numerics == NUMERICS, self.run.result() is not None, max(self.step, self.run.saved_step)
 
     def verify(self) -> None:
         """Read all of it and compare every hash; StoreError for the first thing that is wrong. Changes nothing."""
@@ -196,13 +196,16 @@ class Record:
         return self.trainer().best_net().eval()
 
     def trainer(self) -> Trainer:
-        """The run in memory at its newest checkpoint; StoreError if none is kept."""
+        """The run in memory at its newest checkpoint; StoreError if none is kept, or not that of a run's end."""
         from ..training import Trainer
 
         state = self.run.load_checkpoint()
         if state is None:
             raise StoreError(f"run {self.id}: no checkpoint is kept, so there are no weights; run it again")
-        trainer = Trainer(self.config, self.seed)
+        end = self.run.result()
+        if end is not None and state["trainer"].get("step") != end["step"]:  # of others nothing is scored
+            raise StoreError(f"run {self.id}: its weights of step {end['step']} are lost; `run --fresh` trains it anew")
+        trainer = Trainer(self.config.set({"train.precision": "fp32"}), self.seed)  # on the CPU, which has no other
         trainer.load(state["trainer"])
         return trainer
 
@@ -237,15 +240,15 @@ def there(run_id: str, *, own: bool = False) -> list[Record]:
 
 
 def find(name: str, seed: int, *, smoke: bool = False, own: bool = False) -> Record | None:
-    """The furthest record of an experiment and seed, one's `own` only or published too; None if there is none."""
+    """The first in `rank` of an experiment and seed, one's `own` only or published too; None if there is none."""
     config = paper.experiment(name).at("smoke" if smoke else "paper")[0]
     wanted = run_id(config, seed, data_hashes(config.task))
-    return max(there(wanted, own=own), key=lambda r: r.step, default=None)
+    return find_id(wanted, own=own)
 
 
 def find_id(run_id: str, *, own: bool = False) -> Record | None:
-    """The furthest record of an id, one's `own` only or published too; None if there is none."""
-    return max(there(run_id, own=own), key=lambda r: r.reach, default=None)
+    """The first in `rank` of an id, one's `own` only or published too; None if there is none."""
+    return max(there(run_id, own=own), key=lambda r: r.rank, default=None)
 
 
 def records(*, own: bool = False, of: Collection[str] | None = None) -> list[Record]:

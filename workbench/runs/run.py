@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import InitVar, dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ import torch
 
 from .. import files, recurrence
 from ..config import SCHEMA, Budget, Config, run_id
-from ..errors import ParameterError, RunError, Stopped, StoreError, WorkbenchError, quoted
+from ..errors import ParameterError, RunError, Stopped, StoreError, WorkbenchError, quoted, told
 from ..models import distributed
 from ..models.distributed import Ranks
 from ..paper import claims
@@ -31,7 +31,7 @@ from .asked import check_device as check_device
 from .asked import pinned_threads as pinned_threads
 from .asked import resolve as resolve
 from .folder import Run
-from .lock import Lock, check_progress
+from .lock import Lock, check_progress, set_aside
 from .provenance import NUMERICS
 from .record import Record
 from .train_and_record import RecordedTraining
@@ -116,8 +116,14 @@ def _in_turns(
 
     While the device works on the step of one, the next begins its own.
     """
+
+    def tell(line: str) -> None:
+        with suppress(OSError):  # nobody listens any more, and the others must not suffer for it
+            say(line)
+
     streams = {seed: torch.Stream(device) if device.type != "cpu" else None for seed in runs}
-    left, records, failed, stopped = dict(runs), {}, [], []
+    left, records, stopped = dict(runs), {}, []
+    failed: dict[int, Exception] = {}
     while left:
         for seed, steps in list(left.items()):
             try:
@@ -126,16 +132,17 @@ def _in_turns(
                 continue
             except StopIteration as end:
                 records[seed] = end.value
-                say(f"{label} {seed}: {end.value.status}")
+                tell(f"{label} {seed}: {end.value.status}")
             except Stopped as error:
                 stopped.append(str(error))
-                say(str(error))
-            except WorkbenchError as error:
-                failed.append(seed)
-                say(f"{label} {seed}: failed: {error}")
+                tell(str(error))
+            except Exception as error:
+                failed[seed] = error
+                tell(f"{label} {seed}: failed: {told(error)}")
             del left[seed]
     if failed:
-        raise RunError(f"{len(failed)} of {len(runs)} failed: {label} {', '.join(map(str, failed))}")
+        strange = next((error for error in failed.values() if not isinstance(error, WorkbenchError)), None)
+        raise RunError(f"{len(failed)} of {len(runs)} failed: {label} {', '.join(map(str, failed))}") from strange
     if stopped:
         raise Stopped(f"{len(stopped)} of {len(runs)} stopped; the same command continues")
     return [records[seed] for seed in runs]
@@ -161,6 +168,7 @@ class _Asked:
         self.name, self.config, last = resolve(experiment, self.budget, self.changes)
         self.until = last_step(self.until, self.config, last)
         check_time_limit(self.time_limit)
+        self.deadline = time.monotonic() + (self.time_limit or math.inf)
         self.pinned = 1 if self.threads is None else check_count("threads", self.threads)
         if self.watch is not None and not callable(self.watch):
             raise ParameterError(f"watch: {quoted(self.watch)} received; a function of one row is needed, or None")
@@ -187,11 +195,10 @@ def _steps(
             together.lead(lambda: check_progress(folder))
         trainer = _trainer(config, seed, label, device=device, ranks=together, **ways)
         if fresh:  # only now, when nothing given is wrong
-            together.lead(lambda: _set_aside(folder))
+            together.lead(lambda: set_aside(folder))
         together.lead(lambda: folder.create(made, trainer.task.drawn()))
         pinned = together.lead(lambda: int(folder.spec()["threads"]))
-        deadline = time.monotonic() + (asked.time_limit or math.inf)
-        lease = Lock(folder, lambda: (stop is not None and stop.is_set()) or time.monotonic() > deadline)
+        lease = Lock(folder, lambda: (stop is not None and stop.is_set()) or time.monotonic() > asked.deadline)
         with ExitStack() as held:
 
             def take() -> bool:
@@ -202,7 +209,7 @@ def _steps(
                 requests = nullcontext(stop or threading.Event()) if alternating else stop_requests(stop)
                 with pinned_threads(pinned), requests as stopping:
                     training = RecordedTraining(lease, trainer, pinned, device, label, progress, asked.watch)
-                    for _ in training.go(until, asked.time_limit, stopping, alternating=alternating):
+                    for _ in training.go(until, asked.deadline, stopping, alternating=alternating):
                         yield
                         torch.set_num_threads(pinned)  # another run may have others
     return Record(folder)
@@ -237,13 +244,6 @@ def _trainer(config: Config, seed: int, label: str, *, device: str, ranks: Ranks
         raise
 
 
-def _set_aside(folder: Run) -> None:
-    """Make way for a new start; Busy where somebody trains the run now."""
-    with Lock(folder) if folder.path.exists() else nullcontext():
-        pass
-    folder.set_aside()
-
-
 def _answered(folder: Run, config: Config, until: int | None) -> bool:
     """Say whether the record of a run already answers; StoreError where it does not and cannot be continued."""
     if not (folder.path / "spec.json").exists():
@@ -273,12 +273,15 @@ def reached(record: Record, until: int | None) -> bool:
 
 @contextmanager
 def stop_requests(stop: threading.Event | None = None) -> Iterator[threading.Event]:
-    """SIGINT and SIGTERM set a flag while inside (in the main thread); nothing is ever saved in a handler."""
+    """SIGINT, SIGTERM and SIGHUP set a flag while inside (in the main thread); nothing is ever saved in a handler."""
     stop = stop or threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    kinds = (signal.SIGINT, signal.SIGTERM)
+    kinds = [signal.SIGINT, signal.SIGTERM]
+    hangup = getattr(signal, "SIGHUP", None)  # the terminal is closed; Windows has none
+    if hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN:  # as under nohup
+        kinds.append(hangup)
     before = {kind: signal.signal(kind, lambda *_: stop.set()) for kind in kinds}
     try:
         yield stop

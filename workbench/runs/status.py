@@ -20,12 +20,13 @@ from ..progress import clock
 from . import lock
 from .folder import Run
 from .pack import Packed
+from .provenance import NUMERICS
 from .record import Record, found
 
 if TYPE_CHECKING:
     import pandas as pd
 
-VERSION = 1  # of the cache, raised when what a row holds changes
+VERSION = 2  # of the cache, raised when what a row holds changes
 COLUMNS = ("id", "experiment", "changes", "seed", "smoke", "status", "step", "steps", "rate", "left", "error")
 _FIRST = ("running", "failed", "quarantined", "damaged", "diverged", "resumable", "pending", "done")
 Row = dict[str, Any]
@@ -67,11 +68,17 @@ def overview(*, own: bool = False, watch: lock.Watch | None = None) -> list[Row]
         row["published"] = key.startswith("published/")
         if own and row["published"]:
             continue
-        if row["id"] not in best or row.get("step", 0) > best[row["id"]].get("step", 0):
+        there = best.get(row["id"])
+        if there is None or (there["status"] != "damaged" and _rank(row) > _rank(there)):
             best[row["id"]] = row
             if os.path.exists(f"{paths[key]}/lease") and row["status"] != "damaged":
                 row |= _live(Run(paths[key]), watch)
     return list(best.values())
+
+
+def _rank(row: Row) -> tuple[bool, int]:
+    """As `Record.rank`."""
+    return row.get("numerics") == NUMERICS, row.get("step", 0)
 
 
 def list_records() -> pd.DataFrame:
@@ -98,7 +105,7 @@ def _signature(path: Path) -> str:
 def _summary(run: Run) -> Row:
     record = Record(run)
     try:
-        row = record.row | {"steps": record.config.train.steps}
+        row = record.row | {"steps": record.config.train.steps, "numerics": record.numerics}
     except StoreError as error:
         return {"id": record.id, "status": "damaged", "error": str(error)}
     trouble = lock.troubles(run)[-1:] if record.status in ("resumable", "pending", "quarantined", "failed") else []

@@ -12,7 +12,8 @@ from ..config import Budget, parse_value
 from ..errors import ParameterError, choices, quoted
 from .asked import resolve
 from .planned_run import PlannedRun, take
-from .status import overview
+from .record import there
+from .status import Row, overview
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +71,8 @@ def planned_runs(experiment: str, grid: Mapping[str, Sequence[Any]], budget: Bud
 def results(experiment: str, grid: Grid, budget: Budget, seeds: int) -> pd.DataFrame:
     """A row a run of the grid, as recorded: the fields' values, seed, status, step, wall seconds, scores on validation.
 
-    A sweep is for choosing, and what is chosen on test examples has no honest score on them: those stay unseen here.
+    The scores are those at the budget, of a run that went on too; one that is not there yet has none. A sweep is for
+    choosing, and what is chosen on test examples has no honest score on them: those stay unseen here.
     """
     import pandas as pd
 
@@ -78,12 +80,26 @@ def results(experiment: str, grid: Grid, budget: Budget, seeds: int) -> pd.DataF
     recorded = {row["id"]: row for row in overview()}
     rows = []
     for planned_run in planned_runs(experiment, grid, budget, seeds):
-        row = recorded.get(planned_run.run.path.name, {"status": "not run"})
+        row = _at_budget(planned_run, recorded.get(planned_run.run.path.name, {"status": "not run"}))
         scores = {name: value for name, value in row.items() if name.startswith("valid_")}
         costs = {name: row.get(name) for name in ("status", "step", "wall_s")}
         rows.append({**dict(planned_run.changes), "seed": planned_run.seed, **costs, **scores})
     table = pd.DataFrame(rows)
     return table.drop(columns=[name for name in table if name not in grid and table[name].isna().all()])
+
+
+def _at_budget(planned_run: PlannedRun, row: Row) -> Row:
+    """The row of a run as its budget left it."""
+    until, scored = planned_run.until, row.get("scored_step") or 0
+    if not planned_run.recorded(row):
+        return {name: value for name, value in row.items() if not name.startswith("valid_")}
+    if until is None or scored <= until:
+        return row
+    alike = [record for record in there(row["id"]) if record.numerics == row["numerics"]]
+    reached = [event for record in alike for event in record.budgets if event["step"] >= until]
+    first = min(reached, key=lambda event: int(event["step"]))
+    scores = {f"valid_{name}": value for name, value in first.get("valid", {}).items() if name != "n"}
+    return row | {"step": first["step"], "wall_s": first["cost"].get("wall_s")} | scores
 
 
 def score_of(table: pd.DataFrame) -> str:

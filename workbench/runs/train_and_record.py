@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..config import SCHEMA
-from ..errors import Stopped, StoreError, WorkbenchError
+from ..errors import Stopped, StoreError, WorkbenchError, told
 from ..progress import Progress
 from ..training import FIRST, Diverged, Trainer
 from . import memory_check
@@ -19,6 +19,7 @@ from .provenance import Meter, provenance
 from .record import encode
 
 FIRST_LOSSES = FIRST  # steps whose losses are recorded: by them a record is told from one of another arithmetic
+PLACE = ("device", "backend", "arithmetic", "torch")  # bits of one are not those of another
 FIRST_CHECKPOINT, CHECKPOINT_EVERY, CHECKPOINT_SHARE = 5.0, 15.0, 0.02  # seconds, seconds, share of the time
 
 
@@ -41,7 +42,7 @@ class RecordedTraining:
     ):
         self.lease, self.run, self.trainer, self.watch = lease, lease.run, trainer, watch
         self.ranks = trainer.ranks
-        checkpoint = self.ranks.lead(self._begin)
+        checkpoint = self.ranks.lead(self.run.take_up)
         self.attempts, self.most = 1, self.ranks.count
         if checkpoint is not None:
             self._take_up(checkpoint["trainer"])
@@ -54,14 +55,13 @@ class RecordedTraining:
             "ranks": self.most,
             "graphs": trainer.recorded is not None,
         }
+        here = {name: str(self.where[name]) for name in PLACE}
+        self.places = [*(p for p in (checkpoint or {}).get("places", []) if p != here), here]
+        if earlier := self.places[:-1]:
+            self.where |= {"device": " / ".join(dict.fromkeys(p["device"] for p in self.places)), "earlier": earlier}
         self.progress = Progress(label, trainer.step, shown=progress and self.ranks.leads)
         self.saved_at = time.monotonic() - CHECKPOINT_EVERY + FIRST_CHECKPOINT
         self.save_cost = 0.0
-
-    def _begin(self) -> dict[str, Any] | None:
-        checkpoint = self.run.load_checkpoint()
-        self.run.rewind_events(checkpoint)
-        return checkpoint
 
     def _take_up(self, state: dict[str, Any]) -> None:
         """Load a state into the trainer; StoreError where it is not of such a run."""
@@ -71,21 +71,21 @@ class RecordedTraining:
             raise StoreError(f"{self.run.path}: {error}; `run --fresh` starts anew") from None
 
     def go(
-        self, until: int | None, time_limit: float | None, stop: threading.Event, *, alternating: bool = False
+        self, until: int | None, deadline: float, stop: threading.Event, *, alternating: bool = False
     ) -> Iterator[None]:
-        """Train to `until` or the schedule's end, then score; Stopped on request or at the time limit.
+        """Train to `until` or the schedule's end, then score; Stopped on request or at the `deadline`, by monotonic().
 
         A failure is noted beside the run before it is raised, for those who look at it later. Where runs are
         `alternating`, it yields while a step is under way, so that others can begin theirs; else it yields nothing.
         """
-        deadline = math.inf if time_limit is None else time.monotonic() + time_limit
         self.trainer.interrupted = lambda: self.ranks.any(
             stop.is_set() or self.lease.lost or time.monotonic() > deadline
         )
         try:
-            yield from self._train(until, alternating)
-        except Diverged:
-            self._finish("diverged")
+            try:
+                yield from self._train(until, alternating)
+            except Diverged:
+                self._finish("diverged")
         except Stopped:
             self.progress.close("stopped")
             at = f"{self.progress.label}: stopped"
@@ -101,10 +101,9 @@ class RecordedTraining:
                 error = memory_check.refusal(
                     self.trainer.config, self.progress.label, f"failed at step {self.trainer.step}"
                 )
-            ours = isinstance(error, WorkbenchError)
             if self.ranks.leads:
-                note(self.run, "failed", str(error) if ours else f"{type(error).__name__}: {error}")
-            if ours:
+                note(self.run, "failed", told(error))
+            if isinstance(error, WorkbenchError):
                 raise error from None
             raise
         finally:
@@ -121,7 +120,8 @@ class RecordedTraining:
                 raise Stopped("between two steps")
             if alternating:
                 trainer.begin()
-                yield
+                with self.meter.others():
+                    yield
                 loss = trainer.finish()
             else:
                 loss = trainer.advance()
@@ -170,7 +170,7 @@ class RecordedTraining:
     def _save(self) -> None:
         before = time.monotonic()
         state, cost = self.trainer.state(), self._cost()
-        self.ranks.lead(lambda: self.run.save_checkpoint(self.trainer.step, state, cost))
+        self.ranks.lead(lambda: self.run.save_checkpoint(self.trainer.step, state, cost, self.places))
         self.saved_at = time.monotonic()
         self.save_cost = self.saved_at - before
 
@@ -190,11 +190,13 @@ def evaluation_row(trainer: Trainer) -> dict[str, Any]:
 
 
 def recordable(row: dict[str, Any]) -> dict[str, Any]:
-    """A row whose scores JSON can hold: one that is not finite (a net on its way to divergence) becomes None."""
+    """A row whose numbers JSON can hold: one that is not finite (a net on its way to divergence) becomes None."""
 
     def shown(value: Any) -> Any:
         if isinstance(value, dict):
             return {name: shown(v) for name, v in value.items()}
+        if isinstance(value, list):
+            return [shown(v) for v in value]
         return None if isinstance(value, float) and not math.isfinite(value) else value
 
     return {name: shown(value) for name, value in row.items()}

@@ -7,6 +7,7 @@ processes, data that are not here) is named and left out.
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -22,7 +23,7 @@ from ..training import Trainer
 from .arithmetic import arithmetic
 from .asked import pinned_threads
 from .provenance import NUMERICS
-from .record import Record, records
+from .record import Record, found, records
 from .train_and_record import FIRST_LOSSES, evaluation_row, recordable
 
 SAMPLE, SECONDS = 12, 60.0  # records, and processor seconds that the first evaluation of each may have cost
@@ -43,9 +44,9 @@ def verify(everything: bool, say: Callable[[str], None]) -> None:
 def damaged() -> list[str]:
     """Re-read every record and check every hash; a line for each that is damaged, none if all is well."""
     complaints = []
-    for record in records():
+    for _, run in found():
         try:
-            record.verify()
+            Record(run).verify()
         except StoreError as error:
             complaints.append(str(error))
     return complaints
@@ -86,9 +87,8 @@ def unlike(record: Record) -> str | None:
     """Reason why a record cannot be expected to come out alike here; None where it can."""
     if record.numerics != NUMERICS:
         return f"of numerics {record.numerics}, and this version computes under {NUMERICS}"
-    if not record.evaluations or not record.losses or not record.budgets:
+    if not record.losses or (where := _where(record)) is None:
         return "not evaluated yet"
-    where = record.budgets[0]["provenance"]  # the one nearest to the first evaluation
     if where.get("ranks", 1) != 1:
         return "computed by several processes"
     if _device(where["device"]) is None:
@@ -102,13 +102,13 @@ def unlike(record: Record) -> str | None:
 
 def compare(record: Record) -> tuple[bool, str]:
     """Compute a record again up to its first evaluation -> whether it came out alike, and how."""
-    where = record.budgets[0]["provenance"]
+    where = _where(record) or {}
     losses, row = again(record)
     recorded = record.losses[: len(losses)]  # an evaluation may come before the last of them
     first = {name: value for name, value in record.evaluations[0].items() if name not in ("event", "cost", "check")}
     if losses == recorded and row == first:
         return True, "bit for bit"
-    exact = where.get("arithmetic") == arithmetic() and where["torch"] == torch.__version__
+    exact = where.get("arithmetic") == arithmetic() and where["torch"] == torch.__version__ and "earlier" not in where
     if exact and where["device"].startswith("CPU"):
         part = "first losses" if losses != recorded else "first evaluation"
         return False, f"other bits under the same numerics and arithmetic, in its {part}"
@@ -126,7 +126,7 @@ def near(ours: Sequence[float | None], theirs: Sequence[float | None]) -> bool:
 
 def again(record: Record) -> tuple[list[float | None], dict[str, Any]]:
     """The first losses and the first evaluation's row of a record, computed here, with its threads and engine."""
-    where = record.budgets[0]["provenance"]
+    where = _where(record) or {}
     engine = where["backend"] if recurrence.unavailable(where["backend"]) is None else "auto"
     device = _device(where["device"]) or "cpu"
     trainer = Trainer(
@@ -138,6 +138,12 @@ def again(record: Record) -> tuple[list[float | None], dict[str, Any]]:
             loss = recordable({"loss": trainer.advance()})["loss"]
             losses += [loss] * (trainer.step <= FIRST_LOSSES)
         return losses, evaluation_row(trainer)
+
+
+def _where(record: Record) -> dict[str, Any] | None:
+    """The provenance of a record's first evaluation: that of the first scores after it; None where there are none."""
+    first = min((e["step"] for e in record.evaluations), default=math.inf)
+    return next((scored["provenance"] for scored in record.budgets if scored["step"] >= first), None)
 
 
 def _device(name: str) -> str | None:

@@ -83,7 +83,7 @@ def score(net: nn.Module, batches: Iterable[Batch], target: str, *, batch_statis
     device = next(net.parameters()).device
     zero, state = torch.zeros((), dtype=torch.float64, device=device), None
     sums: dict[str, tuple[Tensor, Tensor, int]] = {"": (zero, zero, 0)}  # loss, right, n of the whole and of subsets
-    with _evaluating(net, batch_statistics):
+    with _evaluating(net, batch_statistics), stored_statistics(net):
         for batch in batches:
             output, state = answer(net, batch, target, state)
             y = batch.y.to(device)
@@ -129,6 +129,18 @@ def reestimate_(net: nn.Module, batches: Iterable[Batch], *, momentum: float | N
             answer(net, batch, "class")
     for norm, before in zip(norms, kept, strict=True):
         norm.momentum = before
+
+
+@contextmanager
+def stored_statistics(net: nn.Module) -> Iterator[None]:
+    """Inside, batch norm may meet infinity, which times a momentum of 0 is no 0: its stored statistics come back."""
+    stored = [b for m in net.modules() if isinstance(m, BatchNorm) for b in (m.running_mean, m.running_var)]
+    kept = [(b, b.clone()) for b in stored if b is not None]
+    try:
+        yield
+    finally:
+        for b, before in kept:
+            b.copy_(before)
 
 
 @contextmanager

@@ -33,7 +33,7 @@ def gradient_map(net: nn.Module, batch: Batch, target: str) -> tuple[Tensor, flo
     -> (layers, T), the norm over batch and neurons, and the seconds that forward and backward pass took. Batch norm
     takes the statistics of the batch, as in training; nothing is drawn and nothing of the net changes.
     """
-    with batch_statistics(net), outputs_of(net) as outputs:
+    with batch_statistics(net), evaluate.stored_statistics(net), outputs_of(net) as outputs:
         began = time.perf_counter()
         loss = evaluate.loss_of(evaluate.answer(net, batch, target)[0], batch.y, target)
         gradients = torch.autograd.grad(loss, [*outputs, *(p for p in net.parameters() if p.requires_grad)])

@@ -227,7 +227,7 @@ class Trainer(DeviceSteps):
                 continue
             self.bad_steps += 1
             self._skipped += 1
-            if self.bad_steps == GIVE_UP:
+            if self.bad_steps >= GIVE_UP:  # more, where a run that diverged is taken up again
                 self.step = step
                 self.schedule.load(one.schedule)
                 self._set_lr()
