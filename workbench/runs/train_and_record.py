@@ -195,6 +195,8 @@ def recordable(row: dict[str, Any]) -> dict[str, Any]:
     def shown(value: Any) -> Any:
         if isinstance(value, dict):
             return {name: shown(v) for name, v in value.items()}
+        if isinstance(value, list):
+            return [shown(v) for v in value]
         return None if isinstance(value, float) and not math.isfinite(value) else value
 
     return {name: shown(value) for name, value in row.items()}

@@ -61,8 +61,14 @@ def adding(records: Sequence[Record], longer: Sequence[str] = ()) -> go.Figure:
 
 
 def _heading(T: int, own: Sequence[Record]) -> str:
-    older = bool(own) and all(record.numerics < NUMERICS for record in own)
-    return f"Adding problem, T = {T:,}" + ("" if own else ", not recorded") + ", ours of an earlier numerics" * older
+    """The title of a panel: which of our lines in it are of an earlier numerics."""
+    older = [record for record in own if record.numerics < NUMERICS]
+    title = f"Adding problem, T = {T:,}" + ", not recorded" * (not own)
+    if len(older) == len(own):
+        return title + ", ours of an earlier numerics" * bool(own)
+    named = {net: [r for r in own if _net(r.config) == net] for net in map(_net, (r.config for r in older))}
+    said = [f"{net}{', some seeds' * any(r not in older for r in those)}" for net, those in named.items()]
+    return title + f"<br>of an earlier numerics: {'; '.join(said)}" * bool(said)
 
 
 def _panels(x: str, y: str, headings: Sequence[str]) -> go.Figure:
