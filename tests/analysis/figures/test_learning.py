@@ -32,8 +32,8 @@ def test_every_length_has_its_panel_with_the_papers_curve_whether_we_have_a_reco
     shown = figures.adding([published("adding_indrnn_T100"), published("adding_lstm_T500")], ["adding_irnn_T1000"])
     assert [note.text for note in shown.layout.annotations] == [
         "Adding problem, T = 100",
-        "Adding problem, T = 500, ours of an earlier numerics",
-        "Adding problem, T = 1,000, not recorded",
+        "Adding problem, T = 500<br>ours of an earlier numerics",
+        "Adding problem, T = 1,000<br>not recorded",
     ]
     at = {trace.name: set() for trace in shown.data}
     for trace in shown.data:
@@ -58,10 +58,10 @@ def test_lines_of_an_earlier_numerics_are_named_beside_others():
         for net, numerics in (("indrnn", NUMERICS), ("indrnn", NUMERICS - 1), ("lstm", NUMERICS - 1))
     )
     for records, said in (
-        ([new, old], "<br>of an earlier numerics: LSTM"),
-        ([new, also, old], "<br>of an earlier numerics: IndRNN, some seeds; LSTM"),
+        ([new, old], "<br>of an earlier numerics:<br>LSTM"),
+        ([new, also, old], "<br>of an earlier numerics:<br>IndRNN (some); LSTM"),
         ([new], ""),
-        ([old], ", ours of an earlier numerics"),
+        ([old], "<br>ours of an earlier numerics"),
     ):
         assert figures.adding(records).layout.title.text == f"Adding problem, T = 500{said}"
 

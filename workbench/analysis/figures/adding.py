@@ -63,12 +63,11 @@ def adding(records: Sequence[Record], longer: Sequence[str] = ()) -> go.Figure:
 def _heading(T: int, own: Sequence[Record]) -> str:
     """The title of a panel: which of our lines in it are of an earlier numerics."""
     older = [record for record in own if record.numerics < NUMERICS]
-    title = f"Adding problem, T = {T:,}" + ", not recorded" * (not own)
-    if len(older) == len(own):
-        return title + ", ours of an earlier numerics" * bool(own)
-    named = {net: [r for r in own if _net(r.config) == net] for net in map(_net, (r.config for r in older))}
-    said = [f"{net}{', some seeds' * any(r not in older for r in those)}" for net, those in named.items()]
-    return title + f"<br>of an earlier numerics: {'; '.join(said)}" * bool(said)
+    present = {_net(record.config) for record in own if record not in older}
+    nets = dict.fromkeys(_net(record.config) for record in older)
+    named = "; ".join(net + " (some)" * (net in present) for net in nets)
+    said = "ours of an earlier numerics" if not present else f"of an earlier numerics:<br>{named}" if named else ""
+    return f"Adding problem, T = {T:,}" + (f"<br>{said}" * bool(said) if own else "<br>not recorded")
 
 
 def _panels(x: str, y: str, headings: Sequence[str]) -> go.Figure:
