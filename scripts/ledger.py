@@ -79,9 +79,10 @@ def steps_of(experiment: str) -> int | None:
 
 
 def seconds_of(found: list[Record], measured: dict[str, Any]) -> float | None:
-    """Processor seconds a step: the median over an experiment's records, else as measured; None where neither is."""
-    told = [b["cost"]["cpu_s"] / b["step"] for r in found for b in r.budgets[-1:] if b["step"]]
-    return statistics.median(told) if told else measured.get("seconds")
+    """Processor seconds a step: the median over an experiment's records of a CPU (a GPU's wait for it, and say nothing
+    of what it would cost here), else as measured; None where neither is."""
+    told = [b for r in found for b in r.budgets[-1:] if b["step"] and b["provenance"]["device"].startswith("CPU")]
+    return statistics.median(b["cost"]["cpu_s"] / b["step"] for b in told) if told else measured.get("seconds")
 
 
 def measure(names: list[str]) -> dict[str, Any]:

@@ -97,12 +97,18 @@ def test_the_parity_table_has_each_seed_and_their_mean():
     class Run:
         experiment = "seqmnist_plain6"
 
-        def __init__(self, seed, shift):
-            self.seed, self.curve = seed, official[:1].assign(train_accuracy=official["train_accuracy"] + shift)
+        def __init__(self, seed, shift, numerics=2):
+            self.seed, self.numerics = seed, numerics
+            self.curve = official[:1].assign(train_accuracy=official["train_accuracy"] + shift)
 
     table = learning_curves.parity_table([Run(0, 0.01), Run(1, 0.03)])
     train = table[table["curve"] == "train accuracy, %"].set_index("seed")["difference"]
     assert train.to_dict() == {"0": 1.0, "1": 3.0, "mean": 2.0}
+    table = learning_curves.parity_table([Run(0, 0.01), Run(1, 0.03), Run(2, 0.5, numerics=1)])  # never in one mean
+    train = table[table["curve"] == "train accuracy, %"].set_index("seed")["difference"]
+    assert train.to_dict() == {"0": 1.0, "1": 3.0, "2, numerics 1": 50.0, "mean": 2.0}
+    old = learning_curves.parity_table([Run(0, 0.01, numerics=1), Run(1, 0.03, numerics=1)])
+    assert set(old["seed"]) == {"0", "1", "mean"}
     assert len(learning_curves.parity_table([])) == 0
 
 
@@ -110,7 +116,8 @@ def test_nearness_is_the_mean_distance_over_steps_and_seeds():
     class Run:
         experiment, seed = "permmnist_plain6", 0
 
-        def __init__(self, off, points):
+        def __init__(self, off, points, numerics=2):
+            self.numerics = numerics
             log = learning_curves.official_curve(self.experiment).head(points)
             self.curve = log.assign(train_accuracy=log["train_accuracy"] + off)
 
@@ -126,6 +133,13 @@ def test_nearness_is_the_mean_distance_over_steps_and_seeds():
     assert (idle["seeds"], idle["points"]) == (0, 0)
     assert idle[["difference", "until", "pair"]].isna().all()
     assert row["ours apart"] == pytest.approx(4.0)  # the two steps that both have
+    runs = [Run(0.01, 4), Run(0.5, 4, numerics=1)]  # never in one row
+    mixed = learning_curves.nearness(runs).set_index(["experiment", "curve"]).loc["permmnist_plain6", "train accuracy"]
+    assert (mixed["seeds"], mixed["points"], mixed["ours apart"]) == (1, 4, None)
+    assert mixed["difference"] == pytest.approx(1.0)
+    runs[0].curve["train_accuracy"] = math.nan  # a net on its way to divergence: nothing is measured, nothing told
+    told = learning_curves.told(learning_curves.nearness(runs[:1]))
+    assert told["curve"].tolist() == ["validation accuracy, batch statistics"]
     assert set(table.index.get_level_values(0)) == {
         n
         for n, e in paper.EXPERIMENTS.items()
@@ -135,7 +149,7 @@ def test_nearness_is_the_mean_distance_over_steps_and_seeds():
 
 def test_curves_of_the_adding_problem_are_compared_with_the_papers_figure_in_shares_of_the_variance():
     class Run:
-        experiment = "adding_lstm_T100"
+        experiment, numerics = "adding_lstm_T100", 2
 
         def __init__(self, off):
             theirs = learning_curves.published_curve(self.experiment)
@@ -151,7 +165,7 @@ def test_curves_of_the_adding_problem_are_compared_with_the_papers_figure_in_sha
 
 def test_a_log_without_accuracy_of_the_batch_is_compared_by_the_one_it_has():
     class Run:
-        experiment = "ntu_cs_plain6"
+        experiment, numerics = "ntu_cs_plain6", 2
         curve = learning_curves.official_curve("ntu_cs_plain6").assign(
             valid_accuracy=lambda log: log["valid_accuracy"] - 0.02
         )
@@ -165,7 +179,7 @@ def test_a_curve_tells_nets_apart_only_where_chance_is_worth_less():
     """Logs of other nets are wrong by construction; two official runs of one net differ by chance alone."""
 
     class Run:
-        seed = 0
+        seed, numerics = 0, 2
 
         def __init__(self, experiment, points, source=None, off=0.0):
             self.experiment = experiment
@@ -191,7 +205,7 @@ def test_a_curve_tells_nets_apart_only_where_chance_is_worth_less():
 
 def test_the_picture_of_nearness_shows_what_has_begun_and_what_chance_is_worth():
     class Run:
-        experiment = "permmnist_plain6"
+        experiment, numerics = "permmnist_plain6", 2
         curve = learning_curves.official_curve("permmnist_plain6").head(3)
 
     table = learning_curves.nearness([Run()])

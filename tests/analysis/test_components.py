@@ -30,6 +30,12 @@ def test_a_table_of_rows_alone_has_no_columns_and_no_rest():
     assert found.loc["columns", "high"] == 0
 
 
+def test_equal_scores_are_no_sign_that_rows_or_columns_differ():
+    found = parts([[0.5, 0.5], [0.5, 0.5], [0.5, 0.5]])
+    assert found.loc[["rows", "columns"], "p"].tolist() == [1, 1]
+    assert not found[["deviation", "low", "high"]].to_numpy().any()
+
+
 def test_turning_the_table_swaps_rows_and_columns():
     table = np.random.default_rng(0).normal(size=(4, 3))
     one, two = parts(table), parts(table.T)

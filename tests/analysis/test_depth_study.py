@@ -9,6 +9,7 @@ import workbench as wb
 from workbench.analysis import depth_study, figures
 from workbench.analysis.variants import Variants
 from workbench.runs import variants
+from workbench.runs.train_and_record import recordable
 from workbench.training import Trainer
 
 LINES = [
@@ -42,6 +43,8 @@ def test_a_study_knows_sizes_gradients_and_what_arrives(studied):
     powers = [math.log10(r["layers"][0] / r["layers"][-1]) for r in (x.evaluations[-1] for x in _of(studied, "plain"))]
     row = arriving[(arriving["variant"] == "plain") & (arriving["moment"] == depth_study.END)].iloc[0]
     assert row["mean"] == pytest.approx(sum(powers) / 2)
+    lacking = Variants({}, {each: records * (each.name == "LSTM") for each, records in studied.runs.items()})
+    assert depth_study.sizes(lacking)["variant"].tolist() == ["LSTM"]  # of the others nothing is recorded
     layered = depth_study.layered(studied.table("test accuracy %"), studied)
     assert layered["layers"].tolist() == [2, 2]
     figure = figures.over_depth(layered, "test accuracy %", "test accuracy, %")
@@ -58,6 +61,14 @@ def test_a_gradient_that_does_not_arrive_has_no_power():
             for s, norms in enumerate([(0.0, 1.0), (1e-3, 1.0)]) for i, g in enumerate(norms, 1)]  # fmt: skip
     found = depth_study.arriving(pd.DataFrame(rows)).iloc[0]
     assert (found["seeds"], found["with a value"], found["mean"]) == (2, 1, -3)
+
+
+def test_a_gradient_that_is_not_finite_is_recorded_as_none_and_has_no_power(studied):
+    assert recordable({"layers": [math.inf, 1.0, math.nan]}) == {"layers": [None, 1.0, None]}
+    for records in studied.runs.values():
+        vars(records[0])["evaluations"] = [{**row, "layers": [None, None]} for row in records[0].evaluations]
+    arriving = depth_study.arriving(depth_study.gradients(studied))
+    assert arriving.loc[arriving["moment"] == depth_study.END, "with a value"].tolist() == [1, 1]
 
 
 def test_watching_layers_changes_no_weights(store):

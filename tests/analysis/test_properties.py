@@ -57,6 +57,17 @@ def test_a_gradient_that_does_not_fall_with_u_is_noticed(monkeypatch):
     assert properties.lower_end(0) == math.inf
 
 
+def test_what_is_no_number_holds_nowhere(monkeypatch):
+    """`max` would leave a NaN out, and no comparison finds it."""
+    for name, place in (("table1-short_memory", "through_time"), ("table1-no_explosion", "bound")):
+        turn = iter(range(10**6))
+        with monkeypatch.context() as patch:
+            broken(patch, properties, place, lambda f, *a, turn=turn, **m: f(*a, **m) * (math.nan if next(turn) else 1))
+            assert math.isnan(properties.EXACT[name](0)), name
+    broken(monkeypatch, properties, "recurrent_weights", lambda f, net: {k: math.nan * u for k, u in f(net).items()})
+    assert properties.start(0) == 1
+
+
 @pytest.mark.parametrize(("k", "off"), [(1, 1e-11), (400, -1e-11), (784, 1e-11)])
 def test_a_gradient_that_is_off_at_one_lag_is_noticed(monkeypatch, k, off):
     def one_off(right, us, T):

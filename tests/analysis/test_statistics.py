@@ -65,6 +65,8 @@ def test_the_interval_of_a_change_is_agresti_and_mins():
     half = 1.959964 * math.sqrt(11 - 36 / 102) / 102
     assert (found.low, found.high) == pytest.approx((-6 / 102 - half, -6 / 102 + half), rel=1e-6)
     assert statistics.matched(2, 8, 100).mean == 0.06
+    every = statistics.matched(64, 0, 64)
+    assert every.mean == every.low == -1  # a share cannot change by more
     nothing = statistics.matched(0, 0, 360)
     assert nothing.mean == 0
     assert nothing.low == -nothing.high

@@ -141,6 +141,19 @@ def test_a_run_that_diverged_is_never_left_out():
     assert "b<br>(1 of 3 diverged)<br>(1 of 3 without a value)" in [t.y[0] for t in figure.data]
 
 
+def test_a_validation_score_that_is_not_finite_is_no_value_and_neither_is_one_of_another_task():
+    budget = {"step": 10, "valid": {"mse": None, "n": 1_000}, "weights_sha256": None}
+    record = SimpleNamespace(seed=0, status="diverged", step=10, budgets=[budget])
+    assert studied.value(record, "valid MSE") is None
+    assert studied.value(record, "valid accuracy %") is None
+    budget["valid"]["mse"] = 0.5
+    assert studied.value(record, "valid MSE") == 0.5
+    variant = variants.Variant("g", "a", "seqdigits_plain6", (), ())
+    for lost in (budget, {"step": 2, "status": "diverged"}):  # before its first evaluation
+        record.budgets = [lost]
+        assert not len(Variants({}, {variant: [record]}).weights())
+
+
 def test_an_unknown_reference_group_or_measure_offers_those_there_are():
     found = variants_of({"a": [0.5], "b": [0.6]})
     with pytest.raises(ParameterError, match="no variant 'c'; choose one of a, b"):

@@ -33,6 +33,8 @@ def value(*values, better="lower"):
         ("reproduced", "", value(*GOOD)),
         ("reproduced", "", value(0.2, 0.25, 0.3)),  # better is reproduced too
         ("reproduced", "", verdicts.value(1.0, 0.25, seeds(1.25, 1.25, 1.25))),  # exactly at the margin, without doubt
+        ("reproduced", "", value(*[100 * (1 - 0.988)] * 3)),  # 1.2 % of 10,000, to a rounding
+        ("not reproduced", "", value(*[100 * (1 - 0.9879)] * 3)),  # an image more
         ("not reproduced", "", value(*BAD)),
         ("undecided", "two more seeds", value(*SPREAD)),
         ("undecided", "one more seed", value(*SPREAD, 1.0)),
@@ -48,14 +50,16 @@ def value(*values, better="lower"):
         ("under way", "3 of 3 seeds still train", value(..., ..., ...)),
         ("under way", "1 of 3 seeds still trains", value(...)),
         ("not run", "not begun", value()),
-        ("undecided", "1 of 3 seeds lost: undecided for good; two more seeds", value(1.0, None, 1.0)),
-        ("undecided", "1 of 5 seeds lost: undecided for good", value(1.0, None, 1.0, 1.0, 1.0)),
-        ("undecided", "2 of 5 seeds lost: undecided for good", value(1.0, None, 1.0, None, 1.0)),
+        ("undecided", "1 of 3 seeds lost: undecided at best; two more seeds", value(1.0, None, 1.0)),
+        ("undecided", "1 of 5 seeds lost: undecided at best", value(1.0, None, 1.0, 1.0, 1.0)),
+        ("undecided", "2 of 5 seeds lost: undecided at best", value(1.0, None, 1.0, None, 1.0)),
         ("not reproduced", "3 of 5 seeds lost", value(1.0, None, 1.0, None, None)),
         ("not reproduced", "2 of 3 seeds lost", value(None, 1.0, None)),
         ("not reproduced", "2 of 3 seeds lost", value(None, ..., None)),  # whatever the third will say
         ("not reproduced", "", value(1.5, None, 1.5001)),  # the ones that are left decide against it
-        ("undecided", "n = 1: two more seeds", value(None)),
+        ("undecided", "1 of 1 seed lost: undecided at best; n = 1: two more seeds", value(None)),
+        ("undecided", "1 of 3 seeds lost: undecided at best; 2 of 3 seeds still train", value(None, ..., ...)),
+        ("undecided", "1 of 4 seeds lost: undecided at best; one more seed", value(*SPREAD, None)),
         ("not reproduced", "2 of 3 seeds lost", value(math.nan, 1.0, math.inf)),  # no number is lost too
     ],
 )
@@ -223,10 +227,10 @@ def test_a_property_needs_three_seeds_unless_chance_has_no_part_in_it():
         ("under way", "", verdicts.order(seeds(...), seeds(...))),
         ("not run", "not begun", verdicts.order([], [])),
         ("not reproduced", "2 of 3 seeds lost", verdicts.order(seeds(1, None, None), seeds(4, 5, 6))),
-        ("undecided", "3 of 3 seeds lost", verdicts.order(seeds(1, 2, 3), seeds(None, None, None))),
-        ("undecided", "2 of 3 seeds lost", verdicts.order(seeds(1, 2, 3), seeds(None, None, 4))),
+        ("undecided", "other net, 3 of 3 seeds lost", verdicts.order(seeds(1, 2, 3), seeds(None, None, None))),
+        ("undecided", "other net, 2 of 3 seeds lost", verdicts.order(seeds(1, 2, 3), seeds(None, None, 4))),
         ("not reproduced", "3 of 5 seeds lost", verdicts.order(seeds(1, 2, None, None, None), seeds(4, 5, 6, 7, 8))),
-        ("undecided", "n = 1: two more seeds", verdicts.order(seeds(1, 2, 3), seeds(4))),
+        ("undecided", "other net, n = 1: two more seeds", verdicts.order(seeds(1, 2, 3), seeds(4))),
         ("undecided", "", verdicts.order(seeds(1, 2, 3), [])),
     ],
 )
@@ -235,10 +239,24 @@ def test_an_order_needs_complete_separation_of_three_or_five_that_nearly_separat
     assert found.note.startswith(note)
 
 
+def test_what_an_order_needs_of_the_second_net_is_said_of_it():
+    first = seeds(1, 2, 3)
+    for second, note in (
+        (seeds(4), "other net, n = 1: two more seeds"),
+        ([], "other net, n = 0: three more seeds"),
+        (seeds(3, 4, 5), "p = 0.1, 3 against 3; two more seeds; other net, two more seeds"),
+        (seeds(None, None, 4), "other net, 2 of 3 seeds lost"),
+        (seeds(None), "other net, 1 of 1 seed lost: undecided at best; n = 1: two more seeds"),
+    ):
+        assert verdicts.order(first, second).note == note
+    assert verdicts.order(seeds(1), seeds(4, 5, 6)).note == "n = 1: two more seeds"
+    assert verdicts.order(seeds(1), seeds(4)).note == "n = 1: two more seeds; other net, n = 1: two more seeds"
+
+
 def test_with_one_seed_lost_an_order_is_undecided_at_best():
     found = verdicts.order(seeds(1, 2, None, 1, 2), seeds(4, 5, 6, 7, 8))
     assert found.word == "undecided"
-    assert "1 lost: undecided for good" in found.note
+    assert "1 lost: undecided at best" in found.note
     assert verdicts.order(seeds(4, 5, None, 6, 7), seeds(1, 2, 3, 1, 2)).word == "not reproduced"
 
 
@@ -264,6 +282,9 @@ def test_a_net_is_there_at_the_first_of_two_consecutive_rows_below_the_threshold
     assert verdicts.arrival(steps, errors) == 400
     assert verdicts.arrival(steps[:4], errors[:4]) is None
     assert verdicts.arrival([], []) is None
+    assert verdicts.absent(steps[:4], errors[:4]) == 300  # at 400 it may have been, which the next row tells
+    assert verdicts.absent(steps[:3], errors[:3]) == 300
+    assert verdicts.absent([], []) == 0
 
 
 # --- ratio ---

@@ -98,3 +98,11 @@ def test_a_cycle_at_its_end_where_the_rate_is_0_verifies_and_gives_its_net(store
     assert record.status == "done"
     record.verify()
     assert not record.net().training
+
+
+def test_a_score_that_was_not_finite_is_no_number_in_the_curve(store):
+    """Also where a column has no other: figures and comparisons calculate with it."""
+    record = wb.run("seqdigits_lstm", "smoke", progress=False)
+    vars(record)["evaluations"] = [{**e, "train": {"loss": None, "n": 9}} for e in record.evaluations]
+    assert record.curve["train_loss"].dtype == float
+    assert record.curve["train_loss"].isna().all()

@@ -38,14 +38,15 @@ QUOTED = ", quoted from others"  # how the source of such a number ends
 OLDER = "older records, numerics"  # how the source of records of other numerics begins
 OWN_METRICS = {"pixels": ("test error %",), "speech": ("test accuracy %", *SUBSETS)}
 OF_TARGET = {"class": "test accuracy %", "real": "test MSE", "token": "test perplexity"}  # where a task names none
+BEST, VALIDATION = "best validation weights", "rows of the validation curve"
 PROTOCOLS = {
-    "clean": "best validation weights; batch norm statistics re-estimated on training images without dropout",
-    "running": "best validation weights; batch norm statistics as training left them",
-    "validation": "best validation weights; batch norm statistics re-estimated on validation images (as published)",
-    "test": "best validation weights; batch norm statistics of the batch that is scored (as published)",
-    "dynamic evaluation": "best validation weights, which go on learning from the text that was scored",
+    "clean": f"{BEST}; batch norm statistics re-estimated on training images without dropout",
+    "running": f"{BEST}; batch norm statistics as training left them",
+    "validation": f"{BEST}; batch norm statistics re-estimated on validation images (as published)",
+    "test": f"{BEST}; batch norm statistics of the batch that is scored (as published)",
+    "dynamic evaluation": f"{BEST}, which go on learning from the text that was scored",
 }
-DEVICES = ("cpu", "cuda")  # kinds, of which each has a row of its own for a ratio
+DEVICES = {"cpu": "the CPU", "cuda": "a GPU"}  # kinds, of which each has a row of its own for a ratio
 
 
 def results_table(experiments: Sequence[str] | None = None, *, own: bool = False) -> pd.DataFrame:
@@ -107,8 +108,8 @@ def _judged(store: Store, claim: Claim, these: Sequence[str], against: Sequence[
     known = paper.EXPERIMENTS.get(these[0]) if these else None
     line = _line(claim, these) | {"steps": _steps(known) if known else None}
     if claim.id in measurements.MEASURED:
-        said, step = measurements.judged(store, claim, these)
-        return line | {"step": step} | _said(said)
+        said, step, furthest = measurements.judged(store, claim, these)
+        return line | ({"step": step, "steps": _steps(furthest)} if furthest else {}) | _said(said)
     measurable = known is not None and len(these) == 1 and claim.metric in (*METRICS, STEPS)
     if known is None or not measurable:
         said = verdicts.judge(claim)
@@ -125,10 +126,11 @@ def _judged(store: Store, claim: Claim, these: Sequence[str], against: Sequence[
         said = verdicts.of_parent(said)
     notes.append(_cost(known, [r for r in counting if r.run.result() is not None]))
     line |= _where(counting, claim.metric, said.ours if claim.kind == "value" else None)
-    line["protocol"] = _protocol(known, terms_of(claim, known).protocol)
+    in_steps = claim.metric == STEPS  # which alone counts seeds under way
+    line["protocol"] = VALIDATION if in_steps else _protocol(known, terms_of(claim, known).protocol)
     if counting or beside:
         ended = all(r.run.result() is not None for r in (*counting, *beside))
-        line["budget"] = "paper" if ended else "quick"
+        line["budget"] = "paper" if ended or (said.ours is not None and not in_steps) else "quick"
     return line | _said(replace(said, note="; ".join(filter(None, notes))))
 
 
@@ -153,7 +155,8 @@ def _timed(store: Store, claim: Claim, device: str) -> dict[str, Any]:
     told = kept is not None and table.unchanged(claim.id, kept.claims, store.tables)
     said = verdicts.judge(claim, ratios=kept.values, device=kept.device) if kept and told else verdicts.judge(claim)
     if said.word == "not run":
-        why = "measured before the claim was written as it is now: set aside" if kept and not told else "not begun"
+        late = "measured before the claim was written as it is now: set aside"
+        why = late if kept and not told else f"not begun on {DEVICES[device]}"
         return line | _said(replace(said, note=f"workbench bench --starts {claim.least} --device {device}; {why}"))
     return line | _said(said) | {"device": f"{device}: {kept.device}" if kept else device}
 
@@ -165,7 +168,7 @@ def _said(said: Verdict) -> dict[str, Any]:
 
 
 def _cost(known: Experiment, ended: Sequence[Record]) -> str:
-    """Say what the ended seeds took: `ended at steps 900, 1,000; 28,800 to 32,000 examples; 0.2 hours`."""
+    """Say what the ended seeds took: `ended at steps 900, 1,000; 28,800 to 32,000 examples seen; 0.2 hours in all`."""
     if not ended:
         return ""
     ends = sorted({int(r.budgets[-1]["step"]) for r in ended})
@@ -173,7 +176,7 @@ def _cost(known: Experiment, ended: Sequence[Record]) -> str:
     seen = " to ".join(f"{n * batch:,}" for n in dict.fromkeys((ends[0], ends[-1])))
     hours = sum(r.budgets[-1]["cost"].get("wall_s", 0.0) for r in ended) / 3600
     at = f"ended at step{'s' if len(ends) > 1 else ''} {', '.join(f'{n:,}' for n in ends)}"
-    return f"{at}; {seen} examples seen; {hours:.1f} hours"
+    return f"{at}; {seen} examples seen; {hours:.1f} hours{' in all' * (len(ended) > 1)}"
 
 
 def _where(counting: Sequence[Record], metric: str, mean: float | None) -> dict[str, Any]:
@@ -192,11 +195,12 @@ def _where(counting: Sequence[Record], metric: str, mean: float | None) -> dict[
 
 
 def _described(known: Experiment, metric: str, measured: Sequence[Record], word: Verdict) -> dict[str, Any]:
-    """A row that decides nothing: the mean over seeds at the furthest step that is scored."""
+    """A row that decides nothing: the mean over seeds, each at its own end, or at the furthest step that is scored."""
     steady = [r for r in measured if r.status != "diverged"]
-    step = max((int(r.budgets[-1]["step"]) for r in steady), default=None)
-    there = [r for r in steady if measure(r, metric, step) is not None]
-    values = [value for r in there if (value := measure(r, metric, step)) is not None and math.isfinite(value)]
+    ended = [r for r in steady if r.run.result() is not None]
+    step = max((int(r.budgets[-1]["step"]) for r in ended or steady), default=None)
+    found = [(r, measure(r, metric, None if ended else step)) for r in ended or steady]
+    there, values = [r for r, v in found if v is not None], [v for _, v in found if v is not None and math.isfinite(v)]
     ours = statistics.mean(values) if values else None
     lost = ", ".join(f"{r.step:,}" for r in sorted(measured, key=lambda r: r.step) if r not in steady)
     diverged = f"{len(measured) - len(steady)} of {len(measured)} diverged at step {lost}" if lost else ""
@@ -206,7 +210,7 @@ def _described(known: Experiment, metric: str, measured: Sequence[Record], word:
         | {"table": known.where, "experiment": known.id, "metric": metric, "source": "", "steps": _steps(known)}
         | {"protocol": _protocol(known, known.config.train.bn_statistics)}
         | _where(there, metric, ours.mean if ours else None)
-        | ({"step": step, "budget": "paper" if all(r.run.result() for r in there) else "quick"} if there else {})
+        | ({"step": step, "budget": "paper" if ended else "quick"} if there else {})
         | _said(replace(word, note="; ".join(filter(None, notes))))
         | ({"ours": ours.mean, "n": ours.n, "low": ours.low, "high": ours.high} if ours else {})
     )
@@ -267,7 +271,10 @@ def _metrics(known: Experiment) -> tuple[str, ...]:
 
 
 def _protocol(known: Experiment, statistics: str) -> str:
-    return PROTOCOLS[statistics] if known.config.model.has_batch_norm else "best validation weights"
+    """Say which weights are scored, and by which statistics; of a cycle the last ones are."""
+    train = known.config.train
+    said = PROTOCOLS[statistics] if known.config.model.has_batch_norm else BEST
+    return said.replace(BEST, "last weights") if train.schedule == "one_cycle" and train.early_stop is None else said
 
 
 def _steps(known: Experiment) -> int | None:

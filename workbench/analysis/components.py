@@ -33,7 +33,7 @@ def components(table: pd.DataFrame, rows: str, columns: str) -> pd.DataFrame:
     for name, means, others in ((rows, y.mean(1), m), (columns, y.mean(0), n)):
         k, free = len(means) - 1, (n - 1) * (m - 1)
         square = others * float(((means - mean) ** 2).sum()) / k
-        F = square / rest if rest else math.inf
+        F = square / rest if rest else math.inf if square else 0.0  # of equal scores: nothing differs
         ends = []
         for tail in (1 - LEVEL / 4, LEVEL / 4):
             within = k * square * (1 - stats.f.ppf(tail, k, free) / F) / others if F else 0.0

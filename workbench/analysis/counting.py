@@ -31,14 +31,23 @@ SUBSETS = {"test accuracy %, over 5,000 steps": "_long"}  # metrics of a part of
 def measure(record: Record, metric: str, step: int | None = None) -> float | None:
     """A metric of the paper for one record, scored at a step (None: the newest), or None if it was not scored there."""
     if metric == STEPS:
-        curve = record.curve
-        return verdicts.arrival(list(curve["step"]), list(curve["valid_mse"])) if "valid_mse" in curve else None
-    scored = [e for e in record.budgets if step is None or e["step"] == step]
-    test = {name: value for name, value in (scored[-1].get("test", {}) if scored else {}).items() if value is not None}
+        return verdicts.arrival(*_errors(record))
+    there = [e for e in record.budgets if step is None or e["step"] == step]
+    return scored(there[-1].get("test", {}), metric) if there else None
+
+
+def scored(scores: Mapping[str, float | None], metric: str) -> float | None:
+    """A metric of the paper from the scores of a split, or None where they have none: of another task, not finite."""
     try:
-        return float(METRICS[metric](test))
-    except KeyError:  # of another task, or not finite
+        return float(METRICS[metric]({name: value for name, value in scores.items() if value is not None}))
+    except KeyError:
         return None
+
+
+def _errors(record: Record) -> tuple[list[float], list[float]]:
+    """Steps of a record's curve and the squared errors on validation there; none of another task."""
+    curve = record.curve
+    return (list(curve["step"]), list(curve["valid_mse"])) if "valid_mse" in curve else ([], [])
 
 
 @dataclass(frozen=True)
@@ -107,8 +116,10 @@ def _seed(record: Record, claim: Claim) -> Seed:
     """A record's answer to a claim, that of its own end; of an order in steps, where it was there."""
     if record.status == "diverged":
         return Seed(record.seed, None, "lost", record.step)
-    ended = record.run.result() is not None
+    ended, step = record.run.result() is not None, float(record.step)
     value = measure(record, claim.metric) if ended or claim.metric == STEPS else None
+    if claim.metric == STEPS and value is None and not ended:
+        step = verdicts.absent(*_errors(record))
     if claim.kind == "property" and value is not None:
         value = float(properties.holds(claim, value))
-    return Seed(record.seed, value, "ended" if ended else "under way", record.step)
+    return Seed(record.seed, value, "ended" if ended else "under way", step)

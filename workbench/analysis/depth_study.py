@@ -24,6 +24,8 @@ def sizes(variants: Variants) -> pd.DataFrame:
     all, of the seed that took the fewest: other work on the machine only adds to them."""
     rows = []
     for each, records in variants.runs.items():
+        if not records:  # nothing of it is here
+            continue
         config = records[0].config
         net = build(config.model, tasks.spec(config.task))
         spent = [1000 * r.budgets[-1]["cost"]["cpu_s"] / r.budgets[-1]["step"] for r in records if r.budgets]
@@ -51,7 +53,7 @@ def gradients(variants: Variants) -> pd.DataFrame:
             for moment, norms in moments:
                 named = {"group": each.group, "variant": each.name, "seed": record.seed, "moment": moment}
                 rows += [named | {"layer": i, "gradient": norm} for i, norm in enumerate(norms, 1)]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).astype({"gradient": float})  # one that was not finite is none
 
 
 def arriving(gradients: pd.DataFrame) -> pd.DataFrame:

@@ -81,12 +81,13 @@ def parity(record: Record) -> pd.DataFrame:
 def parity_table(measured: Sequence[Record]) -> pd.DataFrame:
     """Ours, the official log and the difference at every step that both have: each seed, then their mean.
 
-    Accuracies in per cent and points, bits a character and perplexities as they are.
+    Accuracies in per cent and points, bits a character and perplexities as they are. A mean is of the newest numerics
+    alone; seeds of others beside it say which.
     """
-    rows = []
-    for record in measured:
-        if not _has_curve(record):
-            continue
+    rows, shown = [], [record for record in measured if _has_curve(record)]
+    newest = {name: max(r.numerics for r in shown if r.experiment == name) for name in {r.experiment for r in shown}}
+    for record in shown:
+        older = f", numerics {record.numerics}" if record.numerics < newest[record.experiment] else ""
         log = official_curve(record.experiment)
         both = record.curve.merge(log, on="step", suffixes=(" ours", " official"))
         for column, label in ((name, COMPARED[name]) for name in _compared(log)):
@@ -95,10 +96,15 @@ def parity_table(measured: Sequence[Record]) -> pd.DataFrame:
             scale = 100 if column.endswith("accuracy") else 1
             for _, row in both.iterrows():
                 ours, official = scale * row[f"{column} ours"], scale * row[f"{column} official"]
-                rows.append((record.experiment, label, int(row["step"]), str(record.seed), ours, official))
+                rows.append((record.experiment, label, int(row["step"]), f"{record.seed}{older}", ours, official))
     columns = ["experiment", "curve", "step", "seed", "ours", "official log"]
     table, by = pd.DataFrame(rows, columns=columns), ["experiment", "curve", "step"]
-    means = table.groupby(by).agg({"seed": "size", "ours": "mean", "official log": "mean"}).reset_index()
+    means = (
+        table[table["seed"].str.isdigit()]
+        .groupby(by)
+        .agg({"seed": "size", "ours": "mean", "official log": "mean"})
+        .reset_index()
+    )
     means = means[means["seed"].astype(int) > 1].assign(seed="mean")
     table = pd.concat([table, means]).sort_values([*by, "seed"], ignore_index=True)[columns]
     table["difference"] = table["ours"] - table["official log"]
@@ -106,7 +112,8 @@ def parity_table(measured: Sequence[Record]) -> pd.DataFrame:
 
 
 def nearness(measured: Sequence[Record]) -> pd.DataFrame:
-    """Measure how near our curves are to every published one, a row a curve; records of no such curve are left out.
+    """Measure how near our curves are to every published one, a row a curve; records of no such curve are left out, and
+    of an experiment those of older numerics than its newest.
 
     `seeds` of ours, `until` the last step that both have, `points` compared; `difference`: the mean of |ours - theirs|
     over steps and seeds. Beside it what the same steps can tell apart at all: `another net`, the same between the
@@ -121,14 +128,16 @@ def nearness(measured: Sequence[Record]) -> pd.DataFrame:
         if not len(published := theirs(known.id)):
             continue
         runs = [(record, parity(record)) for record in measured if record.experiment == known.id and _has_curve(record)]
-        runs = [(record, apart) for record, apart in runs if len(apart)]
+        newest = max((record.numerics for record, apart in runs if len(apart)), default=0)
+        runs = [(record, apart) for record, apart in runs if len(apart) and record.numerics == newest]
         until = max((int(apart["step"].max()) for _, apart in runs), default=None)
         for column in _compared(published):
-            far = [_distance(apart.set_index("step")[column], published) for _, apart in runs if column in apart]
+            those = [(record, apart) for record, apart in runs if column in apart and apart[column].notna().any()]
+            far = [_distance(apart.set_index("step")[column], published) for _, apart in those]
             twins = official_pair(known.id, until, column) if until and far else None
-            among = _among([record for record, apart in runs if column in apart], column, published)
+            among = _among([record for record, _ in those], column, published)
             which, wrong = _nearest(known.id, column, published, until) if until and far else (None, None)
-            points = sum(len(apart) for _, apart in runs) if far else 0
+            points = sum(int(apart[column].notna().sum()) for _, apart in those)
             unit = "points" if column.endswith("accuracy") else "%"
             counted = (known.id, COMPARED[column].removesuffix(", %"), len(far), until if far else None, points)
             apart = (float(np.mean(far)) if far else None, wrong, twins, among)

@@ -37,17 +37,20 @@ class Measured(NamedTuple):
     value: float | None = None
 
 
-def judged(store: Store, claim: Claim, experiments: Sequence[str]) -> tuple[Verdict, int | None]:
-    """The verdict on a claim of MEASURED, with what was measured and why it waits, and how far its runs are."""
+def judged(store: Store, claim: Claim, experiments: Sequence[str]) -> tuple[Verdict, int, paper.Experiment | None]:
+    """The verdict on a claim of MEASURED, with what was measured and why it waits; the step of the furthest of its
+    runs, and that run's experiment."""
     asides: list[str] = []
     missing: list[str] = []
-    waits = [NOTHING]
+    waits, furthest = [NOTHING], (0, "")
     if claim.id in CURVES:
         found = [store.seeds(claim, name) for name in experiments]
         asides = [f"{name}: {aside}" for name, (_, _, aside) in zip(experiments, found, strict=True) if aside]
         answers = of_records(claim, [counting for _, counting, _ in found])
         missing = [name for name, (_, counting, _) in zip(experiments, found, strict=True) if not counting]
         waits = [" and ".join(map(store.command, experiments)), *(asides or ["not begun"])]
+        ways = ((r.step, name) for name, (_, counting, _) in zip(experiments, found, strict=True) for r in counting)
+        furthest = max(ways, default=furthest)
     else:
         answers = stored(claim, experiments, store.tables, own=store.own)
     values = [answer.value for answer in answers if answer.value is not None]
@@ -61,8 +64,7 @@ def judged(store: Store, claim: Claim, experiments: Sequence[str]) -> tuple[Verd
         said = replace(said, ours=values[0])  # chance has no part in it
     if any(paper.EXPERIMENTS[name].parent for name in experiments if name in paper.EXPERIMENTS):
         said = of_parent(said)
-    step = max((int(answer.seed.step) for answer in answers), default=0)
-    return replace(said, note="; ".join(filter(None, notes))), step or None
+    return replace(said, note="; ".join(filter(None, notes))), furthest[0], paper.EXPERIMENTS.get(furthest[1])
 
 
 def of_records(claim: Claim, counting: Sequence[Sequence[Record]]) -> list[Measured]:

@@ -48,6 +48,11 @@ def holds(claim: Claim, value: float) -> bool:
     return value < limit if claim.metric.startswith("test ") else value <= limit
 
 
+def _largest(found: Sequence[float]) -> float:
+    """The largest of some numbers; no number where one of them is none, which `max` may leave out."""
+    return math.nan if any(map(math.isnan, found)) else max(found)
+
+
 # --- of the layer ---
 
 
@@ -64,7 +69,7 @@ def upper_end(seed: int) -> float:
                 unit.clamp_()
                 ends += (sign * unit.u.detach().double()).tolist()
         errors += [abs(end / math.exp(math.log(gamma) / T) - 1) for end in ends]
-    return max(errors)
+    return _largest(errors)
 
 
 def lower_end(seed: int) -> float:
@@ -86,7 +91,7 @@ def short_memory(seed: int) -> float:
     for T, gamma in RANGES:
         us = torch.linspace(0, bound(T, 1 / gamma), 100, dtype=torch.float64).tolist()
         found.append(float(through_time(us, T)[T].max()) * gamma)
-    return max(found)
+    return _largest(found)
 
 
 def start(seed: int) -> float:
@@ -100,7 +105,7 @@ def start(seed: int) -> float:
         high, low = (torch.tensor(math.exp(sign * math.log(gamma) / spec.steps)) for sign in (1, -1))
         *below, last = recurrent_weights(build(config.model, spec, generator(seed, "init"))).values()
         for us, least in [(u, torch.tensor(0.0)) for u in below] + [(last, low)]:
-            outside += int(((us < least) | (us > high)).sum())
+            outside += int((~((us >= least) & (us <= high))).sum())  # what is no number lies nowhere
             total += len(us)
     return outside / total
 
@@ -147,7 +152,7 @@ def explosion(records: Sequence[Record]) -> float:
         rows = record.recurrent_weights()
         T, gamma = spec_of(record.config.task).steps, record.config.model.gamma or math.nan
         found += [float(u.double().abs().max()) ** T / gamma for u in rows[max(rows)].values()] if rows else [math.nan]
-    return math.nan if any(map(math.isnan, found)) else max(found)
+    return _largest(found)
 
 
 def robustness(records: Sequence[Record]) -> float:

@@ -79,14 +79,14 @@ def matched(lost: int, gained: int, n: int) -> Interval:
     """The change of a share where n examples are answered twice: `lost` are right at first only, `gained` afterwards.
 
     Wald's interval with half an example more in each of the four cells (Agresti, Min 2005), which keeps it wide enough
-    where hardly any answer changes.
+    where hardly any answer changes; within -1 and 1, as a change of a share is.
     """
     if min(lost, gained) < 0 or lost + gained > n or n < 1:
         raise ParameterError(f"lost, gained, n: {quoted((lost, gained, n))} received; counts of n examples are needed")
     z = NormalDist().inv_cdf(1 - LEVEL / 2)
     b, c, m = lost + 0.5, gained + 0.5, n + 2
     middle, half = (c - b) / m, z * math.sqrt(b + c - (c - b) ** 2 / m) / m
-    return Interval((gained - lost) / n, n, middle - half, middle + half)
+    return Interval((gained - lost) / n, n, max(-1.0, middle - half), min(1.0, middle + half))
 
 
 def ranks(first: Sequence[Arrival], second: Sequence[Arrival]) -> tuple[float, float, float]:

@@ -30,7 +30,8 @@ FORMATS = ("csv", "html", "json", "latex", "markdown", "text")
 DECIDING = ("not reproduced", "reproduced", "reached", "not reached", "undecided", "under way", "not run")
 ANSWERED = DECIDING[:4]
 
-_BESIDE = re.compile(r"set aside$|^ended at steps? |examples seen$|^[\d.,]+ hours$")
+_OTHERS = re.compile(r"\bof (a search|another (config|protocol)) set aside")
+_BESIDE = re.compile(r"set aside$|^ended at steps? |examples seen$|^[\d.,]+ hours( in all)?$")
 
 
 def write_tables(folder: Path | None = None) -> Path:
@@ -205,9 +206,8 @@ def _test(row: Mapping[str, Any]) -> str:
 
 def _who(row: Mapping[str, Any]) -> str:
     """The experiments of a row; of a ratio with its kind of device, of which each has a row."""
-    where = {"cpu": " on the CPU", "cuda": " on a GPU"}
-    kind = str(row["device"]).partition(":")[0]
-    return str(row["experiment"]) + (where[kind] if _kind(row) == "ratio" else "")
+    device = str(row["device"]).partition(":")[0]
+    return str(row["experiment"]) + (f" on {claims.DEVICES[device]}" if _kind(row) == "ratio" else "")
 
 
 def _reason(note: str) -> str:
@@ -217,7 +217,9 @@ def _reason(note: str) -> str:
 
 def _why(note: str) -> str:
     """The reason of a row that is not run, without its command and its numbers."""
-    return "older records only, none that counts" if "set aside" in note else note.rpartition("; ")[2]
+    if "set aside" not in note:
+        return note.rpartition("; ")[2]
+    return f"{'other' if _OTHERS.search(note) else 'older'} records only, none that counts"
 
 
 def _named(experiments: pd.Series[str]) -> str:

@@ -53,8 +53,7 @@ def value(record: Record, measure: str) -> float | None:
     on_test = measure.replace("valid ", "test ", 1)
     if on_test in counting.METRICS and on_test != measure:
         scores = record.budgets[-1].get("valid", {}) if record.budgets else {}
-        known = {name: number for name, number in scores.items() if number is not None}
-        return float(counting.METRICS[on_test](known)) if known else None
+        return counting.scored(scores, on_test)
     found = _REDUCED.fullmatch(measure)
     if found is None or (found[1] == "first step") != (found[3] is not None):
         forms = "last, highest or lowest COLUMN, first step COLUMN < number"
@@ -119,7 +118,7 @@ class Variants:
             {"group": each.group, "variant": each.name, "seed": r.seed, "weights": r.budgets[-1]["weights_sha256"][:12]}
             for each, records in self.runs.items()
             for r in records
-            if r.budgets
+            if r.budgets and r.budgets[-1].get("weights_sha256")
         )
 
     def table(self, measure: str) -> pd.DataFrame:

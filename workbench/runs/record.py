@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -160,7 +161,8 @@ class Record:
         for event in self.evaluations:
             row = {"step": event["step"], "lr": event["lr"], "outcome": event["outcome"]}
             for part in ("train", "valid", "valid_batch"):
-                row |= {f"{part}_{name}": v for name, v in event.get(part, {}).items() if name != "n"}
+                scores = {name: v for name, v in event.get(part, {}).items() if name != "n"}
+                row |= {f"{part}_{name}": math.nan if v is None else v for name, v in scores.items()}
             rows.append(row)
         return pd.DataFrame(rows)
 

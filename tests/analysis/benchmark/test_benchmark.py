@@ -243,10 +243,10 @@ def test_a_wrong_engine_would_be_caught(monkeypatch):
 
     right = engine_torch.forward
     monkeypatch.setattr(import_module("workbench.analysis.benchmark.series"), "_SHAPES", ((33, 3, 7),))
-    monkeypatch.setattr(engine_torch, "forward", lambda a, *rest: right(a * 1.001, *rest))
-    assert not any(
-        row["ok"] for row in benchmark.correctness() if row["what"] == "torch" and row["dtype"] == "torch.float32"
-    )
+    for factor in (1.001, float("nan")):  # `max` may leave out what is no number
+        monkeypatch.setattr(engine_torch, "forward", lambda a, *rest, by=factor: right(a * by, *rest))
+        rows = benchmark.correctness()
+        assert not any(row["ok"] for row in rows if row["what"] == "torch" and row["dtype"] == "torch.float32")
 
 
 def test_a_beginning_is_quick():
@@ -365,6 +365,7 @@ def test_figures_show_every_layer_and_length(rows):
         "IndRNN", "IndRNN in pure torch", "IndRNN as a Python loop", "nn.LSTM", "nn.GRU", "nn.RNN"
     ]  # fmt: skip
     assert list(figure.data[0].x) == ["4, 2, 3, 5", "4, 2, 1, 5"]
+    assert figures.layers([*rows, *(row | {"precision": "tf32"} for row in rows)]) == figure  # a GPU's other precision
     lstm = next(trace for trace in figure.data if trace.name == "nn.LSTM")
     assert list(lstm.y) == [1.0, 1.0]
     assert all(width >= 0 for trace in figure.data for width in (*trace.error_y.array, *trace.error_y.arrayminus))
@@ -387,6 +388,7 @@ def test_the_summary_is_a_row_a_shape_with_ratios_and_shares_of_the_published_ro
     (plain,) = [r for r in layers if r["shape"] == first["shape"] and r["threads"] == 1 and r["what"] == "torch"]
     assert row["1 thread"] == benchmark.faster(ours)
     assert row["pure torch, no compiler"] == benchmark.faster(plain)
+    assert table.equals(benchmark.summary([*rows, *(r | {"precision": "tf32", "lstm": 9.0} for r in rows)]))
     shares = [name for name in table.columns if name.strip() == "of the floor"]
     assert len(shares) == len({r["threads"] for r in layers if "floor" in r})
     assert all(row[name].endswith(" %") for name in shares)

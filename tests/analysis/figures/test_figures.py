@@ -93,3 +93,23 @@ def test_nets_that_the_paper_lacks_are_drawn_without_a_curve_of_its(store):
     record = wb.run("adding_lru_T100", "quick", until=100, progress=False)
     assert [trace.name for trace in wb.figures.adding([record]).data] == ["LRU, ours"]
     assert [trace.name for trace in wb.figures.curves_of([record]).data] == ["LRU, 2 layers, seed 0"]
+
+
+def test_a_mean_of_a_sweep_says_of_how_many_seeds_it_is():
+    """A combination whose other seeds failed is not as good as it looks."""
+    rows = [
+        {"train.lr": lr, "model.depth": depth, "train.batch": batch, "seed": seed, "valid_accuracy": value}
+        for lr, depth, batch, values in (
+            (0.1, 1, 8, (0.9, None, 0.8)),
+            (0.1, 1, 9, (0.8, 0.8, 0.8)),
+            (0.1, 2, 8, (None, None, None)),
+            (0.2, 1, 8, (0.5, 0.5, 0.5)),
+            (0.2, 2, 8, (0.25, None, None)),
+            (0.2, 2, 9, (0.5, 0.5, 0.5)),
+        )
+        for seed, value in enumerate(values)
+    ]
+    (heat,) = figures.sweep_map(pd.DataFrame(rows), ["train.lr", "model.depth", "train.batch"], "valid_accuracy").data
+    assert [list(row) for row in heat.text] == [["85<br>2 of 3 seeds", ""], ["50", "50"]]
+    assert heat.z[0][0] == pytest.approx(85)
+    assert heat.z[0][1] != heat.z[0][1]

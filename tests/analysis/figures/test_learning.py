@@ -2,10 +2,12 @@
 
 import pandas as pd
 import pytest
+from constructed import Constructed
 
 import workbench as wb
 from workbench import paper
 from workbench.analysis import figures, learning_curves
+from workbench.runs.provenance import NUMERICS
 from workbench.runs.record import find
 
 NEVER = "seqdigits_plain6"  # an experiment that has no official log
@@ -30,8 +32,8 @@ def test_every_length_has_its_panel_with_the_papers_curve_whether_we_have_a_reco
     shown = figures.adding([published("adding_indrnn_T100"), published("adding_lstm_T500")], ["adding_irnn_T1000"])
     assert [note.text for note in shown.layout.annotations] == [
         "Adding problem, T = 100",
-        "Adding problem, T = 500, ours of an earlier numerics",
-        "Adding problem, T = 1,000, not recorded",
+        "Adding problem, T = 500<br>ours of an earlier numerics",
+        "Adding problem, T = 1,000<br>not recorded",
     ]
     at = {trace.name: set() for trace in shown.data}
     for trace in shown.data:
@@ -47,6 +49,21 @@ def test_every_length_has_its_panel_with_the_papers_curve_whether_we_have_a_reco
     assert sorted(named) == sorted(set(named)), "each name stands once in the legend"
     levels = [shape for shape in shown.layout.shapes if shape.showlegend]
     assert [(level.name, level.y0, level.y1) for level in levels] == [("always answering 1: 1/6", 1 / 6, 1 / 6)]
+
+
+def test_lines_of_an_earlier_numerics_are_named_beside_others():
+    rows = {"step": [100, 200], "valid_mse": [0.17, 0.16]}
+    new, also, old = (
+        Constructed(f"adding_{net}_T500", 0, 0.1, "mse", curve=rows, numerics=numerics)
+        for net, numerics in (("indrnn", NUMERICS), ("indrnn", NUMERICS - 1), ("lstm", NUMERICS - 1))
+    )
+    for records, said in (
+        ([new, old], "<br>of an earlier numerics:<br>LSTM"),
+        ([new, also, old], "<br>of an earlier numerics:<br>IndRNN (some); LSTM"),
+        ([new], ""),
+        ([old], "<br>ours of an earlier numerics"),
+    ):
+        assert figures.adding(records).layout.title.text == f"Adding problem, T = 500{said}"
 
 
 def test_long_runs_of_the_adding_problem_have_a_logarithmic_axis(published):

@@ -17,7 +17,7 @@ from ... import files
 from ...errors import DataError
 from ...files import make_folder, publish
 from ...runs.provenance import provenance
-from .timing import AGAINST, Row, flushed_everywhere
+from .timing import AGAINST, PRECISIONS, Row, flushed_everywhere
 
 SCHEMA = 4
 _FORMER = {"spread": "iqr", "kept": "saved"}  # columns before schema 4
@@ -131,7 +131,8 @@ def faster(row: Row, column: str = "lstm") -> str:
 def summary(rows: Sequence[Row]) -> pd.DataFrame:
     """Forward with backward, a row a shape: how many times faster than nn.LSTM, and the floor's share of the time, on
     each number of threads; then the engine without a compiler on the fewest."""
-    layers = [row for row in rows if row["table"] == "layer" and row["which"] == "both"]
+    full = [row for row in rows if row.get("precision", PRECISIONS[0]) == PRECISIONS[0]]  # of a GPU's two, the floor's
+    layers = [row for row in full if row["table"] == "layer" and row["which"] == "both"]
     found = {(row["shape"], row["threads"], row["what"]): row for row in layers}
     counts, table = sorted({row["threads"] for row in layers}), []
     for shape in dict.fromkeys(row["shape"] for row in layers):

@@ -7,6 +7,7 @@ dtype; and what a beginning costs: importing the package beyond torch, and compi
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -167,7 +168,8 @@ def _checked(engine: str, activation: str, dtype: torch.dtype, device: str) -> R
         theirs = _outcome("loop", activation, [v.to(wide) for v in inputs], g.to(wide))
         for name, x, y in zip(_NAMES, ours, theirs, strict=True):
             scale = torch.finfo(dtype).eps * (1 + float(y.abs().max()))
-            worst = max(worst, float((x.to(y.dtype) - y).abs().max()) / scale)
+            error = float((x.to(y.dtype) - y).abs().max()) / scale
+            worst = max(worst, math.inf if math.isnan(error) else error)
             if not torch.equal(x.to(y.dtype), y):
                 exact.discard(name)
     allowed = _ROUNDINGS[dtype]

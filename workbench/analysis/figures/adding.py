@@ -61,8 +61,13 @@ def adding(records: Sequence[Record], longer: Sequence[str] = ()) -> go.Figure:
 
 
 def _heading(T: int, own: Sequence[Record]) -> str:
-    older = bool(own) and all(record.numerics < NUMERICS for record in own)
-    return f"Adding problem, T = {T:,}" + ("" if own else ", not recorded") + ", ours of an earlier numerics" * older
+    """The title of a panel: which of our lines in it are of an earlier numerics."""
+    older = [record for record in own if record.numerics < NUMERICS]
+    present = {_net(record.config) for record in own if record not in older}
+    nets = dict.fromkeys(_net(record.config) for record in older)
+    named = "; ".join(net + " (some)" * (net in present) for net in nets)
+    said = "ours of an earlier numerics" if not present else f"of an earlier numerics:<br>{named}" if named else ""
+    return f"Adding problem, T = {T:,}" + (f"<br>{said}" * bool(said) if own else "<br>not recorded")
 
 
 def _panels(x: str, y: str, headings: Sequence[str]) -> go.Figure:

@@ -145,4 +145,6 @@ def scaling(rows: Rows, axis: str = "T") -> go.Figure:
 
 
 def _layers(rows: Rows, which: str) -> Rows:
-    return [row for row in rows if row["table"] == "layer" and row["which"] == which]
+    """The rows of layers; of a GPU's two precisions the full one, which is the floor's."""
+    full = [row for row in rows if row.get("precision", "fp32") == "fp32"]
+    return [row for row in full if row["table"] == "layer" and row["which"] == which]

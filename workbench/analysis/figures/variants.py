@@ -189,7 +189,8 @@ def over_depth(table: pd.DataFrame, value: str, unit: str, title: str = "", *, l
 def sweep_map(results: pd.DataFrame, fields: Sequence[str], score: str) -> go.Figure:
     """A sweep's scores, the mean over seeds: a line with every seed over one field, a map over the first two.
 
-    `results`: columns of `fields`, `seed` and `score`. Over further fields the best is shown: it is written beside.
+    `results`: columns of `fields`, `seed` and `score`. Over further fields the best is shown: it is written beside. A
+    mean of fewer seeds than there are, since others failed or are not run, says of how many.
     """
     title, results = _readable(results, score)
     better, names = max if score.endswith("accuracy") else min, [field_name(field) for field in fields]
@@ -202,8 +203,13 @@ def sweep_map(results: pd.DataFrame, fields: Sequence[str], score: str) -> go.Fi
         ):
             figure.add_scatter(x=table[fields[0]].astype(str), y=table[score], name=name, **look)
         return figure
-    means = results.groupby(list(fields), dropna=False)[score].mean().reset_index()
-    best = means.groupby(list(fields[:2]), dropna=False)[score].agg(better).unstack()
+    means = results.groupby(list(fields), dropna=False)[score].agg(["mean", "count", "size"]).reset_index()
+    means["text"] = [
+        "" if n == 0 else f"{mean:.4g}" + f"<br>{n} of {size} seeds" * (n < size)
+        for mean, n, size in means[["mean", "count", "size"]].itertuples(index=False)
+    ]
+    ranked = means.sort_values("mean", ascending=better is min).groupby(list(fields[:2]), dropna=False).first()
+    best, text = ranked["mean"].unstack(), ranked["text"].unstack()
     rest = f"; the best over {', '.join(names[2:])}" if fields[2:] else ""
     figure = blank(names[1], names[0], f"{title}: mean over seeds{rest}")
     figure.add_heatmap(
@@ -212,7 +218,8 @@ def sweep_map(results: pd.DataFrame, fields: Sequence[str], score: str) -> go.Fi
         z=best.to_numpy(),
         colorscale="Viridis",
         reversescale=better is min,
-        texttemplate="%{z:.4g}",
+        text=text.to_numpy(),
+        texttemplate="%{text}",
         hovertemplate=f"{names[1]} %{{x}}, {names[0]} %{{y}}: %{{z:.5g}}<extra></extra>",
     )
     figure.update_xaxes(type="category")
