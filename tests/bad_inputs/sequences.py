@@ -79,7 +79,7 @@ ROWS: list[tuple[str, dict[str, str | bytes], Callable[[Path], object], int, tup
     ("an empty table", {"d.csv": ""}, load("d.csv", target="y"), DATA, ("d.csv: not a table: No columns",)),
     ("a table of bytes", {"d.csv": b"\xff\xfe\x00"}, load("d.csv", target="y"), DATA, ("d.csv: not a table",)),
     ("a table with a line too long", {"d.csv": "y,a\n1,2\n1,2,3,4\n"}, load("d.csv", target="y"), DATA, ("d.csv: not a table", "line 3")),
-    ("a table with lines that all end in a comma", {"d.csv": "y,a\n" + "0,1,\n1,2,\n" * 4}, load("d.csv", target="y"), DATA, ("d.csv: 1 cells more than names of columns",)),
+    ("a table with lines that all end in a comma", {"d.csv": "y,a\n" + "0,1,\n1,2,\n" * 4}, load("d.csv", target="y"), DATA, ("d.csv: 3 cells a row found under 2 names",)),
     ("a table with a second column of answers", {"d.csv": "y,a,y\n" + "0,1,0\n1,2,1\n" * 4}, load("d.csv", target="y"), DATA, ("d.csv: column 'y' found twice",)),
     ("a table with an index that was saved", {"d.csv": "," + TABLE.replace("\n", "\n0,")[:-2]}, load("d.csv", target="y"), DATA, ("d.csv: column 0, counted from 0, has no name", "task.columns")),
     ("a table with its answers for a channel", {"d.csv": TABLE}, load("d.csv", target="y", columns=("a", "y")), PARAMETER, ("task.columns: 'y' received, the answer itself",)),

@@ -220,6 +220,12 @@ def test_what_cannot_be_read_is_said(X, y, words):
         wb.IndRNNClassifier(**SMALL).fit(X, y)
 
 
+@pytest.mark.parametrize("y", [["a", "b", "c"], np.array(["2020-01-01"] * 3, "M8[D]"), [1.0, None, 2.0]])
+def test_answers_that_are_no_numbers_are_refused(y):
+    with pytest.raises(ParameterError, match=r"y: .* received; numbers are needed|y contains NaN: (nan|None) in row 1"):
+        wb.IndRNNRegressor(**SMALL).fit(np.zeros((3, 4)), y)
+
+
 def test_other_channels_than_it_was_trained_on_are_refused(fitted):
     with pytest.raises(ParameterError, match="3 channels received; 2 were trained on"):
         fitted.predict(np.zeros((2, 5, 3)))

@@ -217,7 +217,7 @@ def _check_order(name: str, given: Any, sequences: pd.Index) -> None:
     if isinstance(given, pd.Series) and not given.index.equals(sequences) and {*given.index} == {*sequences}:
         raise ParameterError(
             f"{name}: its index names the sequences in another order than X does; "
-            f"{name}.loc[X.index.get_level_values(0).unique()] has that of X"
+            f"{name}.loc[X.index.get_level_values(0).unique()] is in that of X, {name}.to_numpy() has no names"
         )
 
 
@@ -225,7 +225,7 @@ def _complete(y: Any) -> Array:
     """Answers as an array (n,) without missing ones."""
     found: Array = column_or_1d(y.to_numpy() if isinstance(y, pd.Series) else y, warn=True)
     if (missing := np.flatnonzero(pd.isna(found))).size:
-        raise ParameterError(f"Input y contains NaN: {quoted(found[missing[0]])} in row {missing[0]}")
+        raise ParameterError(f"Input y contains NaN: {found[missing[0]]} in row {missing[0]}")
     assert_all_finite(found, input_name="y")
     return found
 

@@ -37,8 +37,10 @@ def loaded(path: Path) -> pd.DataFrame:
             how = "pip install 'indrnn-workbench[sequences]'"
             raise MissingData(f"{path}: pyarrow is needed to read it: {how}") from None
     if not isinstance(frame.index, pd.RangeIndex):  # pandas would shift the cells to the columns on their left
-        more = frame.index.nlevels
-        raise DataError(f"{path}: {more} cells more than names of columns found in the rows, a name for each expected")
+        n = len(frame.columns)
+        raise DataError(
+            f"{path}: {n + frame.index.nlevels} cells a row found under {n} names, a name for each expected"
+        )
     if (again := head[head.duplicated() & head.notna()]).size:  # pandas would call it NAME.1
         raise DataError(f"{path}: column {quoted(again.iloc[0])} found twice")
     return frame
