@@ -105,8 +105,7 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
             with _without_a_task():
                 return self._fit(X, y, groups)
         except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
+            self.__dict__ = before
             raise
 
     def _fit(self, X: Any, y: Any, groups: Any) -> Self:

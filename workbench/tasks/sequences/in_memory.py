@@ -20,7 +20,7 @@ def listed(X: Any) -> Any:
     """X as it is, but a list of sequences for a Series or an array of objects, and nan for what a mask leaves out."""
     if isinstance(X, pd.Series) or (isinstance(X, np.ndarray) and X.ndim == 1 and X.dtype.kind == "O"):
         return list(X)
-    return X.astype(np.float64).filled(np.nan) if isinstance(X, np.ma.MaskedArray) else X
+    return np.ma.filled(X.astype(np.float64), np.nan) if isinstance(X, np.ma.MaskedArray) else X
 
 
 def channels(X: Any) -> pd.DataFrame | None:
@@ -90,6 +90,6 @@ def _of_table(X: pd.DataFrame, place: str) -> Found:
     if X.index.nlevels != 2:
         raise ParameterError(f"{place}: an index of {X.index.nlevels} levels received; sequence and step are needed")
     values = tables.numbers_of(X, place)
-    name, time = (X.index.get_level_values(level).to_series(index=range(len(X))) for level in (0, 1))
+    name, time = (X.index.get_level_values(level).to_series(index=pd.RangeIndex(len(X))) for level in (0, 1))
     order, lengths = tables.in_order(name.rename("sequence"), time.rename("step"), place)
     return *in_a_row(values[order], lengths), X.shape[1]
