@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -129,6 +130,46 @@ def test_a_number_is_learnt_in_its_own_unit():
     assert abs(net.predict(X).mean() - 1000) < 30
 
 
+def test_a_fit_forgets_the_one_before_and_leaves_all_as_it_was_if_it_fails(monkeypatch):
+    x, settings = np.random.default_rng(0).normal(size=(12, 5, 1)), SMALL | {"hidden": 2, "epochs": 1}
+    net = wb.IndRNNClassifier(**settings).fit(x[:, :, 0], np.arange(12) % 2)
+    net.fit(x, pd.Series([True, False] * 6, dtype="boolean"))
+    assert not hasattr(net, "n_features_in_")
+    wanted = net.predict(x[:, :3, 0])
+    assert net.classes_.dtype == wanted.dtype == bool
+    with pytest.raises(ValueError, match="inconsistent numbers"):
+        net.fit(x, ["a", "b"])
+
+    def interrupted(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("workbench.training.Trainer.advance", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        net.fit(x + 9, ["a", "b"] * 6)
+    np.testing.assert_array_equal(net.predict(x[:, :3, 0]), wanted)
+    with pytest.raises(KeyboardInterrupt):
+        (new := clone(net)).fit(x, ["a", "b"] * 6)
+    with pytest.raises(NotFittedError):
+        new.predict(x)
+
+
+def test_a_table_has_the_channels_it_was_fitted_on_and_its_answers_in_the_order_of_its_sequences():
+    X, y = rising(6)
+    table = pd.concat({f"s{5 - i}": pd.DataFrame(each, columns=["a", "b"]) for i, each in enumerate(X)})
+    answers = pd.Series(y, index=[f"s{5 - i}" for i in range(6)])
+    net = wb.IndRNNClassifier(**SMALL | {"epochs": 1}).fit(table, answers)
+    with pytest.raises(ValueError, match="same order"):
+        net.predict(table[["b", "a"]])
+    with pytest.raises(ParameterError, match="y: its index names the sequences in another order"):
+        net.fit(table, answers.sort_index())
+
+
+def test_an_answer_that_is_no_number_is_refused(fitted):
+    X, _ = rising(3, seed=4)
+    with pytest.raises(ParameterError, match="sequence 1: its answer is no finite number: its 9000 steps are too many"):
+        fitted.predict([X[0], np.full((9000, 2), 3.0), X[1]])
+
+
 def test_training_stops_early_where_what_is_held_out_gets_no_better():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(40, 6, 1)), rng.integers(0, 2, 40)  # nothing to be learnt
@@ -169,11 +210,20 @@ def test_other_nets_are_fitted_alike(kind):
         (np.zeros((3, 2, 0)), [0, 1, 0], r"X: \(3, 2, 0\) of float64 received"),
         (np.zeros((3, 4)), [1, 1, 1], "y: 1 class received"),
         (np.zeros((3, 4)), None, "requires y to be passed"),
+        (np.zeros((3, 4)), ["a", None, "b"], "y contains NaN: None in row 1"),
+        (np.zeros((3, 4)), pd.Series(["a", pd.NA, "b"], dtype="string"), "y contains NaN: .* in row 1"),
+        (np.full((3, 4, 1), [[[1.0], [np.nan], [2.0], [3.0]]]), [0, 1, 0], "expected; missing='mean' or"),
     ],
 )
 def test_what_cannot_be_read_is_said(X, y, words):
     with pytest.raises(ParameterError, match=words):
         wb.IndRNNClassifier(**SMALL).fit(X, y)
+
+
+@pytest.mark.parametrize("y", [["a", "b", "c"], np.array(["2020-01-01"] * 3, "M8[D]"), [1.0, None, 2.0]])
+def test_answers_that_are_no_numbers_are_refused(y):
+    with pytest.raises(ParameterError, match=r"y: .* received; numbers are needed|y contains NaN: (nan|None) in row 1"):
+        wb.IndRNNRegressor(**SMALL).fit(np.zeros((3, 4)), y)
 
 
 def test_other_channels_than_it_was_trained_on_are_refused(fitted):
@@ -192,6 +242,10 @@ def test_other_channels_than_it_was_trained_on_are_refused(fitted):
         ("device", "tpu", "device: 'tpu' is unknown"),
         ("epochs", 0, "epochs: 0 received"),
         ("net", {"hiden": 3}, "hiden: no such field"),
+        ("net", {"hidden": 3}, "net: .* received; hidden is a parameter of its own"),
+        ("net", "none", "net: 'none' received; a mapping is needed"),
+        ("random_state", -1, "random_state: -1 is not a seed"),
+        ("patience", 2, "patience: 2 received; nothing is held out"),
     ],
 )
 def test_a_wrong_setting_is_said_by_name(field, value, words):

@@ -109,7 +109,7 @@ def test_every_kind_of_net_comes_back_from_its_file(name, tmp_path, rng):
 def test_a_model_reads_raw_values_at_any_length_and_batch_and_may_be_cut_anywhere(name, rng):
     runtime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
-    net = net_of(tasks.Scaler((0.5, 2.0), (-1.0, 0.25), "volts"), **NETS[name])
+    net = net_of(tasks.Scaler((0.5, 2.0), (-1.0, 2000.3), "volts"), **NETS[name])
     session = runtime.InferenceSession(export.onnx_bytes(net))
     assert json.loads(session.get_modelmeta().custom_metadata_map["workbench"])["scaler"]["raw"] == "volts"
     names = [given.name for given in session.get_inputs()]
@@ -119,15 +119,26 @@ def test_a_model_reads_raw_values_at_any_length_and_batch_and_may_be_cut_anywher
         return session.run(None, dict(zip(names, [x.numpy(), *states], strict=True)))
 
     for T, B in ((9, 2), (1, 1), (7, 1), (50, 5)):
-        raw, start = torch.randn(T, B, 2, generator=rng), [s.numpy() for s in export.Carrying(net).zeros(B)]
+        noise, near = torch.randn(T, B, 2, generator=rng), torch.tensor([2.0, -1000.15])
+        raw, start = noise + near, [s.numpy() for s in export.Carrying(net).zeros(B)]
         whole, *_ = run(raw, start)
-        scaled = raw * torch.tensor([0.5, 2.0]) + torch.tensor([-1.0, 0.25])
+        scaled = (raw.double() * torch.tensor([0.5, 2.0]) + torch.tensor([-1.0, 2000.3], dtype=torch.float64)).float()
         assert whole.shape == (T, B, 3)
         assert_close(torch.from_numpy(whole[-1]), net(scaled), rtol=1e-5, atol=1e-5)
         if T > 1:
             _, *states = run(raw[:3], start)
             tail, *_ = run(raw[3:], states)
             assert_close(torch.from_numpy(tail), torch.from_numpy(whole[3:]), rtol=1e-5, atol=1e-5)
+
+
+@torch.no_grad()
+def test_raw_values_far_from_zero_lose_no_digits(rng):
+    mean, deviation = 101_325.3, 0.7
+    net = net_of(tasks.Scaler((1 / deviation,) * 2, (-mean / deviation,) * 2, "pascal"), **NETS["plain"])
+    raw = (torch.randn(9, 3, 2, generator=rng) * deviation + mean).float()
+    carrying = export.Carrying(net).eval()
+    found = carrying(raw, *carrying.zeros(3))[0][-1]
+    assert_close(found, net(((raw.double() - mean) / deviation).float()), rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.slow

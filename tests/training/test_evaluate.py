@@ -87,6 +87,16 @@ def test_mean_squared_error():
     assert score == {"mse": pytest.approx((1 + 0 + 1 + 9) / 4, rel=1e-7), "n": 4}
 
 
+def test_an_answer_that_is_no_number_is_not_right():
+    class Nan(torch.nn.Linear):
+        def forward(self, x):
+            return x.mean(0) * torch.tensor([[0.0, 1.0, 2.0]]) + 0 * self.weight.sum()
+
+    x = torch.tensor([1.0, math.nan, math.inf, 1.0]).view(1, 4, 1)
+    score = evaluate.score(Nan(1, 1), [Batch(x, torch.tensor([2, 0, 0, 0]))], "class")
+    assert (score["accuracy"], score["n"]) == (0.25, 4)
+
+
 class Counting(torch.nn.Linear):
     """A language net of three tokens that remembers how many it has read since the state was zero."""
 

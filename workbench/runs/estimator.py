@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -15,12 +16,12 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 from torch import Tensor
 
-from ..errors import DataError, ParameterError
+from ..errors import DataError, ParameterError, quoted, whole
 from ..progress import Progress
 from ..tasks.contract import Batch
 from ..tasks.lengths import by_length
-from ..tasks.sequences import Content, Sequences, SequencesTask, arrays, split
-from ..tasks.sequences.content import as_float32, labels, real_steps
+from ..tasks.sequences import Content, Sequences, SequencesTask, in_memory, split
+from ..tasks.sequences.content import labels
 from ..tasks.sequences.scaling import checked
 from ..tasks.sequences.task import padded
 from ..training import Trainer, evaluate
@@ -33,10 +34,11 @@ Array = NDArray[Any]
 class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
     """Common base of `IndRNNClassifier` and `IndRNNRegressor`: all but what an answer is.
 
-    X: an array (n, T, channels); or (n, T), of one channel, each row closed by NaN where it is shorter; a list of
-    arrays (steps, channels) of any lengths; a DataFrame with a row a sequence, or one whose index has two levels,
-    sequence and step, and whose columns are the channels. y: (n,). A 3-D array on disk (`numpy.load(...,
-    mmap_mode="r")`) is read a sequence at a time.
+    X: an array (n, T, channels); or (n, T), of one channel, each row closed by NaN where it is shorter; a list (or
+    Series, or array of objects) of arrays (steps, channels) of any lengths; a DataFrame with a row a sequence, or one
+    whose index has two levels, sequence and step, and whose columns are the channels: its steps are put in order, its
+    sequences are in that of their first rows. What is masked is missing. y: (n,). A 3-D array on disk
+    (`numpy.load(..., mmap_mode="r")`) is read a sequence at a time.
 
     `kind`: a kind of net of `wb.build`, the LSTM and its like too; `hidden`, `depth`, `dropout` are its sizes. `gamma`
     bounds |u| by gamma^(1/T), T the longest training sequence; None leaves u free. One cycle of `epochs` passes at peak
@@ -51,7 +53,8 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
     After fit: `net_`, the trained module; `config_`, what was trained; `scaling_`, what is done to the channels;
     `curve_`, a DataFrame with a row an evaluation; `n_channels_`.
 
-    Raises ParameterError (a ValueError) for what cannot be read or trained on.
+    Raises ParameterError (a ValueError) for what cannot be read, trained on, or answered by a finite number. A fit
+    forgets the one before; one that fails or is interrupted leaves the estimator as it was.
     """
 
     answer: Literal["class", "real"] = "class"
@@ -94,10 +97,16 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
         """Train on X and y; `groups` (n,): who each sequence is from, so that no one is held out in part."""
+        before = dict(vars(self))
+        for name in before:
+            if name.endswith("_"):
+                delattr(self, name)
         try:
-            return self._fit(X, y, groups)
-        except DataError as error:
-            raise ParameterError(error) from None
+            with _without_a_task():
+                return self._fit(X, y, groups)
+        except BaseException:
+            self.__dict__ = before
+            raise
 
     def _fit(self, X: Any, y: Any, groups: Any) -> Self:
         if y is None:
@@ -111,8 +120,13 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         seed = set_["random_state"]
         if not isinstance(seed, int) or isinstance(seed, bool):
             seed = int(check_random_state(seed).randint(2**31))
+        whole("random_state", seed, 0, 2**63 - 1, "a seed")
         sizes = ("hidden", "depth", "dropout", "gamma")  # those of the recipe are left out where a kind lacks them
-        net = {name: set_[name] for name in sizes if set_[name] != recipe.NET[name]} | dict(set_["net"] or {})
+        own = {} if set_["net"] is None else set_["net"]
+        if not isinstance(own, Mapping) or (twice := sorted({*own} & {"kind", *sizes}, key=str)):
+            why = f"{twice[0]} is a parameter of its own" if isinstance(own, Mapping) else "a mapping is needed"
+            raise ParameterError(f"net: {quoted(own)} received; {why}")
+        net = {name: set_[name] for name in sizes if set_[name] != recipe.NET[name]} | dict(own)
         cycle = {name: set_[name] for name in ("kind", "lr", "batch", "epochs", "patience")}
         self.config_ = recipe.recipe(task, *split.counts(content, task), net=net, **cycle)
         made = SequencesTask(content, task, seed, self.config_.train.batch)
@@ -137,11 +151,9 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
     def _outputs(self, X: Any) -> Tensor:
         """The net's outputs (n, outputs), in the order of X."""
         check_is_fitted(self)
-        try:
+        with _without_a_task():
             content = self._content(X, None, None, fitting=False)
             checked(content, self.missing)
-        except DataError as error:
-            raise ParameterError(error) from None
         net, outputs = self.net_.to(check_device(self.device)), None
         every = torch.arange(len(content.lengths))
         with torch.no_grad(), pinned_threads(1):
@@ -152,6 +164,12 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
                 outputs[rows] = answered
         self.net_.cpu()
         assert outputs is not None
+        if (wrong := (~outputs.isfinite()).any(-1).nonzero()).numel():
+            row = int(wrong[0])
+            raise ParameterError(
+                f"X: sequence {row}: its answer is no finite number: its {content.lengths[row]} steps are too many, or "
+                "its values too large, for what was trained on"
+            )
         return outputs
 
     def _content(self, X: Any, y: Any, groups: Any, *, fitting: bool) -> Content:
@@ -159,6 +177,9 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         read, lengths, channels = self._sequences(X, fitting)
         n = len(lengths)
         if fitting:
+            if isinstance(X, pd.DataFrame) and X.index.nlevels == 2:
+                for name, given in (("y", y), ("groups", groups)):
+                    _check_order(name, given, X.index.get_level_values(0).unique())
             y = self._answers(y)
             check_consistent_length(lengths, y, groups)
             if n < 2:
@@ -172,22 +193,16 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         """Answers as a task of sequences has them."""
         raise NotImplementedError
 
-    def _sequences(self, X: Any, fitting: bool) -> tuple[Any, Array, int]:
+    def _sequences(self, X: Any, fitting: bool) -> in_memory.Found:
         """`read`, lengths and channels of X."""
-        if isinstance(X, pd.DataFrame) and X.index.nlevels == 2:
-            X = [part.to_numpy() for _, part in X.groupby(level=0, sort=False)]
-        if isinstance(X, list | tuple) and _ragged(X):
-            return arrays.from_python(X)
-        if getattr(X, "ndim", 0) == 3:
-            values = np.asarray(X)
-            if values.dtype.kind not in "fiub" or 0 in values.shape:
-                raise ParameterError(
-                    f"X: {values.shape} of {values.dtype} received; (n, T, channels) of numbers is needed"
-                )
-        else:
-            values = validate_data(self, X, reset=fitting, dtype=np.float64, ensure_all_finite=False)[:, :, None]
-        ends = real_steps(values)
-        return (lambda row: as_float32(values[row, : ends[row]])), ends, values.shape[2]
+        X = in_memory.listed(X)
+        found, frame = in_memory.read(X), in_memory.channels(X)
+        if frame is not None and (fitting or hasattr(self, "feature_names_in_")):  # the channels' names and order
+            validate_data(self, frame, reset=fitting, skip_check_array=True, ensure_2d=False)
+        if found is None:
+            values = validate_data(self, X, reset=fitting, dtype=np.float64, ensure_all_finite=False)
+            found = in_memory.rows(values[:, :, None])
+        return found
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -196,10 +211,31 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         return tags
 
 
-def _ragged(X: Any) -> bool:
-    """Say whether a list holds sequences, of several channels or of lengths that differ."""
-    shapes = {np.shape(each) for each in X if isinstance(each, np.ndarray | Tensor | pd.DataFrame | list | tuple)}
-    return any(len(shape) == 2 for shape in shapes) or len(shapes) > 1
+def _check_order(name: str, given: Any, sequences: pd.Index) -> None:
+    """ParameterError for a Series whose index names the sequences in another order than a table does."""
+    if isinstance(given, pd.Series) and not given.index.equals(sequences) and {*given.index} == {*sequences}:
+        raise ParameterError(
+            f"{name}: its index names the sequences in another order than X does; "
+            f"{name}.loc[X.index.get_level_values(0).unique()] is in that of X, {name}.to_numpy() has no names"
+        )
+
+
+def _complete(y: Any) -> Array:
+    """Answers as an array (n,) without missing ones."""
+    found: Array = column_or_1d(y.to_numpy() if isinstance(y, pd.Series) else y, warn=True)
+    if (missing := np.flatnonzero(pd.isna(found))).size:
+        raise ParameterError(f"Input y contains NaN: {found[missing[0]]} in row {missing[0]}")
+    assert_all_finite(found, input_name="y")
+    return found
+
+
+@contextmanager
+def _without_a_task() -> Iterator[None]:
+    """Inside, errors of what was read speak of an estimator's parameters and are ValueErrors."""
+    try:
+        yield
+    except DataError as error:
+        raise ParameterError(str(error).replace("task.", "")) from None
 
 
 class IndRNNClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[misc]
@@ -225,12 +261,11 @@ class IndRNNClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[misc
         return found
 
     def _answers(self, y: Any) -> Array:
-        y = column_or_1d(y, warn=True)
-        assert_all_finite(y, input_name="y")
+        y = _complete(y)
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise ParameterError(f"y: 1 class received, {self.classes_[0]!r}; at least 2 are needed")
+            raise ParameterError(f"y: 1 class received, {self.classes_.tolist()[0]!r}; at least 2 are needed")
         return labels(codes, "y")
 
 
@@ -251,10 +286,12 @@ class IndRNNRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc]
         return own
 
     def _answers(self, y: Any) -> Array:
-        y = column_or_1d(y, warn=True)
+        y = _complete(y)
         try:
+            if y.dtype.kind in "mM":
+                raise TypeError
             numbers: Array = y.astype(np.float64)
-        except (TypeError, ValueError):
-            raise ParameterError("y: numbers are needed") from None
+        except (TypeError, ValueError, OverflowError):
+            raise ParameterError(f"y: {y.dtype} received; numbers are needed") from None
         assert_all_finite(numbers, input_name="y")
         return numbers

@@ -22,7 +22,7 @@ from ..errors import ParameterError, StoreError, quoted
 from ..files import check_place, make_folder, publish
 from ..models.build import weights_sha256
 from ..models.sequence import Streaming
-from ..tasks import download, spec
+from ..tasks import Scaler, download, spec
 from ..training import evaluate
 from . import pretrained
 from .pretrained import Card, card_of
@@ -140,19 +140,23 @@ class Carrying(nn.Module):
     Answers that are numbers are in their own unit. A bidirectional net has no states and answers once, (B, outputs).
     """
 
+    mean: Tensor
+    rest: Tensor  # of the mean, what its float32 leaves out: without it raw values far from 0 lose their digits
     scale: Tensor
-    shift: Tensor
 
     def __init__(self, net: Streaming):
         super().__init__()
         self.net = net
-        scaler, inputs = card_of(net).scaler, card_of(net).spec.inputs
-        self.register_buffer("scale", torch.ones(inputs) if scaler is None else torch.tensor(scaler.scale))
-        self.register_buffer("shift", torch.zeros(inputs) if scaler is None else torch.tensor(scaler.shift))
+        inputs = card_of(net).spec.inputs
+        scaler = card_of(net).scaler or Scaler((1.0,) * inputs, (0.0,) * inputs, "")
+        scale, shift = (torch.tensor(part, dtype=torch.float64) for part in (scaler.scale, scaler.shift))
+        mean = -shift / scale
+        for name, part in {"mean": mean, "rest": mean - mean.float(), "scale": scale}.items():
+            self.register_buffer(name, part.float())
 
     def forward(self, x: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         left: list[Tensor] = []
-        x = x * self.scale + self.shift
+        x = ((x - self.mean) - self.rest) * self.scale
         if self.net.streams:
             h, left = self.net.features(x, list(states), 0)
             out: Tensor = self.net.readout(h)

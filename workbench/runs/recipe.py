@@ -48,6 +48,8 @@ def recipe(
     """
     for name, value in (("epochs", epochs), ("batch", batch), ("patience", 1 if patience is None else patience)):
         whole(name, value)
+    if patience is not None and not held:
+        raise ParameterError(f"patience: {patience} received; nothing is held out to watch, valid is {task.valid}")
     known = {*FIELDS[Model(kind=kind).kind], "dropout"}
     model = Model(kind=kind, **{name: value for name, value in NET.items() if name in known} | dict(net or {}))
     batch = min(batch, learnt)

@@ -91,7 +91,9 @@ def score(net: nn.Module, batches: Iterable[Batch], target: str, *, batch_statis
             if k == 0:
                 continue
             lost = loss_of(output, y, target).double() * k
-            hits = (output.argmax(-1) == y).sum() if target == "class" else zero
+            hits = zero
+            if target == "class":  # an answer that is no number is not right
+                hits = ((output.argmax(-1) == y) & output.isfinite().all(-1)).sum()
             for name in {"", batch.subset}:
                 loss, right, n = sums.get(name, (zero, zero, 0))
                 sums[name] = loss + lost, right + hits, n + k

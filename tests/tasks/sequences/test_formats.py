@@ -1,6 +1,7 @@
 """One set of sequences in every format is one set of sequences."""
 
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -120,6 +121,21 @@ def test_formats_give_the_same_batches(format_, tmp_path):
         a, b = one.batch(step), two.batch(step)
         torch.testing.assert_close(a.x, b.x, rtol=0, atol=0)
         assert torch.equal(a.y, b.y)
+
+
+@pytest.mark.parametrize("format_", [npz, csv, ts])
+def test_an_ending_may_be_in_capitals(format_, tmp_path):
+    config = made(tmp_path, format_)
+    path = Path(config.path).rename(tmp_path / Path(config.path).name.upper())
+    assert sequences.found(config.model_copy(update={"path": str(path)})).answers.tolist() == CLASSES
+
+
+def test_times_that_differ_by_a_nanosecond_order_the_steps(tmp_path):
+    first = 1_600_000_000_000_000_000
+    rows = [f"{i},{first + t},{i % 2},{t}\n" for i in range(4) for t in (1, 0)]
+    (tmp_path / "d.csv").write_text("\ufeffs,t,y,a\n" + "".join(rows), encoding="utf-8")
+    fields = {"path": str(tmp_path / "d.csv"), "target": "y", "sequence": "s", "time": "t"}
+    assert sequences.found(Sequences(name="sequences", **fields)).read(3).tolist() == [[0], [1]]
 
 
 def test_a_row_a_sequence_is_one_channel_and_its_empty_end_is_no_step(tmp_path):

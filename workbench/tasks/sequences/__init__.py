@@ -1,7 +1,8 @@
 """Sequences of one's own: arrays, tables, .ts files and folders of recordings behind one task.
 
-`settings.py` is the config. Each reader (arrays.py, tables.py, ts_file.py, waves.py) makes a `Content` (content.py);
-split.py parts it, scaling.py fills and scales it, task.py cuts it into batches.
+`settings.py` is the config. Each reader (arrays.py, tables.py, ts_file.py, waves.py; in_memory.py of an estimator's X)
+finds what a `Content` (content.py) holds; split.py parts it, scaling.py fills and scales it, task.py cuts it into
+batches.
 """
 
 from .content import Content as Content

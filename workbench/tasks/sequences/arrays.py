@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import DataError, ParameterError, quoted
+from ...errors import DataError
 from .content import Array, Content, answers, as_float32, in_a_row, labels, one_of, real_steps, refuse, understood
 from .settings import Sequences
 
@@ -24,8 +24,9 @@ CAP = 2**33  # bytes that an .npz may unpack to
 
 def read(path: Path, config: Sequences) -> Content:
     """The sequences of an .npz or .npy file. Raises DataError for what is no array of numbers, or does not fit."""
-    refuse(config, path.suffix, "sequence", "time", "columns")
-    find, known = _members(path) if path.suffix == ".npz" else _beside(path)
+    kind = path.suffix.lower()
+    refuse(config, kind, "sequence", "time", "columns")
+    find, known = _members(path) if kind == ".npz" else _beside(path)
     found = {name: find(name) for name in ("x", "lengths") if name in known}
     if "x" not in found:
         raise DataError(f"{path}: arrays {', '.join(sorted(known))[:200]} found, an array x expected")
@@ -45,6 +46,10 @@ def content(x: Array, lengths: Array | None, named: dict[str, Array], config: Se
         if (lengths < 0).any() or (lengths > 2**40).any():
             raise DataError(f"{place}: lengths: {lengths.min()} to {lengths.max()} found, numbers of steps expected")
     y = named["target"]
+    if lengths is not None and x.ndim == 2 and x.shape[1] > 1 and len(lengths) == len(x) == lengths.sum():
+        raise DataError(
+            f"{place}: x: {x.shape} and lengths of 1 found, which may be steps or channels; give x as (n, T, channels)"
+        )
     if lengths is not None and x.ndim == 2 and len(lengths) != len(x) == lengths.sum():
         row, lengths = in_a_row(x, lengths)
         read: Callable[[int], Array] = lambda i: as_float32(row(i))  # noqa: E731
@@ -111,22 +116,3 @@ def _check_header(file: Any, version: tuple[int, int], size: int) -> None:
     claimed = int(np.prod(shape, dtype=object)) * dtype.itemsize
     if claimed > size:
         raise ValueError(f"{claimed} bytes claimed, {size} found")
-
-
-def from_python(x: Any, place: str = "X") -> tuple[Callable[[int], Array], Array, int]:
-    """`read`, `lengths` and channels of a list of arrays (steps, channels) or (steps,), each of its own length."""
-    rows = []
-    for index, each in enumerate(x):
-        array = np.asarray(each)
-        if array.dtype.kind not in "fiub" or array.ndim not in (1, 2) or 0 in array.shape:
-            found = f"{array.shape} of {array.dtype} received"
-            raise ParameterError(f"{place}: sequence {index}: {found}; (steps, channels) of numbers is needed")
-        rows.append(as_float32(array.reshape(len(array), -1)))
-        if rows[-1].shape[1] != rows[0].shape[1]:
-            raise ParameterError(
-                f"{place}: sequence {index}: {rows[-1].shape[1]} channels received; the first has {rows[0].shape[1]}"
-            )
-    if not rows:
-        raise ParameterError(f"{place}: {quoted(x)} received; at least one sequence is needed")
-    lengths = np.array([len(row) for row in rows], dtype=np.int64)
-    return (*in_a_row(np.concatenate(rows), lengths), rows[0].shape[1])

@@ -14,6 +14,7 @@ from ...errors import DataError, ParameterError, choices, quoted
 from .settings import Sequences
 
 Array = NDArray[Any]
+MISSING = ("", "nan", "NaT", "<NA>")  # texts that numpy and pandas make of a value that is not there
 
 
 @dataclass(frozen=True)
@@ -104,27 +105,30 @@ def labels(values: Any, place: str) -> Array:
     if array.dtype.kind == "f":
         if (bad := np.flatnonzero(~np.isfinite(array))).size:
             raise DataError(f"{place}: row {bad[0]}: {array[bad[0]]} found, a value expected")
+        array = array.astype(np.float64)
         if (array == np.floor(array)).all() and (abs(array) < 2**53).all():
             array = array.astype(np.int64)
     if array.dtype.kind == "S":
         array = np.char.decode(array, "utf-8", "replace")
     texts = np.array([str(value) for value in array.tolist()], dtype=object)
-    if array.dtype.kind == "O":
-        for row, value in enumerate(array.tolist()):
-            if value is None or value != value or str(value) in ("", "<NA>", "NaT"):
+    if array.dtype.kind in "OUM":
+        for row, (value, text) in enumerate(zip(array.tolist(), texts, strict=True)):
+            if value is None or text in MISSING or value != value:
                 raise DataError(f"{place}: row {row}: {quoted(value)} found, a value expected")
     return texts
 
 
-def numbers(values: Any, place: str) -> Array:
-    """Answers that are numbers, as float64. DataError for the first that is none."""
+def numbers(values: Any, place: str, hint: str = "") -> Array:
+    """Values that are numbers, as float64. DataError for the first that is none."""
     array = np.asarray(values)
     try:
         found = array.astype(np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         found = np.array([_number(value) for value in array.tolist()])
     if (bad := np.flatnonzero(~np.isfinite(found))).size:
-        raise DataError(f"{place}: row {bad[0]}: {quoted(array.tolist()[bad[0]])} found, a finite number expected")
+        raise DataError(
+            f"{place}: row {bad[0]}: {quoted(array.tolist()[bad[0]])} found, a finite number expected{hint}"
+        )
     return found
 
 
@@ -136,7 +140,7 @@ def answers(values: Any, config: Sequences, place: str) -> Array:
 def _number(value: Any) -> float:
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return float("nan")
 
 

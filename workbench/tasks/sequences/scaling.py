@@ -82,13 +82,25 @@ def measured(content: Content, training: Iterable[int], config: Sequences) -> tu
     mean, deviation = none, one
     if config.scaling == "training" or config.missing != "error":
         mean, deviation = _moments(content.read(row) for row in training)
+        if (
+            lost := np.flatnonzero((abs(mean) >= 2**24) & (deviation < 8 * np.spacing(abs(mean).astype(np.float32))))
+        ).size:
+            raise DataError(
+                f"{content.place}: channel {lost[0]}: about {mean[lost[0]]:.8g} throughout, of which float32 keeps 7 "
+                "digits; subtract what the values share, or leave the channel out"
+            )
     fill = mean
     if config.scaling != "training":
         mean, deviation = none, one
     channels = Scaling(mean, deviation, fill, config.missing == "previous", config.scaling == "sequence")
     middle, width = np.zeros(1), np.ones(1)
     if config.answer == "real" and config.scaling != "none":
-        middle, width = _moments(content.answers[_of(content, row), None] for row in training)
+        with np.errstate(over="ignore"):
+            middle, width = _moments(content.answers[_of(content, row), None] for row in training)
+        if not np.isfinite(width).all():
+            raise DataError(
+                f"{content.place}: answers up to {abs(content.answers).max():.3g} found, too large to scale"
+            )
     return channels, Scaling(middle, width, middle)
 
 

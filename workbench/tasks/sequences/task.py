@@ -109,9 +109,9 @@ def task(config: Sequences, seed: int, batch_size: int) -> SequencesTask:
     made = SequencesTask(found(config), config, seed, batch_size)
     for part in ("valid", "test"):
         if len(made.rows[part]) == 0:
-            raise ParameterError(
-                f"task.{part}: {getattr(config, part)} received; a run needs a sequence to be scored on"
-            )
+            given = f"split: no {part!r} among {config.split!r}" if config.split and part == "test" else ""
+            received = given or f"{part}: {getattr(config, part)} received"
+            raise ParameterError(f"task.{received}; a run needs a sequence to be scored on")
     return made
 
 
@@ -133,7 +133,14 @@ def found(config: Sequences) -> Content:
 @lru_cache(maxsize=2)
 def _found(config: Sequences, states: tuple[tuple[int, int], ...]) -> Content:
     contents = [_read(path, config) for path in _places(config).values()]
-    return contents[0] if len(contents) == 1 else contents[0].joined(contents[1])
+    content = contents[0] if len(contents) == 1 else contents[0].joined(contents[1])
+    n, count = len(content.answers), len(set(content.answers.tolist()))
+    if config.answer == "class" and count > 20 and 2 * count > n:
+        raise DataError(
+            f"{content.place}: {count} classes among {n} answers found, fewer expected; task.answer='real' asks for "
+            "numbers, where they are"
+        )
+    return content
 
 
 def _read(path: Path, config: Sequences) -> Content:
@@ -194,11 +201,6 @@ def spec_of(content: Content, config: Sequences) -> Spec:
     outputs = len(classes(content)) if config.answer == "class" else 1
     if config.answer == "class" and outputs < 2:
         raise DataError(f"{content.place}: 1 class found, at least 2 expected")
-    if config.answer == "class" and outputs > 20 and 2 * outputs > len(content.answers):
-        raise DataError(
-            f"{content.place}: {outputs} classes among {len(content.answers)} answers found, fewer expected; "
-            "task.answer='real' asks for numbers"
-        )
     rest = np.delete(content.lengths, split.tested(content, config).numpy())
     steps = int((rest if len(rest) else content.lengths).max())
     return Spec(content.channels, outputs, steps, config.answer, config.each_step)

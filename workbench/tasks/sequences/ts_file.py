@@ -21,7 +21,7 @@ def read(path: Path, config: Sequences) -> Content:
     if config.each_step:
         raise ParameterError("task.each_step: True received; a .ts file has one answer a sequence; leave it out")
     with reading(path, UnicodeDecodeError):
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     header: dict[str, list[str]] = {}
     sequences: list[Array] = []
     found: list[str] = []
