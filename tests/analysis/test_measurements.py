@@ -53,7 +53,7 @@ def test_a_seed_counts_once_it_ended_in_every_experiment(shown):
 
 def test_what_has_not_begun_is_counted_and_nothing_that_ended_still_trains(shown):
     row = shown("abstract-relu_robust", [r for s in range(3) for r in robust(s, 0.5, 0.01, 0.01, names=[PIXELS])])
-    assert (row["verdict"], row["note"]) == ("under way", "2 of 3 experiments not begun")
+    assert (row["verdict"], row["note"]) == ("under way", "2 of 3 experiments without a record that counts")
     other = Constructed("permmnist_plain6", 0, UNDER_WAY, step=9_000)  # whose schedule is longer
     row = shown("abstract-relu_robust", [*robust(0, 0.5, 0.01, 0.01, names=[PIXELS]), other])
     assert (row["step"], row["steps"]) == (9_000, claims.rows(["permmnist_plain6"])[0]["steps"])

@@ -56,7 +56,7 @@ def judged(store: Store, claim: Claim, experiments: Sequence[str]) -> tuple[Verd
     values = [answer.value for answer in answers if answer.value is not None]
     said = judge(claim, [answer.seed for answer in answers])
     if said.word == "under way" and missing:  # what there is may be at its end
-        said = replace(said, note=f"{len(missing)} of {len(experiments)} experiments not begun")
+        said = replace(said, note=f"{len(missing)} of {len(experiments)} experiments without a record that counts")
     notes = [said.note, f"measured {', '.join(f'{v:.4g}' for v in values)}" if values else "", *asides]
     if said.word == "not run" and not claim.cannot:
         notes = waits
