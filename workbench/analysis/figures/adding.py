@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 BASELINE = 1 / 6  # the MSE of always answering 1
 END = 60_300  # steps of the paper's curves
+OURS, EARLIER = {"width": 1.6}, {"width": 1.6, "dash": "dashdot"}
 
 
 def adding(records: Sequence[Record], longer: Sequence[str] = ()) -> go.Figure:
@@ -28,26 +29,29 @@ def adding(records: Sequence[Record], longer: Sequence[str] = ()) -> go.Figure:
     others = {name: spec(paper.experiment(name).config.task).steps for name in longer}
     steps = {record: spec(record.config.task).steps for record in records}
     panels = {T: [r for r in records if steps[r] == T] for T in sorted({*steps.values(), *others.values()})}
-    figure = _panels("training step", "mean squared error", [_heading(T, own) for T, own in panels.items()])
+    headings = [f"Adding problem, T = {T:,}" + "<br>not recorded" * (not own) for T, own in panels.items()]
+    figure = _panels("training step", "mean squared error", headings)
     shown: set[str] = set()
     for index, (T, own) in enumerate(panels.items()):
         place = _place(index, len(panels))
         for record in own:
-            net, curve = _net(record.config), record.curve
+            name, curve = f"{_net(record.config)}, ours", record.curve
+            older = record.numerics < NUMERICS  # which decides nothing
             if len(curve):
-                group: dict[str, Any] = {"legendgroup": net, "showlegend": net not in shown}
-                look: dict[str, Any] = {"line": {"width": 1.6}, "opacity": 0.85, "hover": f"{net}, seed {record.seed}"}
-                colour, x, y = COLOURS.get(net, COLOURS["second"]), curve["step"], curve["valid_mse"]
-                add_line(figure, x, y, f"{net}, ours", colour, ".4f", **look, **group, **place)
-                shown.add(net)
+                ours = f"{name}, earlier numerics" if older else name
+                group: dict[str, Any] = {"legendgroup": ours, "showlegend": ours not in shown}
+                look: dict[str, Any] = {"line": EARLIER if older else OURS, "hover": f"{ours}, seed {record.seed}"}
+                colour, x, y = COLOURS.get(_net(record.config), COLOURS["second"]), curve["step"], curve["valid_mse"]
+                add_line(figure, x, y, ours, colour, ".4f", opacity=0.85, **look, **group, **place)
+                shown.add(ours)
         recorded = [r.experiment for r in own if not r.smoke and r.experiment in paper.EXPERIMENTS]
         for name in dict.fromkeys([*recorded, *(name for name in others if others[name] == T)]):
             official = learning_curves.published_curve(name)
             net = _net(paper.experiment(name).config)
             if len(official):
-                theirs, colour = f"{net} paper", COLOURS.get(net, COLOURS["second"])
+                theirs, colour = f"{net}, paper", COLOURS.get(net, COLOURS["second"])
                 look = {"line": PAPER, "legendgroup": theirs, "showlegend": theirs not in shown}
-                add_line(figure, official["step"], official["mse"], f"{net}, paper", colour, ".4f", **look, **place)
+                add_line(figure, official["step"], official["mse"], theirs, colour, ".4f", **look, **place)
                 shown.add(theirs)
         end = max((int(r.curve["step"].max()) for r in own if len(r.curve)), default=END)
         line = {"color": INK, "dash": "dash", "width": 1}
@@ -58,16 +62,6 @@ def adding(records: Sequence[Record], longer: Sequence[str] = ()) -> go.Figure:
             figure.update_xaxes(range=[0, end * 1.02], **place)
     figure.update_yaxes(rangemode="tozero", range=[0, 0.25])
     return figure
-
-
-def _heading(T: int, own: Sequence[Record]) -> str:
-    """The title of a panel: which of our lines in it are of an earlier numerics."""
-    older = [record for record in own if record.numerics < NUMERICS]
-    present = {_net(record.config) for record in own if record not in older}
-    nets = dict.fromkeys(_net(record.config) for record in older)
-    named = "; ".join(net + " (some)" * (net in present) for net in nets)
-    said = "ours of an earlier numerics" if not present else f"of an earlier numerics:<br>{named}" if named else ""
-    return f"Adding problem, T = {T:,}" + (f"<br>{said}" * bool(said) if own else "<br>not recorded")
 
 
 def _panels(x: str, y: str, headings: Sequence[str]) -> go.Figure:
