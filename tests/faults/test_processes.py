@@ -208,10 +208,10 @@ def test_14_no_checkpoint_that_is_not_finite_replaces_a_good_one(fault, store, m
 def watched(save, steps):
     """`save_checkpoint`, with the weights of every state looked at first."""
 
-    def checked(self, step, trainer, cost):
+    def checked(self, step, trainer, *rest):
         assert all(bool(torch.isfinite(v).all()) for v in trainer["net"].values())
         steps.append(step)
-        save(self, step, trainer, cost)
+        save(self, step, trainer, *rest)
 
     return checked
 
