@@ -136,7 +136,7 @@ def _in_turns(
             except Stopped as error:
                 stopped.append(str(error))
                 tell(str(error))
-            except Exception as error:
+            except Exception as error:  # whatever it is, raised below once the others have ended
                 failed[seed] = error
                 tell(f"{label} {seed}: failed: {told(error)}")
             del left[seed]
