@@ -241,6 +241,24 @@ def test_a_reader_that_went_away_is_no_error(store, monkeypatch):
     assert sys.stderr.closed, "or Python would complain while it ends"
 
 
+def test_a_stream_that_was_closed_takes_what_is_said_and_the_other_one_nothing(capsys, store, monkeypatch):
+    for closed in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, closed, None)
+    assert (main(["list", "data"]), main(["list", "nothing"])) == (0, 2)
+    sys.stdout.close()
+    sys.stderr.close()
+    monkeypatch.undo()
+    assert capsys.readouterr() == ("", "")
+
+
+def test_what_an_encoding_lacks_is_escaped(monkeypatch, tmp_path):
+    (tmp_path / "Größe").mkdir()
+    monkeypatch.setenv("WORKBENCH_DATA", str(tmp_path / "Größe"))
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), "ascii"))
+    assert main(["list", "data"]) == 0
+    assert rb"Gr\xf6\xdfe" in sys.stdout.buffer.getvalue()
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 def test_an_output_that_is_full_is_one_line(store):
     with open("/dev/full", "w") as full:

@@ -380,6 +380,7 @@ INTERRUPTED = 130  # what newer releases make of a KeyboardInterrupt
 def main(arguments: list[str] | None = None) -> int:
     """Run a command line; returns its exit code. Errors are one plain line on stderr."""
     files.make_absolute()
+    _say_what_can_be_said()
     try:
         code = app(arguments, standalone_mode=False)
         sys.stdout.flush()  # what it cannot take shows here, and not while Python ends
@@ -409,6 +410,16 @@ def main(arguments: list[str] | None = None) -> int:
     if code == INTERRUPTED:
         return _ended("stopped", STOPPED)
     return code if isinstance(code, int) else DONE
+
+
+def _say_what_can_be_said() -> None:
+    """Let a stream that was closed take what is said, not the other stream; and escape what an encoding lacks."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 (until Python ends)
+        elif getattr(stream, "errors", None) == "strict" and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _ended(said: object, code: int) -> int:

@@ -5,9 +5,15 @@ Every message is one line that names the argument, the value received and the va
 
 from __future__ import annotations
 
+import lzma
+import struct
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+# What zipfile raises for an archive that it cannot read: damaged, encrypted, packed in another way, its names no text.
+UNZIPPING = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError, RuntimeError)
 DONE, FAILED, WRONG_PARAMETER, WRONG_DATA, NO_STORE, STOPPED = range(6)  # with what a command or a worker ends
 
 

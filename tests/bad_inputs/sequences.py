@@ -20,7 +20,17 @@ from .speech import wav
 
 def load(name: str, **fields: Any) -> Callable[[Path], object]:
     """Load the task of a file or folder."""
-    return lambda here: tasks.load(Sequences(name="sequences", path=str(here / name), **fields), 0, 1)
+    return lambda here: tasks.load(sequences(here, name, **fields), 0, 1)
+
+
+def hashed(name: str, **fields: Any) -> Callable[[Path], object]:
+    """Ask for the hashes of a file or folder, as a run does."""
+    return lambda here: tasks.data_hashes(sequences(here, name, **fields))
+
+
+def sequences(here: Path, name: str, **fields: Any) -> Sequences:
+    fields = {key: value.format(here=here) if key == "test_path" else value for key, value in fields.items()}
+    return Sequences(name="sequences", path=str(here / name), **fields)
 
 
 def npy(array: Any) -> bytes:
@@ -118,6 +128,10 @@ ROWS: list[tuple[str, dict[str, str | bytes], Callable[[Path], object], int, tup
     ("a folder whose index leaves it", {**WAVES, "a.wav": wav(), "w/index.csv": "file,y\n../a.wav,1\n"}, load("w", target="y"), DATA, ("index.csv: file '../a.wav' found, a file within the folder",)),
     ("a folder whose index is none", {**WAVES, "w/index.csv": ""}, load("w", target="y"), DATA, ("index.csv: not a table",)),
     ("a folder without an index", WAVES, load("w", target="y"), DATA, ("index.csv: not a table",)),
+    ("a test that is learnt from", {"d.ts": TS}, load("d.ts", test_path="{here}/d.ts"), PARAMETER, ("task.test_path: ", "d.ts is task.path's too; the test needs files of its own")),
+    ("a test within what is learnt from", WAVES, load("w", test_path="{here}/w/no"), PARAMETER, ("task.test_path: ", "w/no/0.wav is task.path's too")),
+    ("a test whose answers are those of what is learnt from", {"d.NPY": npy(X), "e.NPY": npy(X + 1), "y.npy": npy(Y)}, load("d.NPY", test_path="{here}/e.NPY"), PARAMETER, ("task.test_path: ", "y.npy is task.path's too")),
+    ("a test that is a copy of what is learnt from", {"d.ts": TS, "e.ts": TS}, hashed("d.ts", test_path="{here}/e.ts"), PARAMETER, ("task.test_path: what task.path holds received",)),
     ("a file of another kind", {"d.mat": b""}, load("d.mat"), PARAMETER, ("task.path: ", "received; a folder", ".csv, .npy, .npz, .parquet, .ts")),
     ("a field of another format", {"d.ts": TS}, load("d.ts", group="who"), PARAMETER, ("task.group: 'who' received; .ts has none; leave it out",)),
 ]
@@ -128,6 +142,8 @@ CASES += [
     Case("sequences of no steps", "Parameters", "python", lambda _: Sequences(name="sequences", longest=0), PARAMETER, ("longest: 0 received",)),
     Case("two tests", "Parameters", "python", lambda _: Sequences(name="sequences", test_path="a.ts", split="s"), PARAMETER, ("test_path and split both say",)),
     Case("data that are not there", "Parameters", "cli", ("run", "nowhere.csv"), DATA, ("task.path: ", "nowhere.csv' is not there")),
+    Case("data of a name that is too long", "Parameters", "cli", ("run", f"{300 * 'a'}.csv"), DATA, ("task.path: ", "is not there")),
+    Case("data in the home of nobody", "Parameters", "cli", ("run", "~nobody-of-that-name/a.csv"), DATA, ("task.path: ", "~nobody-of-that-name/a.csv' is not there")),
     Case("a smoke budget for one's own data", "Parameters", "cli", ("run", "nowhere.csv", "--budget", "smoke"), PARAMETER, ("budget: smoke",)),
 ]
 # fmt: on

@@ -9,6 +9,7 @@ from workbench.tasks import skeletons
 from workbench.tasks.skeletons import ntu_archive, ntu_names
 
 from .case import DATA, Case, refused
+from .speech import marked, zipped
 
 
 def skeleton(here: Path) -> object:
@@ -89,6 +90,8 @@ CASES = [
     *[Case(n, "Data", "file", skeleton, DATA, says, files={"S001C001P001R001A001.skeleton": content}) for n, (content, says) in SKELETON_CASES.items()],
     *refused("Data", "file", DATA,
         ("a skeleton file without an action in its name", ntu_archive.recordings, ("'S001C001P001R001.skeleton' found", "a name like S001C002P003R002A013 expected"), {"files": {"S001C001P001R001.skeleton": TEXT}}),
+        ("a .zip of skeleton files of a later format", ntu_archive.recordings, ("clips.zip: cannot be read", "zip file version 9.9"), {"files": {"clips.zip": marked(zipped(("a", b"")), 6, b"\x63")}}),
+        ("a .zip of skeleton files with a name that is none", ntu_archive.recordings, ("clips.zip: cannot be read", "utf-8"), {"files": {"clips.zip": marked(marked(zipped(("a", b"")), 9, b"\x08"), 46, b"\xff")}}),
         ("a .zip of skeleton files that is none", ntu_archive.recordings, ("clips.zip: cannot be read", "not a zip file"), {"files": {"clips.zip": TEXT}}),
         ("a list of unusable clips that is absent", unusable, ("list.txt: missing", "2 clips without usable skeletons")),
         ("a list of unusable clips that is short", unusable, ("list.txt: 1 names found, 2 expected",), {"files": {"list.txt": "\n\n\nS001C001P001R001A001\n"}}),

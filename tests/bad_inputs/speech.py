@@ -46,6 +46,12 @@ def zipped(*members: tuple[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
+def marked(archive: bytes, at: int, value: bytes) -> bytes:
+    """An archive of one file with these bytes of its entry in the directory changed."""
+    at += archive.index(b"PK\1\2")
+    return archive[:at] + value + archive[at + len(value) :]
+
+
 def wav(rate: int = 8000, channels: int = 1, samples: int = 4) -> bytes:
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
@@ -66,6 +72,10 @@ WAV = "d/recordings/3_ann_0.wav"
 # fmt: off
 ARCHIVE_CASES: dict[str, tuple[bytes, tuple[str, ...]]] = {
     "an archive that is no archive": (b"<!DOCTYPE html>", ("digits.zip: cannot be read", "not a zip file")),
+    "an archive that is encrypted": (marked(zipped((WAV, wav())), 8, b"\1"), ("digits.zip: ", f"{WAV}: not a .wav file", "encrypted")),
+    "an archive packed in another way": (marked(zipped((WAV, wav())), 10, b"\x63"), ("digits.zip: ", f"{WAV}: not a .wav file", "compression method")),
+    "an archive of a later format": (marked(zipped((WAV, wav())), 6, b"\x63"), ("digits.zip: cannot be read", "zip file version 9.9")),
+    "an archive of a name that is none": (marked(marked(zipped((WAV, wav())), 9, b"\x08"), 46, b"\xff"), ("digits.zip: cannot be read", "utf-8")),
     "an archive without recordings": (zipped(("README.md", b"x")), ("digits.zip: no recordings/0_george_0.wav or the like found",)),
     "an archive with a text for a recording": (zipped((WAV, b"hello")), (f"digits.zip: {WAV}: not a .wav file",)),
     "an archive with an empty recording": (zipped((WAV, b"")), (f"digits.zip: {WAV}: not a .wav file",)),

@@ -29,9 +29,9 @@ def resolve(
         if isinstance(experiment, Config):
             name, config, until = "custom", experiment, None
         else:
+            config, until, changes = recipe.of_file(experiment, changes or {}), None, None
             path = Path(experiment).absolute()
             name = f"{path.name}/" if path.is_dir() else path.name  # no name of an experiment
-            config, until, changes = recipe.of_file(experiment, changes or {}), None, None
     else:
         known = paper.experiment(experiment)
         name, (config, until) = known.id, known.at(budget)

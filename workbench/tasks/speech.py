@@ -15,7 +15,6 @@ import io
 import re
 import wave
 import zipfile
-import zlib
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,7 +25,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from ..config import Speech
-from ..errors import DataError, reading
+from ..errors import UNZIPPING, DataError, reading
 from . import download, npy_xz
 from .contract import Batch, Scaler, Spec, Split
 from .lengths import ByLength, thinned
@@ -102,8 +101,9 @@ def recordings() -> Recordings:
 
 @lru_cache(maxsize=1)
 def _read_published(folder: Path) -> Recordings:
-    original = folder / download.SETS["fsdd"].original
-    found = read(folder) if (folder / "recordings.npy.xz").is_file() else read_original(original)
+    known = download.SETS["fsdd"]
+    packed = all((folder / file).is_file() for file in known.files)
+    found = read(folder) if packed else read_original(folder / known.original)
     content = hashlib.sha256(found.samples.numpy().astype("<i2").tobytes()).hexdigest()
     if content != CONTENT:
         raise DataError(f"{folder}: samples of SHA-256 {content[:16]}... found, {CONTENT[:16]}... expected")
@@ -145,7 +145,7 @@ def read_original(path: Path) -> Recordings:
 
     Raises DataError that names the archive and the file in it that is not 8 kHz, mono, 16 bit.
     """
-    with reading(path, zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
+    with reading(path, *UNZIPPING), zipfile.ZipFile(path) as archive:
         names = {m[1]: m for m in map(_WAVE.fullmatch, archive.namelist()) if m}
         order = sorted(names, key=lambda name: (int(names[name][2]), names[name][3], int(names[name][4])))
         waves = [_wave(archive, names[name][0], f"{path}: {names[name][0]}") for name in order]
@@ -164,7 +164,7 @@ def _wave(archive: zipfile.ZipFile, member: str, place: str) -> np.ndarray:
         with wave.open(io.BytesIO(archive.read(member))) as file:
             made = file.getnchannels(), file.getframerate(), 8 * file.getsampwidth()
             samples = file.readframes(file.getnframes())
-    except (wave.Error, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (wave.Error, *UNZIPPING) as error:
         raise DataError(f"{place}: not a .wav file: {error}") from None
     if made != (1, 8000, 16) or not samples:
         found = f"{made[0]} channels of {made[2]} bits at {made[1]} Hz, {len(samples)} bytes"

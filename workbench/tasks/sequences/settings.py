@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -11,7 +12,7 @@ from ...config import Task
 from ...config.task import Limit, Size
 
 Share = Annotated[float, Field(ge=0, le=0.5)]
-Place = Annotated[str, AfterValidator(lambda path: path and str(Path(path).expanduser().absolute()))]
+Place = Annotated[str, AfterValidator(lambda path: path and str(Path(os.path.expanduser(path)).absolute()))]
 
 
 class Sequences(Task):

@@ -101,7 +101,10 @@ def spec(config: Sequences) -> Spec:
 
 def hashes(config: Sequences) -> dict[str, str]:
     """SHA-256 of the data a run reads, of several files that of their names and hashes: part of its name."""
-    return {name: _hash(_files(path, config)) for name, path in _places(config).items()}
+    found = {name: _hash(_files(path, config)) for name, path in _places(config).items()}
+    if len(set(found.values())) < len(found):
+        raise ParameterError("task.test_path: what task.path holds received; the test needs sequences of its own")
+    return found
 
 
 def task(config: Sequences, seed: int, batch_size: int) -> SequencesTask:
@@ -153,14 +156,16 @@ def _places(config: Sequences) -> dict[str, Path]:
     for name, path in given.items():
         if not path:
             raise ParameterError(f"task.{name}: a file or folder of sequences is needed")
-        if not Path(path).exists():
+        if not os.path.exists(path):  # which says so of a name that is none, too
             raise MissingData(f"task.{name}: {quoted(path)} is not there")
         if not is_data(path):
             kinds = f"a folder of .wav files, or a file {choices(READERS)}"
             raise ParameterError(f"task.{name}: {quoted(path)} received; {kinds} is needed")
     places = {"data" if name == "path" else "test": Path(path) for name, path in given.items()}
-    if len({path.parent for path in places.values()}) < len(places) and config.path.endswith(".npy"):
-        raise ParameterError("task.test_path: the folder of task.path received; .npy files of the test need their own")
+    if len(places) == 2:
+        learnt, tested = ({file.resolve() for file in _files(path, config)} for path in places.values())
+        if shared := sorted(learnt & tested):
+            raise ParameterError(f"task.test_path: {shared[0]} is task.path's too; the test needs files of its own")
     return places
 
 

@@ -21,7 +21,7 @@ from typing import IO, Any
 import numpy as np
 
 from ...config import canonical_json
-from ...errors import DataError, MissingData, reading
+from ...errors import UNZIPPING, DataError, MissingData, reading
 from ...files import make_folder, publish, unusable
 from ...progress import counted
 from .. import download
@@ -51,7 +51,7 @@ def recordings(folder: Path) -> dict[Name, Recording]:
         about = path.stat()
         found.setdefault(name, Recording(str(path), f"{about.st_size} {about.st_mtime_ns}", path.read_bytes))
     for path in sorted(folder.glob("*.zip")):
-        with reading(path, zipfile.BadZipFile):
+        with reading(path, *UNZIPPING):
             packed = zipfile.ZipFile(path)
             members = packed.infolist()
         for member in members:
@@ -115,7 +115,7 @@ def _make(cache: Path, chosen: dict[Name, Recording], source: str) -> None:
 
 
 def _clip(name: Name, recording: Recording) -> np.ndarray:
-    with reading(recording.origin, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError):
+    with reading(recording.origin, *UNZIPPING):
         content = recording.content()
     clip = ntu_file.actors(ntu_file.parse(content, recording.origin))
     if len(clip) == 0:

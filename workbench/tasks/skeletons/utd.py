@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...errors import DataError, reading
+from ...errors import UNZIPPING, DataError, reading
 from .. import download, npy_xz
 from .clips import Clips
 
@@ -37,10 +37,10 @@ def clips() -> tuple[Clips, np.ndarray]:
 
 @lru_cache(maxsize=1)
 def _read(folder: Path) -> tuple[Clips, np.ndarray]:
-    original = folder / "Skeleton.zip"
-    with reading(folder, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        if original.is_file() and not (folder / "skeletons.npy.xz").is_file():
-            names, parts = _unpacked(original)
+    known = download.SETS["utd_mhad"]
+    with reading(folder, KeyError, *UNZIPPING):
+        if not all((folder / file).is_file() for file in known.files):
+            names, parts = _unpacked(folder / known.original)
             frames, length = np.concatenate(parts), np.array([len(part) for part in parts])
         else:
             with (folder / "index.csv").open(newline="", encoding="ascii") as file:
