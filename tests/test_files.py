@@ -46,6 +46,20 @@ def test_an_installed_copy_reads_what_it_carries_and_writes_into_the_users_folde
     assert files.results() == installed / "data" / "indrnn-workbench" / "results"
 
 
+def test_a_user_without_a_home_is_asked_for_a_folder_unless_one_is_named(installed, monkeypatch):
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    monkeypatch.setattr(sys, "platform", "linux")
+    for relative in ("", "data"):
+        monkeypatch.setenv("XDG_DATA_HOME", relative)
+        with pytest.raises(StoreError, match=r"results: .* HOME or WORKBENCH_RESULTS names a folder"):
+            files.results()
+    monkeypatch.setenv("XDG_DATA_HOME", str(installed / "data"))
+    assert files.results() == installed / "data" / "indrnn-workbench" / "results"
+
+
 def test_what_the_user_names_comes_first_and_stays_when_the_folder_changes(installed, monkeypatch):
     monkeypatch.chdir(installed)
     monkeypatch.setenv("WORKBENCH_RESULTS", "mine")

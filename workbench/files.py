@@ -113,13 +113,15 @@ def _folder(chosen: str) -> Path:
 
 
 def _user_data() -> Path:
-    if sys.platform == "win32":
-        root = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
-    elif sys.platform == "darwin":
-        root = Path.home() / "Library" / "Application Support"
-    else:
-        root = Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share"))
-    return root / "indrnn-workbench"
+    chosen = os.environ.get({"win32": "LOCALAPPDATA", "darwin": ""}.get(sys.platform, "XDG_DATA_HOME"), "")
+    if os.path.isabs(chosen):
+        return Path(chosen) / "indrnn-workbench"
+    try:
+        home = Path.home()
+    except RuntimeError as error:  # nobody knows a home of this user
+        raise StoreError(f"results: {error} HOME or WORKBENCH_RESULTS names a folder") from None
+    places = {"win32": "AppData/Local", "darwin": "Library/Application Support"}
+    return home / places.get(sys.platform, ".local/share") / "indrnn-workbench"
 
 
 def publish(path: Path, content: bytes, *, replace: bool = False) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from workbench.tasks import skeletons
 from workbench.tasks.skeletons import ntu_archive, ntu_names
 
-from .case import DATA, Case, refused
+from .case import DATA, Case, Link, refused
 from .speech import marked, zipped
 
 
@@ -90,6 +90,7 @@ CASES = [
     *[Case(n, "Data", "file", skeleton, DATA, says, files={"S001C001P001R001A001.skeleton": content}) for n, (content, says) in SKELETON_CASES.items()],
     *refused("Data", "file", DATA,
         ("a skeleton file without an action in its name", ntu_archive.recordings, ("'S001C001P001R001.skeleton' found", "a name like S001C002P003R002A013 expected"), {"files": {"S001C001P001R001.skeleton": TEXT}}),
+        ("a skeleton file that leads nowhere", ntu_archive.recordings, ("A001.skeleton: cannot be read", "No such file"), {"files": {"S001C001P001R001A001.skeleton": Link("nowhere")}}),
         ("a .zip of skeleton files of a later format", ntu_archive.recordings, ("clips.zip: cannot be read", "zip file version 9.9"), {"files": {"clips.zip": marked(zipped(("a", b"")), 6, b"\x63")}}),
         ("a .zip of skeleton files with a name that is none", ntu_archive.recordings, ("clips.zip: cannot be read", "utf-8"), {"files": {"clips.zip": marked(marked(zipped(("a", b"")), 9, b"\x08"), 46, b"\xff")}}),
         ("a .zip of skeleton files that is none", ntu_archive.recordings, ("clips.zip: cannot be read", "not a zip file"), {"files": {"clips.zip": TEXT}}),

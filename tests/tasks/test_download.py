@@ -9,6 +9,7 @@ import lzma
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,8 @@ from workbench.analysis import listing
 from workbench.errors import DataError, MissingData
 from workbench.runs.asked import substitute
 from workbench.tasks import download
+
+CACHE = download.cache
 
 
 @pytest.fixture
@@ -315,6 +318,23 @@ def test_a_home_is_a_home_in_workbench_data(tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("WORKBENCH_DATA", "~/data")
     assert download.locate("tiny") == tmp_path / "home" / "data" / "tiny"
+
+
+def homeless():
+    raise RuntimeError("Could not determine home directory.")
+
+
+def test_without_a_home_only_what_lies_in_the_cache_is_missing(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "cache", CACHE)
+    monkeypatch.setattr(Path, "home", homeless)
+    for name in ("XDG_CACHE_HOME", "LOCALAPPDATA", "WORKBENCH_DATA"):
+        monkeypatch.delenv(name, raising=False)
+    assert not download.obtainable("tiny")
+    with pytest.raises(MissingData, match=r"cache: .* HOME or XDG_CACHE_HOME names a folder"):
+        download.locate("tiny")
+    put(tmp_path / "data" / "tiny", tiny[1])
+    monkeypatch.setenv("WORKBENCH_DATA", str(tmp_path / "data"))
+    assert download.locate("tiny") == tmp_path / "data" / "tiny"
 
 
 class Terminal(io.StringIO):

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..config import Config, Model, Train
 from ..config.model import FIELDS
-from ..errors import ParameterError, whole
+from ..errors import ParameterError, quoted, whole
 from ..tasks import sequences
 from ..tasks.sequences import Sequences, split
 
@@ -63,6 +63,8 @@ def recipe(
 
 def of_file(path: str, changes: Mapping[str, Any]) -> Config:
     """The recipe for a file or folder of sequences, with fields changed by path."""
+    if "task.path" in changes:
+        raise ParameterError(f"task.path: {quoted(changes['task.path'])} received; {quoted(path)} is run; leave it out")
     own = {name.removeprefix("task."): value for name, value in changes.items() if name.startswith("task.")}
     try:
         task = Sequences(**{"name": "sequences", "path": path, **own})

@@ -14,7 +14,7 @@ import lzma
 import os
 import time
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,11 +52,8 @@ class DataSet:
         """Advice for files that are not there, up to the place where to put them."""
         if self.asked:
             return self.ask
-        return (
-            f"get it from {self.url}{files[0]} and put it"
-            if len(files) == 1
-            else f"get them from {self.url} and put them"
-        )
+        it = "it" if len(files) == 1 else "them"
+        return f"get {it} from {self.url}{files[0] if len(files) == 1 else ''} and put {it}"
 
     @property
     def asked(self) -> bool:
@@ -151,7 +148,10 @@ SETS: dict[str, DataSet] = {
 
 def cache() -> Path:
     """The user's cache folder for data."""
-    return places.cache() / "data"
+    try:
+        return places.cache() / "data"
+    except RuntimeError as error:  # nobody knows a home of this user
+        raise MissingData(f"cache: {error} HOME or XDG_CACHE_HOME names a folder") from None
 
 
 def hashes(name: str) -> dict[str, str]:
@@ -164,14 +164,15 @@ def locate(name: str, fetch: bool = True) -> Path:
 
     Raises DataError that names the files, where they were looked for and where to put them.
     """
-    wanted, folders = _known(name), _folders(name)
-    for folder in folders:
+    wanted, folders = _known(name), list[Path]()
+    for folder in _folders(name):
+        folders.append(folder)
         missing = [f for f in wanted.files if not (folder / f).is_file()]
         if not missing:
             return _with_needs(wanted, verify(name, folder))
         if wanted.original and (folder / wanted.original).is_file():
             return folder
-        if folder != cache() / name and folder.is_dir():
+        if folder.is_dir() and folder != cache() / name:
             raise DataError(f"{folder}: {', '.join(missing)}: missing; {wanted.where_to_get(missing)} there")
     if fetch and not wanted.asked:
         return _with_needs(wanted, _fetch(wanted, missing))
@@ -234,15 +235,14 @@ def _known(name: str) -> DataSet:
     return SETS[name]
 
 
-def _folders(name: str) -> list[Path]:
-    folders = []
+def _folders(name: str) -> Iterator[Path]:
     chosen = os.environ.get("WORKBENCH_DATA")
     if chosen is not None:
         root = Path(os.path.expanduser(chosen)).absolute()
         if not chosen.strip() or not os.path.isdir(root):  # a blank name would mean the current folder
             raise DataError(f"WORKBENCH_DATA: {chosen!r} is not a folder; unset it or name the one that holds {name}/")
-        folders.append(root / name)
-    return [*folders, cache() / name]
+        yield root / name
+    yield cache() / name
 
 
 def _fetch(wanted: DataSet, missing: Sequence[str]) -> Path:

@@ -7,6 +7,7 @@ column `file` has the files' paths within the folder, and `group` and `split` ot
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,8 @@ def read(folder: Path, config: Sequences) -> Content:
         known = [str(name) for name in frame.columns]
         one_of("target", "file", known, f"{index} (column `file` is needed)")
         paths = [_within(folder, str(name), index) for name in frame["file"]]
+        if again := [path for path, n in Counter(path.resolve() for path in paths).items() if n > 1]:
+            raise DataError(f"{index}: file {quoted(str(again[0]))} found twice, each once expected")
         cells = {
             name: frame[one_of(name, wanted, known, str(index))].to_numpy()
             for name in ("target", "group", "split")

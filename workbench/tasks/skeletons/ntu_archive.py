@@ -48,7 +48,8 @@ def recordings(folder: Path) -> dict[Name, Recording]:
     found: dict[Name, Recording] = {}
     for path in sorted([*folder.glob("*.skeleton"), *folder.glob("*/*.skeleton")]):
         name = parse(path.name, str(path.parent))
-        about = path.stat()
+        with reading(path):
+            about = path.stat()
         found.setdefault(name, Recording(str(path), f"{about.st_size} {about.st_mtime_ns}", path.read_bytes))
     for path in sorted(folder.glob("*.zip")):
         with reading(path, *UNZIPPING):
