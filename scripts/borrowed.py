@@ -68,21 +68,13 @@ def measuring(given: argparse.Namespace, work: Path) -> list[Stage]:
     shapes = [word for shape in SHAPES for word in ("--shapes", shape)]
     bench = (python, "-m", "workbench", "bench", "--device", device, "--out", str(work / "bench.json"))
     asked = ("--shapes", "20,2,4,8") if given.budget == "smoke" else (*shapes, "--step")
-    steps = (
-        python,
-        "scripts/steps.py",
-        "--device",
-        device,
-        "--budget",
-        given.budget,
-        "--out",
-        str(work / "steps.json"),
-    )
+    steps: tuple[str, ...] = (python, "scripts/steps.py", "--device", device, "--budget", given.budget, "--out")
+    steps += (str(work / "steps.json"), "--profile", "--seconds", str(given.minutes * 60 * 0.15))
     crossovers = (python, "scripts/crossovers.py", str(work / "crossovers.json"), "--device", device)
     return [
         Stage("environment", 0.1, (python, "-m", "workbench", "doctor")),
         Stage("tests", 0.3, (*tests, *(("-n", str(given.workers)) if given.workers > 1 else ()))),
-        Stage("steps", 0.3, (*steps, "--profile", "--seconds", str(given.minutes * 60 * 0.15))),
+        Stage("steps", 0.3, steps),
         Stage("bench", 0.25, (*bench, *asked)),
         Stage("crossovers", 0.1, (*crossovers, "--repeats", "3")),
     ]

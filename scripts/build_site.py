@@ -69,10 +69,8 @@ def gather(folder: Path, repository: str) -> None:
     (folder / "abstract.txt").write_text(between(ROOT / "README.md", "holds"), "utf-8")
     named(folder / "reference.md")
     if (folder / "SEQUENCES.md").exists():
-        for page, mark in (("index", "own_data\n"), ("own_data", "\n\n")):
-            words = (
-                "SEQUENCES\n" if page == "index" else "Files of sequences need no code: [sequences](SEQUENCES.md).\n\n"
-            )
+        told = "Files of sequences need no code: [sequences](SEQUENCES.md).\n\n"
+        for page, mark, words in (("index", "own_data\n", "SEQUENCES\n"), ("own_data", "\n\n", told)):
             place = folder / f"{page}.md"
             place.write_text(place.read_text(encoding="utf-8").replace(mark, f"{mark}{words}", 1), "utf-8")
     static = folder / "static"
@@ -208,12 +206,7 @@ def badge(repository: str, name: str) -> str:
 
 def listing(books: dict[str, Path]) -> str:
     """The page of all published notebooks: their titles and first sentences."""
-    lines = [
-        "# Notebooks, executed",
-        "",
-        "Each was executed by `workbench reproduce` and published with its outputs.",
-        "",
-    ]
+    lines = ["# Notebooks, executed\n", "Each was executed by `workbench reproduce` and published with its outputs.\n"]
     for name, path in books.items():
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         first = "".join(next(cell for cell in cells if cell["cell_type"] == "markdown")["source"]).strip().split("\n\n")

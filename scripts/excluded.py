@@ -14,10 +14,7 @@ from pathlib import Path
 import coverage
 
 ROOT = Path(__file__).resolve().parent.parent
-REASONS = {
-    "if TYPE_CHECKING:": "imports for the type checker alone",
-    "...": "a signature without a body",
-}
+REASONS = {"if TYPE_CHECKING:": "imports for the type checker alone", "...": "a signature without a body"}
 
 
 def why(line: str) -> str | None:

@@ -102,9 +102,8 @@ def seconds(work: Callable[[], Any]) -> float:
 
 def _cpu() -> float:
     """Processor seconds of this process and of its children that ended."""
-    return sum(
-        u.ru_utime + u.ru_stime for u in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    )
+    used = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 def multiply(planned_runs: list[PlannedRun]) -> None:

@@ -67,10 +67,7 @@ def speed() -> str:
         return "Not measured yet.\n"
     rows, about = record["rows"], record["about"]
     denormals = about.get("denormals")
-    if denormals not in (
-        None,
-        "flushed",
-    ):  # several threads are then no measure: of the rivals' time a part goes to denormal numbers
+    if denormals not in (None, "flushed"):  # several threads are no measure: of the rivals' time a part goes to them
         rows = [row for row in rows if row.get("threads", 1) == 1]
     load = max(row["load"] for row in rows if "load" in row)
     steps = {row["threads"]: row for row in rows if row["table"] == "step" and row["what"] == "ours"}
@@ -82,10 +79,9 @@ def speed() -> str:
     )
     flushed = "; numbers below 1.2e-38 count as zero for all" if denormals else ""
     return (
-        f"Times faster than `torch.nn.LSTM` in the same interleaved run, the median over its rounds and their range "
-        f"({about['cores']} cores, {about['processor']}, "
-        f"torch {about['torch']}, {about['date']}, load up to {load:.1f}{flushed}); *of the floor*: its share of our "
-        "time:\n\n"
+        "Times faster than `torch.nn.LSTM` in the same interleaved run, the median over its rounds and their range "
+        f"({about['cores']} cores, {about['processor']}, torch {about['torch']}, {about['date']}, load up to "
+        f"{load:.1f}{flushed}); *of the floor*: its share of our time:\n\n"
         + tables.markdown(benchmark.summary(rows))
         + f"\nA whole training step of `seqmnist_plain6`: {step}.\n"
     )

@@ -84,12 +84,9 @@ def rows(tally: Tally) -> list[dict[str, str]]:
         of[0], of[1] = of[0] + int(row["tries"]), of[1] + int(row["survived"])
     found += [(kind, what, tried, held, "") for (kind, what), (tried, held) in faults.items()]
     for row in read(ROOT / "results" / "fuzz.csv"):
-        note = (
-            f"{row['processor_seconds']} processor seconds; inputs that got through and were repaired: {row['found']}"
-        )
-        found.append(
-            ("fuzzing", row["target"], int(row["executions"]), int(row["executions"]) - int(row["found"]), note)
-        )
+        tried, got = int(row["executions"]), int(row["found"])
+        note = f"{row['processor_seconds']} processor seconds; inputs that got through and were repaired: {got}"
+        found.append(("fuzzing", row["target"], tried, tried - got, note))
     mutants = read(ROOT / "results" / "mutants.csv")
     unnoticed = [row["why"] for row in mutants if row["outcome"] == "survived"]
     same = sum(why.startswith("equivalent") for why in unnoticed)

@@ -5,15 +5,9 @@ Every message is one line that names the argument, the value received and the va
 
 from __future__ import annotations
 
-import lzma
-import struct
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# What zipfile raises for an archive that it cannot read: damaged, encrypted, packed in another way, its names no text.
-UNZIPPING = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError, RuntimeError)
 DONE, FAILED, WRONG_PARAMETER, WRONG_DATA, NO_STORE, STOPPED = range(6)  # with what a command or a worker ends
 
 
@@ -83,6 +77,17 @@ def reading(place: object, *also: type[Exception]) -> Iterator[None]:
         yield
     except kinds as error:
         raise DataError(f"{place}: cannot be read: {error}") from None
+
+
+@contextmanager
+def understood(otherwise: str) -> Iterator[None]:
+    """Inside, whatever a library says of bytes that it cannot read becomes a DataError: `otherwise`, its first line."""
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:
+        raise DataError(f"{otherwise}: {str(error).partition(chr(10))[0][:200] or type(error).__name__}") from None
 
 
 def printable(text: str) -> str:

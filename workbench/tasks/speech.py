@@ -25,7 +25,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from ..config import Speech
-from ..errors import UNZIPPING, DataError, reading
+from ..errors import DataError, reading, understood
 from . import download, npy_xz
 from .contract import Batch, Scaler, Spec, Split
 from .lengths import ByLength, thinned
@@ -145,7 +145,7 @@ def read_original(path: Path) -> Recordings:
 
     Raises DataError that names the archive and the file in it that is not 8 kHz, mono, 16 bit.
     """
-    with reading(path, *UNZIPPING), zipfile.ZipFile(path) as archive:
+    with understood(f"{path}: cannot be read"), zipfile.ZipFile(path) as archive:
         names = {m[1]: m for m in map(_WAVE.fullmatch, archive.namelist()) if m}
         order = sorted(names, key=lambda name: (int(names[name][2]), names[name][3], int(names[name][4])))
         waves = [_wave(archive, names[name][0], f"{path}: {names[name][0]}") for name in order]
@@ -160,12 +160,9 @@ def _wave(archive: zipfile.ZipFile, member: str, place: str) -> np.ndarray:
     """The samples of a .wav file in an archive, int16."""
     if (size := archive.getinfo(member).file_size) > LARGEST:
         raise DataError(f"{place}: {size} bytes found, at most {LARGEST} expected")
-    try:
-        with wave.open(io.BytesIO(archive.read(member))) as file:
-            made = file.getnchannels(), file.getframerate(), 8 * file.getsampwidth()
-            samples = file.readframes(file.getnframes())
-    except (wave.Error, *UNZIPPING) as error:
-        raise DataError(f"{place}: not a .wav file: {error}") from None
+    with understood(f"{place}: not a .wav file"), wave.open(io.BytesIO(archive.read(member))) as file:
+        made = file.getnchannels(), file.getframerate(), 8 * file.getsampwidth()
+        samples = file.readframes(file.getnframes())
     if made != (1, 8000, 16) or not samples:
         found = f"{made[0]} channels of {made[2]} bits at {made[1]} Hz, {len(samples)} bytes"
         raise DataError(f"{place}: {found} found, 1 channel of 16 bits at 8000 Hz expected")

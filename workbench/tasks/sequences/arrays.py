@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import DataError
-from .content import Array, Content, answers, as_float32, in_a_row, labels, one_of, real_steps, refuse, understood
+from ...errors import DataError, understood
+from .content import Array, Content, answers, as_float32, in_a_row, labels, one_of, real_steps, refuse
 from .settings import Sequences
 
 CAP = 2**33  # bytes that an .npz may unpack to

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -142,17 +141,6 @@ def _number(value: Any) -> float:
         return float(value)
     except (TypeError, ValueError, OverflowError):
         return float("nan")
-
-
-@contextmanager
-def understood(otherwise: str) -> Iterator[None]:
-    """Inside, whatever a library says of bytes that it cannot read becomes a DataError: `otherwise`, its first line."""
-    try:
-        yield
-    except DataError:
-        raise
-    except Exception as error:
-        raise DataError(f"{otherwise}: {str(error).partition(chr(10))[0][:200] or type(error).__name__}") from None
 
 
 def refuse(config: Sequences, kind: str, *fields: str) -> None:

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from ...errors import ParameterError, quoted
+from ...errors import ParameterError, quoted, understood
 from . import tables
-from .content import Array, as_float32, in_a_row, real_steps, understood
+from .content import Array, as_float32, in_a_row, real_steps
 
 Found = tuple[Callable[[int], Array], Array, int]  # `read`, `lengths` and channels, as a Content has them
 

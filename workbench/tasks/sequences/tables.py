@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ...errors import DataError, MissingData, ParameterError, quoted
-from .content import Array, Content, answers, as_float32, in_a_row, labels, numbers, one_of, real_steps, understood
+from ...errors import DataError, MissingData, ParameterError, quoted, understood
+from .content import Array, Content, answers, as_float32, in_a_row, labels, numbers, one_of, real_steps
 from .settings import Sequences
 
 

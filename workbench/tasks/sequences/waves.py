@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ...errors import DataError, ParameterError, quoted
+from ...errors import DataError, ParameterError, quoted, understood
 from . import tables
-from .content import Array, Content, answers, labels, one_of, refuse, understood
+from .content import Array, Content, answers, labels, one_of, refuse
 from .settings import Sequences
 
 

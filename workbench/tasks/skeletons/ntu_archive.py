@@ -21,7 +21,7 @@ from typing import IO, Any
 import numpy as np
 
 from ...config import canonical_json
-from ...errors import UNZIPPING, DataError, MissingData, reading
+from ...errors import DataError, MissingData, reading, understood
 from ...files import make_folder, publish, unusable
 from ...progress import counted
 from .. import download
@@ -52,7 +52,7 @@ def recordings(folder: Path) -> dict[Name, Recording]:
             about = path.stat()
         found.setdefault(name, Recording(str(path), f"{about.st_size} {about.st_mtime_ns}", path.read_bytes))
     for path in sorted(folder.glob("*.zip")):
-        with reading(path, *UNZIPPING):
+        with understood(f"{path}: cannot be read"):
             packed = zipfile.ZipFile(path)
             members = packed.infolist()
         for member in members:
@@ -116,7 +116,7 @@ def _make(cache: Path, chosen: dict[Name, Recording], source: str) -> None:
 
 
 def _clip(name: Name, recording: Recording) -> np.ndarray:
-    with reading(recording.origin, *UNZIPPING):
+    with understood(f"{recording.origin}: cannot be read"):
         content = recording.content()
     clip = ntu_file.actors(ntu_file.parse(content, recording.origin))
     if len(clip) == 0:

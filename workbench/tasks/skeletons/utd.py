@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...errors import UNZIPPING, DataError, reading
+from ...errors import DataError, understood
 from .. import download, npy_xz
 from .clips import Clips
 
@@ -38,7 +38,7 @@ def clips() -> tuple[Clips, np.ndarray]:
 @lru_cache(maxsize=1)
 def _read(folder: Path) -> tuple[Clips, np.ndarray]:
     known = download.SETS["utd_mhad"]
-    with reading(folder, KeyError, *UNZIPPING):
+    with understood(f"{folder}: cannot be read"):
         if not all((folder / file).is_file() for file in known.files):
             names, parts = _unpacked(folder / known.original)
             frames, length = np.concatenate(parts), np.array([len(part) for part in parts])
@@ -73,11 +73,10 @@ def _matlab(archive: zipfile.ZipFile, member: str) -> np.ndarray:
 
     if archive.getinfo(member).file_size > LARGEST:
         raise ValueError(f"{member} has more than {LARGEST:,} bytes")
-    try:
+    with understood(f"{archive.filename}: {member}: not a MATLAB file"):
         skeleton = loadmat(io.BytesIO(archive.read(member)), variable_names=["d_skel"])["d_skel"]
-        return np.asarray(skeleton, np.float32).reshape(JOINTS, 3, -1).transpose(2, 0, 1)
-    except Exception as error:  # scipy raises whatever a damaged file leads it to
-        raise ValueError(f"{member}: {type(error).__name__}: {error}") from None
+        skeleton = np.asarray(skeleton, np.float32).reshape(JOINTS, 3, -1)
+    return skeleton.transpose(2, 0, 1)
 
 
 def neighbour_accuracy() -> float:
