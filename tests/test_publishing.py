@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 import typer.main
@@ -18,7 +19,9 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
 ARCHIVE = json.loads((ROOT / ".zenodo.json").read_text("utf-8"))
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "results").glob("*.md"))]
+OF_THE_PAST = ("CHANGELOG", "LOG", "MIGRATION")
+PAGES = [*(path for path in DOCUMENTS if path.stem not in OF_THE_PAST), *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def checked(schema, *paths):
@@ -109,12 +112,13 @@ def test_a_hosted_notebook_gets_torch_from_conda_and_the_project_from_here():
 
 
 def commands(text):
-    """The lines of a page's shell blocks that call workbench or make, comments apart."""
-    for block in re.findall(r"```sh\n(.*?)```", text, re.S):
-        for line in block.splitlines():
-            words = line.partition("#")[0].split()
-            if words[:1] in (["workbench"], ["make"]):
-                yield words
+    """What a page's shell blocks, comments apart, and its words as code call of workbench or make."""
+    blocks = re.findall(r"```sh\n(.*?)```", text, re.S)
+    lines = [line.partition("#")[0] for block in blocks for line in block.splitlines()]
+    for line in [*lines, *re.findall(r"`((?:workbench|make) [^`]+)`", text)]:
+        words = line.split()
+        if words[:1] in (["workbench"], ["make"]):
+            yield words
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
@@ -127,6 +131,27 @@ def test_every_command_of_a_page_is_a_verb_with_options_that_it_knows(page):
         else:
             options = {name for parameter in verbs[words[1]].params for name in parameter.opts}
             assert {word for word in words[2:] if word.startswith("-")} <= options, words
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_link_of_a_document_leads_somewhere_and_every_picture_has_words(page):
+    """In the project itself; `make site` looks at the pages that it makes of them."""
+    text = page.read_text("utf-8")
+    pictures = re.findall(r"<img [^>]*>", text)
+    assert all(re.search(r'alt="[^"]{20,}"', picture) for picture in pictures)
+    assert all(len(words) >= 20 for words in re.findall(r"!\[([^\]]*)\]\((?!https)", text))
+    links = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'(?:src|srcset)="([^"]+)"', text)
+    for address in map(urlsplit, links):
+        there = (page.parent / unquote(address.path)).resolve() if address.path else page
+        assert address.netloc or there.exists(), address
+        if address.fragment and not address.netloc:
+            assert address.fragment in headings(there.read_text("utf-8")), address
+
+
+def headings(text):
+    """The places of a document that a link can name, as code hosts write them."""
+    found = re.findall(r"^#+ (.*)$", text, re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in found}
 
 
 def test_what_only_an_owner_can_do_is_five_lines():
