@@ -9,6 +9,7 @@ import lzma
 import subprocess
 import sys
 import threading
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -318,6 +319,19 @@ def test_a_home_is_a_home_in_workbench_data(tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("WORKBENCH_DATA", "~/data")
     assert download.locate("tiny") == tmp_path / "home" / "data" / "tiny"
+
+
+def test_an_archive_of_which_a_part_came_is_not_said_to_be_here(tmp_path, monkeypatch, capsys):
+    known = download.SETS["utd_mhad"]
+    path = tmp_path / "utd_mhad" / known.original
+    path.parent.mkdir()
+    with zipfile.ZipFile(path, "w") as packed:
+        packed.writestr("a1_s1_t1_skeleton.mat", bytes(1000))
+    monkeypatch.setenv("WORKBENCH_DATA", str(tmp_path))
+    assert download.locate("utd_mhad") == path.parent
+    path.write_bytes(path.read_bytes()[:-50])
+    assert main(["data", "utd_mhad", "--check"]) == 3
+    assert "Skeleton.zip: cannot be read: not a zip file, or not all of it" in capsys.readouterr().err
 
 
 def homeless():

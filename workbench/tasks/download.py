@@ -13,6 +13,7 @@ import hashlib
 import lzma
 import os
 import time
+import zipfile
 import zlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -170,7 +171,9 @@ def locate(name: str, fetch: bool = True) -> Path:
         missing = [f for f in wanted.files if not (folder / f).is_file()]
         if not missing:
             return _with_needs(wanted, verify(name, folder))
-        if wanted.original and (folder / wanted.original).is_file():
+        if wanted.original and (original := folder / wanted.original).is_file():
+            if not zipfile.is_zipfile(original):
+                raise DataError(f"{original}: cannot be read: not a zip file, or not all of it; get it again")
             return folder
         if folder.is_dir() and folder != cache() / name:
             raise DataError(f"{folder}: {', '.join(missing)}: missing; {wanted.where_to_get(missing)} there")
@@ -236,8 +239,7 @@ def _known(name: str) -> DataSet:
 
 
 def _folders(name: str) -> Iterator[Path]:
-    chosen = os.environ.get("WORKBENCH_DATA")
-    if chosen is not None:
+    if (chosen := os.environ.get("WORKBENCH_DATA")) is not None:
         root = Path(os.path.expanduser(chosen)).absolute()
         if not chosen.strip() or not os.path.isdir(root):  # a blank name would mean the current folder
             raise DataError(f"WORKBENCH_DATA: {chosen!r} is not a folder; unset it or name the one that holds {name}/")
@@ -278,8 +280,7 @@ def _transfer(wanted: DataSet, file: str, folder: Path) -> None:
             pooch.retrieve(wanted.url + file, f"sha256:{wanted.files[file]}", file, folder, downloader=downloader)
             return
         except (ChunkedEncodingError, ConnectionError, HTTPError, Timeout, ValueError) as error:
-            answer = error.response if isinstance(error, HTTPError) else None
-            refused = answer is not None and answer.status_code < 500
+            refused = isinstance(error, HTTPError) and error.response is not None and error.response.status_code < 500
             if pause is None or refused or _never_connected(error):
                 raise
             print(f"{wanted.name}: {file}: {_reason(error)}; tried again", file=notices(), flush=True)
