@@ -141,6 +141,8 @@ CASES += [
     Case("a share of more than all", "Parameters", "python", lambda _: Sequences(name="sequences", valid=0.9), PARAMETER, ("valid: 0.9 received",)),
     Case("an order of no sequences", "Parameters", "python", lambda _: Sequences(name="sequences", time="t"), PARAMETER, ("time orders the steps", "sequence")),
     Case("sequences of no steps", "Parameters", "python", lambda _: Sequences(name="sequences", longest=0), PARAMETER, ("longest: 0 received",)),
+    Case("a share of a test that is named", "Parameters", "python", lambda _: Sequences(name="sequences", test_path="a.ts", test=0.3), PARAMETER, ("test draws the test", "no meaning where test_path names it")),
+    Case("a drawing of a test that is named", "Parameters", "python", lambda _: Sequences(name="sequences", split="s", split_seed=1), PARAMETER, ("split_seed draws the test", "no meaning where split names it")),
     Case("two tests", "Parameters", "python", lambda _: Sequences(name="sequences", test_path="a.ts", split="s"), PARAMETER, ("test_path and split both say",)),
     Case("data that are not there", "Parameters", "cli", ("run", "nowhere.csv"), DATA, ("task.path: ", "nowhere.csv' is not there")),
     Case("data of two names", "Parameters", "cli", ("run", "{here}/a.csv", "--set", "task.path={here}/b.csv"), PARAMETER, ("task.path: ", "b.csv' received", "a.csv' is run; leave it out"), files={"a.csv": TABLE, "b.csv": TABLE}),

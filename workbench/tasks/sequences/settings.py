@@ -58,6 +58,10 @@ class Sequences(Task):
     def _no_switch_is_wired_to_nothing(self) -> Self:
         if self.test_path is not None and self.split is not None:
             raise ValueError("test_path and split both say which the test is; give one")
+        named = "test_path" if self.test_path is not None else "split" if self.split is not None else None
+        for name, default in (("test", 0.2), ("split_seed", 0)):
+            if named and getattr(self, name) != default:
+                raise ValueError(f"{name} draws the test; it has no meaning where {named} names it; leave it out")
         if self.time is not None and self.sequence is None:
             raise ValueError("time orders the steps of a sequence; it has no meaning without sequence")
         return self
