@@ -112,7 +112,7 @@ def test_a_hosted_notebook_gets_torch_from_conda_and_the_project_from_here():
 
 
 def commands(text):
-    """What a page's shell blocks, comments apart, and its words as code call of workbench or make."""
+    """The calls of workbench or make in a page's shell blocks, comments apart, and in its words as code."""
     blocks = re.findall(r"```sh\n(.*?)```", text, re.S)
     lines = [line.partition("#")[0] for block in blocks for line in block.splitlines()]
     for line in [*lines, *re.findall(r"`((?:workbench|make) [^`]+)`", text)]:

@@ -413,7 +413,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _say_what_can_be_said() -> None:
-    """Let a stream that was closed take what is said, not the other stream; and escape what an encoding lacks."""
+    """Open a stream that was closed, so that the other is not taken; escape what an encoding lacks."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:

@@ -24,7 +24,7 @@ def load(name: str, **fields: Any) -> Callable[[Path], object]:
 
 
 def hashed(name: str, **fields: Any) -> Callable[[Path], object]:
-    """Ask for the hashes of a file or folder, as a run does."""
+    """The hashes of a file or folder, as a run does."""
     return lambda here: tasks.data_hashes(sequences(here, name, **fields))
 
 
