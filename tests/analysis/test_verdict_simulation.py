@@ -1,4 +1,4 @@
-"""How often the rule errs, by simulation."""
+"""The rates at which the rule errs, by simulation."""
 
 import math
 import runpy
