@@ -75,12 +75,11 @@ class ConvIndRNN(Recurrent):
         except RuntimeError as error:  # a kernel larger than the padded frame, another dtype or device
             raise InputError(f"x: {str(error).splitlines()[0]}") from None
         places = a.shape[3:]
-        if h0 is not None and (not isinstance(h0, Tensor) or h0.shape != a.shape[1:]):
-            got = f"shape {tuple(h0.shape)}" if isinstance(h0, Tensor) else quoted(h0)
-            kind = InputError if isinstance(h0, Tensor) else KindError
-            raise kind(f"h0: {got} received; {tuple(a.shape[1:])} is needed")
+        before = None
+        if h0 is not None:
+            settings.state_fits(h0, tuple(a.shape[1:]), self.conv.weight)
+            before = h0.flatten(1).to(a.dtype)  # under autocast they may differ
         u = self.u.repeat_interleave(places.numel())  # the recurrence knows neurons: channels times places
-        before = None if h0 is None else h0.flatten(1)
         h = recurrence.recur(a.flatten(2), u, before, activation=self.activation, backend=self.backend)
         out = h.unflatten(2, a.shape[2:])
         return out, out[-1]

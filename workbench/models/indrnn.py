@@ -111,22 +111,14 @@ class IndRNN(settings.Settings):
             else:
                 parameter.uniform_(-limit, limit)
 
-    @torch.no_grad()
     def clamp_(self) -> IndRNN:
         """Project every u into [-bound, bound]; without a bound, change nothing.
 
         Of a pruned u the values behind the mask are projected. Raises ParameterError where a u beyond the bound is
         computed from other parameters (torch.nn.utils.parametrize): only they can change it.
         """
-        if self.bound is None:
-            return self
         for name in (f"u_l{layer}{suffix}" for layer in range(self.num_layers) for suffix in self._directions):
-            kept = self._parameters.get(name, self._parameters.get(f"{name}_orig"))
-            u: Tensor = getattr(self, name)
-            if kept is not None:
-                kept.clamp_(-self.bound, self.bound)
-            elif bool((u.abs() > self.bound).any()):
-                raise ParameterError(f"clamp_: {name} is computed from other parameters and beyond {self.bound}")
+            settings.clamp_(self, name, self.bound)
         return self
 
     def flatten_parameters(self) -> None:

@@ -140,6 +140,19 @@ class Settings(nn.Module):
 # --- tensors ---
 
 
+@torch.no_grad()
+def clamp_(layer: nn.Module, name: str, bound: float | None) -> None:
+    """Project a layer's u of this name into [-bound, bound], of a pruned one the values behind the mask.
+
+    Raises ParameterError where a u beyond the bound is computed from other parameters: only they can change it.
+    """
+    kept = layer._parameters.get(name, layer._parameters.get(f"{name}_orig"))
+    if bound is not None and kept is not None:
+        kept.clamp_(-bound, bound)
+    elif bound is not None and bool((getattr(layer, name).abs() > bound).any()):
+        raise ParameterError(f"clamp_: {name} is computed from other parameters and beyond {bound}")
+
+
 def fits(x: Tensor, weight: Tensor) -> None:
     """An input (..., M) for a weight (N, M), or an InputError; autocast may change the dtype."""
     if x.dtype != weight.dtype and not torch._C._is_any_autocast_enabled():

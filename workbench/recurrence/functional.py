@@ -158,6 +158,8 @@ def normalize(h: Tensor, norm: batchnorm.Module | None, mask: Tensor | None = No
     batchnorm.check(h, norm, mask)
     if not _unseen() or not plain(h):
         return batchnorm.in_torch(h, norm, mask)
+    if mask is not None and mask.requires_grad:  # a learned one: the fast ways have no gradient of it
+        return normalize(h, norm, backend=backend) * mask
     given = _for_c(h, norm, mask, backend)
     if given is None:
         return batchnorm.normalize(h, norm, mask)
@@ -223,7 +225,7 @@ def _for_c(h: Tensor, norm: batchnorm.Module | None, mask: Tensor | None, backen
     if not plain(h, *(given if mask is None else [*given, mask])):
         return None
     works = cpu.normalizes(h.dtype, isinstance(norm, batchnorm.OVER_FEATURES))
-    return batchnorm.settings(norm, mask, h.dtype) if works else None
+    return batchnorm.settings(norm, mask, h) if works else None
 
 
 def _unseen() -> bool:
@@ -287,7 +289,7 @@ def _check_fit(like: Tensor, shape: tuple[int, ...], u: Tensor, h0: Tensor | Non
         if not isinstance(value, Tensor) or value.shape != needed:
             got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
             raise ParameterError(f"{name}: {got} received; {needed} is needed for a of shape {tuple(shape)}")
-        mixed = name == "u" and dtype == torch.bfloat16 and value.dtype == torch.float32
+        mixed = name == "u" and dtype in (torch.bfloat16, torch.float16) and value.dtype == torch.float32
         if (value.dtype != dtype and not mixed) or value.device != device:
             raise ParameterError(
                 f"{name}: {value.dtype} on {value.device} received; a is {dtype} on {device}, both must agree"
