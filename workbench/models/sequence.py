@@ -62,7 +62,13 @@ class Streaming(nn.Module):
     """A net that answers once a sequence, by its `readout` of what `features` gives, and can read it as it arrives."""
 
     readout: nn.Module
-    streams = True  # False where it reads from the end too
+    inputs: int | None = None  # features a step, where they are known
+    whole = ""  # why it reads whole sequences only, where it does
+
+    @property
+    def streams(self) -> bool:
+        """True for a net that can read step by step."""
+        return not self.whole
 
     def features(self, x: Tensor, state: list[Tensor] | None, start: int = 0) -> tuple[Tensor, list[Tensor]]:
         """x (T, B, M), what the stretch before left, steps since the zero state -> (T, B, width), what this one leaves.
@@ -78,16 +84,21 @@ class Streaming(nn.Module):
             answer, state = net.step(x, state)    # the state is carried
 
         x (B, M); state what the step before gave, zeros if None -> (B, outputs), the answer to all read so far, and the
-        new state. In evaluation mode steps answer as the whole does. ParameterError for a bidirectional net, in
-        training, where batch norm and dropout need whole sequences, and for a shape that does not fit.
+        new state. In evaluation mode steps answer as the whole does. ParameterError for a bidirectional net, for one
+        with norm over steps, in training, where batch norm and dropout need whole sequences, and for a shape that does
+        not fit.
         """
-        if not self.streams:
-            raise ParameterError("step: a bidirectional net reads a sequence from its end too; call it on the whole")
+        if self.whole:
+            raise ParameterError(f"step: {self.whole}; call it on the whole")
         if self.training:
             raise ParameterError("step: a net in training reads whole sequences; call eval() first")
-        if not isinstance(x, Tensor) or x.ndim != 2:
+        if not isinstance(x, Tensor) or x.ndim != 2 or self.inputs not in (None, x.shape[1]):
             got = f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else quoted(x)
-            raise ParameterError(f"x: {got} received; one time step (B, inputs) is needed")
+            raise ParameterError(f"x: {got} received; one time step (B, {self.inputs or 'inputs'}) is needed")
+        for one in state or ():
+            if not isinstance(one, Tensor) or one.ndim < 2 or one.shape[-2] != len(x):
+                got = f"shape {tuple(one.shape)}" if isinstance(one, Tensor) else type(one).__name__
+                raise ParameterError(f"state: {got} received; {len(x)} sequences are read, B of (..., B, N)")
         h, left = self.features(x.unsqueeze(0), state)
         if state is not None and len(state) != len(left):
             raise ParameterError(f"state: {len(state)} tensors received; this net carries {len(left)}")
