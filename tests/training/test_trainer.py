@@ -203,7 +203,9 @@ def test_the_optimizer_is_the_official_one():
 def test_weight_decay_reaches_the_matrices_of_layers_for_code_of_your_own():
     layers = {"rnn": wb.IndRNN(2, 3, 2, bidirectional=True), "conv": wb.ConvIndRNN(1, 2, 3), "readout": nn.Linear(3, 1)}
     net = nn.ModuleDict(layers)
-    decayed, rest, of_u = (group["params"] for group in optimizer(net, Train(weight_decay=0.1, u_lr=0.5)).param_groups)
+    decayed, rest, of_u = (
+        group["params"] for group in optimizer(net, Train(steps=1, weight_decay=0.1, u_lr=0.5)).param_groups
+    )
     for parameters, part in ((decayed, "weight"), (rest, "bias"), (of_u, "u")):
         names = {name for name, p in net.named_parameters() if any(p is one for one in parameters)}
         assert names == {name for name, _ in net.named_parameters() if part in name.split(".")[-1].split("_")}
