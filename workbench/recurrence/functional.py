@@ -60,7 +60,7 @@ def layer(
     x (T, B, M)   weight (N, M)   bias (N,) or None   u (N,)   h0 (B, N), zeros if None   ->   h (T, B, N)
 
     With `norm` or `mask` (B, N) the answer is `normalize(h, norm, mask)`. An engine may fuse it all (its own `layer`);
-    otherwise the states are written over the product.
+    otherwise the states are written over the product. Raises ParameterError for shapes that do not fit.
     """
     if has_torch_function_variadic(x, weight, bias, u, h0):
         if per_sample.expanded(x, weight, bias, u, h0):
@@ -85,6 +85,9 @@ def layer(
         done = _on_device(x, weight, bias, u, h0, activation, backend, norm, mask)
         if done is not None:
             return done
+    if x.ndim != 3 or weight.shape[1:] != x.shape[2:] or not (bias is None or bias.shape == weight.shape[:1]):
+        got = ", ".join(f"{tuple(v.shape)}" for v in (x, weight, bias) if v is not None)
+        raise ParameterError(f"x, weight, bias: shapes {got} received; (T, B, M), (N, M), (N,) are needed")
     a = (_Product.apply if _narrow(x, weight, bias, u) else linear)(x, weight, bias)
     if h0 is not None and _casts(x):
         h0 = h0.to(a.dtype)
