@@ -128,7 +128,7 @@ class Stack(Streaming):
 
     def forward(self, x: Tensor, lengths: Tensor | Sequence[int] | None = None) -> Tensor:
         span = Span(x, lengths)
-        h = self.run(x, span)
+        h = self.run(span.real(x), span)
         out: Tensor = self.readout(h if self.each_step else at_end(h, span.ends))
         return out
 

@@ -41,6 +41,10 @@ class Span:
                 real = torch.arange(T, device=x.device)[:, None] < ends
                 self.rows = real.flatten().nonzero().squeeze(1)  # (n,) of the T * B rows, those that are real
 
+    def real(self, x: Tensor) -> Tensor:
+        """x (T, B, N) with 0 in the padding: what is no number there would reach the gradient of the weights."""
+        return x if self.ends is None else emptied(x, self.ends)
+
     def before(self) -> Tensor | None:
         """The state that the asking layer left before, None for zero; layers ask in the order of their leaving."""
         if self._states is None:

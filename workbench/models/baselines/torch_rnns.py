@@ -70,8 +70,9 @@ class Baseline(Streaming):
         return self.dropout_last(x), after
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        h, _ = self.features(x)
-        out: Tensor = self.readout(h if self.each_step else at_end(h, Span(x, lengths).ends))
+        span = Span(x, lengths)
+        h, _ = self.features(span.real(x))
+        out: Tensor = self.readout(h if self.each_step else at_end(h, span.ends))
         return out
 
 
