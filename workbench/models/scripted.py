@@ -45,7 +45,7 @@ class ScriptedIndRNN(nn.Module):
             if given.shape != h.shape:
                 raise ValueError(f"h0: shape {h0.shape} received; {h.shape} is needed, of a batch")
             h = given
-        if lengths is not None and lengths.shape != [x.size(1)]:
+        if lengths is not None and list(lengths.shape) != [x.size(1)]:
             raise ValueError(f"lengths: shape {lengths.shape} received; {x.size(1)} whole numbers needed")
         ends = torch.full([x.size(1)], x.size(0), device=x.device) if lengths is None else lengths.to(x.device)
         padding = (torch.arange(x.size(0), device=x.device).unsqueeze(1) >= ends).unsqueeze(-1)  # (T, B, 1)

@@ -42,7 +42,7 @@ class Span:
                 self.rows = real.flatten().nonzero().squeeze(1)  # (n,) of the T * B rows, those that are real
 
     def real(self, x: Tensor) -> Tensor:
-        """x (T, B, N) with 0 in the padding: what is no number there would reach the gradient of the weights."""
+        """The real steps of x (T, B, N), and 0 in the padding, whose nan or inf would reach the weights' gradient."""
         return x if self.ends is None else emptied(x, self.ends)
 
     def before(self) -> Tensor | None:
