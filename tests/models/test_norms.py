@@ -161,7 +161,7 @@ def test_step_names_an_input_or_a_state_that_does_not_fit(kind):
         (torch.zeros(2, 4), None, r"x: shape \(2, 4\) received; one time step \(B, 3\)"),
         (torch.zeros(2, 3), [], "state: "),
         (torch.zeros(2, 3), state[:-1], "state: "),
-        (torch.zeros(4, 3), state, r"state: shape .* received; 4 sequences"),
+        (torch.zeros(4, 3), state, r"state: shape .* received; \(\.\.\., 4, N\)"),
         (torch.zeros(2, 3), [[0.0]] * len(state), "state: list received"),
     ):
         with pytest.raises(ParameterError, match=said):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import recurrence
-from ..errors import InputError, KindError, ParameterError, quoted
+from ..errors import InputError, ParameterError, quoted
 from . import settings
 from .layer import Recurrent
 
@@ -66,10 +66,7 @@ class ConvIndRNN(Recurrent):
         or device that does not fit, KindError (a TypeError) for what is no tensor."""
         frame, channels = len(self.conv.kernel_size), self.conv.in_channels
         if not isinstance(x, Tensor) or x.ndim != 3 + frame or x.shape[2] != channels or len(x) == 0:
-            got = f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else quoted(x)
-            needed = f"(T, B, {channels}, H, W)" if frame == 2 else f"(T, B, {channels}, L)"
-            kind = InputError if isinstance(x, Tensor) else KindError
-            raise kind(f"x: {got} received; {needed} is needed, T at least 1")
+            raise settings.wrong("x", x, f"(T, B, {channels}, {'H, W' if frame == 2 else 'L'}), T at least 1,")
         try:
             a = self.conv(x.flatten(0, 1)).unflatten(0, x.shape[:2])
         except RuntimeError as error:  # a kernel larger than the padded frame, another dtype or device

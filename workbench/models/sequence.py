@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError, KindError, ParameterError, quoted
+from .settings import wrong
 
 
 class Span:
@@ -97,12 +98,10 @@ class Streaming(nn.Module):
         if self.training:
             raise ParameterError("step: a net in training reads whole sequences; call eval() first")
         if not isinstance(x, Tensor) or x.ndim != 2 or self.inputs not in (None, x.shape[1]):
-            got = f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else quoted(x)
-            raise ParameterError(f"x: {got} received; one time step (B, {self.inputs or 'inputs'}) is needed")
+            raise wrong("x", x, f"one time step (B, {self.inputs or 'inputs'})")
         for one in state or ():
             if not isinstance(one, Tensor) or one.ndim < 2 or one.shape[-2] != len(x):
-                got = f"shape {tuple(one.shape)}" if isinstance(one, Tensor) else type(one).__name__
-                raise ParameterError(f"state: {got} received; {len(x)} sequences are read, B of (..., B, N)")
+                raise wrong("state", one, f"(..., {len(x)}, N), for as many sequences as x has,")
         h, left = self.features(x.unsqueeze(0), state)
         if state is not None and len(state) != len(left):
             raise ParameterError(f"state: {len(state)} tensors received; this net carries {len(left)}")

@@ -165,17 +165,11 @@ def _total(steps: bool, mask: Tensor | None, *arrays: Tensor, of: Callable[..., 
     """The sum of an array (T, B, N), or `of` several, times the mask, in float64: (1, 1, N), or a step (T, 1, N)."""
     (T, B, N), over = arrays[0].shape, 1 if steps else 0
     few = T if of is None or not arrays[0].is_cpu else max(1, _CACHE // max(1, B * N))
-    if few < T:
-        parts = zip(*(array.split(few) for array in arrays), strict=True)
-        sums = torch.cat([_summed(over, *part, of=of) for part in parts])
-    else:
-        sums = _summed(over, *arrays, of=of)
+    parts = zip(*(array.split(few) for array in arrays), strict=True) if few < T else [arrays]
+    each = [(part[0] if of is None else of(*part)).sum(over, keepdim=True) for part in parts]
+    sums = torch.cat(each) if few < T else each[0]
     sums = sums.double() if mask is None else sums.double() * mask
     return sums if steps else sums.sum((0, 1), keepdim=True)
-
-
-def _summed(over: int, *arrays: Tensor, of: Callable[..., Tensor] | None) -> Tensor:
-    return (arrays[0] if of is None else of(*arrays)).sum(over, keepdim=True)
 
 
 def _line(slope: Tensor, mean: Tensor, level: Tensor | float, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
