@@ -15,6 +15,7 @@ GPU adds in parallel, hence in short rows, and is left to torch's own kernels.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -28,6 +29,7 @@ from .observers import transformed
 
 Module = nn.BatchNorm1d | nn.LayerNorm | nn.RMSNorm
 OVER_FEATURES = nn.LayerNorm, nn.RMSNorm
+_squares = partial(nn.functional.mse_loss, reduction="none")  # (h - center)^2 in one pass
 _CACHE = 1 << 17  # values that are squared or multiplied at once, then summed before they leave the cache
 
 
@@ -155,10 +157,6 @@ def _learned(h: Tensor, gain: Tensor | None, bias: Tensor | None) -> tuple[Tenso
 def _wide(h: Tensor) -> torch.dtype:
     """The dtype to reckon in: half precision is only stored."""
     return torch.promote_types(h.dtype, torch.float32)
-
-
-def _squares(h: Tensor, center: Tensor) -> Tensor:
-    return nn.functional.mse_loss(h, center, reduction="none")  # (h - center)^2 in one pass
 
 
 def _total(steps: bool, mask: Tensor | None, *arrays: Tensor, of: Callable[..., Tensor] | None = None) -> Tensor:
