@@ -57,7 +57,7 @@ def test_lengths_without_padding_change_nothing(padded):
 
 def test_one_real_step_is_too_few_for_statistics():
     x = torch.zeros(4, 1, 2)
-    with pytest.raises(ParameterError, match=r"shape \(4, 1, 2\)"):
+    with pytest.raises(ParameterError, match="one value per feature"):
         BatchNorm(2)(x, Span(x, [1]))
 
 

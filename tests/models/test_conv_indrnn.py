@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from torch.nn.utils import parametrize, prune
 from torch.testing import assert_close
 
 import workbench as wb
+from workbench.errors import InputError, ParameterError
 from workbench.models.build import clamp_
 
 F64 = torch.float64
@@ -89,6 +91,35 @@ def test_its_u_is_one_number_a_channel_within_the_bound():
     assert (layer.u == -1.2).all()
 
 
+def test_the_clamp_reaches_a_pruned_u_and_refuses_a_computed_one():
+    layer, computed = wb.ConvIndRNN(1, 4, 3, bound=0.5), wb.ConvIndRNN(1, 4, 3, bound=0.5)
+    prune.l1_unstructured(layer, "u", 2)
+    with torch.no_grad():
+        layer.u_orig.fill_(3)
+    layer.clamp_()
+    assert layer.u_orig.max() == 0.5
+    parametrize.register_parametrization(computed, "u", torch.nn.Softplus())
+    with pytest.raises(ParameterError, match=r"clamp_: u is computed .* beyond 0\.5"):
+        computed.clamp_()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_under_autocast_a_state_in_float32_is_taken(dtype, rng):
+    layer, x = layer_and_frames("image", rng)
+    layer, x = layer.float(), x.float()
+    h0 = torch.rand(by_hand(layer, x).shape[1:], generator=rng)
+    with torch.autocast("cpu", dtype=dtype):
+        out, state = layer(x, h0)
+        layer(x, state)
+    assert out.dtype == dtype
+    assert_close(out.float(), by_hand(layer, x, h0), rtol=0.05, atol=0.05)
+
+
+def test_a_state_of_another_dtype_is_an_input_that_does_not_fit():
+    with pytest.raises(InputError, match=r"h0: dtype torch\.float64 received"):
+        wb.ConvIndRNN(2, 3, 3)(torch.zeros(2, 1, 2, 5, 5), torch.zeros(1, 3, 3, 3, dtype=F64))
+
+
 @pytest.mark.parametrize(("sizes", "settings", "message"), [
     ((0, 1, 3), {}, "in_channels: 0 is not a size; a whole number from 1"), ((1, 1.5, 3), {}, r"out_channels: 1\.5"),
     ((1, 1, (1, 1, 1)), {}, r"kernel_size: \(1, 1, 1\)"), ((1, 1, 3), {"stride": (1,)}, r"stride: \(1,\) is not"),
@@ -105,7 +136,7 @@ def test_wrong_settings_are_named(sizes, settings, message):
 @pytest.mark.parametrize(("x", "h0", "message"), [
     (torch.zeros(2, 1, 2, 5), None, r"x: shape \(2, 1, 2, 5\) received; \(T, B, 2, H, W\)"),
     (torch.zeros(2, 1, 3, 5, 5), None, "x: shape"), (torch.zeros(0, 1, 2, 5, 5), None, "T at least 1"),
-    (torch.zeros(2, 1, 2, 2, 2), None, "x: Calculated padded input size"), ([1], None, r"x: \[1\]"),
+    (torch.zeros(2, 1, 2, 2, 2), None, "x: Calculated padded input size"), ([1], None, "x: list received"),
     (torch.zeros(2, 1, 2, 5, 5, dtype=F64), None, "x: "),
     (torch.zeros(2, 1, 2, 5, 5), torch.zeros(1, 3, 5, 5), r"h0: shape .* \(1, 3, 3, 3\) is needed"),
 ])  # fmt: skip

@@ -1,5 +1,7 @@
 """Plain, residual and dense nets: their laws, their first values, and the nets that have no official twin, by hand."""
 
+import math
+
 import pytest
 import torch
 from torch.testing import assert_close
@@ -51,13 +53,27 @@ def test_padding_is_nothing_to_learn_from(name, norm, rng):
     x, lengths = text(rng), torch.tensor([9, 2, 4, 7])
     real = (torch.arange(9)[:, None] < lengths)[..., None]
     nets = [net_of(name, norm).train() for _ in range(2)]
-    for net, padding in zip(nets, (0.0, 100.0), strict=True):
+    for net, padding in zip(nets, (0.0, math.nan), strict=True):
         (net(torch.where(real, x, padding), lengths) ** 3).sum().backward()
     one, two = nets
     for key, value in one.state_dict().items():
         assert torch.equal(two.state_dict()[key], value), key
     for a, b in zip(one.parameters(), two.parameters(), strict=True):
         assert torch.equal(a.grad, b.grad)
+
+
+@pytest.mark.parametrize(
+    "kind", ["lstm", "sru", "lru", "mingru", "transformer", "convolution", "linear", "bidirectional"]
+)
+def test_a_padding_of_no_numbers_reaches_no_answer_and_no_gradient(kind, rng):
+    net = build(Model(kind=kind, **({} if kind == "linear" else {"hidden": 4})), SPEC, generator(0, "init")).double()
+    x, lengths = text(rng), torch.tensor([9, 2, 4, 7])
+    real, found = (torch.arange(9)[:, None] < lengths)[..., None], []
+    for padding in (0.0, math.nan):
+        out = net(torch.where(real, x, padding), lengths)
+        found.append([out, *torch.autograd.grad(out.square().sum(), [p for p in net.parameters() if p.requires_grad])])
+    assert_close(*found, rtol=0, atol=0)
+    assert net(x[:, :0]).shape == (0, 4)
 
 
 @every_net

@@ -153,6 +153,30 @@ def test_step_refuses_a_net_in_training_a_whole_sequence_and_a_state_of_another_
             net.step(torch.zeros(2, 3, dtype=F64), wrong)
 
 
+@pytest.mark.parametrize("kind", ["plain", "lstm", "gru", "sru", "lru", "mingru"])
+def test_step_names_an_input_or_a_state_that_does_not_fit(kind):
+    net = build(Model(kind=kind, depth=2, hidden=5), SPEC, generator(0, "init")).eval()
+    _, state = net.step(torch.zeros(2, 3))
+    for x, wrong, said in (
+        (torch.zeros(2, 4), None, r"x: shape \(2, 4\) received; one time step \(B, 3\)"),
+        (torch.zeros(2, 3), [], "state: "),
+        (torch.zeros(2, 3), state[:-1], "state: "),
+        (torch.zeros(4, 3), state, r"state: shape .* received; \(\.\.\., 4, N\)"),
+        (torch.zeros(2, 3), [[0.0]] * len(state), "state: list received"),
+    ):
+        with pytest.raises(ParameterError, match=said):
+            net.step(x, wrong)
+
+
+@pytest.mark.parametrize("over", ["step", "chunk"])
+@pytest.mark.parametrize("kind", ["plain", "residual", "dense"])
+def test_step_refuses_a_net_whose_norm_counts_the_steps(kind, over):
+    """Each step was normed as the first."""
+    net = build(Model(kind=kind, norm="after", norm_over=over), SPEC, generator(0, "init")).eval()
+    with pytest.raises(ParameterError, match="step: norm over steps counts them"):
+        net.step(torch.zeros(2, 3))
+
+
 @pytest.mark.parametrize("kind", ["lstm", "gru", "rnn_tanh", "irnn", "sru", "lru", "mingru", "s5"])
 def test_a_baseline_reads_a_stream_too(kind, rng):
     net = build(Model(kind=kind, depth=2, hidden=5), SPEC, generator(0, "init")).double().eval()

@@ -237,3 +237,52 @@ def test_the_pure_torch_engines_do_it_like_torch(backend, rng):
 def test_a_wrong_argument_is_refused_by_name(arguments, named):
     with pytest.raises(ParameterError, match=named):
         normalize(**({"h": torch.zeros(3, 2, 4), "norm": nn.BatchNorm1d(4), "mask": None} | arguments))
+
+
+@pytest.mark.parametrize("backend", ["cpu", "torch"])
+@pytest.mark.parametrize("training", [True, False])
+def test_a_scale_without_a_shift_counts(training, backend, rng):
+    """BatchNorm1d(bias=False) once lost its learned scale."""
+    norm, h, g = a_norm(rng, 5, bias=False).train(training), draw(rng, 6, 4, 5), draw(rng, 6, 4, 5)
+    theirs = outcome(lambda n, v: batchnorm.in_torch(v, n, None), copy.deepcopy(norm), [h], g)
+    ours = outcome(lambda n, v: normalize(v, n, backend=backend), norm, [h], g)
+    assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("backend", ["cpu", "torch"])
+@pytest.mark.parametrize("settings", [{"affine": False}, {"bias": False}])
+def test_second_derivatives_without_a_scale_or_a_shift(settings, backend, rng):
+    norm, h = nn.BatchNorm1d(3, momentum=0.0, **settings).double(), draw(rng, 4, 2, 3).requires_grad_()
+    y, g = normalize(h, norm, backend=backend), draw(rng, 4, 2, 3)
+    once, again = (torch.autograd.grad(y, h, g, create_graph=graph, retain_graph=True)[0] for graph in (False, True))
+    assert_close(again, once, rtol=1e-10, atol=1e-10)
+    assert torch.autograd.gradgradcheck(lambda v: normalize(v, norm, backend=backend), h)
+
+
+@pytest.mark.parametrize("backend", ["cpu", "torch"])
+@pytest.mark.parametrize("made", [nn.BatchNorm1d, nn.LayerNorm, lambda N: None])
+def test_a_mask_may_change_after_the_pass_and_may_be_learned(made, backend, rng):
+    h, g, mask = draw(rng, 6, 3, 4), draw(rng, 6, 3, 4), a_mask(rng, 3, 4)
+    norm = made(4) and made(4).double()
+    expected = outcome(lambda n, v, m: batchnorm.in_torch(v, n, m), copy.deepcopy(norm), [h, mask], g)
+    found = outcome(lambda n, v, m: normalize(v, n, m, backend=backend), copy.deepcopy(norm), [h, mask], g)
+    assert_close(found, expected, rtol=1e-10, atol=1e-10)
+    drops, v = mask.clone(), h.clone().requires_grad_()
+    y = normalize(v, norm, drops, backend=backend)
+    drops.zero_()
+    if backend == "cpu":
+        assert_close(torch.autograd.grad(y, v, g)[0], expected[1], rtol=1e-10, atol=1e-10)
+    else:  # as torch says it
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            torch.autograd.grad(y, v, g)
+
+
+@pytest.mark.parametrize("backend", ["cpu", "torch"])
+def test_an_empty_batch_does_not_poison_the_running_statistics(backend):
+    norm = nn.BatchNorm1d(4)
+    for empty in (torch.zeros(5, 0, 4), torch.zeros(1, 1, 4)):
+        with pytest.raises(ParameterError, match=r"batch: states of shape .* in training it needs T"):
+            normalize(empty, norm, backend=backend)
+    assert norm.running_mean.isfinite().all()
+    assert norm.running_var.isfinite().all()
+    assert normalize(torch.zeros(5, 0, 4), norm.eval(), backend=backend).shape == (5, 0, 4)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from workbench.errors import ParameterError
 from workbench.recurrence import layer, recur
 from workbench.recurrence.activation import ACTIVATIONS
 from workbench.recurrence.cpu import compiler, layer_fused, layer_large, layer_narrow
@@ -157,3 +158,11 @@ def test_under_autocast_the_product_is_bfloat16_and_u_stays_float32(rng):
 
 def test_empty_batches_are_allowed():
     assert layer(torch.zeros(3, 0, 2), torch.ones(4, 2), None, torch.ones(4), backend="cpu").shape == (3, 0, 4)
+
+
+@pytest.mark.parametrize("backend", ["auto", "loop"])
+@pytest.mark.parametrize("sizes", [((3, 2), (4, 2), (4,)), ((5, 3, 2), (4, 3), None), ((5, 3, 2), (4, 2), (1,))])
+def test_a_product_that_does_not_fit_is_named_and_no_bias_is_broadcast(sizes, backend):
+    x, weight, bias = (None if size is None else torch.zeros(size) for size in sizes)
+    with pytest.raises(ParameterError, match=r"x, weight, bias: shapes \(.* received; \(T, B, M\), \(N, M\)"):
+        layer(x, weight, bias, torch.zeros(4), backend=backend)

@@ -81,6 +81,9 @@ def test_a_scripted_net_answers_like_the_net(settings, rng):
         assert_close(ours(*given), net(*given))
     grads = [torch.autograd.grad(f(x)[0].sum(), net.u_l0)[0] for f in (ours, net)]
     assert_close(*grads)
+    for given in ((x, h0[:, :1]), (x, torch.cat([h0, h0])), (x, None, lengths[:1])):  # neither broadcasts
+        with pytest.raises(torch.jit.Error, match=r"(h0|lengths): shape .* received"):
+            ours(*given)
 
 
 LOADER = """

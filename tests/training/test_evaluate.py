@@ -8,8 +8,9 @@ from torch.testing import assert_close
 
 from workbench.config import Model
 from workbench.models.build import build
+from workbench.models.norms import BatchNorm
 from workbench.tasks import Batch, Spec
-from workbench.training import evaluate
+from workbench.training import dynamic_evaluation, evaluate
 from workbench.training.gradients import gradient_map
 
 
@@ -158,3 +159,18 @@ def test_a_wrapped_test_of_fewer_than_a_batch_goes_round_more_than_once(examples
 def test_a_batch_without_a_target_that_counts_changes_no_score(net, examples):
     empty = Batch(examples.x[:, :0], examples.y[:0])
     assert evaluate.score(net, [examples, empty], "class") == evaluate.score(net, [examples], "class")
+
+
+def test_a_layer_that_was_frozen_in_evaluation_mode_stays_so(net, examples):
+    """The mode of the whole once went to every part."""
+    net.train()
+    frozen = next(m for m in net.modules() if isinstance(m, BatchNorm)).eval()
+    before = [m.training for m in net.modules()]
+    evaluate.score(net, [examples], "class", batch_statistics=True)
+    evaluate.reestimate_(net, [examples])
+    gradient_map(net, examples, "class")
+    with dynamic_evaluation._trained(net):
+        assert not any(m.training for m in net.modules())
+    assert [m.training for m in net.modules()] == before
+    assert not frozen.training
+    assert frozen.momentum == 0.1

@@ -5,12 +5,15 @@ import math
 
 import pytest
 import torch
+from torch import nn
 
+import workbench as wb
 from workbench import paper
 from workbench.config import Train
 from workbench.errors import DataError
 from workbench.models.build import recurrent_weights
 from workbench.training import Diverged, Trainer, evaluate, weights_sha256
+from workbench.training.optimizer import optimizer
 from workbench.training.schedule import Schedule
 
 ADDING = paper.experiment("adding_indrnn_T100").at("smoke")[0]
@@ -195,6 +198,17 @@ def test_the_optimizer_is_the_official_one():
     decayed, others = ({names[id(p)] for p in group["params"]} for group in (matrices, rest))
     assert decayed == {name for name in names.values() if name.endswith("weight")}  # with the gains of batch norm
     assert others == {name for name in names.values() if name.endswith((".u", "bias"))}
+
+
+def test_weight_decay_reaches_the_matrices_of_layers_for_code_of_your_own():
+    layers = {"rnn": wb.IndRNN(2, 3, 2, bidirectional=True), "conv": wb.ConvIndRNN(1, 2, 3), "readout": nn.Linear(3, 1)}
+    net = nn.ModuleDict(layers)
+    decayed, rest, of_u = (
+        group["params"] for group in optimizer(net, Train(steps=1, weight_decay=0.1, u_lr=0.5)).param_groups
+    )
+    for parameters, part in ((decayed, "weight"), (rest, "bias"), (of_u, "u")):
+        names = {name for name, p in net.named_parameters() if any(p is one for one in parameters)}
+        assert names == {name for name, _ in net.named_parameters() if part in name.split(".")[-1].split("_")}
 
 
 def test_each_protocol_of_batch_norm_scores_with_its_own_statistics():

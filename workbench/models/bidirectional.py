@@ -21,7 +21,7 @@ class Bidirectional(Stack):
     Each answers from where it has read all: the forward unit at a sequence's end, the backward one at its beginning.
     """
 
-    streams = False
+    whole = "a bidirectional net reads a sequence from its end too"
 
     def __init__(self, model: Model, spec: Spec, generator: Generator | None = None):
         super().__init__()

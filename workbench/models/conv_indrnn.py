@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import recurrence
-from ..errors import InputError, KindError, ParameterError, quoted
+from ..errors import InputError, ParameterError, quoted
 from . import settings
 from .layer import Recurrent
 
@@ -66,21 +66,17 @@ class ConvIndRNN(Recurrent):
         or device that does not fit, KindError (a TypeError) for what is no tensor."""
         frame, channels = len(self.conv.kernel_size), self.conv.in_channels
         if not isinstance(x, Tensor) or x.ndim != 3 + frame or x.shape[2] != channels or len(x) == 0:
-            got = f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else quoted(x)
-            needed = f"(T, B, {channels}, H, W)" if frame == 2 else f"(T, B, {channels}, L)"
-            kind = InputError if isinstance(x, Tensor) else KindError
-            raise kind(f"x: {got} received; {needed} is needed, T at least 1")
+            raise settings.wrong("x", x, f"(T, B, {channels}, {'H, W' if frame == 2 else 'L'}), T at least 1,")
         try:
             a = self.conv(x.flatten(0, 1)).unflatten(0, x.shape[:2])
         except RuntimeError as error:  # a kernel larger than the padded frame, another dtype or device
             raise InputError(f"x: {str(error).splitlines()[0]}") from None
         places = a.shape[3:]
-        if h0 is not None and (not isinstance(h0, Tensor) or h0.shape != a.shape[1:]):
-            got = f"shape {tuple(h0.shape)}" if isinstance(h0, Tensor) else quoted(h0)
-            kind = InputError if isinstance(h0, Tensor) else KindError
-            raise kind(f"h0: {got} received; {tuple(a.shape[1:])} is needed")
+        before = None
+        if h0 is not None:
+            settings.state_fits(h0, tuple(a.shape[1:]), self.conv.weight)
+            before = h0.flatten(1).to(a.dtype)  # under autocast they may differ
         u = self.u.repeat_interleave(places.numel())  # the recurrence knows neurons: channels times places
-        before = None if h0 is None else h0.flatten(1)
         h = recurrence.recur(a.flatten(2), u, before, activation=self.activation, backend=self.backend)
         out = h.unflatten(2, a.shape[2:])
         return out, out[-1]

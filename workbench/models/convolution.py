@@ -19,7 +19,7 @@ from ..config import Model
 from ..tasks.contract import Spec
 from .layer import Linear, SharedDropout
 from .net import register
-from .sequence import checked, emptied
+from .sequence import Span, checked, emptied
 
 KERNEL = 5  # steps that a layer joins; `depth` layers see 4 (2^depth - 1) + 1 of them
 
@@ -44,6 +44,7 @@ class Convolution(nn.Module):
         self.readout = Linear(model.hidden, spec.outputs, init=model.readout_init, generator=generator)
 
     def forward(self, x: Tensor, lengths: Tensor | Sequence[int] | None = None) -> Tensor:
+        x = Span(x, lengths).real(x)
         for index, (product, norm) in enumerate(zip(self.products, self.norms, strict=True)):
             x = torch.relu(norm(product(taps(self.dropout(x) if index else x, 2**index))))
         x = self.dropout_last(x)

@@ -14,7 +14,7 @@ from torch.fx import Proxy
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from .. import recurrence
-from ..errors import InputError, KindError, ParameterError, quoted
+from ..errors import InputError, ParameterError, quoted
 from ..recurrence.activation import ACTIVATIONS
 from . import settings
 from .sequence import checked, emptied, turned
@@ -111,22 +111,14 @@ class IndRNN(settings.Settings):
             else:
                 parameter.uniform_(-limit, limit)
 
-    @torch.no_grad()
     def clamp_(self) -> IndRNN:
         """Project every u into [-bound, bound]; without a bound, change nothing.
 
         Of a pruned u the values behind the mask are projected. Raises ParameterError where a u beyond the bound is
         computed from other parameters (torch.nn.utils.parametrize): only they can change it.
         """
-        if self.bound is None:
-            return self
         for name in (f"u_l{layer}{suffix}" for layer in range(self.num_layers) for suffix in self._directions):
-            kept = self._parameters.get(name, self._parameters.get(f"{name}_orig"))
-            u: Tensor = getattr(self, name)
-            if kept is not None:
-                kept.clamp_(-self.bound, self.bound)
-            elif bool((u.abs() > self.bound).any()):
-                raise ParameterError(f"clamp_: {name} is computed from other parameters and beyond {self.bound}")
+            settings.clamp_(self, name, self.bound)
         return self
 
     def flatten_parameters(self) -> None:
@@ -225,8 +217,7 @@ class IndRNN(settings.Settings):
         if self.bidirectional:
             raise ParameterError("step: a bidirectional layer reads a sequence from its end too; call it on the whole")
         if not isinstance(x, Tensor) or x.ndim not in (1, 2):
-            error = InputError if isinstance(x, Tensor) else KindError
-            raise error(f"x: {settings.got(x)} received; (B, {self.input_size}) or ({self.input_size},) is needed")
+            raise settings.wrong("x", x, f"(B, {self.input_size}) or ({self.input_size},)")
         time = 1 if self.batch_first and x.ndim == 2 else 0
         out, new = self(x.unsqueeze(time), state)
         return out.squeeze(time), new
@@ -281,8 +272,7 @@ class IndRNN(settings.Settings):
     def _laid_out(self, x: object, h0: object, unbatched: bool, batch_first: bool) -> Tensor:
         """The input as (T, B, M), once it and the state are found to fit."""
         if not isinstance(x, Tensor) or x.ndim not in (2, 3):
-            error = InputError if isinstance(x, Tensor) else KindError
-            raise error(f"x: {settings.got(x)} received; (T, B, {self.input_size}) or (T, {self.input_size}) is needed")
+            raise settings.wrong("x", x, f"(T, B, {self.input_size}) or (T, {self.input_size})")
         weight: Tensor = getattr(self, "weight_ih_l0")  # noqa: B009
         settings.fits(x, weight)
         x_t = x.unsqueeze(1) if unbatched else x.transpose(0, 1) if batch_first else x

@@ -12,6 +12,7 @@ from torch import Generator, Tensor, nn
 from .. import recurrence
 from ..errors import ParameterError, choices
 from ..recurrence import engine_triton
+from . import settings
 from .distributed import ALONE, Ranks
 from .norms import BatchNorm, Norm, StepNorm, norm_of
 from .sequence import WHOLE, Span
@@ -128,11 +129,12 @@ class Recurrent(nn.Module):
     activation: str
     backend: str
 
-    @torch.no_grad()
     def clamp_(self) -> None:
-        """Project u into [-bound, bound]: the constraint is symmetric, though the first values are not negative."""
-        if self.bound is not None:
-            self.u.clamp_(-self.bound, self.bound)
+        """Project u into [-bound, bound]: the constraint is symmetric, though the first values are not negative.
+
+        A u that is pruned or computed is treated as `IndRNN.clamp_` says.
+        """
+        settings.clamp_(self, "u", self.bound)
 
 
 class Unit(Recurrent):

@@ -117,7 +117,9 @@ class Stack(Streaming):
         self.head = parts.head(width, dropout)
         self.width = width if self.head is None else parts.spec.inputs
         self.readout = parts.readout(width)
-        self.each_step = parts.spec.each_step
+        self.each_step, self.inputs = parts.spec.each_step, parts.spec.inputs
+        if parts.model.norm_over != "sequence":
+            self.whole = "norm over steps counts them from a sequence's first"
 
     def run(self, x: Tensor, span: Span) -> Tensor:
         """x (T, B, M) -> (T, B, width)."""
@@ -126,7 +128,7 @@ class Stack(Streaming):
 
     def forward(self, x: Tensor, lengths: Tensor | Sequence[int] | None = None) -> Tensor:
         span = Span(x, lengths)
-        h = self.run(x, span)
+        h = self.run(span.real(x), span)
         out: Tensor = self.readout(h if self.each_step else at_end(h, span.ends))
         return out
 

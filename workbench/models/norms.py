@@ -32,15 +32,8 @@ class BatchNorm(nn.BatchNorm1d):
     def forward(self, x: Tensor, span: Span = WHOLE) -> Tensor:
         rows = span.rows if self.training else None
         real = x if rows is None else x.flatten(0, 1)[rows].unsqueeze(1)  # (n, 1, N)
-        if self.training and self.ranks.share is not None:
-            y = self._over_ranks(real)
-        elif self.training and real.shape[0] * real.shape[1] == 1:
-            raise ParameterError(
-                f"batch: an input of shape {tuple(x.shape)} gives batch norm one value per feature; "
-                "in training it needs T * B of at least 2"
-            )
-        else:
-            y = recurrence.normalize(real, self)
+        shared = self.training and self.ranks.share is not None
+        y = self._over_ranks(real) if shared else recurrence.normalize(real, self)
         if rows is None:
             return y
         return y.new_zeros(x.shape).flatten(0, 1).index_copy(0, rows, y.squeeze(1)).view(x.shape)

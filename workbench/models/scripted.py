@@ -41,7 +41,12 @@ class ScriptedIndRNN(nn.Module):
             x = x.transpose(0, 1)
         h = torch.zeros([len(self.runs), x.size(1), self.hidden_size], dtype=x.dtype, device=x.device)
         if h0 is not None:
-            h = h0.unsqueeze(1) if unbatched else h0
+            given = h0.unsqueeze(1) if unbatched else h0
+            if given.shape != h.shape:
+                raise ValueError(f"h0: shape {h0.shape} received; {h.shape} is needed, of a batch")
+            h = given
+        if lengths is not None and list(lengths.shape) != [x.size(1)]:
+            raise ValueError(f"lengths: shape {lengths.shape} received; {x.size(1)} whole numbers needed")
         ends = torch.full([x.size(1)], x.size(0), device=x.device) if lengths is None else lengths.to(x.device)
         padding = (torch.arange(x.size(0), device=x.device).unsqueeze(1) >= ends).unsqueeze(-1)  # (T, B, 1)
         out = x.masked_fill(padding, 0)

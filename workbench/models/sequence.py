@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError, KindError, ParameterError, quoted
+from .settings import wrong
 
 
 class Span:
@@ -41,6 +42,10 @@ class Span:
                 real = torch.arange(T, device=x.device)[:, None] < ends
                 self.rows = real.flatten().nonzero().squeeze(1)  # (n,) of the T * B rows, those that are real
 
+    def real(self, x: Tensor) -> Tensor:
+        """The real steps of x (T, B, N), and 0 in the padding, whose nan or inf would reach the weights' gradient."""
+        return x if self.ends is None else emptied(x, self.ends)
+
     def before(self) -> Tensor | None:
         """The state that the asking layer left before, None for zero; layers ask in the order of their leaving."""
         if self._states is None:
@@ -62,7 +67,13 @@ class Streaming(nn.Module):
     """A net that answers once a sequence, by its `readout` of what `features` gives, and can read it as it arrives."""
 
     readout: nn.Module
-    streams = True  # False where it reads from the end too
+    inputs: int | None = None  # features a step, where they are known
+    whole = ""  # why it reads whole sequences only, where it does
+
+    @property
+    def streams(self) -> bool:
+        """True for a net that can read step by step."""
+        return not self.whole
 
     def features(self, x: Tensor, state: list[Tensor] | None, start: int = 0) -> tuple[Tensor, list[Tensor]]:
         """x (T, B, M), what the stretch before left, steps since the zero state -> (T, B, width), what this one leaves.
@@ -78,16 +89,19 @@ class Streaming(nn.Module):
             answer, state = net.step(x, state)    # the state is carried
 
         x (B, M); state what the step before gave, zeros if None -> (B, outputs), the answer to all read so far, and the
-        new state. In evaluation mode steps answer as the whole does. ParameterError for a bidirectional net, in
-        training, where batch norm and dropout need whole sequences, and for a shape that does not fit.
+        new state. In evaluation mode steps answer as the whole does. ParameterError for a bidirectional net, for one
+        with norm over steps, in training, where batch norm and dropout need whole sequences, and for a shape that does
+        not fit.
         """
-        if not self.streams:
-            raise ParameterError("step: a bidirectional net reads a sequence from its end too; call it on the whole")
+        if self.whole:
+            raise ParameterError(f"step: {self.whole}; call it on the whole")
         if self.training:
             raise ParameterError("step: a net in training reads whole sequences; call eval() first")
-        if not isinstance(x, Tensor) or x.ndim != 2:
-            got = f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else quoted(x)
-            raise ParameterError(f"x: {got} received; one time step (B, inputs) is needed")
+        if not isinstance(x, Tensor) or x.ndim != 2 or self.inputs not in (None, x.shape[1]):
+            raise wrong("x", x, f"one time step (B, {self.inputs or 'inputs'})")
+        for one in state or ():
+            if not isinstance(one, Tensor) or one.ndim < 2 or one.shape[-2] != len(x):
+                raise wrong("state", one, f"(..., {len(x)}, N), for as many sequences as x has,")
         h, left = self.features(x.unsqueeze(0), state)
         if state is not None and len(state) != len(left):
             raise ParameterError(f"state: {len(state)} tensors received; this net carries {len(left)}")

@@ -140,6 +140,19 @@ class Settings(nn.Module):
 # --- tensors ---
 
 
+@torch.no_grad()
+def clamp_(layer: nn.Module, name: str, bound: float | None) -> None:
+    """Project a layer's u of this name into [-bound, bound], of a pruned one the values behind the mask.
+
+    Raises ParameterError where a u beyond the bound is computed from other parameters: only they can change it.
+    """
+    kept = layer._parameters.get(name, layer._parameters.get(f"{name}_orig"))
+    if bound is not None and kept is not None:
+        kept.clamp_(-bound, bound)
+    elif bound is not None and bool((getattr(layer, name).abs() > bound).any()):
+        raise ParameterError(f"clamp_: {name} is computed from other parameters and beyond {bound}")
+
+
 def fits(x: Tensor, weight: Tensor) -> None:
     """An input (..., M) for a weight (N, M), or an InputError; autocast may change the dtype."""
     if x.dtype != weight.dtype and not torch._C._is_any_autocast_enabled():
@@ -152,19 +165,19 @@ def fits(x: Tensor, weight: Tensor) -> None:
 
 def state_fits(h0: object, shape: tuple[int, ...], weight: Tensor) -> None:
     """A state before the first step that has this shape and the weight's dtype and device, or an error of ours."""
-    if not isinstance(h0, Tensor):
-        raise KindError(f"h0: {type(h0).__name__} received; a tensor, or None, is needed")
-    if tuple(h0.shape) != shape:
-        raise InputError(f"h0: shape {tuple(h0.shape)} received; {shape} is needed")
+    if not isinstance(h0, Tensor) or tuple(h0.shape) != shape:
+        raise wrong("h0", h0, f"{shape}")
     if h0.dtype != weight.dtype and not torch._C._is_any_autocast_enabled():
         raise InputError(f"h0: dtype {h0.dtype} received; the layer holds {weight.dtype}, convert one of them")
     if h0.device != weight.device:
         raise InputError(f"h0: on {h0.device}; the layer is on {weight.device}, move one of them")
 
 
-def got(x: object) -> str:
-    """Description of a received value, for a message: a tensor's shape, or a kind."""
-    return f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
+def wrong(name: str, value: object, needed: str) -> ParameterError:
+    """Error of a tensor of a wrong shape, or of what is no tensor."""
+    if isinstance(value, Tensor):
+        return InputError(f"{name}: shape {tuple(value.shape)} received; {needed} is needed")
+    return KindError(f"{name}: {type(value).__name__} received; {needed} is needed")
 
 
 def by_name(input: Any, hx: Any, named: dict[str, Any]) -> tuple[Any, Any]:

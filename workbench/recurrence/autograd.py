@@ -48,8 +48,9 @@ class Recur(torch.autograd.Function):
         h, u, h0 = restored(g, *ctx.saved_tensors)
         if torch.is_grad_enabled() or not plain(g, h, u, h0):
             return *gradients(g, h, u, h0, ctx.activation), None, None, None
-        run = _operator_backward(ctx.engine) if dispatched() else ctx.engine.backward
-        return *run(g, h, u, h0, ctx.activation), None, None, None
+        if dispatched():
+            return *torch.ops.indrnn.recur_backward(g, h, u, h0, ctx.activation, ctx.engine.NAME), None, None, None
+        return *ctx.engine.backward(g, h, u, h0, ctx.activation), None, None, None
 
 
 class Transformable(Recur):
@@ -129,10 +130,6 @@ def returned(name: str, value: Tensor, shape: tuple[int, ...], g: Tensor, dtype:
             f"{dtype} {tuple(shape)} on {g.device} was saved"
         )
     return value.contiguous()
-
-
-def _operator_backward(engine: Engine) -> Any:
-    return lambda *v: torch.ops.indrnn.recur_backward(*v, engine.NAME)
 
 
 def tangents(da: Tensor, du: Tensor, dh0: Tensor, h: Tensor, u: Tensor, h0: Tensor, activation: str) -> Tensor:

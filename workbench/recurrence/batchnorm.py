@@ -15,6 +15,7 @@ GPU adds in parallel, hence in short rows, and is left to torch's own kernels.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -28,6 +29,7 @@ from .observers import transformed
 
 Module = nn.BatchNorm1d | nn.LayerNorm | nn.RMSNorm
 OVER_FEATURES = nn.LayerNorm, nn.RMSNorm
+_squares = partial(nn.functional.mse_loss, reduction="none")  # (h - center)^2 in one pass
 _CACHE = 1 << 17  # values that are squared or multiplied at once, then summed before they leave the cache
 
 
@@ -80,7 +82,7 @@ def apply(
     `add` gives the sum of a tensor over all.
     """
     if add is None and (transformed() or torch.compiler.is_compiling()):
-        given = Norm(norm.weight, norm.bias, None if count else found, norm.eps, mask)
+        given = Norm(*_learned(h, norm.weight, norm.bias), None if count else found, norm.eps, mask)
         return batchnorm.in_torch(h, given, found.shape[1] > 1)
     return _Normed.apply(h, norm.weight, norm.bias, mask, found, norm.eps, count, add)  # type: ignore[no-any-return, no-untyped-call]
 
@@ -125,7 +127,8 @@ class _Normed(torch.autograd.Function):
                 )
 
             def specification(h: Tensor, gain: Tensor | None, bias: Tensor | None) -> Tensor:
-                return batchnorm.in_torch(h, Norm(gain, bias, None if n else found, ctx.eps, mask), steps)
+                given = Norm(*_learned(h, gain, bias), None if n else found, ctx.eps, mask)
+                return batchnorm.in_torch(h, given, steps)
 
             again = batchnorm.differentiable(specification, g, h, gain, bias)
             return *again, None, None, None, None, None
@@ -145,30 +148,26 @@ class _Normed(torch.autograd.Function):
         return d.to(h.dtype), for_gain, for_bias, None, None, None, None, None
 
 
+def _learned(h: Tensor, gain: Tensor | None, bias: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The gain and bias (N,) of states h (T, B, N), 1 and 0 where a norm has none."""
+    N = h.shape[-1]
+    return h.new_ones(N) if gain is None else gain, h.new_zeros(N) if bias is None else bias
+
+
 def _wide(h: Tensor) -> torch.dtype:
     """The dtype to reckon in: half precision is only stored."""
     return torch.promote_types(h.dtype, torch.float32)
-
-
-def _squares(h: Tensor, center: Tensor) -> Tensor:
-    return nn.functional.mse_loss(h, center, reduction="none")  # (h - center)^2 in one pass
 
 
 def _total(steps: bool, mask: Tensor | None, *arrays: Tensor, of: Callable[..., Tensor] | None = None) -> Tensor:
     """The sum of an array (T, B, N), or `of` several, times the mask, in float64: (1, 1, N), or a step (T, 1, N)."""
     (T, B, N), over = arrays[0].shape, 1 if steps else 0
     few = T if of is None or not arrays[0].is_cpu else max(1, _CACHE // max(1, B * N))
-    if few < T:
-        parts = zip(*(array.split(few) for array in arrays), strict=True)
-        sums = torch.cat([_summed(over, *part, of=of) for part in parts])
-    else:
-        sums = _summed(over, *arrays, of=of)
+    parts = zip(*(array.split(few) for array in arrays), strict=True) if few < T else [arrays]
+    each = [(part[0] if of is None else of(*part)).sum(over, keepdim=True) for part in parts]
+    sums = torch.cat(each) if few < T else each[0]
     sums = sums.double() if mask is None else sums.double() * mask
     return sums if steps else sums.sum((0, 1), keepdim=True)
-
-
-def _summed(over: int, *arrays: Tensor, of: Callable[..., Tensor] | None) -> Tensor:
-    return (arrays[0] if of is None else of(*arrays)).sum(over, keepdim=True)
 
 
 def _line(slope: Tensor, mean: Tensor, level: Tensor | float, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -184,9 +183,11 @@ def values_of(norm: Module | None) -> list[Tensor]:
 
 
 def alike(h: Tensor, norm: Module | None, mask: Tensor | None) -> bool:
-    """Do all have the dtype and device of h, as C needs them? Otherwise torch decides what that means."""
+    """Do all have the dtype and device of h, as C needs them, and is no mask learned? Otherwise torch does it."""
     given = values_of(norm) if mask is None else [*values_of(norm), mask]
-    return all(v.dtype == h.dtype and v.device == h.device for v in given)
+    return all(v.dtype == h.dtype and v.device == h.device for v in given) and not (
+        mask is not None and mask.requires_grad
+    )
 
 
 def check(h: Tensor, norm: Module | None, mask: Tensor | None) -> None:
@@ -197,34 +198,27 @@ def check(h: Tensor, norm: Module | None, mask: Tensor | None) -> None:
         made = norm.normalized_shape if isinstance(norm, OVER_FEATURES) else (norm.num_features,)
         if tuple(made) != (h.shape[2],):
             raise ParameterError(f"norm: made for {' x '.join(map(str, made))} features; h has {h.shape[2]}")
-    if isinstance(norm, nn.BatchNorm1d) and _takes(norm) and h.shape[0] * h.shape[1] == 1:
+    if isinstance(norm, nn.BatchNorm1d) and _takes(norm) and (count := h.shape[0] * h.shape[1]) < 2:
         raise ParameterError(
-            f"batch: states of shape {tuple(h.shape)} give batch norm one value per feature; "
+            f"batch: states of shape {tuple(h.shape)} give batch norm {('no', 'one')[count]} value per feature; "
             "in training it needs T * B of at least 2"
         )
     if mask is not None and mask.shape != h.shape[1:]:
         raise ParameterError(f"mask: shape {tuple(mask.shape)} received; {tuple(h.shape[1:])} is needed, (B, N)")
 
 
-def settings(norm: Module | None, mask: Tensor | None, dtype: torch.dtype) -> Norm | FeatureNorm | None:
-    """All that engine `cpu` must know, None if there is nothing to do."""
-    mask = None if mask is None else mask.contiguous()
+def settings(norm: Module | None, mask: Tensor | None, h: Tensor) -> Norm | FeatureNorm:
+    """All that engine `cpu` must know to norm h (T, B, N); the mask is its own, since autograd does not watch it."""
+    mask = None if mask is None else mask.detach().clone(memory_format=torch.contiguous_format)
     if norm is None:
-        return None if mask is None else Norm(None, None, None, 0.0, mask)
+        return Norm(None, None, None, 0.0, mask)
+    bias = getattr(norm, "bias", None)
+    scale, shift = (v.contiguous() for v in _learned(h, norm.weight, bias))
     if isinstance(norm, OVER_FEATURES):
-        eps = torch.finfo(dtype).eps if norm.eps is None else norm.eps
-        weight = torch.ones(norm.normalized_shape, dtype=dtype) if norm.weight is None else norm.weight.contiguous()
-        bias = getattr(norm, "bias", None)
-        bias = None if bias is None else bias.contiguous()
-        return FeatureNorm(weight, bias, eps, mask, isinstance(norm, nn.LayerNorm))
-    stored = None
-    if norm.running_mean is not None and norm.running_var is not None and not norm.training:
-        stored = torch.stack((norm.running_mean, norm.running_var)).double()
-    scale: Tensor | None = norm.weight
-    shift: Tensor | None = norm.bias
-    if scale is None or shift is None:  # affine=False
-        scale, shift = torch.ones(norm.num_features, dtype=dtype), torch.zeros(norm.num_features, dtype=dtype)
-    return Norm(scale.contiguous(), shift.contiguous(), stored, norm.eps, mask)
+        eps = torch.finfo(h.dtype).eps if norm.eps is None else norm.eps
+        return FeatureNorm(scale, None if bias is None else shift, eps, mask, isinstance(norm, nn.LayerNorm))
+    stored = None if _takes(norm) else torch.stack((norm.running_mean, norm.running_var)).double()  # type: ignore[arg-type]
+    return Norm(scale, shift, stored, norm.eps, mask)
 
 
 def track_(norm: nn.BatchNorm1d, found: Tensor, count: int) -> None:

@@ -60,7 +60,7 @@ def layer(
     x (T, B, M)   weight (N, M)   bias (N,) or None   u (N,)   h0 (B, N), zeros if None   ->   h (T, B, N)
 
     With `norm` or `mask` (B, N) the answer is `normalize(h, norm, mask)`. An engine may fuse it all (its own `layer`);
-    otherwise the states are written over the product.
+    otherwise the states are written over the product. Raises ParameterError for shapes that do not fit.
     """
     if has_torch_function_variadic(x, weight, bias, u, h0):
         if per_sample.expanded(x, weight, bias, u, h0):
@@ -85,6 +85,9 @@ def layer(
         done = _on_device(x, weight, bias, u, h0, activation, backend, norm, mask)
         if done is not None:
             return done
+    if x.ndim != 3 or weight.shape[1:] != x.shape[2:] or not (bias is None or bias.shape == weight.shape[:1]):
+        got = ", ".join(f"{tuple(v.shape)}" for v in (x, weight, bias) if v is not None)
+        raise ParameterError(f"x, weight, bias: shapes {got} received; (T, B, M), (N, M), (N,) are needed")
     a = (_Product.apply if _narrow(x, weight, bias, u) else linear)(x, weight, bias)
     if h0 is not None and _casts(x):
         h0 = h0.to(a.dtype)
@@ -158,6 +161,8 @@ def normalize(h: Tensor, norm: batchnorm.Module | None, mask: Tensor | None = No
     batchnorm.check(h, norm, mask)
     if not _unseen() or not plain(h):
         return batchnorm.in_torch(h, norm, mask)
+    if mask is not None and mask.requires_grad:  # a learned one: the fast ways have no gradient of it
+        return normalize(h, norm, backend=backend) * mask
     given = _for_c(h, norm, mask, backend)
     if given is None:
         return batchnorm.normalize(h, norm, mask)
@@ -223,7 +228,7 @@ def _for_c(h: Tensor, norm: batchnorm.Module | None, mask: Tensor | None, backen
     if not plain(h, *(given if mask is None else [*given, mask])):
         return None
     works = cpu.normalizes(h.dtype, isinstance(norm, batchnorm.OVER_FEATURES))
-    return batchnorm.settings(norm, mask, h.dtype) if works else None
+    return batchnorm.settings(norm, mask, h) if works else None
 
 
 def _unseen() -> bool:
@@ -287,7 +292,7 @@ def _check_fit(like: Tensor, shape: tuple[int, ...], u: Tensor, h0: Tensor | Non
         if not isinstance(value, Tensor) or value.shape != needed:
             got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
             raise ParameterError(f"{name}: {got} received; {needed} is needed for a of shape {tuple(shape)}")
-        mixed = name == "u" and dtype == torch.bfloat16 and value.dtype == torch.float32
+        mixed = name == "u" and dtype in (torch.bfloat16, torch.float16) and value.dtype == torch.float32
         if (value.dtype != dtype and not mixed) or value.device != device:
             raise ParameterError(
                 f"{name}: {value.dtype} on {value.device} received; a is {dtype} on {device}, both must agree"

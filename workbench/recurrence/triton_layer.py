@@ -40,7 +40,7 @@ def fuses(norm: nn.BatchNorm1d | None, mask: Tensor | None, like: Tensor) -> boo
         return False
     dtype = wide_of(like.dtype)
     alike = all(v is not None and v.dtype == dtype and v.device == like.device and plain(v) for v in given)
-    return alike and (mask is None or (mask.device == like.device and plain(mask)))
+    return alike and (mask is None or (mask.device == like.device and plain(mask) and not mask.requires_grad))
 
 
 def layer(

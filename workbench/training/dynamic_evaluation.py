@@ -145,14 +145,13 @@ def _read(
 
 @contextmanager
 def _trained(net: nn.Module) -> Iterator[list[Tensor]]:
-    """The net's trained tensors, each once, in evaluation mode; values and mode are restored at the end."""
-    weights, training = [p for p in net.parameters() if p.requires_grad], net.training
+    """The net's trained tensors, each once, in evaluation mode; values and modes are restored at the end."""
+    weights = [p for p in net.parameters() if p.requires_grad]
     kept = [w.detach().clone() for w in weights]
-    net.eval()
-    try:
-        yield list(weights)
-    finally:
-        net.train(training)
-        with torch.no_grad():
-            for w, value in zip(weights, kept, strict=True):
-                w.copy_(value)
+    with evaluate.evaluating(net):
+        try:
+            yield list(weights)
+        finally:
+            with torch.no_grad():
+                for w, value in zip(weights, kept, strict=True):
+                    w.copy_(value)

@@ -83,7 +83,7 @@ def score(net: nn.Module, batches: Iterable[Batch], target: str, *, batch_statis
     device = next(net.parameters()).device
     zero, state = torch.zeros((), dtype=torch.float64, device=device), None
     sums: dict[str, tuple[Tensor, Tensor, int]] = {"": (zero, zero, 0)}  # loss, right, n of the whole and of subsets
-    with _evaluating(net, batch_statistics), stored_statistics(net):
+    with evaluating(net, batch_statistics), stored_statistics(net):
         for batch in batches:
             output, state = answer(net, batch, target, state)
             y = batch.y.to(device)
@@ -118,19 +118,13 @@ def reestimate_(net: nn.Module, batches: Iterable[Batch], *, momentum: float | N
 
     `momentum` None averages all batches equally; 0.1 is the published protocol, which lets validation images in.
     """
-    norms = [m for m in net.modules() if isinstance(m, BatchNorm)]
-    if not norms:
-        return
-    kept = [m.momentum for m in norms]
-    with _evaluating(net, batch_statistics=True):
+    with evaluating(net, batch_statistics=True) as norms:
         for norm in norms:
             norm.momentum = momentum
             if momentum is None:
                 norm.reset_running_stats()
-        for batch in batches:
+        for batch in batches if norms else ():
             answer(net, batch, "class")
-    for norm, before in zip(norms, kept, strict=True):
-        norm.momentum = before
 
 
 @contextmanager
@@ -146,17 +140,21 @@ def stored_statistics(net: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _evaluating(net: nn.Module, batch_statistics: bool) -> Iterator[None]:
-    """Evaluation mode; with `batch_statistics` batch norm trains at momentum 0. Restores what it found."""
+def evaluating(net: nn.Module, batch_statistics: bool = False) -> Iterator[list[BatchNorm]]:
+    """Evaluation mode; with `batch_statistics` batch norm trains at momentum 0. Gives the batch norms.
+
+    Each module gets back the mode and momentum it had.
+    """
     norms = [m for m in net.modules() if isinstance(m, BatchNorm)]
-    was_training, momenta = net.training, [m.momentum for m in norms]
+    modes, momenta = [(m, m.training) for m in net.modules()], [m.momentum for m in norms]
     net.eval()
     try:
         for norm in norms if batch_statistics else ():
             norm.train()
             norm.momentum = 0.0
-        yield
+        yield norms
     finally:
-        net.train(was_training)
+        for module, training in modes:
+            module.training = training
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum

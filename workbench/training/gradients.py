@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from ..models.baselines.lru import Block
 from ..models.baselines.sru import SRU
 from ..models.layer import recurrences
-from ..models.norms import BatchNorm
 from ..tasks import Batch
 from . import evaluate
 
@@ -58,15 +57,12 @@ def outputs_of(net: nn.Module) -> Iterator[list[Tensor]]:
 @contextmanager
 def batch_statistics(net: nn.Module) -> Iterator[None]:
     """Inside, evaluation mode, but batch norm takes the statistics of the batch and keeps those it has."""
-    norms = [m for m in net.modules() if isinstance(m, BatchNorm)]
-    was_training, kept = net.training, [(norm.momentum, norm.num_batches_tracked) for norm in norms]
-    net.eval()
-    for norm in norms:
-        norm.train()
-        norm.momentum, norm.num_batches_tracked = 0.0, None
-    try:
-        yield
-    finally:
-        net.train(was_training)
-        for norm, (momentum, seen) in zip(norms, kept, strict=True):
-            norm.momentum, norm.num_batches_tracked = momentum, seen
+    with evaluate.evaluating(net, batch_statistics=True) as norms:
+        kept = [norm.num_batches_tracked for norm in norms]
+        try:
+            for norm in norms:
+                norm.num_batches_tracked = None
+            yield
+        finally:
+            for norm, seen in zip(norms, kept, strict=True):
+                norm.num_batches_tracked = seen

@@ -12,19 +12,23 @@ from ..config import Train
 from ..models.layer import recurrences
 from ..models.norms import Norm
 
+MATRICES = nn.Linear, nn.Embedding, nn.Conv1d, nn.Conv2d  # what has one `weight`, which decays
+
 
 def optimizer(net: nn.Module, train: Train, recorded_on: torch.device | None = None) -> torch.optim.Optimizer:
-    """Adam or AdamW, with weight decay on matrices (and, if asked, the norms' gains), never on u or a bias.
+    """Adam or AdamW, with weight decay on matrices and kernels (and, if asked, the norms' gains), never on u or a bias.
 
     A group's `factor` times the schedule's rate is its rate. Where steps are recorded on a device, it lies there.
     """
     decayed: list[Tensor] = []
-    of_u: list[Tensor] = [] if train.u_lr == 1 else [found.u for found in recurrences(net).values()]
+    found = recurrences(net).values()
+    of_u: list[Tensor] = [] if train.u_lr == 1 else [one.u for one in found]
+    recurrent = {one.layer for one in found}
     for module in net.modules():
-        if isinstance(module, nn.Linear | nn.Embedding) or (isinstance(module, Norm) and train.decay_gains):
+        if isinstance(module, MATRICES) or (isinstance(module, Norm) and train.decay_gains):
             decayed.append(module.weight)
-        elif isinstance(module, nn.RNNBase):
-            decayed += [p for name, p in module.named_parameters() if name.startswith("weight")]
+        elif isinstance(module, nn.RNNBase) or module in recurrent:
+            decayed += [p for name, p in module.named_parameters(recurse=False) if name.startswith("weight")]
     chosen = {id(p) for p in (*decayed, *of_u)}
     rest = [p for p in net.parameters() if id(p) not in chosen and p.requires_grad]
     groups: list[dict[str, Any]] = [

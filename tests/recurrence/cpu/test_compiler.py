@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -208,6 +209,19 @@ def test_a_child_does_not_wait_for_a_compilation_that_its_parent_began(source):
     child = os.fork()
     if child == 0:
         os._exit(0 if compiler.library(source, "-DANSWER=5").answer() == 5 else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_child_does_not_wait_for_a_lock_that_another_thread_of_its_parent_held(source):
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(compiler._lock.acquire).result()
+        held, child = compiler._lock, os.fork()
+        if child == 0:
+            signal.alarm(60)
+            os._exit(0 if compiler.library(source, "-DANSWER=6").answer() == 6 else 1)
+        held.release()
     assert os.waitpid(child, 0)[1] == 0
 
 

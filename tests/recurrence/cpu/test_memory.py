@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import os
 import resource
+import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -120,3 +122,17 @@ def test_a_forked_child_does_not_write_into_its_parents_arrays():
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
     assert torch.equal(x, torch.ones(LARGE))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_forked_child_gives_back_while_another_thread_of_its_parent_held_the_lock(pool):
+    x, lock = empty(LARGE, torch.float32), pool.lock
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(lock.acquire).result()
+        child = os.fork()
+        if child == 0:
+            signal.alarm(60)
+            del x
+            os._exit(0)
+        thread.submit(lock.release).result()
+    assert os.waitpid(child, 0)[1] == 0

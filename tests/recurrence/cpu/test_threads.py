@@ -78,6 +78,22 @@ print(os.waitpid(child, 0)[1])
     assert python(script) == ["0"]
 
 
+def test_a_thread_that_outlives_the_main_one_works_alone():
+    script = """
+import concurrent.futures.thread, threading, time, torch
+from workbench.recurrence import recur
+
+def late():
+    while not concurrent.futures.thread._shutdown:
+        time.sleep(0.01)
+    print(float(recur(torch.ones(2000, 2, 128), torch.zeros(128), backend="cpu").sum()))
+
+torch.set_num_threads(2)
+threading.Thread(target=late).start()
+"""
+    assert python(script) == ["512000.0"]
+
+
 @pytest.fixture
 def woken(monkeypatch):
     """The helpers that were asked for; none comes."""

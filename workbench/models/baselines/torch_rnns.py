@@ -20,6 +20,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from ...config import Model
+from ...errors import ParameterError
 from ...tasks.contract import Spec
 from ..layer import Linear, SharedDropout
 from ..sequence import Span, Streaming, at_end
@@ -46,7 +47,7 @@ class Baseline(Streaming):
 
     def __init__(self, model: Model, spec: Spec, generator: Generator | None = None):
         super().__init__()
-        self.width, self.each_step = model.hidden, spec.each_step
+        self.width, self.each_step, self.inputs = model.hidden, spec.each_step, spec.inputs
         self.rnn = _layer(model.kind, spec.inputs, model.hidden, generator)
         above = [_layer(model.kind, model.hidden, model.hidden, generator) for _ in range(model.depth - 1)]
         self.above = nn.ModuleList(above)
@@ -58,7 +59,9 @@ class Baseline(Streaming):
         """x (T, B, inputs) and a state, zeros if None -> h (T, B, hidden) and the state after the last step: a list of
         each layer's h (1, B, hidden), of an LSTM h and c, of an SRU c, of an LRU (1, B, 2 hidden), its h is complex."""
         layers = [self.rnn, *self.above]
-        each = 0 if state is None else len(state) // len(layers)
+        each = 2 if isinstance(self.rnn, nn.LSTM) else 1
+        if state is not None and len(state) != each * len(layers):
+            raise ParameterError(f"state: {len(state)} tensors received; this net carries {each * len(layers)}")
         after: list[Tensor] = []
         for index, layer in enumerate(layers):
             before = None if state is None else state[index * each : (index + 1) * each]
@@ -67,8 +70,9 @@ class Baseline(Streaming):
         return self.dropout_last(x), after
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        h, _ = self.features(x)
-        out: Tensor = self.readout(h if self.each_step else at_end(h, Span(x, lengths).ends))
+        span = Span(x, lengths)
+        h, _ = self.features(span.real(x))
+        out: Tensor = self.readout(h if self.each_step else at_end(h, span.ends))
         return out
 
 

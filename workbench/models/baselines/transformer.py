@@ -46,8 +46,9 @@ class Transformer(nn.Module):
         return self.dropout_last(self.norm(h)), []
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        h, _ = self.features(x)
-        out: Tensor = self.readout(h if self.each_step else at_end(h, Span(x, lengths).ends))
+        span = Span(x, lengths)
+        h, _ = self.features(span.real(x))
+        out: Tensor = self.readout(h if self.each_step else at_end(h, span.ends))
         return out
 
 
@@ -69,9 +70,8 @@ class Block(nn.Module):
 
     def attend(self, asked: Tensor) -> Tensor:
         """Queries, keys and values side by side, (T, B, 3 N) -> what each step takes from those up to it, (T, B, N)."""
-        T, B, _ = asked.shape
-        q, k, v = asked.view(T, B, 3, self.heads, -1).permute(2, 1, 3, 0, 4)  # each (B, heads, T, N / heads)
-        return scaled_dot_product_attention(q, k, v, is_causal=True).permute(2, 0, 1, 3).reshape(T, B, -1)
+        q, k, v = asked.unflatten(2, (3, self.heads, -1)).permute(2, 1, 3, 0, 4)  # each (B, heads, T, N / heads)
+        return scaled_dot_product_attention(q, k, v, is_causal=True).permute(2, 0, 1, 3).flatten(2)
 
 
 def positions(steps: int, features: int) -> Tensor:

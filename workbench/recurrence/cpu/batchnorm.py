@@ -63,8 +63,7 @@ def library(dtype: torch.dtype) -> ctypes.CDLL:
     found.weigh.argtypes = [POINTER] * 4 + [COUNT] * 4
     found.plan_back.argtypes = [*[POINTER] * 4, REAL, *[COUNT] * 2, *[POINTER] * 2]
     found.pull_back.argtypes = [POINTER] * 5 + [COUNT] * 4
-    names = "take_moments", "join", "plan", "apply", "weigh", "plan_back", "pull_back"
-    for name in names:
+    for name in ("take_moments", "join", "plan", "apply", "weigh", "plan_back", "pull_back"):
         getattr(found, name).restype = None
     return found
 

@@ -184,7 +184,9 @@ def _compile(command: tuple[str, ...], source: Path, flags: tuple[str, ...], hom
 
 
 def _forget() -> None:
-    """A forked child has none of the threads that were compiling."""
+    """A forked child has none of the threads that were compiling, or held the lock."""
+    global _lock
+    _lock = threading.Lock()
     for key in [key for key, promised in _loaded.items() if not promised.done()]:
         del _loaded[key]
 

@@ -37,19 +37,19 @@ LARGE = 512  # inputs and neurons from which matrix products are left to PyTorch
 
 def unavailable() -> str | None:
     """Reason why this engine cannot run here, or None; a compiler that has not been needed yet is only looked for."""
-    if _watched():
+    if torch.compiler.is_compiling():
         return "torch.compile cannot look into C"
     return compiler.missing() or compiler.failure(states.SOURCE)
 
 
 def ready(dtype: torch.dtype, activation: str) -> bool:
     """Can this engine run these? Compiles them if need be; a failure is remembered and answers False."""
-    return dtype in DTYPES and not _watched() and compiler.works(states.library, dtype, activation)
+    return dtype in DTYPES and not torch.compiler.is_compiling() and compiler.works(states.library, dtype, activation)
 
 
 def fuses(x: Tensor, weight: Tensor, activation: str) -> bool:
     """Can it run a whole layer of these? Compiles it if need be."""
-    if not (x.device.type == "cpu" and states.STATE.get(x.dtype) == x.dtype) or _watched():
+    if not (x.device.type == "cpu" and states.STATE.get(x.dtype) == x.dtype) or torch.compiler.is_compiling():
         return False
     _begin(x.dtype, activation)
     return compiler.works(_way(x, weight).library, x.dtype, activation)
@@ -58,7 +58,7 @@ def fuses(x: Tensor, weight: Tensor, activation: str) -> bool:
 def normalizes(dtype: torch.dtype, features: bool = False) -> bool:
     """Has batch norm, or a norm over `features`, a kernel of its own in this dtype? Compiles it if need be."""
     way = featurenorm if features else batchnorm
-    return states.STATE.get(dtype) == dtype and not _watched() and compiler.works(way.library, dtype)
+    return states.STATE.get(dtype) == dtype and not torch.compiler.is_compiling() and compiler.works(way.library, dtype)
 
 
 def forward(a: Tensor, u: Tensor, h0: Tensor, activation: str, over: bool) -> Tensor:
@@ -139,7 +139,8 @@ class _Layer(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, g: Tensor, *_: Tensor | None) -> tuple[Tensor | None, ...]:
-        x, weight, bias, u, h0, scale, shift, h, *done = _restored(g, *ctx.saved_tensors)
+        x, weight, bias, u, h0, scale, shift, h, *done = ctx.saved_tensors
+        x, weight, u, h0, h = _restored(g, x, weight, u, h0, h)
         norm = ctx.norm
         if norm is not None:
             scale, shift, *done = _restored_norm(g, scale, shift, *done)
@@ -189,26 +190,14 @@ class _Normalize(torch.autograd.Function):
         return d, grad_scale, grad_shift, None
 
 
-def _restored(
-    g: Tensor,
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    u: Tensor,
-    h0: Tensor,
-    scale: Tensor | None,
-    shift: Tensor | None,
-    h: Tensor,
-    *done: Tensor | None,
-) -> tuple[Any, ...]:
-    """Bring what autograd kept for a layer into C's layout: hooks for saved tensors may bring back another one."""
-    (T, B, N), M = g.shape, weight.shape[-1]
+def _restored(g: Tensor, *kept: Tensor) -> tuple[Tensor, ...]:
+    """Bring x, weight, u, h0 and h that autograd kept into C's layout: hooks may bring them back in another one."""
+    (T, B, N), M = g.shape, kept[1].shape[-1]
     shapes = (T, B, M), (N, M), (N,), (B, N), (T, B, N)
-    kept = x, weight, u, h0, h
-    if not all(fits(v, shape, g) for v, shape in zip(kept, shapes, strict=True)):
-        names = "x", "weight", "u", "h0", "h"
-        x, weight, u, h0, h = (returned(*it, g) for it in zip(names, kept, shapes, strict=True))
-    return x, weight, bias, u, h0, scale, shift, h, *done
+    if all(fits(v, shape, g) for v, shape in zip(kept, shapes, strict=True)):
+        return kept
+    names = "x", "weight", "u", "h0", "h"
+    return tuple(returned(*it, g) for it in zip(names, kept, shapes, strict=True))
 
 
 def _restored_norm(g: Tensor, scale: Tensor | None, shift: Tensor | None, *done: Tensor | None) -> tuple[Any, ...]:
@@ -254,11 +243,6 @@ def _begin(dtype: torch.dtype, activation: str) -> None:
         for way in (layer_fused, states, layer_narrow):
             compiler.start(way.library, dtype, activation)
         compiler.start(batchnorm.library, dtype)
-
-
-def _watched() -> bool:
-    """Does a compiler follow what is done, to do it again without us?"""
-    return bool(torch.compiler.is_compiling())
 
 
 def _way(x: Tensor, weight: Tensor) -> ModuleType:

@@ -79,9 +79,8 @@ def _advise(block: mmap.mmap, advice: str) -> None:
 
 
 def _forget() -> None:
-    """A forked child begins anew: another thread may have held the lock."""
-    global _pool
-    _pool = _Pool()
+    """Another thread may have held the lock, which a forked child would wait for."""
+    _pool.lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 
 import torch
 
@@ -37,8 +38,11 @@ def share(work: Callable[..., object], pieces: Iterable[tuple[int, ...]], operat
                 return
             work(*piece)
 
-    futures = [_threads().submit(drain) for _ in range(helpers)]
+    futures: list[Future[None]] = []
     try:
+        with suppress(RuntimeError):  # where the interpreter is ending no thread can be had
+            while len(futures) < helpers:
+                futures.append(_threads().submit(drain))
         drain()
     finally:
         for future in futures:
