@@ -4,11 +4,12 @@ import json
 import math
 import random
 import re
+import shlex
 
 import pytest
 
 from workbench.notebook.explorers import EXPLORERS, depth, length
-from workbench.notebook.explorers.base import panels
+from workbench.notebook.explorers.base import panels, parameters
 from workbench.notebook.site import static_page
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # playwright's own warnings
@@ -73,14 +74,14 @@ def computed(browser, tmp_path, content):
     """computed(name, values): what the explorer's page makes of these values."""
     pages = {}
 
-    def ask(name, values):
+    def ask(name, values, what="values => workbenchModel.compute(values)"):
         if name not in pages:
             path = tmp_path / f"{name}.html"
             path.write_bytes(static_page.page(content(name), {}))
             pages[name] = browser.new_page()
             pages[name].goto(path.as_uri())
             pages[name].wait_for_selector(".wb-explorer[data-drawn]", timeout=60_000)
-        return pages[name].evaluate("values => workbenchModel.compute(values)", values)
+        return pages[name].evaluate(what, values)
 
     yield ask
     for page in pages.values():
@@ -118,3 +119,11 @@ def test_all_controls_of_such_a_page_answer_and_its_exercises_stand_where_it_can
 def test_a_difference_is_seen():
     assert unlike({"a": [1.0, "x"]}, {"a": [1.0000001, "x"]}) == []
     assert len(unlike({"a": [1.0, "x"], "b": 1}, {"a": [1.1, "y"], "c": True})) == 4
+
+
+def test_an_empty_drawing_is_copied_as_one(content, computed):
+    values = content("digit").settle({"strokes": "", "permuted": True})
+    ask = "async values => { Object.assign(workbenchModel.wanted, values); await workbenchModel.pick(); "
+    ask += "return workbenchModel.frame; }"
+    copied = computed("digit", values, ask)["parameters"]
+    assert shlex.split(copied) == shlex.split(parameters(content("digit"), values))

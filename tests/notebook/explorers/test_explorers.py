@@ -376,3 +376,20 @@ def test_what_the_exercises_of_architecture_say_to_see_is_there(opened):
     lstm = drawn("An LSTM")
     assert any("every neuron reads every other's past" in part.inside for part in lstm.parts)
     assert not any(part.kind == "indrnn" for part in lstm.parts)
+
+
+def test_no_more_neurons_can_be_silenced_than_a_net_has(opened):
+    explorer = opened("digit")
+    hidden = explorer.content.net_of(explorer.values["record"]).config.model.hidden
+    assert hidden < 16
+    explorer.set(silent=hidden)
+    with pytest.raises(ParameterError, match=f"0 to {hidden} is allowed"):
+        explorer.set(silent=hidden + 1)
+
+
+def test_a_comma_stands_between_thousands_alone():
+    slider = Slider("n", "n", (1.0, 5000.0), 1.0)
+    assert [slider.check(text) for text in ("1,500", "1.5", " 2 ")] == [1500, 1.5, 2]
+    for wrong in ("1,5", "1,50", "1,5000"):
+        with pytest.raises(ParameterError, match="is not a number"):
+            slider.check(wrong)

@@ -83,7 +83,7 @@ class Length(ExplorerBase):
         if task not in self.own:
             return LENGTHS.get(task, LENGTHS["adding"])
         longest = spec(self.own[task].config.task).steps
-        return sorted({max(2, longest >> halved) for halved in range(4)})
+        return sorted({max(min(2, longest), longest >> halved) for halved in range(4)})
 
     def config(self, task: str, steps: int, kind: str) -> tuple[Config, int]:
         """The config and seed of a kind of net at a length."""
@@ -115,8 +115,8 @@ class Length(ExplorerBase):
         nets = self.nets(task, steps, goal, lstm, irnn)
         of = next(iter(nets.values()))
         first, goal = of.config.model.kind, of.goal if task in self.own else goal
-        guess = GUESSES[task] if task in GUESSES else own_records.guess(of.config, of.seed)
-        good = GOOD[task] if task in GOOD else own_records.good(of.config, of.seed)
+        guess = GUESSES[task] if task in GUESSES else own_records.guess(of.config.task, of.seed, of.data)
+        good = GOOD[task] if task in GOOD else own_records.good(of.config.task, of.seed, of.data)
         curves = {kind: curve(net.config, net.seed) for kind, net in nets.items()}
         words = [f"{NAMES[k]} {self.progress(curves[k], goal, of.target, net.published)}" for k, net in nets.items()]
         reached = {kind: self.along(task, kind, {steps: points}, good) for kind, points in curves.items()}

@@ -105,7 +105,7 @@ class Alive extends Still {
     this.state.see = JSON.stringify(values) === this.tried?.at ? this.tried.see : "";
     const named = { true: "True", false: "False", null: "None" };
     const code = (value) => named[value] ?? JSON.stringify(value);
-    const word = (value) => named[value] ?? (/[^\w@%+=:,./-]/.test(value) ? `'${value}'` : value);
+    const word = (value) => named[value] ?? (/^[\w@%+=:,./-]+$/.test(value) ? value : `'${value}'`);
     const book = `explore_${name}`;
     const each = (write) => Object.entries(values).map(write);
     this.frame = {

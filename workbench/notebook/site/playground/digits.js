@@ -142,7 +142,9 @@ function drawStep() {
       bar.children[2].textContent = Number.isFinite(p[k]) ? percent(p[k]) : "–";
       bar.classList.toggle("first", k === first);
     }
-    answer.says = `${KINDS[answer.net.kind][0]} after ${t} of ${T} pixels: <b>${reads(p)}</b>.`;
+    const [name, about] = [KINDS[answer.net.kind][0], `after ${t} of ${T} pixels`];
+    answer.says = `${name} ${about}: <b>${reads(p)}</b>.`;
+    answer.net.canvas.setAttribute("aria-label", `${name}, states of layer ${answer.layer + 1}, ${about} it reads ${reads(p)}`);
   }
   element("now").innerHTML = view.strokes?.length
     ? found.map(({ says }) => says).join(" ")
