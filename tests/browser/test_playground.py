@@ -2,6 +2,7 @@
 
 import copy
 import csv
+import itertools
 import os
 import statistics
 from pathlib import Path
@@ -176,14 +177,14 @@ def test_where_pytorch_has_no_number_the_page_has_none(page):
     """One neuron explodes to infinity, and the layers above take infinity from infinity."""
     net, numbers = net_of(MNIST), page.evaluate("Array.from(x)")
     x, told = torch.tensor(numbers)[:, None, None], set()
-    for neuron in range(0, 128, 16):
-        with interventions.edited(net, 2, neuron, 1.2), torch.no_grad():
+    for layer, neuron in itertools.product((2, 4), range(0, 128, 32)):
+        with interventions.edited(net, layer, neuron, 1.2), torch.no_grad():
             wanted = net(x).softmax(1)
-        found = page.evaluate(READ, [MNIST, numbers, {"layer": 2, "neuron": neuron, "u": 1.2}])
+        found = page.evaluate(READ, [MNIST, numbers, {"layer": layer, "neuron": neuron, "u": 1.2}])
         told.add(lost := bool(wanted.isnan().any()))
-        assert np.isnan(found).any() == lost, neuron
+        assert np.isnan(found).any() == lost, (layer, neuron)
         if not lost:
-            close(found, wanted, neuron)
+            close(found, wanted, (layer, neuron))
     assert told == {True, False}
 
 
