@@ -393,3 +393,24 @@ def test_a_comma_stands_between_thousands_alone():
     for wrong in ("1,5", "1,50", "1,5000"):
         with pytest.raises(ParameterError, match="is not a number"):
             slider.check(wrong)
+
+
+def test_a_length_that_is_typed_becomes_the_one_that_is_read(opened):
+    explorer = opened("length", task="digits", lstm=False)
+    explorer.set(steps=100)
+    assert explorer.values["steps"] == 128, "digits are read twice, not one and a half times"
+    assert explorer.said.startswith("T = 128: ")
+    assert list(explorer.figures["cost"].data[-1].x) == [128]
+
+
+def test_where_no_net_is_shown_depth_says_so(opened):
+    explorer = opened("depth", **dict.fromkeys(depth.KINDS, False))
+    assert explorer.said == "No net is shown."
+    assert all(panel.alt.strip() for panel in explorer.shown.panels.values())
+
+
+def test_the_range_at_the_chosen_length_is_in_the_figure_wherever_it_ends():
+    for steps, gamma, epsilon in ((10, 100.0, 0.001), (64, 5.0, 0.1), (1, 5.0, 0.1)):
+        figure = bounds.funnel(steps, gamma, epsilon, (10, 100)).figure()
+        low, high = figure.layout.yaxis.range
+        assert low < min(figure.data[2].y) < max(figure.data[2].y) < high
