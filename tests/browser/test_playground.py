@@ -214,6 +214,11 @@ def test_what_is_tried_is_done_to_the_drawing_that_is_there_and_the_address_foll
     assert f"step={page.evaluate('view.step')}" in linked(page)
 
 
+def test_what_is_not_certain_is_not_called_so(page):
+    told = page.evaluate("[0, 0.5, 0.996, 0.99951, 0.9999999, 1].map(percent)")
+    assert told == ["0 %", "50 %", "99.6 %", ">99.9 %", ">99.9 %", "100 %"]
+
+
 def test_guessing_is_measured_on_the_sequences_that_the_nets_are_measured_on(page):
     said = """([seed, error]) => {
       Object.assign(learning, {seed});

@@ -22,7 +22,7 @@ const AT_START = {
 };
 const view = { ...AT_START };
 const element = (id) => document.getElementById(id);
-const percent = (p) => `${(100 * p).toFixed(p > 0.995 && p < 1 ? 1 : 0)} %`;
+const percent = (p) => (p >= 0.9995 && p < 1 ? ">99.9 %" : `${(100 * p).toFixed(p > 0.995 && p < 1 ? 1 : 0)} %`);
 const reads = (p) =>
   Number.isFinite(p[0]) ? `${best(p)}, ${percent(p[best(p)])}` : "nothing: its numbers are infinite";
 const best = (p) => p.indexOf(Math.max(...p));
