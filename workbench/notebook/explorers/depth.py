@@ -130,8 +130,6 @@ class Depth(ExplorerBase):
                     reached = f"squared error {score:.3g} {at}".strip()
             rows[kind] = Row([1000 * s for s in seconds], parameters, reached)
         said = self.summary(maps, depth)
-        if maps:
-            said += " The last layer is read at its last step alone: the rest of its row is empty."
         time = EACH
         for net in [*nets.values()][: record != "digits"]:
             time, x = net.time, net.batch(BATCH, alike=True).x
@@ -169,7 +167,8 @@ class Depth(ExplorerBase):
             share = float(norms[0] / norms[-1].clamp_min(1e-300))
             parts.append(f"{NAMES[kind]} {share:.2g}" + f" ({len(gradient)} layers)" * (len(gradient) != depth))
         layers = "1 layer" if depth == 1 else f"{depth} layers"
-        return f"With {layers}, of a gradient of 1 at the last layer arrives at the first: {', '.join(parts)}."
+        said = f"With {layers}, of a gradient of 1 at the last layer arrives at the first: {', '.join(parts)}."
+        return f"{said} The last layer is read at its last step alone: the rest of its row is empty."
 
     def alive(self) -> dict[str, Any]:
         return living(

@@ -220,8 +220,7 @@ class Explorer(anywidget.AnyWidget):
             self._turn({change.name: change.new})
 
     def redraw(self, values: Mapping[str, Any] | None = None) -> None:
-        """Draw the view of some values, which hold from then on, or of those that hold; none are changed where it
-        fails."""
+        """Draw the view of some values, which hold from then on unless it fails, or of those that hold."""
         with self.drawing, pinned_threads(1), self.hold_sync():
             values = self.values if values is None else values
             view = self.content.view(**values)
