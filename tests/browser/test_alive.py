@@ -4,11 +4,12 @@ import json
 import math
 import random
 import re
+import shlex
 
 import pytest
 
 from workbench.notebook.explorers import EXPLORERS, depth, length
-from workbench.notebook.explorers.base import panels
+from workbench.notebook.explorers.base import panels, parameters
 from workbench.notebook.site import static_page
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # playwright's own warnings
@@ -16,6 +17,10 @@ NAMES = ("bounds", "depth", "length", "neurons", "architecture", "digit")
 CLOSE = {"neurons": 1e-3, "digit": 1e-3}  # nets that the browser runs in its own order of sums; else a millionth
 NUMBER = re.compile(r"-?\d+\.\d+(?:e-?\d+)?")
 PLACES = {"neurons": 4, "architecture": 16}  # else 8
+EDGES = {
+    "neurons": [{"layer": 2, "neuron": 5, "above": 0.95, "silent": True}, {"layer": 2, "above": 0.3}],
+    "bounds": [{"steps": 10, "gamma": 100.0, "epsilon": 0.001}],
+}
 DRAWN = ["30,20 70,20; 50,20 50,80", "90,90", ""]  # drawings that are not ready made
 
 
@@ -73,14 +78,14 @@ def computed(browser, tmp_path, content):
     """computed(name, values): what the explorer's page makes of these values."""
     pages = {}
 
-    def ask(name, values):
+    def ask(name, values, what="values => workbenchModel.compute(values)"):
         if name not in pages:
             path = tmp_path / f"{name}.html"
             path.write_bytes(static_page.page(content(name), {}))
             pages[name] = browser.new_page()
             pages[name].goto(path.as_uri())
             pages[name].wait_for_selector(".wb-explorer[data-drawn]", timeout=60_000)
-        return pages[name].evaluate("values => workbenchModel.compute(values)", values)
+        return pages[name].evaluate(what, values)
 
     yield ask
     for page in pages.values():
@@ -90,8 +95,8 @@ def computed(browser, tmp_path, content):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_page_computes_what_the_explorer_shows(content, computed, name):
     chance, close, alive = random.Random(0), CLOSE.get(name, 1e-6), content(name).alive()
-    for _ in range(PLACES.get(name, 8)):
-        values = placed(content(name), alive, chance)
+    drawn = [placed(content(name), alive, chance) for _ in range(PLACES.get(name, 8))]
+    for values in [*drawn, *(content(name).settle(values) for values in EDGES.get(name, ()))]:
         found, view = computed(name, values), content(name).view(**values)
         assert alike(found["said"], view.said, close), (values, found["said"], view.said)
         ours = {panel.pop("name"): panel for panel in found["panels"]}
@@ -118,3 +123,17 @@ def test_all_controls_of_such_a_page_answer_and_its_exercises_stand_where_it_can
 def test_a_difference_is_seen():
     assert unlike({"a": [1.0, "x"]}, {"a": [1.0000001, "x"]}) == []
     assert len(unlike({"a": [1.0, "x"], "b": 1}, {"a": [1.1, "y"], "c": True})) == 4
+
+
+def test_a_page_of_depth_without_a_net_says_so(content, computed):
+    found = computed("depth", content("depth").settle(dict.fromkeys(depth.KINDS, False)))
+    assert found["said"] == "No net is shown."
+    assert all(panel["alt"] for panel in found["panels"])
+
+
+def test_an_empty_drawing_is_copied_as_one(content, computed):
+    values = content("digit").settle({"strokes": "", "permuted": True})
+    ask = "async values => { Object.assign(workbenchModel.wanted, values); await workbenchModel.pick(); "
+    ask += "return workbenchModel.frame; }"
+    copied = computed("digit", values, ask)["parameters"]
+    assert shlex.split(copied) == shlex.split(parameters(content("digit"), values))

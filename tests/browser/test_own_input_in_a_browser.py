@@ -163,6 +163,38 @@ def test_a_digit_drawn_by_keys_is_read(live):
     until(page, lambda: explorer.values["strokes"] == "")
 
 
+def test_a_pen_that_is_left_down_does_not_hide_what_is_chosen_elsewhere(live):
+    page, explorer = live("digit")
+    begun = explorer.values["strokes"]
+    page.locator(".wb-canvas").focus()
+    for key in (" ", "ArrowRight", "ArrowRight"):
+        page.keyboard.press(key)
+    until(page, lambda: explorer.values["strokes"].endswith("; 50,30 54,30 58,30"))
+    page.get_by_role("button", name="Reset", exact=True).click()
+    until(page, lambda: explorer.values["strokes"] == begun)
+    page.get_by_role("button", name="Take the last line back").click()
+    until(page, lambda: explorer.values["strokes"] == "")
+
+
+def test_a_palm_and_the_other_button_draw_nothing(live):
+    page, explorer = live("digit", {"strokes": ""}, has_touch=True)
+    box = middle(page, ".wb-canvas")
+    page.mouse.click(*at(box, (20, 20)), button="right")
+    touch = page.context.new_cdp_session(page)
+    for kind, points in (
+        ("touchStart", [(30, 22)]),
+        ("touchMove", [(50, 22)]),
+        ("touchStart", [(50, 22), (90, 90)]),
+        ("touchMove", [(68, 22), (80, 90)]),
+        ("touchEnd", []),
+    ):
+        fingers = [dict(zip("xy", at(box, p), strict=True), id=n) for n, p in enumerate(points)]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+    until(page, lambda: explorer.values["strokes"].endswith("68,22"))
+    near(explorer.values["strokes"], ((30, 22), (68, 22)))
+    assert "90" not in explorer.values["strokes"]
+
+
 def test_a_pixel_that_is_hovered_is_marked_in_every_figure(live):
     page, _ = live("digit")
     box = middle(page, ".wb-plot .heatmaplayer")

@@ -101,6 +101,46 @@ def test_exercises_presets_undo_and_redo(shown):
     said(page, "5 false a 1")
 
 
+def test_two_quick_moves_back_are_two_moves_back(shown):
+    """The second before the first is answered."""
+    twice = """name => {
+      const found = [...document.querySelectorAll("button")].find((button) => button.textContent === name);
+      found.click();
+      found.click();
+    }"""
+    page = shown(Small())
+    press(page, "Take three")
+    said(page, "3 true a 1")
+    page.get_by_label("Kind").select_option("b")
+    said(page, "3 true b 1")
+    page.get_by_label("Loud").uncheck()
+    said(page, "3 false b 1")
+    page.evaluate(twice, "Undo")
+    said(page, "3 true a 1")
+    page.evaluate(twice, "Redo")
+    said(page, "3 false b 1")
+    assert page.get_by_role("button", name="Redo").is_disabled()
+    press(page, "Undo")
+    said(page, "3 true b 1")
+
+
+def test_a_number_that_is_typed_is_the_one_that_is_shown(shown):
+    page = shown(Small())
+    exact = page.get_by_label("Steps, exact, in steps")
+    exact.fill("3.4")
+    exact.press("Enter")
+    said(page, "3 false")
+    assert exact.input_value() == "3", "this page has no other stop near it"
+    exact.fill("4,5")
+    exact.press("Enter")
+    page.locator(".wb-complaint", has_text="steps: 4,5 received; a number is needed").wait_for()
+    assert exact.input_value() == "4,5"
+    said(page, "3 false")
+    press(page, "Reset")
+    said(page, "2 false")
+    assert exact.input_value() == "2"
+
+
 def test_a_slider_plays_to_its_end_pauses_and_steps(shown):
     page = shown(Small())
     press(page, "Step: Steps")

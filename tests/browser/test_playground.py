@@ -2,6 +2,7 @@
 
 import copy
 import csv
+import itertools
 import os
 import statistics
 from pathlib import Path
@@ -172,6 +173,66 @@ def test_a_changed_net_answers_as_pytorch_does(page):
     assert max(abs(a - b) for a, b in zip(bounded, plain, strict=True)) > 0.01, "a bound of 0.5 is felt"
 
 
+def test_where_pytorch_has_no_number_the_page_has_none(page):
+    """One neuron explodes to infinity, and the layers above take infinity from infinity."""
+    net, numbers = net_of(MNIST), page.evaluate("Array.from(x)")
+    x, told = torch.tensor(numbers)[:, None, None], set()
+    for layer, neuron in itertools.product((2, 4), range(0, 128, 32)):
+        with interventions.edited(net, layer, neuron, 1.2), torch.no_grad():
+            wanted = net(x).softmax(1)
+        found = page.evaluate(READ, [MNIST, numbers, {"layer": layer, "neuron": neuron, "u": 1.2}])
+        told.add(lost := bool(wanted.isnan().any()))
+        assert np.isnan(found).any() == lost, (layer, neuron)
+        if not lost:
+            close(found, wanted, (layer, neuron))
+    assert told == {True, False}
+
+
+def test_what_is_tried_is_done_to_the_drawing_that_is_there_and_the_address_follows(page):
+    pad = page.locator("#pad")
+    pad.press("Delete")
+    for key in ("ArrowUp",) * 7 + ("Space",) + ("ArrowDown",) * 14 + ("Space",):
+        pad.press(key)
+    page.locator("#length").press("End")
+    answered(page)
+    drawn = page.evaluate("view.strokes")
+    page.get_by_role("link", name="a memory of 16 pixels").click()
+    answered(page)
+    assert page.evaluate("[view.bound, view.strokes, learning.length]") == [5, drawn, 6]
+    assert all(part in linked(page) for part in ("bound=5", "drawn=", "length=6"))
+    page.get_by_role("link", name="nothing changed").click()
+    answered(page)
+    assert page.evaluate("[view.bound, view.strokes, learning.length]") == [11, drawn, 6]
+    page.evaluate("play()")
+    page.wait_for_function("view.step > 5")
+    page.get_by_role("button", name="Pause").click()
+    step = page.evaluate("view.step")
+    assert f"step={step}" in linked(page)
+    assert f"after {step} of 784 pixels it reads" in page.locator("#traces canvas").get_attribute("aria-label")
+    page.locator("#traces canvas").click(position={"x": 400, "y": 250})
+    assert page.evaluate("view.step") != step
+    assert f"step={page.evaluate('view.step')}" in linked(page)
+
+
+def test_what_is_not_certain_is_not_called_so(page):
+    told = page.evaluate("[0, 0.5, 0.996, 0.99951, 0.9999999, 1].map(percent)")
+    assert told == ["0 %", "50 %", "99.6 %", ">99.9 %", ">99.9 %", "100 %"]
+
+
+def test_guessing_is_measured_on_the_sequences_that_the_nets_are_measured_on(page):
+    said = """([seed, error]) => {
+      Object.assign(learning, {seed});
+      forget();
+      sayLearning([{kind: "lstm", error, rows: [[100, error]]}]);
+      return [learning.guess, element("learned").textContent];
+    }"""
+    for seed in range(1, 6):
+        guess, _ = page.evaluate(said, [seed, 1.0])
+        assert guess == pytest.approx(1 / 6, abs=0.06)
+        for error, worse in ((guess - 1e-3, False), (guess + 1e-3, True)):
+            assert ("no better than always answering 1" in page.evaluate(said, [seed, error])[1]) == worse
+
+
 TRAINED = """([kind, bound]) => {
   const training = new Training({kind, T: 50, bound, seed: 1});
   for (let step = 0; step < 100; step++) training.step();
@@ -240,6 +301,7 @@ def test_every_control_changes_what_is_read_and_the_address_opens_the_same_view(
         assert page.evaluate(final) != trained, control
         if control == "#u":
             assert "its numbers are infinite" in page.locator("#changed").inner_text(), "1.2 to the 784th power"
+            assert "steps, infinite" in page.locator("#state").get_attribute("aria-label")
         page.get_by_role("button", name="As trained").click()
         answered(page)
         assert page.evaluate(final) == trained

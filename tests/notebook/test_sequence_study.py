@@ -121,8 +121,16 @@ def test_what_does_not_fit_is_named(made, tmp_path, store):
         study(made.values["path"], model="transformers")
     with pytest.raises(ParameterError, match="example: 99 received; the test has sequences 0 to"):
         made.contributions(99)
-    with pytest.raises(ParameterError, match="model: 'linear' has no recurrent weights"):
-        study(made.values["path"], model="linear", against=[]).weights()
+
+
+def test_where_a_figure_has_nothing_to_show_it_says_so_and_the_cells_below_are_run(made, tmp_path):
+    said = [study(made.values["path"], model="linear", against=[]).weights()]
+    table = pd.read_csv(made.values["path"])
+    table["way"] = table.groupby("motion")["x"].transform("mean")
+    table.to_csv(tmp_path / "numbers.csv", index=False)
+    said.append(study(str(tmp_path / "numbers.csv"), answer="real", against=[]).confusion())
+    assert ["no recurrent weight" in said[0].layout.annotations[0].text, len(said[0].data)] == [True, 0]
+    assert ["no classes" in said[1].layout.annotations[0].text, len(said[1].data)] == [True, 0]
 
 
 def test_without_a_path_there_is_an_example_at_hand(store, monkeypatch):

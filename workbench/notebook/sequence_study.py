@@ -16,6 +16,7 @@ from torch import Tensor
 from .. import files, tasks
 from ..analysis import interventions, memory
 from ..analysis import sequences as of_sequences
+from ..analysis.figures import blank
 from ..analysis.figures import sequences as drawn
 from ..analysis.statistics import wilson
 from ..config import Config
@@ -129,7 +130,9 @@ class SequenceStudy:
         return drawn.curves(lines, percent=measure == "accuracy")
 
     def confusion(self) -> go.Figure:
-        """Answers of the first run of `model` on test: which classes it takes for which."""
+        """Answers of the first run of `model` on test: which classes it takes for which; of numbers it says so."""
+        if not self.task.classes:
+            return _told("The answers are numbers: there are no classes to take for one another.")
         return drawn.confusion(of_sequences.confusion(self.net, self.task))
 
     @cached_property
@@ -139,10 +142,10 @@ class SequenceStudy:
         return export.of_record(self.records[kind][0], f"{Path(self.task.config.path).stem}_{kind}")
 
     def weights(self) -> go.Figure:
-        """Draw how long each neuron of each layer remembers, in the unit of `unit`."""
+        """Draw how long each neuron of each layer remembers, in the unit of `unit`; where none has a u it says so."""
         layers = [found.u.detach() for found in recurrences(self.net).values()]
         if not layers:
-            raise ParameterError(f"model: {self.values['model']!r} has no recurrent weights of its own to show")
+            return _told(f"model: {NAMES[self.values['model']]}. Its neurons have no recurrent weight of their own.")
         return drawn.memories(layers, self.values["step"], self.values["unit"], self.task.spec.steps)
 
     def memory(self) -> go.Figure:
@@ -206,6 +209,12 @@ class SequenceStudy:
         share = float(np.mean([score["accuracy"] for score in scores]))
         low, high = wilson(share, int(scores[0]["n"]))
         return {"test": 100 * share, "low": 100 * low, "high": 100 * high}
+
+
+def _told(words: str) -> go.Figure:
+    """Words in place of a figure, so that the cells below are run."""
+    figure = blank("", "").add_annotation(text=words, x=0, y=0.5, xref="paper", yref="paper", showarrow=False)
+    return figure.update_xaxes(visible=False).update_yaxes(visible=False).update_layout(height=100, margin={"b": 10})
 
 
 def _about(widths: range, wanted: int, config: Config, spec: tasks.Spec) -> range:

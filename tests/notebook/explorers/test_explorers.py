@@ -376,3 +376,41 @@ def test_what_the_exercises_of_architecture_say_to_see_is_there(opened):
     lstm = drawn("An LSTM")
     assert any("every neuron reads every other's past" in part.inside for part in lstm.parts)
     assert not any(part.kind == "indrnn" for part in lstm.parts)
+
+
+def test_no_more_neurons_can_be_silenced_than_a_net_has(opened):
+    explorer = opened("digit")
+    hidden = explorer.content.net_of(explorer.values["record"]).config.model.hidden
+    assert hidden < 16
+    explorer.set(silent=hidden)
+    with pytest.raises(ParameterError, match=f"0 to {hidden} is allowed"):
+        explorer.set(silent=hidden + 1)
+
+
+def test_a_comma_stands_between_thousands_alone():
+    slider = Slider("n", "n", (1.0, 5000.0), 1.0)
+    assert [slider.check(text) for text in ("1,500", "1.5", " 2 ")] == [1500, 1.5, 2]
+    for wrong in ("1,5", "1,50", "1,5000"):
+        with pytest.raises(ParameterError, match="is not a number"):
+            slider.check(wrong)
+
+
+def test_a_length_that_is_typed_becomes_the_one_that_is_read(opened):
+    explorer = opened("length", task="digits", lstm=False)
+    explorer.set(steps=100)
+    assert explorer.values["steps"] == 128, "digits are read twice, not one and a half times"
+    assert explorer.said.startswith("T = 128: ")
+    assert list(explorer.figures["cost"].data[-1].x) == [128]
+
+
+def test_where_no_net_is_shown_depth_says_so(opened):
+    explorer = opened("depth", **dict.fromkeys(depth.KINDS, False))
+    assert explorer.said == "No net is shown."
+    assert all(panel.alt.strip() for panel in explorer.shown.panels.values())
+
+
+def test_the_range_at_the_chosen_length_is_in_the_figure_wherever_it_ends():
+    for steps, gamma, epsilon in ((10, 100.0, 0.001), (64, 5.0, 0.1), (1, 5.0, 0.1)):
+        figure = bounds.funnel(steps, gamma, epsilon, (10, 100)).figure()
+        low, high = figure.layout.yaxis.range
+        assert low < min(figure.data[2].y) < max(figure.data[2].y) < high

@@ -85,6 +85,21 @@ def test_long_memories_cost_what_as_many_short_ones_do_not(at):
     assert f"{100 * lost.mean:+.1f} points ({100 * lost.low:+.1f} to {100 * lost.high:+.1f}" in explorer.said
 
 
+def test_those_that_are_silenced_are_counted_by_why_and_compared_with_others(at):
+    explorer = at("neurons", "Silence the long memories")
+    net, set_silent = explorer.content.net_of(explorer.values["record"]), explorer.set
+    us = interventions.unit_of(net.net, 1).u.tolist()
+    quiet = min(range(len(us)), key=lambda n: abs(us[n]))
+    set_silent(neuron=quiet, silent=True)
+    assert f"Silenced: 5 of {len(us)}, all with u > 0.95, neuron {quiet} silenced: " in explorer.said
+    others = sorted({n for n in range(len(us)) if us[n] <= 0.95} - {quiet}, key=lambda n: abs(us[n]))[:6]
+    effect = edits.effect(net, edits.Edit(1, quiet, None, tuple(sorted(others))))
+    assert f"Silenced: 6 others, smallest |u|: {edits.changed(effect, 'class')}" in explorer.said
+    set_silent(silent=False, above=0.3)
+    assert sum(u > 0.3 for u in us) > len(us) / 2
+    assert "others" not in explorer.said, "there are not as many"
+
+
 def test_one_that_forgets_is_no_loss_that_is_shown(at):
     at("neurons", "Make one forget")
     effect = edits.effect(digits(), Edit(1, 33, 0.5, ()))
@@ -174,6 +189,14 @@ def test_a_sentence_is_read_as_it_was_written(at):
     assert symbols == ["\n", "a", "_", "b", "c", "-"]
     parts = explorer.figures["painting"].data[0]
     assert list(parts.y) == pytest.approx(parts.meta["depends"][14], rel=0.01)
+
+
+def test_a_sentence_says_a_character_and_a_figure_marks_it_up(at):
+    explorer = at("sentence", text="mr. ")
+    assert "it expects “<” (" in explorer.said, "an unknown word is <unk>"
+    assert "“<”" in explorer.shown.panels["next"].alt
+    assert explorer.figures["next"].data[0].x[0] == "&lt;"
+    assert "“&lt;”" in explorer.figures["painting"].layout.title.text
 
 
 def test_the_letters_are_the_treebanks(real_data):

@@ -171,3 +171,27 @@ def test_an_axis_in_another_unit_is_the_same_figure():
     assert log.data[0]["x"] == [0.1]
     assert log.layout["xaxis"]["range"] == pytest.approx([-2, 0])
     assert (time.words(3), time.words(math.inf), EACH.words(3)) == ("1.5 s", "without end", "3 steps")
+
+
+def test_other_sequences_under_the_same_path_are_another_nets(tmp_path, store):
+    """Trained, looked at, and trained anew on other sequences, all in one kernel."""
+    path, rng = tmp_path / "again.npz", np.random.default_rng(0)
+    y = rng.choice(["falls", "rises"], 40)
+    for sign in (1, -1):
+        x = sign * np.where(y == "rises", 1.0, -1.0)[:, None, None] + rng.normal(0, 0.3, (40, 6, 1))
+        np.savez(path, x=x.astype(np.float32), y=y)
+        record = run(str(path), changes=NET | {"model.kind": "plain"}, device="cpu", progress=False)
+        explorer = opened("neurons", "again.npz")
+        assert record.budgets[-1]["test"]["accuracy"] > 0.9
+        said = f"{100 * record.budgets[-1]['test']['accuracy']:.3g} % right of 8 test examples"
+        assert said in explorer.said
+
+
+def test_sequences_of_one_step_are_shown_as_such(tmp_path, store):
+    y = np.random.default_rng(0).choice(["falls", "rises"], 40)
+    np.savez(tmp_path / "one.npz", x=np.where(y == "rises", 1.0, -1.0).astype(np.float32)[:, None, None], y=y)
+    run(str(tmp_path / "one.npz"), changes=NET | {"model.kind": "plain"}, device="cpu", progress=False)
+    for name in CONTROL:
+        explorer = opened(name, "one.npz")
+        assert explorer.said
+    assert "T = 1: IndRNN, plain reached" in opened("length", "one.npz", lstm=False).said

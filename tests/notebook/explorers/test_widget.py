@@ -2,6 +2,7 @@
 
 import gzip
 import threading
+from contextlib import nullcontext
 
 import ipywidgets
 import pytest
@@ -218,3 +219,37 @@ def test_where_someone_looks_on_a_snapshot_waits_for_its_button(opened, monkeypa
     figures = list(explorer.figures.values())
     assert updated[: len(figures)] == figures
     assert len(updated) == len(shown) - 1 == widget.MOST
+
+
+@pytest.mark.parametrize("error", [ParameterError("nowhere"), RuntimeError("nowhere")])
+def test_where_a_view_cannot_be_drawn_it_is_said_and_nothing_is_changed(error):
+    class Fails(Try):
+        def view(self, most, n):
+            if n == 3:
+                raise error
+            return super().view(most, n)
+
+    explorer, message = Explorer(Fails()), {"do": "set", "values": {"n": 3}, "page": "p", "turn": 1}
+    with pytest.raises(RuntimeError) if type(error) is RuntimeError else nullcontext():
+        explorer._received(None, message, [])
+    assert explorer.complaints[""].endswith("nowhere")
+    assert (explorer.values["n"], explorer.n, explorer.said) == (1, 1, "1 of 5")
+    assert explorer.answered["turn"] == 1
+    explorer._received(None, {"do": "set", "values": {"most": 9}, "page": "p", "turn": 2}, [])
+    assert (explorer.complaints, explorer.said) == ({}, "1 of 9")
+
+
+def test_what_is_closed_works_no_more(opened):
+    begun = threading.Event()
+
+    def work(tell, stop):
+        begun.set()
+        assert stop.wait(30), "nobody stopped it"
+
+    explorer = opened("architecture")
+    explorer.shown = View(explorer.shown.panels, "", Job("Do it", work))
+    explorer.start()
+    assert begun.wait(30)
+    explorer.close()
+    explorer.wait(30)
+    assert (explorer.busy, explorer.work["said"]) == (False, "done")

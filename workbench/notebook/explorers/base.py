@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import re
 import shlex
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -57,7 +58,7 @@ class Slider:
         number = value
         if isinstance(value, str):
             try:
-                number = float(value.replace(",", ""))
+                number = float(re.sub(r",(?=\d{3}(\D|$))", "", value))  # commas between thousands alone
             except ValueError:
                 raise ParameterError(f"{self.name}: {quoted(value)} is not a number") from None
         if isinstance(number, bool) or not isinstance(number, int | float) or not low <= number <= high:

@@ -180,7 +180,8 @@ def funnel(steps: int, gamma: float, epsilon: float, lengths: Sequence[int]) -> 
     ends = (epsilon ** (1 / steps), gamma ** (1 / steps))
     picture.line([steps, steps], ends, f"at T = {steps:,}", GREEN, width=5)
     picture.data[-1] |= {"mode": "lines+markers", "marker": {"size": 9}}
-    return picture.axis("xaxis", type="log", dtick=1).axis("yaxis", range=[0.6, 1.4])
+    room = [min(0.6, 0.98 * ends[0]), max(1.4, 1.02 * ends[1])]
+    return picture.axis("xaxis", type="log", dtick=1).axis("yaxis", range=room)
 
 
 def survival(gradient: Tensor, us: Sequence[float], gamma: float, epsilon: float) -> Picture:

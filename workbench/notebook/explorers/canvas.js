@@ -55,12 +55,15 @@ function drawing(spec, about, turn, label) {
     tell();
   };
   canvas.addEventListener("pointerdown", (event) => {
+    if (!event.isPrimary || event.button) return; // a palm, a second finger, a menu
     canvas.setPointerCapture(event.pointerId);
+    down = false;
     strokes.push((hand = [at(event)]));
     tell();
   });
-  canvas.addEventListener("pointermove", (event) => hand && go(at(event)));
-  for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => (hand = null));
+  canvas.addEventListener("pointermove", (event) => event.isPrimary && hand && go(at(event)));
+  for (const end of ["pointerup", "pointercancel"])
+    canvas.addEventListener(end, (event) => event.isPrimary && (hand = null));
   const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   canvas.addEventListener("keydown", (event) => {
     const { key } = event;
@@ -80,7 +83,12 @@ function drawing(spec, about, turn, label) {
     if (down) tell();
     else paint();
   });
-  for (const event of ["focus", "blur"]) canvas.addEventListener(event, paint);
+  canvas.addEventListener("focus", paint);
+  canvas.addEventListener("blur", () => {
+    down = false; // the pen is lifted, so that what is chosen elsewhere is shown
+    told.textContent = "";
+    paint();
+  });
   const undo = () => {
     down = false;
     strokes.pop();

@@ -43,7 +43,7 @@ const readable = (value) => (Number.isInteger(value) ? String(value) : String(Nu
 // What a reader typed, or an address says, as the value of a control; what fits none stays as it is, to be refused.
 function typed(spec, text) {
   if (spec.kind === "switch") return { true: true, false: false }[text] ?? text;
-  const number = text.trim().replaceAll(",", "");
+  const number = text.trim().replace(/,(?=\d{3}(\D|$))/g, ""); // commas between thousands alone
   return spec.kind === "slider" && number !== "" && Number.isFinite(Number(number)) ? Number(number) : text;
 }
 
@@ -61,11 +61,10 @@ function slider(spec, about, turn, label) {
     turn(spec.name, value);
   };
   const take = () => {
-    const text = exact.value.trim().replaceAll(",", "");
-    if (text === shown) return;
+    if (exact.value === shown) return;
     halt();
-    shown = text;
-    turn(spec.name, typed(spec, exact.value));
+    shown = exact.value;
+    turn(spec.name, typed(spec, shown));
   };
   exact.addEventListener("change", take);
   exact.addEventListener("keydown", (event) => event.key === "Enter" && take());
@@ -73,7 +72,7 @@ function slider(spec, about, turn, label) {
     const value = given ?? spec.rest;
     range.value = nearest(spec.stops, value);
     range.setAttribute("aria-valuetext", said(value));
-    if (document.activeElement !== exact) exact.value = shown = readable(value);
+    if (document.activeElement !== exact || exact.value === shown) exact.value = shown = readable(value);
   };
   const { halt, ways } = spec.play ? player(spec, range, go) : { halt: () => {}, ways: [] };
   range.addEventListener("input", () => {

@@ -28,6 +28,7 @@ HIDDEN, BATCH, STEPS = 32, 8, 300  # small enough to answer at once; the steps o
 PASSES, PATIENCE = 6, 0.03  # at most so many passes are timed, and begun within so many seconds
 DEPTHS = range(1, 25)
 KINDS = ("plain", "residual", "dense", "lstm", "rnn_tanh")
+NONE = "No net is shown."
 
 
 def config(kind: str, depth: int, norm: bool = True, steps: int = STEPS) -> Config:
@@ -128,9 +129,7 @@ class Depth(ExplorerBase):
                 else:
                     reached = f"squared error {score:.3g} {at}".strip()
             rows[kind] = Row([1000 * s for s in seconds], parameters, reached)
-        said = (
-            f"{self.summary(maps, depth)} The last layer is read at its last step alone: the rest of its row is empty."
-        )
+        said = self.summary(maps, depth)
         time = EACH
         for net in [*nets.values()][: record != "digits"]:
             time, x = net.time, net.batch(BATCH, alike=True).x
@@ -151,7 +150,8 @@ class Depth(ExplorerBase):
             ),
             "costs": Panel(
                 costs(rows),
-                "; ".join(f"{NAMES[k]}: {row.parameters:,} parameters, {timed(row.times)}" for k, row in rows.items()),
+                "; ".join(f"{NAMES[k]}: {row.parameters:,} parameters, {timed(row.times)}" for k, row in rows.items())
+                or NONE,
                 wide=True,
             ),
         }
@@ -159,16 +159,23 @@ class Depth(ExplorerBase):
 
     def summary(self, maps: Mapping[str, Tensor], depth: int) -> str:
         """Say how much of the gradient at the last layer arrives at the first."""
+        if not maps:
+            return NONE
         parts = []
         for kind, gradient in maps.items():
             norms = gradient.double().norm(dim=1)
             share = float(norms[0] / norms[-1].clamp_min(1e-300))
             parts.append(f"{NAMES[kind]} {share:.2g}" + f" ({len(gradient)} layers)" * (len(gradient) != depth))
         layers = "1 layer" if depth == 1 else f"{depth} layers"
-        return f"With {layers}, of a gradient of 1 at the last layer arrives at the first: {', '.join(parts)}."
+        said = f"With {layers}, of a gradient of 1 at the last layer arrives at the first: {', '.join(parts)}."
+        return f"{said} The last layer is read at its last step alone: the rest of its row is empty."
 
     def alive(self) -> dict[str, Any]:
-        return living(self, ("depth", "norm", "trained"), {"names": {kind: NAMES[kind] for kind in KINDS}, "row": ROW})
+        return living(
+            self,
+            ("depth", "norm", "trained"),
+            {"names": {kind: NAMES[kind] for kind in KINDS}, "row": ROW, "none": NONE},
+        )
 
     def job(self, nets: list[TrainedNet]) -> Job | None:
         def run(tell: Tell, stop: threading.Event) -> None:

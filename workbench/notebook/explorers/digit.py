@@ -87,13 +87,14 @@ class Digit(ExplorerBase):
         net = self.net_of(values.get("record") or next(iter(self.nets)))
         steps = spec(net.config.task).steps
         stops = sorted({1, *range(steps, 0, -max(1, steps // 64))})
+        most = min(MOST, net.config.model.hidden)
         help = "mouse, finger, or arrow keys; space puts the pen down and lifts it, Backspace takes a line back"
         return [
             Drawing("strokes", "Draw a digit", READY["6"], help, READY),
             Choice("record", "Read by", self.nets, next(iter(self.nets))),
             Slider("step", "Pixels read", stops, None, play=True, rest=steps),
             Slider("cut", "Cut every |u| to at most", CUTS, CUTS[-1], "", "nothing is trained again"),
-            Slider("silent", "Silence those who say it most", range(MOST + 1), 0, "neurons", "of the last layer"),
+            Slider("silent", "Silence those who say it most", range(most + 1), 0, "neurons", "of the last layer"),
             Switch("permuted", "Read in another order", help="one that the net was not trained in"),
             Switch("fit", "Size and place as in the training images", True),
         ]

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from html import escape
 from typing import Any, NamedTuple
 
 import torch
@@ -209,7 +210,7 @@ def decision(
         words = "The digit, and how much each pixel adds to the answer."
     shares = [None if o is None else o.softmax(-1) for o in (output, after)]
     assert shares[0] is not None
-    names = [net.answer(number) for number in range(len(shares[0]))]
+    names = [escape(net.answer(number), quote=False) for number in range(len(shares[0]))]
     votes = reading.votes(shares[0], shares[1], f"Its answer (right: {names[int(label)]})", names)
     return {"painting": Panel(picture, f"{words} {said}"), "votes": Panel(votes, said, wide=True)}
 

@@ -83,7 +83,7 @@ class Length(ExplorerBase):
         if task not in self.own:
             return LENGTHS.get(task, LENGTHS["adding"])
         longest = spec(self.own[task].config.task).steps
-        return sorted({max(2, longest >> halved) for halved in range(4)})
+        return sorted({max(min(2, longest), longest >> halved) for halved in range(4)})
 
     def config(self, task: str, steps: int, kind: str) -> tuple[Config, int]:
         """The config and seed of a kind of net at a length."""
@@ -114,9 +114,10 @@ class Length(ExplorerBase):
     def view(self, task: str, steps: int, goal: int, lstm: bool, irnn: bool) -> View:
         nets = self.nets(task, steps, goal, lstm, irnn)
         of = next(iter(nets.values()))
+        steps = spec(of.config.task).steps  # of digits a multiple of their 64
         first, goal = of.config.model.kind, of.goal if task in self.own else goal
-        guess = GUESSES[task] if task in GUESSES else own_records.guess(of.config, of.seed)
-        good = GOOD[task] if task in GOOD else own_records.good(of.config, of.seed)
+        guess = GUESSES[task] if task in GUESSES else own_records.guess(of.config.task, of.seed, of.data)
+        good = GOOD[task] if task in GOOD else own_records.good(of.config.task, of.seed, of.data)
         curves = {kind: curve(net.config, net.seed) for kind, net in nets.items()}
         words = [f"{NAMES[k]} {self.progress(curves[k], goal, of.target, net.published)}" for k, net in nets.items()]
         reached = {kind: self.along(task, kind, {steps: points}, good) for kind, points in curves.items()}
@@ -151,7 +152,7 @@ class Length(ExplorerBase):
                 wide=True,
             ),
         }
-        return View(panels, said, self.job(todo), all(net.published for net in nets.values()))
+        return View(panels, said, self.job(todo), all(net.published for net in nets.values()), {"steps": steps})
 
     def along(self, task: str, kind: str, now: Mapping[int, Points], good: tuple[float, str]) -> dict[int, Milestone]:
         """The milestone of a kind of net at every length of a task; `now` holds the curves at hand."""

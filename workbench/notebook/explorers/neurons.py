@@ -143,7 +143,7 @@ class Neurons(ExplorerBase):
         group = tuple(i for i, v in enumerate(us) if above is not None and v > above)
         hushed = tuple(sorted({*group, *([neuron] if silent else [])}))
         edit = Edit(layer - 1, neuron, given, hushed) if given is not None or hushed else None
-        what = self.words(edit, neuron, len(us), above if group else None)
+        what = self.words(edit, neuron, len(us), group, above)
         effects = self.effects(net, us, edit, what, costs, neuron)
         now = trained if given is None else given
         seen, seen_after = edits.looked(net, example, layer - 1, None), edits.looked(net, example, layer - 1, edit)
@@ -193,14 +193,14 @@ class Neurons(ExplorerBase):
         words = {"orders": ORDERS, "unit": COSTS["class"]}
         return examined(self, self.nets, tested, self.costs, words)
 
-    def words(self, edit: Edit | None, neuron: int, width: int, above: float | None) -> str:
+    def words(self, edit: Edit | None, neuron: int, width: int, group: Sequence[int], above: float | None) -> str:
         """Say what is edited."""
         parts = []
         if edit and edit.u is not None:
             parts.append(f"neuron {neuron} with u = {edit.u:g}")
-        if edit and above is not None:
-            parts.append(f"silenced: {len(edit.silent)} of {width}, all with u > {above:g}")
-        elif edit and edit.silent:
+        if group:
+            parts.append(f"silenced: {len(group)} of {width}, all with u > {above:g}")
+        if edit and len(edit.silent) > len(group):
             parts.append(f"neuron {neuron} silenced")
         return ", ".join(parts)
 
@@ -213,14 +213,14 @@ class Neurons(ExplorerBase):
         costs: Sequence[Interval] | None,
         neuron: int,
     ) -> dict[str, Interval]:
-        """Changes of the score: by one neuron silenced, by what is set, and by as many with the smallest |u|."""
+        """Changes of the score: by one neuron silenced, by what is set, and by as many others of small |u|."""
         found = {f"neuron {neuron} silenced": costs[neuron]} if costs else {}
         if edit is not None:
             found[what] = edits.effect(net, edit)
-        if edit is not None and 1 < len(edit.silent) < len(us):
-            least = sorted(range(len(us)), key=lambda i: abs(us[i]))[: len(edit.silent)]
-            name = f"silenced: {len(least)} others, smallest |u|"
-            found[name] = edits.effect(net, Edit(edit.layer, edit.neuron, None, tuple(sorted(least))))
+        if edit is not None and 1 < len(edit.silent) <= len(us) / 2:
+            others = sorted({*range(len(us))} - {*edit.silent}, key=lambda i: abs(us[i]))[: len(edit.silent)]
+            name = f"silenced: {len(others)} others, smallest |u|"
+            found[name] = edits.effect(net, Edit(edit.layer, edit.neuron, None, tuple(sorted(others))))
         return found
 
     def job(self, net: TrainedNet, layer: int, costs: Sequence[Interval] | None) -> Job | None:

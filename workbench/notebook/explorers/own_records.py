@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import cast
 
 from ... import files
-from ...config import Config, Model
+from ...config import Config, Model, Task
 from ...config.model import FIELDS
 from ...errors import WorkbenchError
 from ...runs.folder import find
@@ -19,6 +19,7 @@ from .base import NAMES
 
 MOST = 20  # of them, the newest
 SHARED = ("dropout", "dropout_last", "readout_init")  # what all kinds of net have
+Data = tuple[tuple[str, str], ...]  # the hashes of what a task reads
 
 
 def found() -> dict[str, Record]:
@@ -88,12 +89,12 @@ def of_kind(config: Config, kind: str, **shape: object) -> Config:
     return Config(task=config.task, model=model, train=train)
 
 
-def guess(config: Config, seed: int) -> tuple[float, str]:
+def guess(of: Task, seed: int, data: Data) -> tuple[float, str]:
     """The validation score of one who does not look at the sequences, and what is answered then.
 
     Always the commonest class of training, in per cent right, or the mean of the training answers, as a squared error.
     """
-    task = loaded(cast(Sequences, config.task), seed)
+    task = loaded(of, seed, data)
     train, valid = task.y[task.rows["train"]], task.y[task.rows["valid"]]
     if not task.classes:
         error = float((valid - train.mean()).square().mean())
@@ -103,23 +104,23 @@ def guess(config: Config, seed: int) -> tuple[float, str]:
     return right, f"always “{task.classes[int(commonest)]}”: {right:.3g} %"
 
 
-def good(config: Config, seed: int) -> tuple[float, str]:
+def good(of: Task, seed: int, data: Data) -> tuple[float, str]:
     """The validation score from which on a net has learnt its task, and what it means."""
-    level, _ = guess(config, seed)
-    if not loaded(cast(Sequences, config.task), seed).classes:
+    level, _ = guess(of, seed, data)
+    if not loaded(of, seed, data).classes:
         return level / 2, "the error is half of guessing's"
     return (level + 100) / 2, f"{(level + 100) / 2:.3g} % are right, half-way from guessing to all"
 
 
-def answer(task: Sequences, seed: int, number: float) -> str:
+def answer(task: Task, seed: int, data: Data, number: float) -> str:
     """An answer in words: the class of a number, or a number in its own unit."""
-    known = loaded(task, seed)
+    known = loaded(task, seed, data)
     if known.classes:
         return known.classes[int(number)]
     return f"{number * known.answer_scaling.deviation[0] + known.answer_scaling.mean[0]:.4g}"
 
 
 @lru_cache(maxsize=4)
-def loaded(task: Sequences, seed: int) -> SequencesTask:
-    """The sequences under a seed, read, split and scaled once."""
+def loaded(task: Task, seed: int, data: Data) -> SequencesTask:
+    """The sequences of these hashes under a seed, read, split and scaled once."""
     return cast(SequencesTask, load(task, seed, 1))

@@ -5,32 +5,27 @@
 const PATIENCE = 10000; // milliseconds without an answer until the reader is told
 const ONE_MOVE = 1000; // milliseconds within which moves of one control are undone as one
 
-// The states that were, to go back to and forth: `saw` each as it comes, `move` to the last one or the next.
+// The states that were, to go back to and forth: `saw` each that nothing follows, `move` to the last one or the next.
 function history(first, go) {
   const past = [];
   const future = [];
   let now = first;
   let before = { name: "", at: 0 };
-  let going = false;
-  const changed = (a, b) => Object.keys(b).filter((name) => a[name] !== b[name]);
   const saw = (values) => {
-    const names = changed(now, values);
+    const names = Object.keys(values).filter((name) => now[name] !== values[name]);
     if (names.length === 0) return;
     const same = names.length === 1 && names[0] === before.name && Date.now() - before.at < ONE_MOVE;
-    if (!going) {
-      if (!same) past.push(now);
-      future.length = 0;
-      before = { name: names[0], at: Date.now() };
-    }
-    going = false;
+    if (!same) past.push(now);
+    future.length = 0;
+    before = { name: names[0], at: Date.now() };
     now = values;
   };
   const move = (from, to) => {
     if (from.length === 0) return;
     to.push(now);
-    going = true;
+    now = from.pop();
     before = { name: "", at: 0 };
-    go(from.pop());
+    go(now);
   };
   return { saw, past, future, undo: () => move(past, future), redo: () => move(future, past) };
 }
@@ -143,7 +138,7 @@ function render({ model, el }) {
   const drawControls = () => {
     const specs = model.get("controls");
     const values = model.get("values");
-    past.saw(values);
+    if (!waiting) past.saw(values); // else an answer on the way would be taken for a move
     undo.disabled = past.past.length === 0;
     redo.disabled = past.future.length === 0;
     for (const [name, known] of controls) {
@@ -162,7 +157,7 @@ function render({ model, el }) {
         controls.set(spec.name, (known = fresh));
         if (focused) fresh.whole.querySelector("input, select, canvas, textarea").focus();
       }
-      if (!(spec.name in pending)) known.show(values[spec.name]);
+      if (!(spec.name in pending) && !(spec.name in model.get("complaints"))) known.show(values[spec.name]);
     }
   };
   const drawWork = () => {
@@ -225,6 +220,7 @@ function render({ model, el }) {
     whole.dataset.turn = String(which);
     wait(false);
     flush();
+    drawControls(); // where it failed they stand as they stood
   };
   const copied = async (words) => {
     text.hidden = false;

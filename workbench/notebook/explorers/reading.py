@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 
 from torch import Tensor
 
@@ -93,9 +94,14 @@ def spelled(picture: Picture, text: Sequence[str], title: str) -> Picture:
     return picture.axis("xaxis", **ticks).set(hovermode="x")  # a character is met wherever its column is
 
 
+def plain(character: str) -> str:
+    """A character as a sentence shows it."""
+    return {"\n": "¶", " ": "_"}.get(character, character)
+
+
 def sign(character: str) -> str:
-    """A character as a figure shows it."""
-    return {"\n": "¶", " ": "_", "<": "&lt;", "&": "&amp;"}.get(character, character)
+    """A character as a figure shows it, whose words are marked up."""
+    return escape(plain(character), quote=False)
 
 
 def votes(before: Tensor, after: Tensor | None, title: str, names: Sequence[str] = ()) -> Picture:

@@ -51,6 +51,7 @@ class TrainedNet:
     goal: int = field(compare=False)  # the step that training here goes to
     budget: Budget = field(default="quick", compare=False)
     changes: Mapping[str, Any] | None = field(default=None, compare=False)
+    data: own_records.Data = ()  # of other sequences under the same path it is another net
 
     @cached_property
     def record(self) -> Record | None:
@@ -98,7 +99,7 @@ class TrainedNet:
 
     def batch(self, count: int, alike: bool = False) -> Batch:
         """The first test examples; some of one's own sequences, all of one length where they are to be `alike`."""
-        return _batch(self.config.task, self.seed, count, alike)
+        return _batch(self.config.task, self.seed, self.data, count, alike)
 
     def example(self, index: int) -> Tensor:
         """One of the first TESTED test examples, without what pads it: (T, 1, M), of text (T, 1)."""
@@ -110,7 +111,7 @@ class TrainedNet:
         """An answer in words: the class of a number, or a number in its own unit."""
         task = self.config.task
         if isinstance(task, Sequences):
-            return own_records.answer(task, self.seed, number)
+            return own_records.answer(task, self.seed, self.data, number)
         return f"{number:.0f}" if self.target == "class" else f"{number:.3f}"
 
     @property
@@ -186,7 +187,10 @@ def trained_net(
     until = None if config.train.schedule == "one_cycle" else until
     record, goal = find(config, seed), until or last or config.train.steps or 0
     step, path = (0, None) if record is None else (_shown(record) or 0, record.run.path)
-    return TrainedNet(name.removesuffix("*"), config, seed, step, path, goal, budget, changes)
+    data: own_records.Data = ()
+    with contextlib.suppress(WorkbenchError):
+        data = tuple(sorted(data_hashes(config.task).items()))
+    return TrainedNet(name.removesuffix("*"), config, seed, step, path, goal, budget, changes, data)
 
 
 def find(config: Config, seed: int) -> Record | None:
@@ -278,9 +282,9 @@ def _weights(of: TrainedNet) -> dict[int, dict[str, Tensor]]:
 
 
 @lru_cache(maxsize=8)
-def _batch(task: Task, seed: int, count: int, alike: bool) -> Batch:
+def _batch(task: Task, seed: int, data: own_records.Data, count: int, alike: bool) -> Batch:
     if isinstance(task, Sequences):
-        return own_records.loaded(task, seed).sample("test", count, alike)
+        return own_records.loaded(task, seed, data).sample("test", count, alike)
     known = load(task, seed, 1)
     if not isinstance(known, TreebankTask):
         return next(iter(known.examples("test", count)))

@@ -60,6 +60,7 @@ class Explorer(anywidget.AnyWidget):
     app = traitlets.Bool().tag(sync=True)  # alone on its page, whose address may say its state
     value = traitlets.Dict()
     answered = traitlets.Dict().tag(sync=True)  # the last message of a page that was dealt with
+    busy = False  # whether long work is under way
 
     def __init__(self, content: ExplorerBase, **values: Any):
         accepted, complaints = content.check(values, content.settle(values))
@@ -68,7 +69,6 @@ class Explorer(anywidget.AnyWidget):
         self.content, self.started = content, content.settle(accepted)
         self.drawing = threading.RLock()
         self.worker: threading.Thread | None = None
-        self.busy = False  # whether long work is under way
         self.stopping = threading.Event()
         self.shown: View | None = None
         self.tried: tuple[dict[str, Any], Exercise] = ({}, Exercise("", {}))  # the last exercise, and its values
@@ -162,6 +162,11 @@ class Explorer(anywidget.AnyWidget):
 
             button.on_click(keep)
 
+    def close(self) -> None:
+        """Take it off every page, and stop its work, which nobody could stop any more."""
+        self.stop()
+        super().close()
+
     # --- what the browser asks for ---
 
     def _received(self, _: Any, message: Mapping[str, Any], buffers: Any = None) -> None:
@@ -197,27 +202,29 @@ class Explorer(anywidget.AnyWidget):
                     return
         except WorkbenchError as error:
             self.complaints = {"": str(error)}
+        except Exception as error:
+            self.complaints = {"": f"{type(error).__name__}: {error}"}
+            raise
         finally:
             named = message if isinstance(message, Mapping) else {}
             self.answered = {"page": named.get("page"), "turn": named.get("turn")}
 
     def _turn(self, values: Mapping[str, Any], keep: Mapping[str, str] | None = None) -> None:
         with self.drawing:
-            self.values = self.content.settle({**self.values, **values})
+            self.redraw(self.content.settle({**self.values, **values}))
             self.complaints = dict(keep or {})
-            self.redraw()
 
     def _linked(self, change: Any) -> None:
         """Turn the control whose trait was set from outside."""
         if change.new != self.values[change.name]:
             self._turn({change.name: change.new})
 
-    def redraw(self) -> None:
-        """Draw the view of the values that hold."""
+    def redraw(self, values: Mapping[str, Any] | None = None) -> None:
+        """Draw the view of some values, which hold from then on unless it fails, or of those that hold."""
         with self.drawing, pinned_threads(1), self.hold_sync():
-            view = self.content.view(**self.values)
-            if view.sets:
-                self.values = self.content.settle({**self.values, **view.sets})
+            values = self.values if values is None else values
+            view = self.content.view(**values)
+            self.values = self.content.settle({**values, **view.sets})
             self.shown = view
             self.controls = [control.spec() for control in self.content.at(self.values).values()]
             self.panels = panels(view)

@@ -60,13 +60,15 @@ function kept(figure, hidden) {
   return figure;
 }
 
-ALIVE.depth = ({ said, figures, alts }, wanted, { names, row }) => {
+ALIVE.depth = ({ said, figures, alts }, wanted, { names, row, none }) => {
   const hidden = Object.keys(names).filter((kind) => !wanted[kind]).map((kind) => names[kind]);
   const [share, cost] = [`${NUMBER}( \\(\\d+ layers\\))?`, `: [\\d,]+ parameters,${TIMES}`];
-  const left = without(without(said, hidden, share), hidden, "(?=[,.;])").replace(/ Not trained yet, shown as they start: \.$/, "");
+  const shown = Object.keys(names).length - hidden.length;
+  const trained = without(without(said, hidden, share), hidden, "(?=[,.;])").replace(/ Not trained yet, shown as they start: \.$/, "");
+  const left = shown ? trained : none;
   alts.maps = alts.maps.replace(said, left);
   alts.layers = alts.layers.replace(said, left);
-  alts.costs = without(alts.costs, hidden, cost);
+  alts.costs = without(alts.costs, hidden, cost) || none;
 
   const { maps, layers, time, costs } = figures;
   const axis = maps.layout.xaxis;
@@ -143,6 +145,7 @@ ALIVE.bounds = ({ figures, alts }, wanted, held) => {
   const { funnel, gradient, weights, tightening } = figures;
   funnel.data[0].y = lengths.map((T) => bounds(T)[1]);
   funnel.data[1].y = lengths.map((T) => bounds(T)[0]);
+  funnel.layout.yaxis.range = [Math.min(0.6, 0.98 * low), Math.max(1.4, 1.02 * high)];
   Object.assign(funnel.data[2], { x: [steps, steps], y: [low, high], name: `at T = ${fixed(steps, 0)}` });
   alts.funnel = alts.funnel.replace(/At .*/, `At ${steps} steps: ${low.toFixed(5)} to ${high.toFixed(5)}.`);
 

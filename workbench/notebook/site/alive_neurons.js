@@ -66,18 +66,19 @@ ALIVE.neurons = ({ figures, alts }, wanted, held) => {
   const [N, B, trained, costs] = [us.length, y.length, us[neuron], net.costs[layer]];
   const points = costs?.map(([mean]) => 0 - 100 * mean);
   const given = wanted.u === null || wanted.u === Number(trained.toFixed(4)) ? null : wanted.u;
-  const grouped = us.some((u) => u > (wanted.above ?? Infinity));
+  const grouped = us.filter((u) => u > (wanted.above ?? Infinity)).length;
   const silent = us.flatMap((u, n) => (u > (wanted.above ?? Infinity) || (wanted.silent && n === neuron) ? [n] : []));
   const edit = given !== null || silent.length ? { layer, neuron, u: given, silent } : null;
   const hushed = silent.includes(neuron);
   const parts = given === null ? [] : [`neuron ${neuron} with u = ${general(given)}`];
-  if (grouped) parts.push(`silenced: ${silent.length} of ${N}, all with u > ${general(wanted.above)}`);
-  else if (silent.length) parts.push(`neuron ${neuron} silenced`);
+  if (grouped) parts.push(`silenced: ${grouped} of ${N}, all with u > ${general(wanted.above)}`);
+  if (silent.length > grouped) parts.push(`neuron ${neuron} silenced`);
 
   const effects = new Map(costs ? [[`neuron ${neuron} silenced`, costs[neuron]]] : []);
   if (edit) effects.set(parts.join(", "), effect(net, edit));
-  if (silent.length > 1 && silent.length < N) {
-    const least = [...us.keys()].sort((a, b) => Math.abs(us[a]) - Math.abs(us[b])).slice(0, silent.length);
+  if (silent.length > 1 && silent.length <= N / 2) {
+    const loud = [...us.keys()].filter((n) => !silent.includes(n));
+    const least = loud.sort((a, b) => Math.abs(us[a]) - Math.abs(us[b])).slice(0, silent.length);
     const others = { layer, neuron, u: null, silent: least.sort((a, b) => a - b) };
     effects.set(`silenced: ${least.length} others, smallest |u|`, effect(net, others));
   }

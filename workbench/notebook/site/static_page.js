@@ -40,7 +40,6 @@ class Still {
     return low <= value && value <= high ? null : `${low} to ${high} is allowed`;
   }
   take(values) {
-    this.state.complaints = {};
     for (const [name, value] of Object.entries(values)) {
       const { kind, stops } = this.held.controls.find((control) => control.name === name) ?? {};
       const wrong = this.wrong(name, value);
@@ -60,6 +59,8 @@ class Still {
   async send(message) {
     if (message.do === "plotly") return this.tell("msg:custom", { what: "plotly" }, [this.library]);
     const { page, turn } = message;
+    const copies = message.do === "code" || message.do === "parameters";
+    if (!copies) this.state.complaints = {};
     if (message.do === "set") this.take(message.values);
     if (message.do === "reset") this.wanted = { ...this.held.start };
     if (message.do === "exercise") {
@@ -67,8 +68,7 @@ class Still {
       Object.assign(this.wanted, values);
       this.tried = { at: JSON.stringify(this.wanted), see };
     }
-    if (message.do === "code" || message.do === "parameters")
-      this.tell("msg:custom", { what: "text", page, text: this.frame[message.do] }, []);
+    if (copies) this.tell("msg:custom", { what: "text", page, text: this.frame[message.do] }, []);
     await this.pick();
     this.state.answered = { page, turn };
     for (const name of ["complaints", "values", "panels", "answered"]) this.tell(`change:${name}`);
@@ -105,7 +105,7 @@ class Alive extends Still {
     this.state.see = JSON.stringify(values) === this.tried?.at ? this.tried.see : "";
     const named = { true: "True", false: "False", null: "None" };
     const code = (value) => named[value] ?? JSON.stringify(value);
-    const word = (value) => named[value] ?? (/[^\w@%+=:,./-]/.test(value) ? `'${value}'` : value);
+    const word = (value) => named[value] ?? (/^[\w@%+=:,./-]+$/.test(value) ? value : `'${value}'`);
     const book = `explore_${name}`;
     const each = (write) => Object.entries(values).map(write);
     this.frame = {

@@ -21,10 +21,10 @@ function drawUs() {
   pen.fillStyle = colour("soft");
   pen.textAlign = "center";
   for (const value of [-1, 0, 1]) pen.fillText(value, at(value), high - 4);
-  const places = new Map();
+  const places = new Map(),
+    chosen = neuron();
   byMemory(u).forEach((n, rank) => {
-    const here = Math.max(-bound, Math.min(bound, n === neuron() && view.u !== null ? view.u : u[n]));
-    const value = n === neuron() && view.u !== null ? view.u : here,
+    const value = n === chosen && view.u !== null ? view.u : Math.max(-bound, Math.min(bound, u[n])),
       column = Math.round(at(value) / 5),
       above = places.get(column) ?? 0;
     places.set(column, above + 1);
@@ -57,25 +57,26 @@ function drawState() {
     N = u.length;
   const { pen, wide, high } = sheet(element("state")),
     states = found.find(({ net }) => net.kind === "indrnn").states[view.layer];
-  let most = 1e-9;
-  for (let t = 0; t < T; t++) if (Number.isFinite(states[t * N + n])) most = Math.max(most, states[t * N + n]);
+  const values = Array.from({ length: T }, (_, t) => states[t * N + n]),
+    most = Math.max(1e-9, ...values.filter(Number.isFinite)),
+    told = values.every(Number.isFinite) ? `at most ${short(most > 1e-9 ? most : 0)}` : "infinite";
   pen.strokeStyle = colour("line");
   pen.strokeRect(0.5, high - 0.5, wide, 0);
   pen.strokeStyle = colour("blue");
   pen.lineWidth = 1.75;
   pen.beginPath();
   for (let t = 0; t < T; t++)
-    pen.lineTo((wide * (t + 0.5)) / T, high - 3 - Math.min(1, states[t * N + n] / most) * (high - 18));
+    pen.lineTo((wide * (t + 0.5)) / T, high - 3 - Math.min(1, values[t] / most) * (high - 18));
   pen.stroke();
   pen.fillStyle = colour("soft");
-  pen.fillText(`at most ${short(most < 1e-8 ? 0 : most)}`, 2, 10);
+  pen.fillText(told, 2, 10);
   const said = `Neuron ${n} of layer ${view.layer + 1}, u = ${u[n].toFixed(3)}: ${fades(u[n])}`;
   const given = view.u === null ? `u = ${u[n].toFixed(3)}, as trained` : `u = ${view.u.toFixed(3)}: ${fades(view.u)}`;
   element("neuron-value").textContent = said;
   element("u-value").textContent = view.silent ? "silent" : given;
   element("neuron").setAttribute("aria-valuetext", said);
   element("u").setAttribute("aria-valuetext", given);
-  element("state").setAttribute("aria-label", `State of neuron ${n} over ${T} steps, at most ${short(most)}`);
+  element("state").setAttribute("aria-label", `State of neuron ${n} over ${T} steps, ${told}`);
 }
 
 // --- time ---
@@ -83,6 +84,7 @@ function drawState() {
 function stop() {
   playing = false;
   element("play").textContent = "Play";
+  remember();
 }
 
 function play() {
@@ -99,10 +101,8 @@ function play() {
     last = now;
     view.step = Math.floor(part);
     drawStep();
-    if (view.step >= steps()) {
-      stop();
-      remember();
-    } else requestAnimationFrame(frame);
+    if (view.step >= steps()) stop();
+    else requestAnimationFrame(frame);
   };
   requestAnimationFrame(frame);
 }
@@ -179,7 +179,6 @@ function layOut() {
       figure.style.setProperty("--shade", `var(--${KINDS[net.kind][1]})`);
       figure.innerHTML = `<figcaption><b>${KINDS[net.kind][0]}</b>, ${net.says}</figcaption>`;
       canvas.setAttribute("role", "img");
-      canvas.setAttribute("aria-label", `States of ${KINDS[net.kind][0]} and its answer, over ${T} pixels`);
       canvas.addEventListener("click", (event) => clicked(event, canvas, net));
       figure.append(canvas);
       net.canvas = canvas;

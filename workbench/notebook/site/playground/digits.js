@@ -22,7 +22,7 @@ const AT_START = {
 };
 const view = { ...AT_START };
 const element = (id) => document.getElementById(id);
-const percent = (p) => `${(100 * p).toFixed(p > 0.995 && p < 1 ? 1 : 0)} %`;
+const percent = (p) => (p >= 0.9995 && p < 1 ? ">99.9 %" : `${(100 * p).toFixed(p > 0.995 && p < 1 ? 1 : 0)} %`);
 const reads = (p) =>
   Number.isFinite(p[0]) ? `${best(p)}, ${percent(p[best(p)])}` : "nothing: its numbers are infinite";
 const best = (p) => p.indexOf(Math.max(...p));
@@ -142,7 +142,9 @@ function drawStep() {
       bar.children[2].textContent = Number.isFinite(p[k]) ? percent(p[k]) : "–";
       bar.classList.toggle("first", k === first);
     }
-    answer.says = `${KINDS[answer.net.kind][0]} after ${t} of ${T} pixels: <b>${reads(p)}</b>.`;
+    const [name, about] = [KINDS[answer.net.kind][0], `after ${t} of ${T} pixels`];
+    answer.says = `${name} ${about}: <b>${reads(p)}</b>.`;
+    answer.net.canvas.setAttribute("aria-label", `${name}, states of layer ${answer.layer + 1}, ${about} it reads ${reads(p)}`);
   }
   element("now").innerHTML = view.strokes?.length
     ? found.map(({ says }) => says).join(" ")

@@ -82,7 +82,7 @@ const CELLS = {
         for (let b = 0; b < B; b++)
           for (let n = 0; n < N; n++, at++) {
             const value = kept ? a[at] + u[n] * h[at - B * N] : a[at];
-            h[at] = value > 0 && !(silent && silent[n]) ? value : 0;
+            h[at] = value <= 0 || (silent && silent[n]) ? 0 : value; // what is no number stays none, as in PyTorch
           }
       }
       return { h };

@@ -44,15 +44,16 @@ function pad() {
   };
   let drawing = false;
   canvas.addEventListener("pointerdown", (event) => {
+    if (!event.isPrimary || event.button) return; // a palm, a second finger, a menu
     canvas.setPointerCapture(event.pointerId);
     drawing = true;
     keyed = penDown = false;
     begin(place(event));
   });
   canvas.addEventListener("pointermove", (event) => {
-    if (drawing) for (const one of event.getCoalescedEvents?.() ?? [event]) extend(place(one));
+    if (drawing && event.isPrimary) for (const one of event.getCoalescedEvents?.() ?? [event]) extend(place(one));
   });
-  for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => (drawing = false));
+  for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, (event) => event.isPrimary && (drawing = false));
   canvas.addEventListener("keydown", (event) => {
     const [dx, dy] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key] ?? [];
     if (dx !== undefined) {

@@ -24,13 +24,15 @@ function address() {
 
 let started;
 
-function recall() {
+// What the address says; where something is tried the drawing stays, and what trains
+function recall(tried) {
   const told = new URLSearchParams(location.hash.slice(1));
   const whole = (name, low, high, otherwise) => {
     const value = told.has(name) ? Number(told.get(name)) : NaN;
     return Number.isInteger(value) && value >= low && value <= high ? value : otherwise;
   };
-  Object.assign(view, AT_START);
+  const { digit, strokes } = view;
+  Object.assign(view, AT_START, tried && { digit, strokes });
   view.picture = whole("picture", 0, pictures.length - 1, 0);
   view.layer = whole("layer", 0, 99, indrnn().layers.length - 1);
   settle();
@@ -42,16 +44,19 @@ function recall() {
   view.silent = told.get("silent") === "true";
   if (told.has("u") && Math.abs(Number(told.get("u"))) <= 1.2) view.u = Number(told.get("u"));
   if (told.get("order") in ORDERS) view.order = told.get("order");
-  view.digit = told.has("drawn") ? null : whole("digit", 0, 9, 4);
-  view.strokes = view.digit === null ? readStrokes(told.get("drawn")) : drawnDigit(view.digit);
-  Object.assign(learning, {
-    length: whole("length", 0, 6, 2),
-    gamma: whole("gamma", 0, 8, 5),
-    seed: whole("seed", 1, 999, 1),
-  });
-  for (const id of ["length", "gamma"]) element(id).value = learning[id];
+  if (!tried) {
+    view.digit = told.has("drawn") ? null : whole("digit", 0, 9, 4);
+    view.strokes = view.digit === null ? readStrokes(told.get("drawn")) : drawnDigit(view.digit);
+    Object.assign(learning, {
+      length: whole("length", 0, 6, 2),
+      gamma: whole("gamma", 0, 8, 5),
+      seed: whole("seed", 1, 999, 1),
+    });
+    for (const id of ["length", "gamma"]) element(id).value = learning[id];
+  }
   Object.assign(started, {
     picture: 0,
+    digit: AT_START.digit,
     layer: pictures[0].nets.find((net) => net.kind === "indrnn").layers.length - 1,
   });
 }
@@ -71,7 +76,6 @@ function wire() {
     view.step = Number(element("step").value);
     requestAnimationFrame(drawStep);
   });
-  on("step", "change", remember);
   changes("bound", ({ value }) => (view.bound = Number(value)));
   changes("cut", ({ value }) => (view.cut = Number(value)));
   changes("order", ({ value }) => (view.order = value));
@@ -153,7 +157,7 @@ pictures = unpacked(JSON.parse(element("data").textContent));
 reader = workerFor("serve");
 reader.onmessage = answered;
 reader.postMessage({ nets: pictures.flatMap(({ nets }) => nets) });
-recall();
+recall(false);
 wire();
 pad();
 layOut();
@@ -161,13 +165,20 @@ everything();
 ask();
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", everything);
 addEventListener("resize", everything);
-addEventListener("hashchange", () => {
-  clearTimeout(resting);
+function follow(tried) {
   const before = [learning.length, learning.gamma, learning.seed].join();
   stop();
-  recall();
+  recall(tried);
   if (before !== [learning.length, learning.gamma, learning.seed].join()) forget();
   layOut();
   drawPad();
   ask();
-});
+}
+
+addEventListener("hashchange", () => follow(false));
+for (const link of document.querySelectorAll(".try"))
+  link.addEventListener("click", (event) => {
+    event.preventDefault();
+    history.pushState(null, "", link.hash || "#");
+    follow(true);
+  });

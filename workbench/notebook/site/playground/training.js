@@ -18,6 +18,7 @@ const learning = {
   running: false,
   began: 0,
   nets: {},
+  guess: 1 / 6,
 };
 const T = () => LENGTHS[learning.length];
 const boundNow = () => (learning.gamma === 8 ? null : GAMMAS[learning.gamma] ** (1 / T()));
@@ -77,13 +78,14 @@ function drawLearning() {
   const furthest = Math.max(500, ...nets.map(({ steps }) => steps)),
     shade = (kind) => colour(KINDS[kind][1]);
   const empty = nets.length ? "" : "Press Train";
-  const lowest = Math.min(0.005, ...nets.flatMap(({ rows }) => rows.map(([, error]) => error)).filter((e) => e > 0));
   const finite = (rows) => rows.filter(([, value]) => Number.isFinite(value));
+  const errors = nets.flatMap(({ rows }) => finite(rows).map(([, error]) => error)),
+    lowest = Math.min(0.005, ...errors.filter((error) => error > 0));
   chart(element("errors"), {
     x: { from: 0, to: furthest, label: "steps of training" },
-    y: { from: Math.max(1e-5, lowest / 1.5), to: 1, log: true },
+    y: { from: Math.max(1e-5, lowest / 1.5), to: Math.min(1e4, Math.max(1, ...errors)), log: true },
     levels: [
-      { y: 1 / 6, text: "always answering 1: 1/6" },
+      { y: learning.guess, text: `always answering 1: ${short(learning.guess)}` },
       { y: SOLVED, text: "learned: 0.01" },
     ],
     lines: nets.map(({ kind, rows }) => ({ points: finite(rows), colour: shade(kind), name: KINDS[kind][0] })),
@@ -165,7 +167,7 @@ function drawNumbers(nets) {
 function sayLearning(nets) {
   if (!nets.length) {
     element("learned").innerHTML =
-      `All is set: T = ${T()}. <b>Press Train.</b> Watch whose curve leaves the line at 1/6 first, ` +
+      `All is set: T = ${T()}. <b>Press Train.</b> Watch whose curve leaves the upper line first, ` +
       "and how much of the gradient still arrives at the first steps.";
     return;
   }
@@ -174,13 +176,15 @@ function sayLearning(nets) {
       const name = `<b style="color: var(--${KINDS[kind][1]})">${KINDS[kind][0]}</b>`;
       if (solved) return `${name} was below ${SOLVED} at step ${solved.step.toLocaleString("en")}.`;
       if (!Number.isFinite(error)) return `${name} has diverged: its numbers are infinite.`;
-      const worth = error >= 0.16 ? ", no better than always answering 1" : "";
+      const worth = error >= learning.guess ? ", no better than always answering 1" : "";
       return `${name} is at ${short(error)} after ${rows.at(-1)[0].toLocaleString("en")} steps${worth}.`;
     })
     .join(" ");
 }
 
 function drawTask() {
+  const fixed = addingBatch(T(), CHECKED, randomFrom(1000 * learning.seed + 1)).y;
+  learning.guess = meanSquare(fixed.map(() => 1), fixed); // about 1/6
   const { x, y } = addingBatch(T(), 1, randomFrom(1000 * learning.seed + 1)),
     { pen, wide, high } = sheet(element("task")),
     marked = [],
