@@ -73,7 +73,7 @@ CASES = [
         ("a u of the wrong size", lambda _: wb.recur(a, u[:2]), ("u: shape (2,)", "(3,) is needed")),
         ("no u", lambda _: wb.recur(a, None), ("u: NoneType", "(3,) is needed")),
         ("a first state of the wrong size", lambda _: wb.recur(a, u, a[0, :1]), ("h0: shape (1, 3)", "(2, 3) is needed")),
-        ("a first state of a layer as list", lambda _: layer()(x, [0]), ("h0: list", "a tensor, or None")),
+        ("a first state of a layer as list", lambda _: layer()(x, [0]), ("h0: list", "a tensor of shape (1, 4, 3), or None")),
         ("a first state of the wrong depth", lambda _: layer()(x, torch.zeros(2, 4, 3)), ("h0: shape (2, 4, 3)", "(1, 4, 3)")),
         ("a length of 0", lambda _: layer()(x, lengths=[0, 1, 2, 3]), ("lengths: 0", "1...5")),
         ("a length of -1", lambda _: layer()(x, lengths=[1, -1, 2, 3]), ("lengths: -1", "1...5")),

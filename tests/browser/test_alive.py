@@ -83,7 +83,7 @@ def computed(browser, tmp_path, content):
             path = tmp_path / f"{name}.html"
             path.write_bytes(static_page.page(content(name), {}))
             pages[name] = browser.new_page()
-            pages[name].goto(path.as_uri())
+            pages[name].goto(path.as_uri(), timeout=60_000)
             pages[name].wait_for_selector(".wb-explorer[data-drawn]", timeout=60_000)
         return pages[name].evaluate(what, values)
 

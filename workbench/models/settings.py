@@ -166,7 +166,7 @@ def fits(x: Tensor, weight: Tensor) -> None:
 def state_fits(h0: object, shape: tuple[int, ...], weight: Tensor) -> None:
     """A state before the first step that has this shape and the weight's dtype and device, or an error of ours."""
     if not isinstance(h0, Tensor) or tuple(h0.shape) != shape:
-        raise wrong("h0", h0, f"{shape}")
+        raise wrong("h0", h0, f"{shape}" if isinstance(h0, Tensor) else f"a tensor of shape {shape}, or None,")
     if h0.dtype != weight.dtype and not torch._C._is_any_autocast_enabled():
         raise InputError(f"h0: dtype {h0.dtype} received; the layer holds {weight.dtype}, convert one of them")
     if h0.device != weight.device:

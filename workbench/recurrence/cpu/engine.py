@@ -190,14 +190,14 @@ class _Normalize(torch.autograd.Function):
         return d, grad_scale, grad_shift, None
 
 
-def _restored(g: Tensor, *kept: Tensor) -> tuple[Tensor, ...]:
+def _restored(g: Tensor, *saved: Tensor) -> tuple[Tensor, ...]:
     """Bring x, weight, u, h0 and h that autograd kept into C's layout: hooks may bring them back in another one."""
-    (T, B, N), M = g.shape, kept[1].shape[-1]
+    (T, B, N), M = g.shape, saved[1].shape[-1]
     shapes = (T, B, M), (N, M), (N,), (B, N), (T, B, N)
-    if all(fits(v, shape, g) for v, shape in zip(kept, shapes, strict=True)):
-        return kept
+    if all(fits(v, shape, g) for v, shape in zip(saved, shapes, strict=True)):
+        return saved
     names = "x", "weight", "u", "h0", "h"
-    return tuple(returned(*it, g) for it in zip(names, kept, shapes, strict=True))
+    return tuple(returned(*it, g) for it in zip(names, saved, shapes, strict=True))
 
 
 def _restored_norm(g: Tensor, scale: Tensor | None, shift: Tensor | None, *done: Tensor | None) -> tuple[Any, ...]:
