@@ -10,10 +10,10 @@ and the best weights are kept, nothing to go on from.
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
 import statistics
-import sys
 import tempfile
 import threading
 import time
@@ -143,4 +143,7 @@ def _wanted() -> Iterator[Callable[[], TrainedNet]]:
 
 
 if __name__ == "__main__":
-    {"costs": costs, "silencing": silencing, "nets": nets}[sys.argv[1]]()
+    made = {"costs": costs, "silencing": silencing, "nets": nets}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=made)
+    made[parser.parse_args().what]()

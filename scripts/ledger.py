@@ -115,10 +115,13 @@ def lines(measured: dict[str, Any]) -> str:
     for place, queued in enumerate(QUEUE, 1):
         found = mine.get(queued.experiment, [])
         done = sum(record.run.result() is not None for record in found)
-        begun = [record.step for record in found if record.run.result() is None]
+        begun = sorted((record.step for record in found if record.run.result() is None), reverse=True)
         seconds, steps = seconds_of(found, measured.get(queued.experiment, {})), steps_of(queued.experiment)
         hours = seconds * steps / 3600 if seconds and steps else None
-        to_do = None if hours is None else hours * max(0.0, queued.seeds - done - sum(begun) / (steps or 1))
+        missing = [*begun, *[0] * queued.seeds][
+            : max(0, queued.seeds - done)
+        ]  # the furthest count, none beyond `seeds`
+        to_do = None if hours is None else hours * sum(1 - step / (steps or 1) for step in missing)
         if queued.wanted in left and to_do:
             left[queued.wanted] += to_do
         cells = [

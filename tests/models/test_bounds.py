@@ -4,8 +4,9 @@ import csv
 import math
 
 import pytest
+import torch
 
-from workbench import files
+from workbench import files, recur
 from workbench.errors import ParameterError
 from workbench.models import bound, half_life, near_one
 
@@ -38,11 +39,24 @@ def test_a_bound_that_float32_cannot_tell_from_one_is_warned_about():
     assert caught[0].filename == __file__  # the caller's line
 
 
-def test_half_life():
-    assert half_life(0.5) == 1
-    assert half_life(-0.25) == 0.5
-    assert half_life(1.0) == half_life(-1.5) == math.inf
-    assert half_life(0.0) == 0
+@pytest.mark.parametrize(("u", "steps"), [(0.5, 1), (2**-0.125, 8), (1.0, math.inf), (1.2, math.inf)])
+def test_half_life_is_when_an_impulse_has_halved(u, steps):
+    assert half_life(u) == pytest.approx(steps)
+    left = impulse(u)
+    assert (left[-1] >= 1) if steps == math.inf else (left[steps] == pytest.approx(0.5))
+
+
+@pytest.mark.parametrize("u", [0.0, -0.0, -0.5, -1.0, -1.5])
+def test_a_state_that_would_be_negative_remembers_nothing(u):
+    assert half_life(u) == 0
+    assert impulse(u)[1:].tolist() == [0] * 8
+
+
+def impulse(u):
+    """A ReLU neuron's nine states from an input of 1 at the first step."""
+    a = torch.zeros(9, 1, 1)
+    a[0] = 1
+    return recur(a, torch.tensor([u])).flatten()
 
 
 @pytest.mark.parametrize("steps", [0, -1, 2.5, True, "3", 2**63])

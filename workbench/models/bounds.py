@@ -45,7 +45,10 @@ def near_one(steps: int, gamma: float = 2.0) -> tuple[float, float]:
 
 
 def half_life(u: float) -> float:
-    """Steps until an impulse has decayed to one half: ln(1/2) / ln|u|; infinite from |u| = 1 on, 0 at u = 0."""
-    if u == 0:
+    """Steps until a ReLU neuron's state has decayed to one half: ln(1/2) / ln u; infinite from u = 1 on, 0 for u <= 0.
+
+    A state is never negative, so where u is, the next is relu(u h) = 0 unless an input says otherwise.
+    """
+    if u <= 0:
         return 0.0
-    return math.inf if abs(u) >= 1 else math.log(0.5) / math.log(abs(u))
+    return math.inf if u >= 1 else math.log(0.5) / math.log(u)

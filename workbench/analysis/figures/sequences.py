@@ -93,13 +93,14 @@ def confusion(counts: pd.DataFrame) -> go.Figure:
 def memories(layers: Sequence[Tensor], step: float, unit: str, longest: int) -> go.Figure:
     """Draw how long each neuron remembers: the time after which half of a state is left, a column a layer.
 
-    `layers`: u (N,) of each; `step`: the time of a step, in `unit`. Neurons with |u| of 1 and more forget nothing by
-    themselves; they stand at the top edge, at ten times the longest sequence.
+    `layers`: u (N,) of each; `step`: the time of a step, in `unit`. Neurons with u of 1 and more forget nothing by
+    themselves; they stand at the top edge, at ten times the longest sequence. Those with u of 0 and less hold nothing;
+    they stand at a hundredth of a step.
     """
     figure = blank("layer", f"half of a state is left after, {unit}", "How long each neuron remembers")
     edge = 10 * longest * step
     for index, u in enumerate(layers):
-        ages = sorted(min(edge, half_life(abs(value)) * step) for value in u.tolist())
+        ages = sorted(min(edge, half_life(value) * step) for value in u.tolist())
         figure.add_scatter(
             x=[index + 1 + 0.6 * (place / max(1, len(ages) - 1) - 0.5) for place in range(len(ages))],
             y=[max(age, step / 100) for age in ages],

@@ -35,7 +35,7 @@ function thinned(count, most = 200) {
   return places;
 }
 
-const half = (u) => (u === 0 ? 0 : Math.abs(u) >= 1 ? Infinity : Math.log(0.5) / Math.log(Math.abs(u)));
+const half = (u) => (u <= 0 ? 0 : u >= 1 ? Infinity : Math.log(0.5) / Math.log(u));
 const span = (steps) => (Number.isFinite(steps) ? `${general(steps, 3)} steps` : "without end");
 
 function decades({ data }) {
