@@ -67,6 +67,8 @@ def test_the_interval_of_a_change_is_agresti_and_mins():
     assert statistics.matched(2, 8, 100).mean == 0.06
     every = statistics.matched(64, 0, 64)
     assert every.mean == every.low == -1  # a share cannot change by more
+    assert statistics.matched(0, 64, 64).high == 1
+    assert statistics.matched(0, 0, 1).n == 1
     nothing = statistics.matched(0, 0, 360)
     assert nothing.mean == 0
     assert nothing.low == -nothing.high
@@ -140,5 +142,5 @@ def test_a_seed_not_there_comes_after_every_step_up_to_its_own_last_one():
 
 def test_holm_multiplies_by_what_is_left_and_never_falls():
     assert statistics.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert statistics.holm([0.5, 0.9]) == [1.0, 1.0]
+    assert statistics.holm([0.6, 0.9]) == [1.0, 1.0]  # 1.2 is no probability
     assert statistics.holm([]) == []

@@ -57,6 +57,11 @@ def value(*values, better="lower"):
         ("undecided", "1 of 3 seeds lost: undecided at best; 2 of 3 seeds still train", value(None, ..., ...)),
         ("undecided", "1 of 4 seeds lost: undecided at best; one more seed", value(*SPREAD, None)),
         ("not reproduced", "2 of 3 seeds lost", value(math.nan, 1.0, math.inf)),  # no number is lost too
+        (
+            "undecided",
+            "1 of 3 seeds lost: undecided at best; two more seeds",
+            verdicts.value(1.0, 0.2, [*seeds(1, 1), Seed(2)]),
+        ),
     ],
 )
 def test_a_value_gets_the_word_of_the_rule(word, note, found):
@@ -137,6 +142,7 @@ def test_a_claim_on_test_batch_statistics_is_scored_with_them_or_not_at_all():
     scored = [(seed, TERMS) for seed in seeds(84.8, 84.9, 85.0)]
     counted, aside = verdicts.admitted(scored, asked)
     assert verdicts.judge(claim, counted) == Verdict("not run", claims.NTU)
+    assert verdicts.judge(claims.claim("table2-seqmnist_res"), []) == Verdict("not run", "not begun")
     assert aside == "3 of another protocol set aside"
     counted, _ = verdicts.admitted([(seed, asked) for seed, _ in scored], asked)
     assert verdicts.judge(claim, counted).word == "reproduced"
@@ -167,6 +173,7 @@ def solves(*values, claimed=True):
         ("undecided", "2 of 3", solves(0.001, 0.001, 0.17)),
         ("undecided", "2 of 3, 1 lost", solves(0.001, None, 0.001)),
         ("not reproduced", "1 of 3, 2 lost", solves(0.001, None, None)),
+        ("not reproduced", "2 of 4, 2 lost", solves(0.001, None, 0.001, None)),  # half is enough
         ("undecided", "2 of 2; n = 2: one more seed", solves(0.001, 0.001)),
         ("undecided", "2 of 2; 1 of 3 seeds still trains", solves(0.001, 0.001, ...)),
         ("reproduced", "3 of 3", solves(0.001, 0.001, 0.001, ...)),  # a seed under way never decides
@@ -247,6 +254,8 @@ def test_what_an_order_needs_of_the_second_net_is_said_of_it():
         assert verdicts.order(first, second).note == note
     assert verdicts.order(seeds(1), seeds(4, 5, 6)).note == "n = 1: two more seeds"
     assert verdicts.order(seeds(1), seeds(4)).note == "n = 1: two more seeds; other net, n = 1: two more seeds"
+    found = verdicts.order(first, seeds(3, 4, 5))
+    assert (found.n, found.ours) == (3, pytest.approx(8.5 / 9))  # the share of pairs, a tie half
 
 
 def test_with_one_seed_lost_an_order_is_undecided_at_best():
@@ -278,6 +287,7 @@ def test_a_net_is_there_at_the_first_of_two_consecutive_rows_below_the_threshold
     assert verdicts.arrival(steps, errors) == 400
     assert verdicts.arrival(steps[:4], errors[:4]) is None
     assert verdicts.arrival([], []) is None
+    assert verdicts.arrival(steps, [0.01] * 5) is None  # at the threshold is not below it
     assert verdicts.absent(steps[:4], errors[:4]) == 300  # at 400 it may have been, which the next row tells
     assert verdicts.absent(steps[:3], errors[:3]) == 300
     assert verdicts.absent([], []) == 0
