@@ -12,6 +12,7 @@ from workbench.analysis.memory import impulse_response
 from workbench.models.bounds import bound, half_life
 from workbench.notebook.explorers import EXPLORERS, Explorer, depth, digit, edits, length, sentence, trained_nets
 from workbench.notebook.explorers.edits import Edit
+from workbench.notebook.explorers.reading import percent
 from workbench.runs import pretrained
 from workbench.tasks import download
 from workbench.tasks.treebank import LETTERS, read
@@ -356,3 +357,20 @@ def test_the_passes_of_depth_are_several_where_they_are_short(at, monkeypatch):
     depth.measured.cache_clear()
     figure = at("depth", depth=1, plain=False, residual=False, dense=False, rnn_tanh=False).figures["costs"]
     assert "ms in one pass" in figure.layout.annotations[0].text
+
+
+@pytest.mark.parametrize(
+    ("chance", "words"),
+    [
+        (1, "100 %"),
+        (1 - 1e-5, ">99.9 %"),
+        (0.9996, ">99.9 %"),
+        (0.997, "99.7 %"),
+        (0.994, "99 %"),
+        (0.5, "50 %"),
+        (0.004, "<1 %"),
+        (0, "0 %"),
+    ],
+)
+def test_what_is_not_certain_is_not_said_to_be(chance, words):
+    assert percent(chance) == words

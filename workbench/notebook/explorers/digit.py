@@ -19,7 +19,7 @@ from .alive import PAINT, living
 from .base import Choice, Control, Exercise, ExplorerBase, Panel, Slider, Switch, View
 from .edits import CUTS
 from .nets import MNIST, experiments
-from .reading import SEEN, square, votes
+from .reading import SEEN, percent, square, votes
 from .trained_nets import TrainedNet, scored, trained_net
 from .weights import packed
 from .widget import Explorer
@@ -119,7 +119,7 @@ class Digit(ExplorerBase):
             ),
             "votes": Panel(
                 votes(plain.chances[step - 1], at if edited else None, f"Its answer after {step} pixels"),
-                f"After {step} of {steps} pixels: {int(at.argmax())}, {100 * float(at.max()):.0f} %.",
+                f"After {step} of {steps} pixels: {int(at.argmax())}, {percent(float(at.max()))}.",
             ),
             "forming": Panel(
                 forming(now.chances, step),
@@ -149,12 +149,12 @@ class Digit(ExplorerBase):
     def sentence(self, net: TrainedNet, plain: Reading, now: Reading, step: int, edited: bool) -> str:
         """Say what is read so far, when the answer was settled, and what the edits changed."""
         steps, at = len(now.chances), now.chances[step - 1]
-        said = f"After {step} of {steps} pixels it reads {int(at.argmax())} ({100 * float(at.max()):.0f} %)."
+        said = f"After {step} of {steps} pixels it reads {int(at.argmax())} ({percent(float(at.max()))})."
         answer = int(now.chances[-1].argmax())
         said += f" At the end: {answer}, {settled(now.chances)}."
         if edited:
             before = int(plain.chances[-1].argmax())
-            said += f" Left as trained it reads {before} ({100 * float(plain.chances[-1].max()):.0f} %)."
+            said += f" Left as trained it reads {before} ({percent(float(plain.chances[-1].max()))})."
         return f"{said} {net.origin}: {tested(net)}."
 
 

@@ -11,6 +11,15 @@ from ...analysis.figures import INK
 from ...analysis.figures.style import BLUE, ORANGE, PINK, SIGNED, Picture, thinned
 
 
+def percent(chance: float) -> str:
+    """A probability in per cent; 100 % is said of what float32 can hardly tell from 1, 0 % of nothing that is more."""
+    if 0 < chance <= 0.005:
+        return "<1 %"
+    if 0.9995 <= chance < 1 - 1e-6:
+        return ">99.9 %"
+    return f"{100 * chance:.{int(0.995 <= chance < 0.9995)}f} %"
+
+
 def trace(
     before: Tensor, after: Tensor | None, given: Tensor, text: Sequence[str] | None = None, back: bool = False
 ) -> Picture:

@@ -81,7 +81,7 @@ class Sentence(ExplorerBase):
         at = now.expected[step].exp()
         best = int(at.argmax())
         said = (
-            f"After “{text[:step]}” it expects “{reading.plain(symbols[best])}” ({100 * float(at.max()):.0f} %). "
+            f"After “{text[:step]}” it expects “{reading.plain(symbols[best])}” ({reading.percent(float(at.max()))}). "
             f"The sentence costs it {bits(now, net, text).mean():.3g} bits a character"
         )
         said += f", {bits(plain, net, text).mean():.3g} as trained." if edited else "."
@@ -95,7 +95,7 @@ class Sentence(ExplorerBase):
             ),
             "next": Panel(
                 following(plain.expected[step].exp(), at if edited else None, symbols),
-                ", ".join(f"“{reading.plain(symbols[i])}” {100 * float(at[i]):.0f} %" for i in likely),
+                ", ".join(f"“{reading.plain(symbols[i])}” {reading.percent(float(at[i]))}" for i in likely),
                 wide=True,
             ),
             "surprise": Panel(

@@ -38,6 +38,13 @@ function imageOf(text, { side, fill, pen, mass }, fit) {
   });
 }
 
+// A probability in words, as Python's `percent` writes it
+function percent(p) {
+  if (p > 0 && p <= 0.005) return "<1 %";
+  if (p >= 0.9995 && p < 1 - 1e-6) return ">99.9 %";
+  return `${fixed(100 * p, p >= 0.995 && p < 0.9995 ? 1 : 0)} %`;
+}
+
 // A net over a drawing -> {chances (T) of (10), shares(answer) (T, N), pixels (T)}
 function readDrawing(net, order, { strokes, cut, silent, fit }) {
   return once(JSON.stringify(["read", net.origin, order[1], strokes, cut, silent, fit]), () => {
@@ -77,7 +84,7 @@ ALIVE.digit = ({ figures, alts }, wanted, { nets, orders, whole, paint, speaking
   const { chances } = now;
   const [at, last] = [chances[step - 1], chances.at(-1)];
   const answer = place(last);
-  const likely = (p) => `${place(p)} (${(100 * Math.max(...p)).toFixed(0)} %)`;
+  const likely = (p) => `${place(p)} (${percent(Math.max(...p))})`;
   const since = chances.findLastIndex((p) => place(p) !== answer) + 2;
   let said = `After ${step} of ${T} pixels it reads ${likely(at)}. At the end: ${answer}, from ${since > 1 ? `pixel ${since}` : "the first pixel"} on.`;
   if (edited) said += ` Left as trained it reads ${likely(plain.chances.at(-1))}.`;
@@ -100,9 +107,9 @@ ALIVE.digit = ({ figures, alts }, wanted, { nets, orders, whole, paint, speaking
   Object.assign(seen.layout.xaxis, { dtick, range: [0.5, side + 0.5] });
   Object.assign(seen.layout.yaxis, { dtick, range: [side + 0.5, 0.5] });
 
-  const percent = (p) => p.map((v) => 100 * v);
-  votes.data[0].y = percent(plain.chances[step - 1]);
-  if (edited) votes.data.push({ ...votes.data[0], y: percent(at), name: "edited", marker: { color: paint.pink } });
+  const percents = (p) => p.map((v) => 100 * v);
+  votes.data[0].y = percents(plain.chances[step - 1]);
+  if (edited) votes.data.push({ ...votes.data[0], y: percents(at), name: "edited", marker: { color: paint.pink } });
   votes.layout.title.text = `Its answer after ${step} pixels`;
 
   const shown = thinned(T, 400);
@@ -137,7 +144,7 @@ ALIVE.digit = ({ figures, alts }, wanted, { nets, orders, whole, paint, speaking
     Object.assign(layout.shapes.at(-1), { x0: step, x1: step });
   }
   alts.seen = `The drawing as ${side} by ${side} pixels, ${step} of ${T} read so far.`;
-  alts.votes = `After ${step} of ${T} pixels: ${place(at)}, ${(100 * Math.max(...at)).toFixed(0)} %.`;
+  alts.votes = `After ${step} of ${T} pixels: ${place(at)}, ${percent(Math.max(...at))}.`;
   alts.forming = `The chance of each digit after each pixel. ${said}`;
   alts.speakers = `The ${speaking} neurons of the last layer that add most to the score of ${answer}, step by step.`;
   return { said, figures, alts };
