@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from workbench.analysis import interventions
+from workbench.analysis import interventions, statistics
 from workbench.config import Model, Pixels, Treebank
 from workbench.errors import ParameterError
 from workbench.models.build import build
@@ -21,6 +21,15 @@ def a_net(kind="plain", **fields):
     if kind == "dense":
         settings = {"kind": kind, "growth": 3, "blocks": (2,), "norm": "after"}
     return build(Model.model_validate(settings), SPEC, torch.Generator().manual_seed(1)).eval()
+
+
+def a_language_net(length):
+    fields = {"kind": "plain", "hidden": 6, "depth": 2, "embedding": 4}
+    text = Treebank(name="treebank", unit="char", length=length)
+    net = build(Model.model_validate(fields), spec(text), torch.Generator().manual_seed(1)).eval().double()
+    with torch.no_grad():
+        net.embedding.weight.mul_(50)  # it starts so small that it says nothing
+    return net
 
 
 def a_batch(rng, count=4):
@@ -130,14 +139,27 @@ def test_what_silencing_each_neuron_changes_is_what_each_silence_changes(rng):
     assert torch.equal(interventions.answers(net, batch, "class"), before)
 
 
-@pytest.mark.parametrize("target", ["class", "real"])
-def test_answers_are_the_score_example_by_example(target, rng):
+@pytest.mark.parametrize(("target", "score"), [("class", "accuracy"), ("real", "mse"), ("token", "bpc")])
+def test_answers_are_the_score_example_by_example(target, score, rng):
     net, batch = a_net(), a_batch(rng, 9)
     if target == "real":
         net, batch = torch.nn.Sequential(net, torch.nn.Linear(10, 1)), Batch(batch.x, torch.randn(9, generator=rng))
-    scores = interventions.evaluate.score(net, [batch], target)
-    whole = scores["accuracy"] if target == "class" else scores["mse"]
-    assert float(interventions.answers(net, batch, target).mean()) == pytest.approx(whole, rel=1e-6)
+    if target == "token":
+        text = torch.randint(50, (13, 9), generator=rng)
+        net, batch = a_language_net(12), Batch(text[:-1], text[1:])
+    answers = interventions.answers(net, batch, target)
+    assert answers.shape == (9,)
+    whole = interventions.evaluate.score(net, [batch], target)[score]
+    assert float(answers.mean()) == pytest.approx(whole, rel=1e-6)
+    batch = Batch(batch.x[:, 4:5], batch.y[..., 4:5])
+    assert float(answers[4]) == pytest.approx(interventions.evaluate.score(net, [batch], target)[score], rel=1e-5)
+
+
+def test_a_change_of_right_answers_is_matched_and_of_errors_a_mean():
+    before, after = torch.tensor([1.0, 1, 0, 1]), torch.tensor([0.0, 1, 1, 0])
+    assert interventions.change(before, after, "class") == statistics.matched(2, 1, 4)
+    for target in ("real", "token"):
+        assert interventions.change(before, after, target) == statistics.mean([-1.0, 0.0, 1.0, -1.0])
 
 
 def test_the_answer_as_it_forms_is_the_answer_had_the_sequence_ended_there(rng):
@@ -193,11 +215,7 @@ def test_contributions_are_read_in_the_middle_of_each_part_of_the_way(points):
 
 
 def test_contributions_of_tokens_add_up_to_the_score_less_that_of_an_empty_text(rng):
-    fields = {"kind": "plain", "hidden": 6, "depth": 2, "embedding": 4}
-    text = Treebank(name="treebank", unit="char", length=12)
-    net = build(Model.model_validate(fields), spec(text), torch.Generator().manual_seed(1)).eval().double()
-    with torch.no_grad():
-        net.embedding.weight.mul_(50)  # it starts so small that it says nothing
+    net = a_language_net(12)
     tokens = torch.randint(0, 50, (12, 1), generator=rng)
     parts = interventions.contributions_of_tokens(net, tokens, 7, 3, points=2000)
     assert parts.shape == (12,)
@@ -208,11 +226,7 @@ def test_contributions_of_tokens_add_up_to_the_score_less_that_of_an_empty_text(
 
 
 def test_dependences_are_the_contributions_to_what_is_expected_after_each_token(rng):
-    fields = {"kind": "plain", "hidden": 6, "depth": 2, "embedding": 4}
-    text = Treebank(name="treebank", unit="char", length=9)
-    net = build(Model.model_validate(fields), spec(text), torch.Generator().manual_seed(1)).eval().double()
-    with torch.no_grad():
-        net.embedding.weight.mul_(50)
+    net = a_language_net(9)
     tokens = torch.randint(0, 50, (9, 1), generator=rng)
     found = interventions.dependences(net, tokens, 7, points=3)
     assert found.shape == (9, 9)

@@ -121,8 +121,16 @@ def test_table_1_in_numbers():
     assert list(table["from"]) == ["1.00000000", "0.00000000", "0.00000000", "0.00000000", "1.00000000"]
     assert list(table["to"]) == ["∞", "1.00000000", "4.00000000", "4.00000000", "4.00000000"]
     assert analysis.ranges_table(100)["from"][0] == "0.99309250"
-    with pytest.raises(ParameterError, match=r"slope: 0 is no derivative"):
-        analysis.ranges_table(100, slope=0)
+    for slope in (0, -1, 1.1, True, "1"):
+        with pytest.raises(ParameterError, match=f"slope: {slope!r} is no derivative"):
+            analysis.ranges_table(100, slope=slope)
+
+
+def test_the_bounds_of_lengths_and_how_long_memory_lasts_at_their_lower_end():
+    table = analysis.bounds_table([20, 784])
+    assert list(table.columns[:2]) == ["T", "lower end, gamma^(-1/T)"]
+    assert table.iloc[:, 1:3].round(6).to_numpy().tolist() == [[0.965936, 1.035265], [0.999116, 1.000885]]
+    assert list(table.iloc[:, 3]) == [20, 784]  # gamma = 2: a half is left after T steps
 
 
 def test_accuracy_by_length_counts_every_test_example_once(store):
