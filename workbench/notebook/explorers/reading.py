@@ -11,13 +11,13 @@ from ...analysis.figures import INK
 from ...analysis.figures.style import BLUE, ORANGE, PINK, SIGNED, Picture, thinned
 
 
-def percent(chance: float) -> str:
+def percent(p: float) -> str:
     """A probability in per cent; 100 % is said of what float32 can hardly tell from 1, 0 % of nothing that is more."""
-    if 0 < chance <= 0.005:
+    if 0 < p <= 0.005:
         return "<1 %"
-    if 0.9995 <= chance < 1 - 1e-6:
+    if 0.9995 <= p < 1 - 1e-6:
         return ">99.9 %"
-    return f"{100 * chance:.{int(0.995 <= chance < 0.9995)}f} %"
+    return f"{100 * p:.{int(0.995 <= p < 0.9995)}f} %"
 
 
 def trace(
