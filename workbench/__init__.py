@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from .files import names_of
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 # The table of public names: to add one, a line here.
 if TYPE_CHECKING:
