@@ -118,9 +118,7 @@ def lines(measured: dict[str, Any]) -> str:
         begun = sorted((record.step for record in found if record.run.result() is None), reverse=True)
         seconds, steps = seconds_of(found, measured.get(queued.experiment, {})), steps_of(queued.experiment)
         hours = seconds * steps / 3600 if seconds and steps else None
-        missing = [*begun, *[0] * queued.seeds][
-            : max(0, queued.seeds - done)
-        ]  # the furthest count, none beyond `seeds`
+        missing = [*begun, *[0] * queued.seeds][: max(0, queued.seeds - done)]  # the furthest first
         to_do = None if hours is None else hours * sum(1 - step / (steps or 1) for step in missing)
         if queued.wanted in left and to_do:
             left[queued.wanted] += to_do
