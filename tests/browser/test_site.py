@@ -166,7 +166,9 @@ def test_a_drawn_digit_is_read_without_a_kernel(opened):
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 0.8 * box["height"], steps=6)
     page.mouse.up()
-    page.locator(".wb-said", has_text=re.compile(r"reads \d \([<>\d.]+ %\)\. At the end: \d, from pixel \d+ on")).wait_for()
+    page.locator(
+        ".wb-said", has_text=re.compile(r"reads \d \([<>\d.]+ %\)\. At the end: \d, from pixel \d+ on")
+    ).wait_for()
 
 
 def test_the_playground_is_there_and_leads_back(opened):
