@@ -88,6 +88,17 @@ def test_mean_squared_error():
     assert score == {"mse": pytest.approx((1 + 0 + 1 + 9) / 4, rel=1e-7), "n": 4}
 
 
+def test_a_number_at_each_step_is_scored_where_one_is_asked_for():
+    class Steps(torch.nn.Linear):
+        def forward(self, x):
+            return x + 0 * self.weight.sum()
+
+    x = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    y = torch.tensor([[1.0, math.nan], [0.0, 6.0], [math.nan, math.nan]])
+    score = evaluate.score(Steps(1, 1), [Batch(x.unsqueeze(-1), y)], "real")
+    assert score == {"mse": pytest.approx((0 + 9 + 4) / 3, rel=1e-7), "n": 3}
+
+
 def test_an_answer_that_is_no_number_is_not_right():
     class Nan(torch.nn.Linear):
         def forward(self, x):
