@@ -6,7 +6,6 @@ Results go to stdout, progress and errors to stderr. Exit codes: 0 all succeeded
 
 from __future__ import annotations
 
-import errno
 import importlib.util
 import json
 import os
@@ -22,7 +21,7 @@ from typer import Abort, Argument, BadParameter, Context, Exit, Option, Typer
 
 from . import __version__, files
 from .analysis import listing
-from .errors import DONE, FAILED, STOPPED, WRONG_PARAMETER, DataError, ParameterError, WorkbenchError, printable, quoted
+from .errors import DataError, ParameterError, ended, launched, printable, quoted, say
 from .runs import instructions
 
 app = Typer(
@@ -57,22 +56,13 @@ OutOption = Annotated[
 LimitOption = Annotated[str | None, Option("--time-limit", help="Stop, resumable, after this long: 90s, 8m, 2h.")]
 
 
-DATA_COLUMNS = ("name", "state", "detail", "title")
-
-
 @app.command("list")
 def list_(
     what: Annotated[str, Argument(help="experiments, data or runs.")] = "experiments", as_json: Json = False
 ) -> None:
     """Every experiment with its claim and what is recorded; or the data sets; or the recorded runs."""
-    if what == "experiments":
-        listing.show(listing.experiments(), as_json, ("id", "where", "parameters", "claim", "recorded"))
-    elif what == "data":
-        listing.show(listing.data_sets(), as_json, DATA_COLUMNS)
-    elif what == "runs":
-        listing.show(listing.runs(), as_json, ("id", "experiment", "seed", "smoke", "status", "step", "published"))
-    else:
-        raise ParameterError(f"list: {what!r} cannot be listed; choose one of data, experiments, runs")
+    rows, columns = listing.of(what)
+    listing.show(rows, as_json, columns)
 
 
 @app.command()
@@ -94,24 +84,23 @@ def run(
     """One training run: resumes if begun, returns at once if finished."""
     instructions.fix()  # before the next line loads torch
     from .config import Config, parse_value
-    from .runs.asked import check_count
+    from .runs.asked import check_count, seconds
     from .runs.jobs import notebook_parameters
     from .runs.run import run as run_experiment
     from .runs.run import run_seeds
     from .seeds import check_seed
 
     chosen: Any = Config.read(experiment) if experiment.endswith(".json") else experiment
-    first, asked = parse_value(seed), notebook_parameters.given(changes or [])
-    ways: dict[str, Any] = {"device": device, "backend": backend, "graphs": graphs, "changes": asked}
-    ways |= {"until": until, "fresh": fresh, "time_limit": _seconds(time_limit)}
-    ways |= {"threads": None if threads is None else parse_value(threads)}
+    first, count = parse_value(seed), None if threads is None else parse_value(threads)
+    ways: dict[str, Any] = {"device": device, "backend": backend, "graphs": graphs, "threads": count, "until": until}
+    ways |= {"changes": notebook_parameters.given(changes or []), "fresh": fresh, "time_limit": seconds(time_limit)}
     if seeds is not None:
         wanted = range(check_seed(first), first + check_count("seeds", seeds))
-        records = run_seeds(chosen, budget, wanted, say=_say, **ways)  # type: ignore[arg-type]
+        records = run_seeds(chosen, budget, wanted, say=say, **ways)  # type: ignore[arg-type]
         listing.show([record.row for record in records], as_json, ("id", "experiment", "seed", "status", "step"))
     else:
         records = [run_experiment(chosen, budget, first, **ways)]  # type: ignore[arg-type]
-        if _launched() and os.environ.get("RANK") != "0":
+        if launched() and os.environ.get("RANK") != "0":
             return  # of the processes of one run the first speaks
         row = records[0].row
         print(json.dumps(row) if as_json else "\n".join(printable(f"{key:16} {row[key]}") for key in row))
@@ -133,12 +122,13 @@ def reproduce(
     out: OutOption = None,
 ) -> None:
     """Train what the notebooks show, execute them through papermill, write the tables. Resumes; repeats nothing."""
+    from .runs.asked import seconds
     from .runs.jobs import notebook_parameters, plan
 
     report = _report()
     means: dict[str, Any] = {"workers": workers, "device": device, "scheduler": scheduler, "slurm": slurm, "out": out}
-    means |= {"time_limit": _seconds(time_limit), "values": notebook_parameters.given(values or [])}
-    runs = plan.reproduce(targets or plan.DEFAULT_STUDY, budget, seeds=seeds, report=report, say=_say, **means)
+    means |= {"time_limit": seconds(time_limit), "values": notebook_parameters.given(values or [])}
+    runs = plan.reproduce(targets or plan.DEFAULT_STUDY, budget, seeds=seeds, report=report, say=say, **means)
     if budget == "smoke":
         print("The smoke budget shows that everything runs; its nets are too small to compare with the paper.")
         return
@@ -153,7 +143,7 @@ def reproduce(
 def _report() -> Callable[[], Path] | None:
     """Return the function that writes the tables; None on a bare node, which lacks the scipy of their intervals."""
     if importlib.util.find_spec("scipy") is None:
-        _say("scipy is not installed: the tables are for where the records are taken over")
+        say("scipy is not installed: the tables are for where the records are taken over")
         return None
     from .analysis.tables import write_tables
 
@@ -175,10 +165,11 @@ def sweep(
     as_json: Json = False,
 ) -> None:
     """A grid over fields of a config: every combination under every seed, then a notebook of pictures."""
+    from .runs.asked import seconds
     from .runs.jobs import plan
 
-    means = plan.Means(workers, device, scheduler, slurm, _seconds(time_limit), out, _report())
-    table = plan.sweep(experiment, grid, budget, seeds, means, _say)
+    means = plan.Means(workers, device, scheduler, slurm, seconds(time_limit), out, _report())
+    table = plan.sweep(experiment, grid, budget, seeds, means, say)
     print(table.to_json(orient="records") if as_json else table.to_string(index=False))
 
 
@@ -221,6 +212,8 @@ def tables(
     as_json: Json = False,
 ) -> None:
     """Ours beside the paper's: every claim with our number, interval, step, protocol and a computed verdict."""
+    if all_ and not verify:
+        raise ParameterError("--all: it has no meaning without --verify; leave it out")
     if verify:
         instructions.fix()  # as `run` does, before the next line loads torch
     from .analysis.claims import results_table
@@ -230,7 +223,7 @@ def tables(
     if verify:
         from .runs.verify import verify as verify_records
 
-        verify_records(all_, _say)
+        verify_records(all_, say)
     table, format_ = results_table(), "json" if as_json else format_
     if format_ in ("csv", "json"):  # which hold rows alone
         print(summary(table), file=sys.stderr)
@@ -241,7 +234,7 @@ def tables(
 def bench(
     device: DeviceOption = "cpu",
     shapes: Annotated[
-        list[str] | None, Option("--shapes", help="A name (mnist, ptb_l1, ...) or T,B,inputs,N. Repeatable.")
+        list[str] | None, Option("--shapes", help="A name (mnist, mnist_l1, ...) or T,B,inputs,N. Repeatable.")
     ] = None,
     threads: Annotated[list[int] | None, _number("--threads", help="Threads to time with. Repeatable.")] = None,
     step: Annotated[bool, Option("--step", help="Also a whole training step of the six-layer net.")] = False,
@@ -261,7 +254,7 @@ def bench(
     from .analysis.benchmark import report
     from .analysis.benchmark.series import asked_for
 
-    rows = asked_for(shapes or (), threads or (), device, step=step, all_=all_, starts=starts, out=out, say=_say)
+    rows = asked_for(shapes or (), threads or (), device, step=step, all_=all_, starts=starts, out=out, say=say)
     print(json.dumps(rows) if as_json else report(rows))
 
 
@@ -275,7 +268,7 @@ def data(
     rows = listing.data_sets(names, fetch=not check)
     failed = [row for row in rows if row["state"] == "damaged" or (names and not row["here"])]
     if as_json or len(rows) > 1 or not failed:  # else the error says it all
-        listing.show(rows, as_json, DATA_COLUMNS)
+        listing.show(rows, as_json, listing.DATA_COLUMNS)
     if failed:
         others = f" (and {', '.join(row['name'] for row in failed[1:])})" if len(failed) > 1 else ""
         raise DataError(f"{failed[0]['detail']}{others}")
@@ -302,18 +295,14 @@ def export(
     ] = None,
     to: Annotated[str | None, Option("--to", help="Trained nets as safetensors or onnx, instead of pages.")] = None,
     seed: Annotated[int | None, _number("--seed", help="With --to: the net of this seed.")] = None,
-    out: Annotated[
-        Path | None, Option("--out", help="The folder; results/pages, or results/nets, unless given.")
-    ] = None,
+    out: Annotated[Path | None, Option(help="The folder; results/pages, or results/nets, unless given.")] = None,
 ) -> None:
     """Write the explorers as static pages, which need no kernel; or trained nets as files, which need no workbench."""
     if to is not None:
-        from .runs.export import export as export_net
+        from .runs.export import exported
 
-        if not names:
-            raise ParameterError("names: none received; with --to, an experiment of `workbench list` is needed")
-        for name in names:
-            print(export_net(name, to, out or files.results() / "nets", seed))
+        for path in exported(names or (), to, out or files.results() / "nets", seed):
+            print(path)
         return
     if seed is not None:
         raise ParameterError("--seed: it has no meaning without --to; leave it out")
@@ -334,26 +323,6 @@ def doctor(as_json: Json = False) -> None:
     )
     if (error := complaint(rows)) is not None:
         raise error
-
-
-def _launched() -> bool:
-    """Say whether torchrun started this process; asked without loading torch."""
-    return "TORCHELASTIC_RUN_ID" in os.environ
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
-def _seconds(text: str | None) -> float | None:
-    """90s, 8m, 2h or plain seconds."""
-    if text is None:
-        return None
-    parts = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]*)?)([smh]?)", text)
-    seconds = float(parts[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[parts[2]] if parts else 0.0
-    if not 0 < seconds < 1e9:
-        raise ParameterError(f"time-limit: {text!r} is not a time; write 90s, 8m or 2h")
-    return seconds
 
 
 def _version(shown: bool) -> None:
@@ -379,51 +348,19 @@ INTERRUPTED = 130  # what newer releases make of a KeyboardInterrupt
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command line; returns its exit code. Errors are one plain line on stderr."""
+    return ended(partial(_carry_out, arguments))
+
+
+def _carry_out(arguments: list[str] | None) -> object:
     files.make_absolute()
-    _say_what_can_be_said()
     try:
         code = app(arguments, standalone_mode=False)
-        sys.stdout.flush()  # what it cannot take shows here, and not while Python ends
-    except (Abort, KeyboardInterrupt):
-        return _ended("stopped", STOPPED)
     except CommandLineError as error:
-        return _ended(ParameterError(error.format_message()), WRONG_PARAMETER)  # type: ignore[attr-defined]
-    except WorkbenchError as error:
-        if not _launched() or os.environ.get("LOCAL_RANK") == "0" or error.code == FAILED:
-            return _ended(error, error.code)
-        return error.code  # of several processes the others would say the same
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package in ("", "workbench"):
-            raise
-        package = {"sklearn": "scikit-learn"}.get(package, package)
-        how = f"`{sys.executable} -m pip install {package}` adds it, `make setup` all"
-        return _ended(f"{package} is not installed; {how}", FAILED)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader went away, as `| head` does
-        return DONE
-    except OSError as error:
-        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO):
-            raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python would complain while it ends
-        return _ended(f"the output cannot be written: {error.strerror}", FAILED)
+        raise ParameterError(error.format_message()) from None  # type: ignore[attr-defined]
+    except Abort:
+        code = INTERRUPTED
     if code == INTERRUPTED:
-        return _ended("stopped", STOPPED)
-    return code if isinstance(code, int) else DONE
-
-
-def _say_what_can_be_said() -> None:
-    """Open a stream that was closed, so that the other is not taken; escape what an encoding lacks."""
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 (until Python ends)
-        elif getattr(stream, "errors", None) == "strict" and hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-
-
-def _ended(said: object, code: int) -> int:
-    _say(f"workbench: {said}")
+        raise KeyboardInterrupt
     return code
 
 

@@ -5,7 +5,10 @@ Every message is one line that names the argument, the value received and the va
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import errno
+import os
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 DONE, FAILED, WRONG_PARAMETER, WRONG_DATA, NO_STORE, STOPPED = range(6)  # with what a command or a worker ends
@@ -124,3 +127,62 @@ def whole(name: str, value: object, low: int = 1, high: int | None = None, what:
 def choices(names: object) -> str:
     """`a, b, c`, sorted, for the end of a message."""
     return ", ".join(sorted(str(name) for name in names))  # type: ignore[attr-defined]
+
+
+# --- the end of a command ---
+
+
+def ended(work: Callable[[], object]) -> int:
+    """Do a command's work -> the code to end with, which may be what the work returns.
+
+    An error that a user can mend is one plain line on stderr; any other is Python's own.
+    """
+    _open_streams()
+    said: object = "stopped"
+    try:
+        code = work()
+        sys.stdout.flush()  # what it cannot take shows here, and not while Python ends
+        return code if isinstance(code, int) else DONE
+    except KeyboardInterrupt:
+        code = STOPPED
+    except WorkbenchError as error:
+        said, code = error, error.code
+        if launched() and os.environ.get("LOCAL_RANK") != "0" and code != FAILED:
+            return code  # of several processes the others would say the same
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "workbench"):
+            raise
+        package = {"sklearn": "scikit-learn"}.get(package, package)
+        how = f"`{sys.executable} -m pip install {package}` adds it, `make setup` all"
+        said, code = f"{package} is not installed; {how}", FAILED
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader went away, as `| head` does
+        return DONE
+    except OSError as error:
+        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python would complain while it ends
+        said, code = f"the output cannot be written: {error.strerror}", FAILED
+    say(f"workbench: {said}")
+    return code
+
+
+def launched() -> bool:
+    """Say whether torchrun started this process; asked without loading torch."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+def say(line: str) -> None:
+    """Print a line for a person, on stderr."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def _open_streams() -> None:
+    """Open a stream that was closed, so that the other is not taken; escape what an encoding lacks."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 (until Python ends)
+        elif getattr(stream, "errors", None) == "strict" and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")

@@ -7,12 +7,25 @@ import textwrap
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from ..errors import printable
+from ..errors import ParameterError, printable
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ..paper import Exhibit, Experiment
+
+DATA_COLUMNS = ("name", "state", "detail", "title")
+
+
+def of(what: str) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+    """The rows of a list by its name, and the columns that are shown of them."""
+    if what == "experiments":
+        return experiments(), ("id", "where", "parameters", "claim", "recorded")
+    if what == "data":
+        return data_sets(), DATA_COLUMNS
+    if what == "runs":
+        return runs(), ("id", "experiment", "seed", "smoke", "status", "step", "published")
+    raise ParameterError(f"list: {what!r} cannot be listed; choose one of data, experiments, runs")
 
 
 def experiments() -> list[dict[str, Any]]:

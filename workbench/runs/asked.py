@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -85,6 +86,17 @@ def check_time_limit(seconds: object) -> None:
     number = isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 < seconds < 1e9
     if seconds is not None and not number:
         raise ParameterError(f"time_limit: {quoted(seconds)} is not a time; seconds above 0 are needed, or None")
+
+
+def seconds(text: str | None) -> float | None:
+    """The seconds of a time such as 90s, 8m, 2h or 90; None of none."""
+    if text is None:
+        return None
+    parts = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]*)?)([smh]?)", text)
+    found = float(parts[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[parts[2]] if parts else 0.0
+    if not 0 < found < 1e9:
+        raise ParameterError(f"time-limit: {text!r} is not a time; write 90s, 8m or 2h")
+    return found
 
 
 def check_device(name: str) -> str:

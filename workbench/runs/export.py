@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -35,10 +35,19 @@ DIGITS = "CC BY 4.0 (UCI optical digits, as scikit-learn has them)"
 
 def export(name: str, to: str, folder: Path, seed: int | None = None) -> Path:
     """Write a trained net into a folder -> the file, `NAME.safetensors` or `NAME.onnx`; see `taken` for the names."""
+    (path,) = exported([name], to, folder, seed)
+    return path
+
+
+def exported(names: Sequence[str], to: str, folder: Path, seed: int | None = None) -> Iterator[Path]:
+    """Write the trained nets of several names -> their files, each when it is written; none if a name is wrong."""
+    if not names:
+        raise ParameterError("names: none received; with --to, an experiment of `workbench list` is needed")
     if to not in get_args(To):
         raise ParameterError(f"to: {quoted(to)} received; choose one of {', '.join(get_args(To))}")
     check_place("out", folder)
-    return written(taken(name, seed), to, folder)
+    for net in [taken(name, seed) for name in names]:
+        yield written(net, to, folder)
 
 
 def written(net: nn.Module, to: str, folder: Path) -> Path:
