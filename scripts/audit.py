@@ -5,6 +5,7 @@ The auditor is put into an environment of its own, for this call. Where the data
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -35,6 +36,7 @@ def audited() -> list[dict[str, object]] | None:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     rows = audited()
     known = [row for row in rows or [] if "skip_reason" not in row]
     if not known:

@@ -2,7 +2,7 @@
 
     python scripts/borrowed.py OUT                           the first loan: correctness, timings (5 minutes)
     python scripts/borrowed.py OUT --loan 2 --minutes 7      the second: training to the end
-    python scripts/borrowed.py OUT --loan 3 --back OUT1      and on from what came back
+    python scripts/borrowed.py OUT --loan 3 --back OUT1      and on from what came back; loan 4 likewise
     python scripts/borrowed.py OUT --device cpu --minutes 0.5 --budget smoke      a rehearsal without a device
 
 Each stage is a process of its own under a limit of its own; time that one leaves is the next one's. OUT holds at most
@@ -207,6 +207,9 @@ def main(arguments: list[str] | None = None) -> int:
     parts = min(bundle.PARTS, int((given.megabytes - RESERVED) * 1e6 // bundle.PART))
     if parts < 1:
         parser.error(f"--megabytes: {given.megabytes} received; at least {RESERVED + bundle.PART // 10**6} are needed")
+    for back in given.back:
+        if not (back / "stages.json").exists():
+            parser.error(f"--back: {back} is no earlier OUT: it has no stages.json")
     out, work = given.out.absolute(), given.work.absolute()
     loan = Loan(out, work, parts, BEGAN + 60 * given.minutes)
     for kind in (signal.SIGTERM, signal.SIGINT):

@@ -1,7 +1,8 @@
-"""Links of a site's pages that lead nowhere, and what its pages load from other hosts: `check_links.py FOLDER`."""
+"""Links of a site's pages that lead nowhere, and what its pages load from other hosts."""
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -45,6 +46,10 @@ def broken(site: Path) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    found = sorted(broken(Path(sys.argv[1])))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="of the site")
+    if not (folder := parser.parse_args().folder).is_dir():
+        parser.error(f"folder: {folder} is none")
+    found = sorted(broken(folder))
     print("\n".join(found) or "every link leads somewhere")
     sys.exit(1 if found else 0)

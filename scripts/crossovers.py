@@ -1,6 +1,8 @@
 """Measure where one implementation overtakes another, for the thresholds that `backend="auto"` goes by.
 
-    python scripts/crossovers.py [--threads 2] [--device cuda] [results/published/bench/crossovers.json]
+    python scripts/crossovers.py [--threads 2] [--device cuda] [FILE]
+
+FILE is results/published/bench/crossovers.json unless given.
 
 Each pair takes turns. On one thread of a CPU it is the processor's time that counts, so that other work on the machine
 does not. The file holds every measurement, and the thresholds that follow; tests/recurrence/test_crossovers.py compares
@@ -20,6 +22,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from workbench import files
 from workbench.errors import ParameterError
 from workbench.files import check_place, publish
 from workbench.recurrence import layer, normalize, recur
@@ -121,7 +124,7 @@ def least(rows: list[dict], size: str, new: str, old: str) -> int | None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("file", type=Path, nargs="?", default=Path("results/published/bench/crossovers.json"))
+    parser.add_argument("file", type=Path, nargs="?", default=files.published() / "bench" / "crossovers.json")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--repeats", type=int, default=9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections import Counter
 from pathlib import Path
@@ -12,6 +13,7 @@ from drop_in import run
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     table = run.rows(run.outcomes())
     run.write(table)
     for subject in run.COLUMNS[2:-1]:

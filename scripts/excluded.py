@@ -6,6 +6,7 @@ where `coverage` has its data: `make coverage` does. Ends with 1 for an exclusio
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 from collections import Counter, defaultdict
@@ -42,7 +43,10 @@ def measured(**settings: list[str]) -> coverage.Coverage:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     ours, whole = measured(), measured(exclude_lines=[], exclude_also=[])
+    if not ours.get_data().measured_files():
+        sys.exit("excluded: nothing is measured here yet; `make coverage` does it")
     found: dict[str, Counter[str]] = defaultdict(Counter)
     total = 0
     for name in sorted(ours.get_data().measured_files()):

@@ -11,9 +11,9 @@ and the best weights are kept, nothing to go on from.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import statistics
+import sys
 import tempfile
 import threading
 import time
@@ -26,6 +26,7 @@ from torch import nn
 
 from workbench import files
 from workbench.analysis import interventions, memory
+from workbench.errors import ended
 from workbench.files import make_folder
 from workbench.notebook.explorers import depth, length
 from workbench.notebook.explorers.neurons import SENTENCES, Neurons
@@ -67,13 +68,11 @@ def costs() -> None:
                 memory.gradient_through_time(net.net, x)
                 if turn:
                     seconds[kind].append(time.process_time() - began)
-        rows += [(kind, T, f"{1000 * statistics.median(seconds[kind]):.3g}") for kind in KINDS]
+        rows += [{"kind": k, "T": T, "ms": f"{1000 * statistics.median(seconds[k]):.3g}"} for k in KINDS]
         print(*rows[-3:], flush=True)
     folder = make_folder(files.published() / "explorers")
-    with (folder / "step_cost.csv").open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("kind", "T", "ms"))
-        writer.writerows(sorted(rows))
+    rows.sort(key=lambda row: (row["kind"], row["T"]))
+    files.publish_rows(folder / "step_cost.csv", ("kind", "T", "ms"), rows)
 
 
 def silencing() -> None:
@@ -91,8 +90,8 @@ def silencing() -> None:
         found[net.path.name] = {"net": net.experiment, "step": net.step, "examples": TESTED, "layers": layers}
         print(record, net.path.name, flush=True)
     folder = make_folder(files.published() / "explorers")
-    path = folder / "silencing.json"
-    path.write_text(json.dumps(found, separators=(",", ":")) + "\n", encoding="utf-8")
+    text = json.dumps(found, separators=(",", ":")) + "\n"
+    files.publish(folder / "silencing.json", text.encode(), replace=True)
 
 
 def _short(value: float | None) -> float:
@@ -142,8 +141,12 @@ def _wanted() -> Iterator[Callable[[], TrainedNet]]:
             yield partial(trained_net, length.config(task, steps, kind), until=goal)
 
 
-if __name__ == "__main__":
+def main() -> None:
     made = {"costs": costs, "silencing": silencing, "nets": nets}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=made)
     made[parser.parse_args().what]()
+
+
+if __name__ == "__main__":
+    sys.exit(ended(main))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import importlib.util
 import re
 import resource
 import shlex
@@ -17,6 +18,8 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path
+
+from workbench.files import publish_rows
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
@@ -49,12 +52,14 @@ def fuzz(target: str, seconds: int) -> dict[str, object]:
     new.mkdir(parents=True, exist_ok=True)
     crashes.mkdir(exist_ok=True)
     options = [f"-max_total_time={seconds}", f"-artifact_prefix={crashes}/{target}-", "-print_final_stats=1", *LIMITS]
-    began = processor()
+    before, began = {*crashes.glob(f"{target}-*")}, processor()
     done = start(target, [*options, "-max_len=32768", str(new), str(seeds(target))])
     executed = re.search(r"number_of_executed_units: (\d+)", done.stderr)
     tried = int(executed[1]) if executed else 0
     if done.returncode != 0:
         print(done.stdout[-2000:], done.stderr[-6000:], sep="\n", file=sys.stderr)
+        if before == {*crashes.glob(f"{target}-*")}:
+            sys.exit(f"fuzz: {target} did not run to its end, and no input is to blame; nothing is counted")
     found = int(done.returncode != 0)
     row = (target, tried, round(processor() - began), found, 0 if found else tried)
     return dict(zip(COLUMNS, row, strict=True))
@@ -108,22 +113,23 @@ def write(row: dict[str, object]) -> None:
         mine["since"] = 0
     for column in COLUMNS[1:]:
         mine[column] = int(str(mine[column])) + int(str(row[column]))
-    with TABLE.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows.values())
+    publish_rows(TABLE, COLUMNS, rows.values())
 
 
 def main() -> None:
     if sys.argv[1:2] == ["--child"]:
         child(sys.argv[2], sys.argv[3:])
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("targets", nargs="*", default=NAMES, choices=[[], *NAMES], metavar="TARGET")
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(NAMES)}; all unless given")
     parser.add_argument("--seconds", type=int, default=600)
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
+    if unknown := [name for name in options.targets if name not in NAMES]:
+        parser.error(f"TARGET: {unknown[0]!r} is unknown; choose one of {', '.join(NAMES)}")
+    if importlib.util.find_spec("atheris") is None:
+        sys.exit("fuzz: atheris is not installed; `make fuzz` installs it (Linux)")
     lost = 0
-    for target in options.targets:
+    for target in options.targets or NAMES:
         row = fuzz(target, options.seconds)
         print(*(f"{column} {value}" for column, value in row.items()), sep="   ", flush=True)
         write(row)

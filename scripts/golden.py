@@ -26,6 +26,7 @@ import torch
 import workbench as wb
 from workbench import paper
 from workbench.errors import DataError
+from workbench.files import make_folder, publish
 from workbench.runs.arithmetic import ENGINES, arithmetic
 from workbench.runs.provenance import NUMERICS
 from workbench.training import Trainer, weights_sha256
@@ -80,19 +81,19 @@ def main(arguments: list[str]) -> int:
         return 0
     stored = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
     older = stored.get(arithmetic())
-    if older is not None and older["numerics"] == NUMERICS and not chosen.replace:
+    if older is not None and older["numerics"] == NUMERICS:
         differing = [run for run, values in older["runs"].items() if mine["runs"].get(run, values) != values]
-        if differing:
+        if differing and not chosen.replace:
             print(
                 f"golden: {', '.join(differing)}: other values stand under arithmetic {arithmetic()} and numerics "
                 f"{NUMERICS}; a change that alters a trained bit raises NUMERICS (or --replace)",
                 file=sys.stderr,
             )
             return 1
-        mine["runs"] = {**older["runs"], **mine["runs"]}
+        mine["runs"] = {**older["runs"], **mine["runs"]}  # those of tasks whose data are not here stay
     stored[arithmetic()] = mine
-    GOLDEN.parent.mkdir(exist_ok=True)
-    GOLDEN.write_text(json.dumps(stored, indent=1, sort_keys=True) + "\n")
+    make_folder(GOLDEN.parent)
+    publish(GOLDEN, (json.dumps(stored, indent=1, sort_keys=True) + "\n").encode(), replace=True)
     print(f"{len(mine['runs'])} runs under arithmetic {arithmetic()}, numerics {NUMERICS}")
     return 0
 

@@ -191,10 +191,13 @@ def main() -> None:
     given = parser.parse_args()
     seen = arrows(given.package)
     rooms = {room(name) for name in modules(given.package)}
+    ordered = bool(rooms) and rooms <= {name for names in ORDER for name in names}
+    if given.out and not ordered:
+        parser.error(f"--out: {given.package} has other rooms than the order; no picture is drawn")
     sizes = [len(path.read_text(encoding="utf-8").splitlines()) for path in modules(given.package).values()]
     print(f"{len(sizes)} files, {sum(sizes):,} lines, {len(rooms)} rooms, {len(between(seen))} arrows between them")
     print(f"circles: {len(circles(seen))}", *circles(seen), sep="\n  ")
-    if rooms <= {name for names in ORDER for name in names}:
+    if ordered:
         wrong = backward(seen, ORDER)
         print(f"arrows against the order: {len(wrong)}", *wrong, sep="\n  ")
         if given.out:

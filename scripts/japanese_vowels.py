@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from workbench.runs import instructions
 instructions.fix()  # before torch is loaded, as the command line does
 
 import workbench as wb  # noqa: E402
+from workbench.errors import RunError, ended  # noqa: E402
 from workbench.tasks import sequences  # noqa: E402
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
@@ -96,9 +98,11 @@ def choose(folder: Path) -> None:
 def best_lstm() -> dict[str, Any]:
     """The settings of the LSTM that was right most often."""
     right: dict[str, int] = {}
-    for row in rows(CHOICE):
-        if json.loads(row["settings"]).get("kind") == "lstm":
-            right[row["settings"]] = right.get(row["settings"], 0) + int(row["right"])
+    found = [row for row in rows(CHOICE) if json.loads(row["settings"]).get("kind") == "lstm"]
+    for row in found:
+        right[row["settings"]] = right.get(row["settings"], 0) + int(row["right"])
+    if len(found) < FOLDS * sum(settings.get("kind") == "lstm" for settings in TRIED):
+        raise RunError(f"{CHOICE.name}: some LSTMs lack folds; `choose` comes first")
     chosen: dict[str, Any] = json.loads(max(right, key=lambda name: right[name]))
     return chosen
 
@@ -123,9 +127,13 @@ def test(folder: Path) -> None:
             print(row, flush=True)
 
 
-if __name__ == "__main__":
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["choose", "test"])
     parser.add_argument("folder", type=Path)
     options = parser.parse_args()
     (choose if options.what == "choose" else test)(options.folder)
+
+
+if __name__ == "__main__":
+    sys.exit(ended(main))

@@ -10,7 +10,7 @@ microseconds over 2,000 steps, after 200 to warm up, the ways in turns. `net.ste
 
 from __future__ import annotations
 
-import csv
+import argparse
 import time
 from collections.abc import Callable, Iterator
 
@@ -77,6 +77,7 @@ def timed(call: Callable[[], None]) -> list[tuple[float, float]]:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     torch.set_num_threads(1)
     calls: dict[tuple[str, int, str], Callable[[], None]] = {}
     for hidden, layers in ((128, 1), (128, 6)):
@@ -97,8 +98,8 @@ def main() -> None:
         (median, late), (worked, _) = 1e6 * np.quantile(values, (0.5, 0.99), axis=0).T
         rows.append((*key, *(f"{value:.0f}" for value in (median, late, worked)), len(values), *where))
         print(*rows[-1], sep="  ")
-    with (files.project() / "results" / "step_latency.csv").open("w", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
+    table = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+    files.publish_rows(files.project() / "results" / "step_latency.csv", COLUMNS, table)
 
 
 if __name__ == "__main__":

@@ -109,7 +109,8 @@ def lines(measured: dict[str, Any]) -> str:
     """The ledger's rows as a table, and its sums."""
     mine: dict[str, list[Record]] = {}
     for record in records():
-        if not record.smoke and record.numerics == NUMERICS:
+        known = paper.EXPERIMENTS.get(record.experiment)
+        if known and record.numerics == NUMERICS and record.config == known.config:  # no smoke run, no short cycle
             mine.setdefault(record.experiment, []).append(record)
     out, left = [], {"needed": 0.0, "as time goes": 0.0}
     for place, queued in enumerate(QUEUE, 1):
@@ -140,7 +141,6 @@ def lines(measured: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    os.environ["WORKBENCH_RESULTS"] = tempfile.mkdtemp()  # of published records alone, not of this machine's own
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--measure", action="store_true")
     parser.add_argument("--check", action="store_true", help="write nothing; ends with 1 if it is not up to date")
@@ -149,12 +149,15 @@ def main() -> None:
     if options.measure:
         names = [each.experiment for each in QUEUE if each.experiment not in measured and each.wanted != "GPU"]
         measured |= measure(names)
-        STEPS.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
-    text = TEXT.format(numerics=NUMERICS) + lines(measured)
+        files.publish(STEPS, (json.dumps(measured, indent=1) + "\n").encode(), replace=True)
+    with tempfile.TemporaryDirectory() as empty:  # of published records alone, not of this machine's own
+        os.environ["WORKBENCH_RESULTS"] = empty
+        text = TEXT.format(numerics=NUMERICS) + lines(measured)
     place = files.published().parent / "ledger.md"
-    if options.check and place.read_text(encoding="utf-8") != text:
+    if not options.check:
+        files.publish(place, text.encode(), replace=True)
+    elif place.read_text(encoding="utf-8") != text:
         sys.exit(f"{place}: not up to date; `make readme` writes it")
-    place.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ allow what we do ends the command with 1.
 
 from __future__ import annotations
 
+import argparse
 import email
 import re
 import subprocess
@@ -92,6 +93,7 @@ def _by_name(text: str) -> bool:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     rows = {name: (version, read(name, version)) for name, version in locked().items()}
     lines = [f"| {name} | {version} | {text} |\n" for name, (version, text) in rows.items()]
     PAGE.write_text(HEADER + "".join(lines), encoding="utf-8")

@@ -10,7 +10,6 @@ processor, which a busy machine does not stretch; memory is measured in processe
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import resource
@@ -188,7 +187,7 @@ def books(steps: list[int], starts: int) -> Iterator[Row]:
             code, output = execute(full, count, count)
             if code:
                 raise SystemExit(f"{full}: ended with exit code {code}")
-            cells = json.loads(output.read_text())["cells"]
+            cells = json.loads(output.read_text(encoding="utf-8"))["cells"]
             yield row("outputs of a notebook", count, sum(len(cell["outputs"]) for cell in cells), "", 200.0)
             yield row("size of a notebook", count, output.stat().st_size / 1e6, "MB", 2.0)
         before = _cpu()
@@ -220,16 +219,13 @@ def picture(rows: list[Row]) -> Any:
 
 def write(rows: list[Row], out: Path) -> None:
     """The table, the table to be read, the picture."""
-    with (out / "load.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    files.publish_rows(out / "load.csv", COLUMNS, rows)
     page = ["# Load\n", "Written by `make load`; what each means stands in scripts/load.py.\n"]
     page += ["| what | size | value | goal |", "| --- | ---: | ---: | ---: |"]
     for r in rows:
         goal = "" if r["goal"] is None else f"at most {r['goal']:g}"
         page.append(f"| {r['what']} | {r['size']:,} | {r['value']:g} {r['unit']} | {goal} |")
-    (out / "load.md").write_text("\n".join(page) + "\n", encoding="utf-8")
+    files.publish(out / "load.md", ("\n".join(page) + "\n").encode(), replace=True)
     picture(rows).write_html(files.make_folder(out / "figures") / "load.html", include_plotlyjs="directory")
 
 

@@ -7,6 +7,7 @@ the one that is there. Needs uv (`pip install uv`).
 
 from __future__ import annotations
 
+import argparse
 import re
 import subprocess
 import sys
@@ -35,6 +36,7 @@ def resolved() -> list[str]:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     kept = [text for text in resolved() if not LEFT_OUT.fullmatch(text.partition("==")[0])]
     LOCK.write_text(HEADER + "\n".join(kept) + "\n", encoding="utf-8")
     print(f"lock: {len(kept)} packages")

@@ -242,10 +242,13 @@ def rows() -> dict[tuple[str, ...], dict[str, str]]:
 
 
 def write(table: list[dict[str, str]]) -> None:
-    with TABLE.open("w", newline="", encoding="utf-8") as file:
+    """Write the table, whole or not at all; no module of the package is loaded here, a child loads the copy's."""
+    fresh = TABLE.with_suffix(".tmp")
+    with fresh.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(sorted(table, key=lambda r: (r["module"], int(r["line"]), r["operator"], int(r["number"]))))
+    fresh.replace(TABLE)
 
 
 def main() -> None:

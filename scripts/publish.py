@@ -13,13 +13,14 @@ stay at home, but for one of each kind of net.
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 from workbench import files
-from workbench.errors import RunError
+from workbench.errors import RunError, ended, reading
 from workbench.runs import pack
 from workbench.runs.folder import find, lookup
 from workbench.runs.jobs import notebook_parameters
@@ -51,34 +52,38 @@ def published_files(record: Record) -> pack.Files:
 
 def remove(ids: Iterable[str], folder: Path) -> None:
     """Take records out of their packs."""
-    for name in ids:
-        run = lookup(folder, name)
+    runs = {name: lookup(folder, name) for name in ids}
+    for name, run in runs.items():
         if run is None:
             raise RunError(f"{name}: not among the published records")
+    for name, run in runs.items():
         pack.put(run.path.parent, {name: {}})
 
 
 def of_study(name: str, folder: Path) -> None:
     """Publish what a notebook shows, all of it as far as its budget goes, in place of what was published of it."""
-    planned_runs = notebook_parameters.planned(notebook_parameters.check(notebook_parameters.find(name), {}))
-    records = []
+    source = notebook_parameters.find(name)
+    planned_runs = notebook_parameters.planned(notebook_parameters.check(source, {}))
+    book, records = files.results() / "notebooks" / f"{source.stem}_quick.ipynb", []
+    if not book.is_file():
+        raise RunError(f"{book}: not executed; `workbench reproduce {name}` executes it")
     for planned_run in planned_runs:
         records.append(record := Record(planned_run.run))
         record.verify()
         if not planned_run.answered_by(record):
             raise RunError(f"{planned_run.label}: not to its budget's end; `workbench reproduce {name}` trains it")
     publish(records, folder)
-    put_book(files.results() / "notebooks" / f"{name}_quick.ipynb")
+    put_book(book)
     size = sum(len(content) for record in records for content in published_files(record).values())
     print(f"{name}: {len(records)} runs, {size:,} bytes before they are packed")
 
 
 def put_book(book: Path) -> None:
     """Publish an executed notebook, without the line breaks and indents that are a quarter of it."""
-    there = files.published() / "notebooks" / book.name
-    there.parent.mkdir(parents=True, exist_ok=True)
-    content = json.loads(book.read_text(encoding="utf-8"))
-    there.write_text(json.dumps(content, separators=(",", ":"), ensure_ascii=False) + "\n", encoding="utf-8")
+    with reading(book, ValueError):
+        content = json.loads(book.read_text(encoding="utf-8"))
+    text = json.dumps(content, separators=(",", ":"), ensure_ascii=False) + "\n"
+    files.publish(files.make_folder(files.published() / "notebooks") / book.name, text.encode(), replace=True)
 
 
 def of_paper(folder: Path) -> int:
@@ -105,21 +110,19 @@ def of_paper(folder: Path) -> int:
     return complaints
 
 
-def main() -> None:
-    folder = files.published() / "runs"
-    names = sys.argv[1:]
-    if names[:1] == ["--remove"]:
-        remove(names[1:], folder)
-        return
-    if names[:1] == ["--books"]:
-        for name in names[1:]:
-            put_book(Path(name))
-        return
-    for name in names:
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("studies", nargs="*", metavar="STUDY")
+    parser.add_argument("--books", nargs="+", type=Path, metavar="FILE", default=[])
+    parser.add_argument("--remove", nargs="+", metavar="ID", default=[])
+    given, folder = parser.parse_args(), files.published() / "runs"
+    remove(given.remove, folder)
+    for book in given.books:
+        put_book(book)
+    for name in given.studies:
         of_study(name, folder)
-    if not names and of_paper(folder):
-        sys.exit(1)
+    return 0 if given.remove or given.books or given.studies else int(of_paper(folder) > 0)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ended(main))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from workbench.files import publish
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,15 +91,20 @@ def speed() -> str:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; ends with 1 if they are not up to date")
+    check = parser.parse_args().check
     short, whole = results()
     for path, parts in ((README, {"holds": short}), (RESULTS, {"results": whole, "speed": speed()})):
         text = path.read_text(encoding="utf-8")
         for name, written in parts.items():
             begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
-            before, _, rest = text.partition(begin)
+            before, found, rest = text.partition(begin)
+            if not found or end not in rest:
+                sys.exit(f"{path.relative_to(ROOT)}: {begin.strip()} and {end.strip()} are needed in it, in this order")
             text = before + begin + "\n" + written + "\n" + end + rest.partition(end)[2]
-        if "--check" not in sys.argv:
-            path.write_text(text, encoding="utf-8")
+        if not check:
+            publish(path, text.encode(), replace=True)
         elif text != path.read_text(encoding="utf-8"):
             sys.exit(f"{path.relative_to(ROOT)}: its tables are stale; `make readme` writes them anew")
 

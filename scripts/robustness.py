@@ -6,6 +6,7 @@ faults`, `make fuzz` and `make mutants` have recorded. Ends with 1 where anythin
 
 from __future__ import annotations
 
+import argparse
 import csv
 import re
 import subprocess
@@ -14,6 +15,8 @@ import tempfile
 from collections import defaultdict
 from pathlib import Path
 from xml.etree import ElementTree
+
+from workbench.files import publish, publish_rows
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / "results" / "robustness.csv"
@@ -114,12 +117,10 @@ def page(table: list[dict[str, str]]) -> str:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     table = rows(counted(tested()))
-    with TABLE.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(table)
-    TABLE.with_suffix(".md").write_text(page(table), encoding="utf-8")
+    publish_rows(TABLE, COLUMNS, table)
+    publish(TABLE.with_suffix(".md"), page(table).encode(), replace=True)
     whole = [row for row in table if row["kind"] != "mutant" and not re.search(r"repaired: [1-9]", row["note"])]
     lost = [row for row in whole if row["tried"] != row["survived"]]
     print(f"robustness: {len(table)} rows" + "".join(f"; not survived: {row['what']}" for row in lost))

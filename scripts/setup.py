@@ -58,7 +58,9 @@ def install(python: Path, *wanted: str, total: int = 0) -> None:
     command = [str(python), "-m", "pip", "install", "--progress-bar", "off", *wanted]
     said: list[str] = []
     done, spoke = 0, time.monotonic()
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pip:
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as pip:
         for line in pip.stdout or ():
             said.append(line.rstrip())
             first, _, rest = line.strip().partition(" ")
@@ -110,7 +112,15 @@ def main() -> None:
     if free < room + 1:
         sys.exit(f"setup: {free:.1f} GB are free in {ROOT}, {room + 1:g} GB are needed")
     target = ROOT / options.venv
-    venv.create(target, with_pip=True, clear=True, system_site_packages=kept is not None)
+    if not (target / "pyvenv.cfg").exists() and any(path.is_file() for path in target.rglob("*")):
+        sys.exit(f"setup: {target} holds files and is no virtual environment; choose another folder")
+    try:
+        venv.create(target, with_pip=True, clear=True, system_site_packages=kept is not None)
+    except subprocess.CalledProcessError:
+        how = "on Debian and Ubuntu `apt install python3-venv` adds what is missing"
+        sys.exit(f"setup: this Python cannot make a virtual environment with pip; {how}")
+    except OSError as error:
+        sys.exit(f"setup: {target} cannot be made: {error}")
     python = target / ("Scripts" if sys.platform == "win32" else "bin") / "python"
     if kept:
         say(f"torch {kept} of this Python is kept")

@@ -9,10 +9,9 @@ Vectorised; a test holds it to the rule itself draw by draw, and its rates to wh
 from __future__ import annotations
 
 import argparse
-import csv
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from scipy import stats
 
 from workbench.analysis.statistics import LEVEL
 from workbench.analysis.verdicts import LOOKS
+from workbench.files import publish, publish_rows
 
 Array = np.ndarray
 TABLE = Path(__file__).resolve().parent.parent / "results" / "verdict_simulation.csv"
@@ -116,16 +116,12 @@ def page(rows: list[dict[str, str]], draws: int, seed: int) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    number: Callable[[str], int] = int
-    parser.add_argument("--draws", type=number, default=200_000)
-    parser.add_argument("--seed", type=number, default=0)
+    parser.add_argument("--draws", type=int, default=200_000)
+    parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     rows = simulate(asked.draws, asked.seed)
-    with TABLE.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    TABLE.with_suffix(".md").write_text(page(rows, asked.draws, asked.seed), encoding="utf-8")
+    publish_rows(TABLE, COLUMNS, rows)
+    publish(TABLE.with_suffix(".md"), page(rows, asked.draws, asked.seed).encode(), replace=True)
     print(f"verdict simulation: {len(rows)} rows, {asked.draws:,} draws each")
 
 

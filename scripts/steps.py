@@ -19,6 +19,7 @@ import torch
 
 from workbench import paper
 from workbench.analysis.benchmark import record
+from workbench.config import BUDGETS
 from workbench.errors import ParameterError
 from workbench.files import check_place
 from workbench.runs.asked import check_device
@@ -93,7 +94,7 @@ def rows(device: str, budget: str) -> list[tuple[str, int, str, str]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--budget", default="paper", help="of the experiments; smoke where a CPU stands in")
+    parser.add_argument("--budget", default="paper", choices=BUDGETS, help="smoke where a CPU stands in")
     parser.add_argument("--seconds", type=float, default=60.0, help="for all rows together")
     parser.add_argument("--out", type=Path, default=Path("steps.json"))
     parser.add_argument("--profile", action="store_true", help="also a table of one net's kernels")

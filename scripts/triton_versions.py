@@ -15,10 +15,13 @@ import csv
 import importlib.metadata
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from workbench.files import publish_rows
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "results" / "triton.csv"
@@ -100,14 +103,14 @@ def main() -> None:
     rows: list[dict[str, object]] = []
     if OUT.exists():
         with OUT.open(newline="") as file:
-            rows = [row for row in csv.DictReader(file) if row["triton"] not in versions]
+            rows = list(csv.DictReader(file))
     for version in versions:
-        rows += tried(version)
-        rows.sort(key=lambda row: [int(part) for part in str(row["triton"]).split(".")])
-        with OUT.open("w", newline="") as file:  # after each: a version takes minutes
-            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        if not (found := tried(version)):
+            print(f"triton: {version} cannot be had here; its rows stay as they are", file=sys.stderr)
+            continue
+        rows = [row for row in rows if row["triton"] != version] + found
+        rows.sort(key=lambda row: [int(part) for part in re.findall(r"\d+", str(row["triton"]))])
+        publish_rows(OUT, COLUMNS, rows)  # after each: a version takes minutes
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ clear licence (Penn Treebank, UTD-MHAD, NTU) are not published: `workbench expor
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from torch import nn
 
 from workbench.analysis import statistics
 from workbench.config import Config
-from workbench.errors import RunError
+from workbench.errors import RunError, ended
 from workbench.files import make_folder, publish
 from workbench.models import count
 from workbench.runs import export, pretrained
@@ -119,15 +120,17 @@ def score_line(scores: dict[str, float] | None, target: str) -> str:
 
 
 def main() -> None:
-    names, folder = sys.argv[1:], pretrained.folder()
-    if names == ["--cards"]:
-        paths = sorted(folder.glob(f"*{pretrained.SUFFIX}"))
-    else:
-        paths = [publish_net(name, folder) for name in names]
-    for path in paths:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--cards", action="store_true")
+    given, folder = parser.parse_args(), pretrained.folder()
+    if bool(given.names) == given.cards:
+        parser.error("NAME or --cards is needed, one of them")
+    published = [publish_net(name, folder) for name in given.names]
+    for path in published or sorted(folder.glob(f"*{pretrained.SUFFIX}")):
         write_card(path)
         print(f"{path.name}: {path.stat().st_size:,} bytes")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ended(main))

@@ -143,3 +143,7 @@ def test_golden_values_change_only_with_the_numerics_or_on_demand(tmp_path, monk
     assert golden.main(["--replace"]) == 0
     (entry,) = json.loads(golden.GOLDEN.read_text()).values()
     assert entry["runs"]["a, loop"]["losses"] == [3.0]
+    monkeypatch.setattr(golden, "compute", lambda: {"b, loop": {"losses": [4.0]}})  # the data of `a` are not here
+    assert golden.main(["--replace"]) == 0
+    (entry,) = json.loads(golden.GOLDEN.read_text()).values()
+    assert {run: values["losses"] for run, values in entry["runs"].items()} == {"a, loop": [3.0], "b, loop": [4.0]}

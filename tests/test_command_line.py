@@ -87,6 +87,11 @@ def test_tables_json_has_the_promised_fields(capsys, store):
     assert all(set(promised) <= set(row) for row in rows)
 
 
+def test_all_records_without_verify_is_refused(capsys, store):
+    code, out, err = run(capsys, "tables", "--all")
+    assert (code, out, err) == (2, "", "workbench: --all: it has no meaning without --verify; leave it out\n")
+
+
 def test_tables_verify_finds_a_damaged_record(capsys, store):
     run(capsys, "run", "seqdigits_lstm", "--budget", "smoke")
     assert run(capsys, "tables", "--verify")[0] == 0
@@ -227,6 +232,15 @@ def test_explorers_are_exported_by_name_and_a_wrong_name_before_anything_is_writ
     assert code == 2
     assert "export: 'nothing' is no explorer; choose one of" in err
     assert not (store / "other").exists()
+
+
+def test_nets_are_exported_when_every_name_is_known(capsys, store):
+    out = store / "nets"
+    code, _, err = run(capsys, "export", "seqdigits_plain6", "nothing", "--to", "safetensors", "--out", str(out))
+    assert (code, err.startswith("workbench: experiment: 'nothing' is unknown")) == (2, True)
+    assert not out.exists()
+    code, said, _ = run(capsys, "export", "seqdigits_plain6", "--to", "safetensors", "--out", str(out))
+    assert (code, said) == (0, f"{out / 'seqdigits_plain6.safetensors'}\n")
 
 
 def test_a_reader_that_went_away_is_no_error(store, monkeypatch):

@@ -277,6 +277,16 @@ def test_a_package_that_is_not_installed(monkeypatch):
     assert_explained(row, "missing", "not installed", "`run` and `list` do not", "`make setup` installs it")
 
 
+def test_a_package_that_was_removed_by_half(monkeypatch, tmp_path):
+    """As an interrupted `pip uninstall` leaves it: a folder without what says the version."""
+    (tmp_path / "papermill-2.6.0.dist-info").mkdir()
+    (tmp_path / "jupyter_server-2.20.0.dist-info").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("papermill", "jupyter_server"):
+        row = doctor._package(name)
+        assert_explained(row, "broken", "its version cannot be read", "`run` and `list` do not", "`make clean setup`")
+
+
 def test_a_cuda_build_with_a_device_and_without_one(examined, monkeypatch, tmp_path):
     monkeypatch.setattr(doctor, "NVIDIA", tmp_path / "version")
     monkeypatch.setenv("PATH", str(tmp_path))

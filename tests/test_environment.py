@@ -133,6 +133,46 @@ def test_set_up_refuses_an_unknown_build_of_torch(tmp_path):
     assert not (tmp_path / "v").exists()
 
 
+def test_set_up_empties_no_folder_that_is_no_environment(set_up, tmp_path):
+    (tmp_path / "v" / "mine").mkdir(parents=True)
+    (tmp_path / "v" / "mine" / "thesis.tex").write_text("years of work")
+    assert set_up(lambda *_, **__: pytest.fail("emptied")) == (
+        f"setup: {tmp_path / 'v'} holds files and is no virtual environment; choose another folder"
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (subprocess.CalledProcessError(1, "ensurepip"), "`apt install python3-venv` adds what is missing"),
+        (PermissionError(13, "Permission denied"), "v cannot be made: [Errno 13] Permission denied"),
+    ],
+)
+def test_set_up_says_in_one_line_why_no_environment_can_be_made(error, said, set_up):
+    def create(*_, **__):
+        raise error
+
+    line = set_up(create)
+    assert line.startswith("setup: ")
+    assert line.endswith(said)
+
+
+@pytest.fixture
+def set_up(tmp_path, monkeypatch):
+    """set_up(create): what the script ends with where `create` makes the environment, and nothing is installed."""
+
+    def call(create):
+        script = runpy.run_path(str(ROOT / "scripts" / "setup.py"))["main"].__globals__
+        monkeypatch.setattr(venv, "create", create)
+        monkeypatch.setitem(script, "torch_here", lambda: "2.99")
+        monkeypatch.setattr(sys, "argv", ["setup.py", "--venv", str(tmp_path / "v")])
+        with pytest.raises(SystemExit) as ended:
+            script["main"]()
+        return ended.value.code
+
+    return call
+
+
 def test_set_up_from_within_an_environment_does_not_count_on_its_torch(tmp_path):
     """The new environment sees the packages of the interpreter below, not those of the environment that is active."""
     active = tmp_path / "active"

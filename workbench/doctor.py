@@ -68,6 +68,8 @@ def _package(name: str) -> Row:
         found = version(name)
     except PackageNotFoundError:
         return _row(name, "broken" if needed else "missing", "not installed", means, "`make setup` installs it")
+    if not found:  # of a package that was removed, or installed, by half
+        return _row(name, "broken", "its version cannot be read", means, "`make clean setup` installs it anew")
     oldest = OLDEST.get(name)
     if oldest and tuple(map(int, re.findall(r"\d+", found)[:2])) < oldest:
         wanted = ".".join(map(str, oldest))

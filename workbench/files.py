@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import csv
 import errno
 import importlib
+import io
 import os
 import pkgutil
 import secrets
 import shutil
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from .errors import ParameterError, StoreError, quoted
 
@@ -147,6 +150,15 @@ def publish(path: Path, content: bytes, *, replace: bool = False) -> None:
         with contextlib.suppress(OSError):  # of a disk that went away; what happened is said already
             temporary.unlink()
     _sync_folder(path.parent)
+
+
+def publish_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write a CSV file of rows, whole or not at all, in the place of the one that is there."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    publish(path, text.getvalue().encode(), replace=True)
 
 
 def make_folder(path: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -233,6 +234,8 @@ def test_the_report_names_all_that_was_timed(rows):
         ({"shapes": ["nowhere"]}, "^shapes: 'nowhere'.*mnist"),
         ({"shapes": ["1,2,3"]}, "^shapes: '1,2,3'"),
         ({"shapes": ["0,1,1,1"]}, "^shapes: '0,1,1,1'"),
+        ({"shapes": ["\u00b2,1,1,1"]}, "^shapes: '\u00b2,1,1,1'"),
+        ({"shapes": [f"{'9' * 5000},1,1,1"]}, r"^shapes: '9{76}\.\.\. is not"),
         ({"threads": [0]}, "^threads: 0"),
         ({"repeats": 0}, "^repeats: 0"),
         ({"engines": ["cuda"]}, "^backend: 'cuda'"),
@@ -289,6 +292,22 @@ def test_the_command_keeps_what_is_measured_part_after_part(monkeypatch, tmp_pat
     assert main(["bench", "--all", "--out", str(out)]) == 5
     assert "first: 1 rows" in capsys.readouterr().err
     assert benchmark.record.read(out)["rows"] == [{"table": "start", "what": "import", "ms": 1.0}]
+
+
+def test_a_wrong_shape_is_refused_before_those_ahead_of_it_are_timed(monkeypatch, capsys):
+    from workbench.__main__ import main
+
+    monkeypatch.setattr(series, "layers", lambda shapes, **_: pytest.fail(f"{shapes} timed"))
+    assert main(["bench", "--shapes", SMALL[0], "--shapes", "20,2,4"]) == 2
+    assert capsys.readouterr().err.startswith("workbench: shapes: '20,2,4' is not T,B,inputs,N nor one of ")
+
+
+def test_the_shapes_that_the_help_names_are_known(capsys):
+    from workbench.__main__ import main
+
+    main(["bench", "--help"])
+    named = re.search(r"A name \(([^)]*), \.\.\.\)", " ".join(capsys.readouterr().out.split()))[1]
+    assert {*named.split(", ")} <= {*benchmark.SHAPES}
 
 
 def test_an_engine_that_cannot_run_here_is_refused_before_anything_is_timed(monkeypatch):

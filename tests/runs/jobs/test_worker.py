@@ -65,6 +65,12 @@ def test_where_the_callers_disk_is_not_seen_the_files_travel(store, monkeypatch)
     assert not (store / "runs").exists()
 
 
+def test_words_of_a_child_in_no_encoding_are_read_all_the_same(campaign, monkeypatch):
+    acting(monkeypatch, r"sys.stderr.buffer.write(b'Gr\xf6\xdfe\n'); sys.exit(1)")
+    outcome = perform(Job("a job", ()), campaign, None, lambda _: None)
+    assert (outcome.code, outcome.said) == (1, "Gr\ufffd\ufffde")
+
+
 def test_there_is_nothing_to_send_of_a_run_that_was_never_begun(tmp_path):
     assert children.contents(Run(tmp_path / "none")) == {}
 

@@ -5,6 +5,7 @@ It grows with the length, the batch, the neurons, the depth and the threads.
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ... import recurrence
-from ...errors import ParameterError, choices
+from ...errors import ParameterError, choices, quoted
 from ...models.indrnn import IndRNN
 from ...recurrence import autograd, engine_triton
 from ...runs import memory_check
@@ -70,7 +71,7 @@ def layers(
         raise ParameterError(f"rivals: {unknown[0]!r} is unknown; choose one of {choices(_THEIRS)}")
     rows: list[Row] = []
     for shape in shapes:
-        T, B, M, N = sizes = _sizes(shape)
+        T, B, M, N = sizes = sizes_of(shape)
         row = {"table": "layer", "shape": shape, "T": T, "B": B, "inputs": M, "N": N, "device": device}
         for count in threads if device == "cpu" else [torch.get_num_threads()]:
             with pinned_threads(count):
@@ -216,13 +217,14 @@ def _floor(times: dict[str, list[float]], sizes: tuple[int, int, int, int], back
     return max(multiplied(times) if wide else 0.0, 4 * T * B * moved * a_byte)
 
 
-def _sizes(shape: str) -> tuple[int, int, int, int]:
+def sizes_of(shape: str) -> tuple[int, int, int, int]:
+    """T, B, inputs and N of a shape: a name in SHAPES, or `T,B,inputs,N`."""
     if shape in SHAPES:
         return SHAPES[shape]
-    parts = shape.split(",")
-    if len(parts) != 4 or not all(part.strip().isdigit() and int(part) > 0 for part in parts):
-        raise ParameterError(f"shapes: {shape!r} is not T,B,inputs,N nor one of {choices(SHAPES)}")
-    T, B, M, N = (int(part) for part in parts)
+    parts = re.fullmatch(",".join([r" *0*([1-9][0-9]{0,17}) *"] * 4), shape)
+    if parts is None:
+        raise ParameterError(f"shapes: {quoted(shape)} is not T,B,inputs,N nor one of {choices(SHAPES)}")
+    T, B, M, N = map(int, parts.groups())
     return T, B, M, N
 
 

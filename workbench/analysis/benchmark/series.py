@@ -24,7 +24,7 @@ from ...files import check_place
 from ...recurrence.activation import ACTIVATIONS
 from ...runs.asked import check_count, check_device
 from . import figure2, record
-from .layers import SHAPES, engines_on, layers, scaling
+from .layers import SHAPES, engines_on, layers, scaling, sizes_of
 from .timing import Row, flushed_everywhere
 from .training_steps import training_step
 
@@ -95,6 +95,8 @@ def asked_for(
         raise ParameterError("--all: it has every shape and the step; leave --shapes and --step out")
     if starts is not None and (all_ or shapes or step or threads):
         raise ParameterError("--starts: it measures Fig. 2's ratios alone, on one thread; leave the others out")
+    for shape in shapes:
+        sizes_of(shape)
     device = check_device(device)
     flushed_everywhere()  # makes torch's threads
     keep: Callable[[Path, Sequence[Row], str], None] = record.write

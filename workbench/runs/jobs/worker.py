@@ -166,7 +166,7 @@ def _child(job: Job, campaign: Campaign, results: Path, say: Callable[[str], Non
 @contextlib.contextmanager
 def _process(command: list[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(
-        command, env=dict(environment), text=True, start_new_session=True,
+        command, env=dict(environment), text=True, errors="replace", start_new_session=True,
         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
     ) as child:  # fmt: skip
         FAMILY.alive.add(child)
