@@ -234,8 +234,9 @@ def test_explorers_are_exported_by_name_and_a_wrong_name_before_anything_is_writ
     assert not (store / "other").exists()
 
 
-def test_nets_are_exported_when_every_name_is_known(capsys, store):
-    out = store / "nets"
+def test_nets_are_exported_when_every_name_is_known(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path / "results"))
+    out = tmp_path / "nets"
     code, _, err = run(capsys, "export", "seqdigits_plain6", "nothing", "--to", "safetensors", "--out", str(out))
     assert (code, err.startswith("workbench: experiment: 'nothing' is unknown")) == (2, True)
     assert not out.exists()
