@@ -43,17 +43,13 @@ def _whole(text: object) -> int:
 
 _number = partial(Option, parser=_whole, metavar="INTEGER")
 Json = Annotated[bool, Option("--json", help="Print JSON.")]
-BudgetOption = Annotated[str, Option("--budget", help="smoke (seconds), quick (minutes) or paper.")]
-DeviceOption = Annotated[str, Option("--device", help="auto, cpu or cuda.")]
-WorkersOption = Annotated[int | None, _number("--workers", help="Runs at a time; the cores there are unless given.")]
-SchedulerOption = Annotated[
-    str | None, Option("--scheduler", help="A dask scheduler: tls://HOST:PORT, or tcp:// on this machine.")
-]
+BudgetOption = Annotated[str, Option(help="smoke (seconds), quick (minutes) or paper.")]
+DeviceOption = Annotated[str, Option(help="auto, cpu or cuda.")]
+WorkersOption = Annotated[int | None, _number(help="Runs at a time; the cores there are unless given.")]
+SchedulerOption = Annotated[str | None, Option(help="A dask scheduler: tls://HOST:PORT, or tcp:// on this machine.")]
 SlurmOption = Annotated[bool, Option("--slurm", help="On --workers jobs of Slurm (the extra `slurm`).")]
-OutOption = Annotated[
-    Path | None, Option("--out", help="Write a bundle of the runs here, for `workbench import` elsewhere.")
-]
-LimitOption = Annotated[str | None, Option("--time-limit", help="Stop, resumable, after this long: 90s, 8m, 2h.")]
+OutOption = Annotated[Path | None, Option(help="Write a bundle of the runs here, for `workbench import` elsewhere.")]
+LimitOption = Annotated[str | None, Option(help="Stop, resumable, after this long: 90s, 8m, 2h.")]
 
 
 @app.command("list")
@@ -70,7 +66,7 @@ def run(
     experiment: Annotated[str, Argument(help="A name of `workbench list`, a CONFIG.json, or your data.")],
     budget: BudgetOption = "quick",
     seed: Annotated[str, Option(help="Decides everything that is random.")] = "0",
-    seeds: Annotated[int | None, _number("--seeds", help="So many from --seed on, in turns, in one process.")] = None,
+    seeds: Annotated[int | None, _number(help="So many from --seed on, in turns, in one process.")] = None,
     device: DeviceOption = "auto",
     changes: Annotated[list[str] | None, Option("--set", help="A field: model.depth=4. Repeatable.")] = None,
     threads: Annotated[str | None, Option(help="Threads of a run that begins; 1 unless given.")] = None,
@@ -234,20 +230,18 @@ def tables(
 def bench(
     device: DeviceOption = "cpu",
     shapes: Annotated[
-        list[str] | None, Option("--shapes", help="A name (mnist, mnist_l1, ...) or T,B,inputs,N. Repeatable.")
+        list[str] | None, Option(help="A name (mnist, mnist_l1, ...) or T,B,inputs,N. Repeatable.")
     ] = None,
-    threads: Annotated[list[int] | None, _number("--threads", help="Threads to time with. Repeatable.")] = None,
+    threads: Annotated[list[int] | None, _number(help="Threads to time with. Repeatable.")] = None,
     step: Annotated[bool, Option("--step", help="Also a whole training step of the six-layer net.")] = False,
     all_: Annotated[
         bool, Option("--all", help="Everything: engines, rivals, lengths, depth, first use, correctness. 20 minutes.")
     ] = False,
     starts: Annotated[
         int | None,
-        _number(
-            "--starts", help="Fig. 2's ratios alone, from this many processes; `tables` judges them. 5: 10 minutes."
-        ),
+        _number(help="Fig. 2's ratios alone, from this many processes; `tables` judges them. 5: 10 minutes."),
     ] = None,
-    out: Annotated[Path | None, Option("--out", help="Keep the rows in this JSON file.")] = None,
+    out: Annotated[Path | None, Option(help="Keep the rows in this JSON file.")] = None,
     as_json: Json = False,
 ) -> None:
     """Time our layers beside torch.nn.LSTM and the floor, in turns within one run."""
@@ -293,8 +287,8 @@ def export(
         list[str] | None,
         Argument(help="Explorers (bounds, depth, ...), all if none; with --to, trained nets: experiments or runs."),
     ] = None,
-    to: Annotated[str | None, Option("--to", help="Trained nets as safetensors or onnx, instead of pages.")] = None,
-    seed: Annotated[int | None, _number("--seed", help="With --to: the net of this seed.")] = None,
+    to: Annotated[str | None, Option(help="Trained nets as safetensors or onnx, instead of pages.")] = None,
+    seed: Annotated[int | None, _number(help="With --to: the net of this seed.")] = None,
     out: Annotated[Path | None, Option(help="The folder; results/pages, or results/nets, unless given.")] = None,
 ) -> None:
     """Write the explorers as static pages, which need no kernel; or trained nets as files, which need no workbench."""
