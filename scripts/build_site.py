@@ -223,7 +223,7 @@ def between(path: Path, mark: str) -> str:
 
 def build(out: Path, repository: str = "") -> None:
     """The whole site into a folder, which must not be there or be a site."""
-    if out.exists() and any(out.iterdir()) and not (out / "searchindex.js").exists():
+    if out.exists() and (not out.is_dir() or any(out.iterdir())) and not (out / "searchindex.js").exists():
         sys.exit(f"site: {out} is there and is no site; choose another folder")
     with tempfile.TemporaryDirectory() as made:
         folder, fresh = Path(made) / "pages", Path(made) / "site"
@@ -238,9 +238,17 @@ def build(out: Path, repository: str = "") -> None:
         write_playground(fresh, home="index.html")
         if wrong := sorted(broken(fresh)):
             sys.exit("site: links that lead nowhere:\n" + "\n".join(wrong))
-        shutil.rmtree(out, ignore_errors=True)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(fresh, out)
+        put(fresh, out)
+
+
+def put(fresh: Path, out: Path) -> None:
+    """Move a built site into its place: what stands there is whole, the one before or this one."""
+    beside = out.with_name(f".{out.name}.new")
+    shutil.rmtree(beside, ignore_errors=True)  # of a call that was killed
+    out.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(fresh, beside)  # a copy, where the temporary folder is on another disk
+    shutil.rmtree(out, ignore_errors=True)
+    beside.rename(out)
 
 
 def mended(text: str) -> str:

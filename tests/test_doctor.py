@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from bad_inputs.case import ADDING, TINY
+from choreographer.browsers.chromium import Chromium
 
 import workbench as wb
 from workbench import doctor, recurrence
@@ -90,11 +91,21 @@ def test_a_compiler_that_is_there_and_compiles_nothing(store, tmp_path, monkeypa
 
 def test_no_chromium(examined, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(Chromium, "find_browser", lambda **_: None)
     row = examined(doctor._browser)["browser"]
     assert_explained(row, "missing", "no Chromium found", "only browser tests and pictures", "install")
     (tmp_path / "chromium").write_text("#!/bin/sh")
     (tmp_path / "chromium").chmod(0o700)
     assert examined(doctor._browser)["browser"]["state"] == "ok"
+
+
+def test_a_browser_that_only_the_drawing_of_pictures_finds(examined, monkeypatch, tmp_path):
+    """Where no PATH leads to it, as on macOS and Windows."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    chrome = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+    monkeypatch.setattr(Chromium, "find_browser", lambda **_: chrome)
+    row = examined(doctor._browser)["browser"]
+    assert (row["state"], row["detail"]) == ("ok", "Google Chrome (for pictures; browser tests look for it on PATH)")
 
 
 def elsewhere(folder, *names):
@@ -261,6 +272,7 @@ def test_data_that_are_missing_or_altered(examined, sets):
 
 def test_a_person_reads_one_line_a_thing(examined, capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(Chromium, "find_browser", lambda **_: None)
     monkeypatch.setattr(doctor, "_data", lambda: iter(()))
     main(["doctor"])
     lines = capsys.readouterr().out.splitlines()

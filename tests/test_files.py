@@ -1,5 +1,6 @@
 """Places of things: in a checkout, in an installed copy, and where the user says."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -79,3 +80,27 @@ def test_a_name_that_no_folder_can_have_is_refused(installed, monkeypatch):
     monkeypatch.setenv("WORKBENCH_RESULTS", str(installed / "file" / "below"))
     with pytest.raises(StoreError, match=r"WORKBENCH_RESULTS: .* cannot be used: .*Not a directory"):
         files.results()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there is no descriptor of a folder")
+def test_a_folder_that_can_be_written_and_not_read_is_one_error_of_ours(monkeypatch, tmp_path):
+    real = os.open
+
+    def refusing(path, *given, **more):
+        if path == tmp_path:
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, *given, **more)
+
+    monkeypatch.setattr(os, "open", refusing)
+    with pytest.raises(StoreError, match="Permission denied"):
+        files.publish(tmp_path / "a", b"a")
+
+
+def test_rows_are_written_whole_or_not_at_all(tmp_path):
+    table = tmp_path / "a.csv"
+    files.publish_rows(table, ("a", "b"), [{"a": "1,5", "b": "\u00e4"}])
+    assert table.read_bytes() == 'a,b\n"1,5",\u00e4\n'.encode()
+    with pytest.raises(ValueError, match="'c'"):
+        files.publish_rows(table, ("a", "b"), [{"a": 2}, {"c": 3}])
+    assert table.read_bytes() == 'a,b\n"1,5",\u00e4\n'.encode()
+    assert list(tmp_path.iterdir()) == [table]

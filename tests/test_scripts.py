@@ -185,6 +185,38 @@ def test_the_best_lstm_is_chosen_when_all_of_them_were_tried(monkeypatch):
         script["best_lstm"]()
 
 
+def test_a_site_that_is_half_moved_leaves_the_one_before(tmp_path, monkeypatch):
+    """As where the temporary folder is on another disk, and the copy is cut off; the next call is not hindered."""
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    script, out = loaded("build_site"), tmp_path / "site"
+    for name in ("site", "fresh"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "index.html").write_text(name)
+
+    def cut_off(_, to):
+        to.mkdir()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(script["shutil"], "move", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            script["put"](tmp_path / "fresh", out)
+    assert (out / "index.html").read_text() == "site"
+    script["put"](tmp_path / "fresh", out)
+    assert (out / "index.html").read_text() == "fresh"
+    assert [path.name for path in tmp_path.iterdir()] == ["site"]
+
+
+def test_an_app_without_voila_is_one_line_that_says_how_to_get_it(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "voila.app", None)
+    monkeypatch.setattr(sys, "argv", ["app"])
+    monkeypatch.delenv("JUPYTER_PATH", raising=False)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("workbench.notebook.app", run_name="__main__")
+    assert ended.value.code == 1
+    assert capsys.readouterr().err.startswith("workbench: voila is not installed; `")
+
+
 def test_nothing_measured_is_no_measure_of_what_is_left_out(called, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert called("excluded")[0] == "excluded: nothing is measured here yet; `make coverage` does it"

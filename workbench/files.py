@@ -222,9 +222,9 @@ def _refused(path: Path, error: OSError) -> bool:
 
 def _sync_folder(folder: Path) -> None:
     if os.name == "posix":  # Windows has no descriptor of a folder
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            with using(folder):
+        with using(folder):
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
                 os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+            finally:
+                os.close(descriptor)

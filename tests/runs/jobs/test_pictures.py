@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import runpy
 import sys
 import types
 from pathlib import Path
@@ -154,3 +155,15 @@ def test_a_browser_that_fails_or_hangs_costs_the_pictures_and_nothing_else(
 def test_a_browser_draws_them(book):
     assert pictures.draw([book]) == "2 pictures beside the figures"
     assert counted(book) == (2, 2)
+
+
+def test_by_hand_what_could_not_be_drawn_ends_with_1(book, monkeypatch, capsys):
+    there = pictures.importlib.util.find_spec
+    lacking = lambda name, *given: None if name == "kaleido" else there(name, *given)  # noqa: E731
+    monkeypatch.setattr(pictures.importlib.util, "find_spec", lacking)
+    monkeypatch.setattr(sys, "argv", ["pictures", str(book)])
+    monkeypatch.delitem(sys.modules, pictures.__name__)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module(pictures.__name__, run_name="__main__")
+    assert ended.value.code == 1
+    assert capsys.readouterr().out.startswith("no pictures beside the figures: kaleido is not installed")

@@ -8,10 +8,12 @@ from __future__ import annotations
 import base64
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ... import files
+from ...errors import ended
 from ..explorers import EXPLORERS
 
 HERE = Path(__file__).parent
@@ -45,4 +47,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(ended(partial(main, sys.argv[1:])))

@@ -7,6 +7,7 @@ of the bytes). For notebooks by hand: `python -m workbench.runs.jobs.pictures NO
 
 from __future__ import annotations
 
+import argparse
 import base64
 import importlib.util
 import io
@@ -26,6 +27,7 @@ SCALES = (1.0, 0.75, 0.5)  # the first that is small enough
 COLOURS = 256
 SHADED = {"heatmap", "contour", "image"}  # kinds of traces that show steps where they have few colours
 START, EACH = 60.0, 30.0  # seconds to wait for a browser, and for the figures of one notebook
+NONE = "no pictures beside the figures: "  # and why
 MOST = 100_000  # bytes of a picture as it stands in a notebook
 
 
@@ -44,18 +46,19 @@ def missing() -> str | None:
 
 def draw(paths: Sequence[Path]) -> str:
     """Add pictures in a process of its own, so that a browser that fails or hangs harms nothing; a line on it."""
-    none = "no pictures beside the figures: "
     if (reason := missing()) is not None:
-        return none + reason
+        return NONE + reason
     add_to = f"from {__package__}.pictures import add"
     code = f"import sys; from pathlib import Path; {add_to}; print(add(list(map(Path, sys.argv[1:]))))"
     command = [sys.executable, "-c", code, *map(str, paths)]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=START + EACH * len(paths))
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=START + EACH * len(paths)
+        )
     except subprocess.TimeoutExpired:
-        return f"{none}the browser does not answer"
+        return f"{NONE}the browser does not answer"
     if done.returncode != 0:
-        return none + (done.stderr.strip().splitlines() or ["the browser cannot be used"])[-1][:300]
+        return NONE + (done.stderr.strip().splitlines() or ["the browser cannot be used"])[-1][:300]
     return f"{done.stdout.split()[-1]} pictures beside the figures"
 
 
@@ -115,4 +118,8 @@ def _few_colours(png: bytes) -> bytes:
 
 
 if __name__ == "__main__":
-    print(draw([Path(name) for name in sys.argv[1:]]))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("notebooks", type=Path, nargs="+", metavar="NOTEBOOK")
+    told = draw(parser.parse_args().notebooks)
+    print(told)
+    sys.exit(told.startswith(NONE))
