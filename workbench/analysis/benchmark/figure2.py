@@ -109,9 +109,12 @@ def recorded_batches(device: str = "cpu") -> tuple[pd.DataFrame, str] | None:
         return None
     rows = pd.DataFrame(kept["rows"])
     table = rows.assign(net=rows["layers"].map(INDRNNS)).groupby(["net", "T"], as_index=False)["lstm"].agg(gmean)
-    about, counts = kept["about"], f"{rows['start'].nunique()} process starts of {rows['batches'].max()} batches"
-    where = ", ".join(dict.fromkeys((about["processor"], about["device"], f"torch {about['torch']}", about["date"])))
-    return table.rename(columns={"lstm": "faster"}), f"{counts}, one thread: {where}"
+    counts = f"{rows['start'].nunique()} process starts of {rows['batches'].max()} batches"
+    return table.rename(columns={"lstm": "faster"}), f"{counts}, one thread: {_where(kept['about'])}"
+
+
+def _where(about: dict[str, Any]) -> str:
+    return ", ".join(dict.fromkeys((about["processor"], about["device"], f"torch {about['torch']}", about["date"])))
 
 
 def _batch(model: Model, T: int, device: str) -> Callable[[int], float]:
@@ -189,9 +192,7 @@ def recorded(claim: claims.Claim, device: str, *, own: bool = False) -> Ratios |
         return None
     layers, T = setting(claim)
     values = [row["lstm"] for row in kept["rows"] if (row["layers"], row["T"], row["batches"]) == (layers, T, BATCHES)]
-    about = kept["about"]
-    names = dict.fromkeys((about["processor"], about["device"], f"torch {about['torch']}", about["date"]))
-    return Ratios(values, ", ".join(names), about.get("claims"))
+    return Ratios(values, _where(kept["about"]), kept["about"].get("claims"))
 
 
 def setting(claim: claims.Claim) -> tuple[int, int]:
