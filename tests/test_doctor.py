@@ -100,7 +100,7 @@ def test_no_chromium(examined, monkeypatch, tmp_path):
 
 
 def test_a_browser_that_only_the_drawing_of_pictures_finds(examined, monkeypatch, tmp_path):
-    """Where no PATH leads to it, as on macOS and Windows."""
+    """Its folder is on no PATH, as on macOS and Windows."""
     monkeypatch.setenv("PATH", str(tmp_path))
     chrome = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
     monkeypatch.setattr(Chromium, "find_browser", lambda **_: chrome)
