@@ -55,7 +55,7 @@ coverage: $(READY) ## lines and branches of workbench/ that the tests reach, chi
 	@$(BIN)/coverage report
 
 mutants: $(READY) ## small faults put into the code, which some test should notice; goes on where it stopped
-	@$(BIN)/python -m pip install --quiet "cosmic-ray>=8.4,<9"
+	@$(BIN)/python -m pip install --quiet -c constraints.txt "cosmic-ray>=8.4,<9"
 	@$(BIN)/python scripts/mutants.py
 
 robustness: $(READY) ## what was tried to break it, and what held; writes results/robustness.csv and .md
