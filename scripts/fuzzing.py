@@ -52,17 +52,22 @@ def fuzz(target: str, seconds: int) -> dict[str, object]:
     new.mkdir(parents=True, exist_ok=True)
     crashes.mkdir(exist_ok=True)
     options = [f"-max_total_time={seconds}", f"-artifact_prefix={crashes}/{target}-", "-print_final_stats=1", *LIMITS]
-    before, began = {*crashes.glob(f"{target}-*")}, processor()
+    before, began = inputs_left(target), processor()
     done = start(target, [*options, "-max_len=32768", str(new), str(seeds(target))])
     executed = re.search(r"number_of_executed_units: (\d+)", done.stderr)
     tried = int(executed[1]) if executed else 0
     if done.returncode != 0:
         print(done.stdout[-2000:], done.stderr[-6000:], sep="\n", file=sys.stderr)
-        if before == {*crashes.glob(f"{target}-*")}:
+        if before == inputs_left(target):
             sys.exit(f"fuzz: {target} did not run to its end, and no input is to blame; nothing is counted")
     found = int(done.returncode != 0)
     row = (target, tried, round(processor() - began), found, 0 if found else tried)
     return dict(zip(COLUMNS, row, strict=True))
+
+
+def inputs_left(target: str) -> set[tuple[Path, int]]:
+    """Files of the inputs that got through, each with the moment when it was written."""
+    return {(path, path.stat().st_mtime_ns) for path in (WORK / "crashes").glob(f"{target}-*")}
 
 
 def keep(target: str) -> None:

@@ -93,7 +93,8 @@ def test_fuzzing_fuzzes_every_reader_and_counts_nothing_that_never_ran(tmp_path,
         script["main"]()
     assert table.read_text() == written
     monkeypatch.setitem(script, "start", lambda *_: (tmp_path / "crashes" / "idx-crash-1").write_bytes(b"") or done)
-    assert script["fuzz"]("idx", 1)["found"] == 1
+    for _ in range(2):  # the same input again has the same name
+        assert script["fuzz"]("idx", 1)["found"] == 1
 
 
 def test_a_version_that_cannot_be_fetched_keeps_the_rows_that_it_has(tmp_path, monkeypatch, capsys):
