@@ -47,15 +47,16 @@ def blank(x: str, y: str, title: str = "") -> go.Figure:
 
 
 def legend_below(figure: go.Figure, width: int = 600) -> go.Figure:
-    """A figure with room for its legend at the lower edge: the lines that its names need in so many pixels.
+    """A figure with room for its legend below the axis' title: the lines that its names need in so many pixels.
 
     Where one line does not hold all, plotly sets them in columns as wide as the longest.
     """
     drawn = (t for t in figure.data if t.name and t.showlegend is not False and (t.x is None or len(t.x)))
     wide = [45 + 7 * len(trace.name) for trace in drawn]
     lines = 1 if sum(wide) <= width else math.ceil(len(wide) / max(1, width // max(wide)))
-    legend = {"yref": "container", "y": 0.01, "yanchor": "bottom", "tracegroupgap": 0}
-    return figure.update_layout(legend=legend, margin_b=76 + 19 * lines, height=411 + 19 * lines)
+    below, height = 76 + 19 * lines, 411 + 19 * lines
+    legend = {"yref": "container", "y": (below - 60) / height, "yanchor": "top", "tracegroupgap": 0}
+    return figure.update_layout(legend=legend, margin_b=below, height=height)
 
 
 def add_line(
