@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import plotly.graph_objects as go
 
 from ...models.bounds import half_life
-from .style import COLOURS, GRID, INK, SIGNED, SKY, add_line, blank
+from .style import COLOURS, GRID, INK, SIGNED, SKY, TEXT, add_line, blank
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -160,11 +160,11 @@ def contributions(found: Tensor, x: Tensor, step: float, unit: str, title: str) 
     axis = {"gridcolor": GRID, "zerolinecolor": GRID, "linecolor": GRID, "showline": True}
     figure.update_xaxes(axis)
     figure.update_yaxes(axis)
-    figure.update_xaxes(title=f"time, {unit}", row=2, col=1)
     shown, several = min(x.shape[1], len(PALETTE)), x.shape[1] > len(PALETTE)
-    figure.update_yaxes(
-        title=f"first {shown} of {x.shape[1]} channels" if several else "channels, scaled", row=1, col=1
-    )
-    figure.update_yaxes(title="for the answer", row=2, col=1)
+    channels = f"first {shown} of {x.shape[1]} channels" if several else "channels, scaled"
+    words = {"font": {"size": TEXT}}
+    figure.update_xaxes(title={"text": f"time, {unit}", **words}, row=2, col=1)
+    figure.update_yaxes(title={"text": channels, **words}, row=1, col=1)
+    figure.update_yaxes(title={"text": "for the answer", **words}, row=2, col=1)
     figure.update_layout(height=520)
     return figure
