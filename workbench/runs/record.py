@@ -192,7 +192,8 @@ class Record:
 
     def recurrent_weights(self) -> dict[int, dict[str, Tensor]]:
         """step -> layer -> u (N,), at each evaluation, the layers in the order of use (on disk they stand by name)."""
-        from ..models.build import recurrences, without_values
+        from ..models.build import without_values
+        from ..models.layer import recurrences
 
         place: dict[str, int] = {}
         with contextlib.suppress(WorkbenchError):  # where one's own data are gone nothing says their shape: by name
