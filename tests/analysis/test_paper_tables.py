@@ -48,7 +48,7 @@ def test_ours_stand_in_the_papers_cells_with_verdicts_in_words(results):
     )
     assert cell(shown, "dense-IndRNN", "permuted MNIST").endswith("\u2717 not reproduced")
     assert cell(shown, "res-IndRNN (12 layers)", "sequential MNIST") == "0.61 ours \u2026 under way"
-    assert cell(shown, "LSTM", "sequential MNIST") == "1.8 ours 2 [1.752, 2.248]"  # quoted: no verdict
+    assert cell(shown, "LSTM", "sequential MNIST") == "1.8 ours 2 [1.752, 2.248] at step 1,000"  # quoted: no verdict
     assert cell(shown, "LSTM", "permuted MNIST") == "12"
     assert cell(shown, "RNN-path", "permuted MNIST") == ""
     assert cell(shown, "res-IndRNN (12 layers)", "permuted MNIST") == "2.98"  # older records alone: blank

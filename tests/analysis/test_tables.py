@@ -108,3 +108,12 @@ def test_what_is_no_claim_of_the_papers_has_no_number_of_the_papers(store):
     """A row that a published number stands beside is a claim or a reference, never `no claim`."""
     table = wb.results_table()
     assert table.loc[table["verdict"] == "no claim", "paper"].isna().all()
+
+
+def test_no_row_of_the_cpu_speaks_of_cudnn():
+    results = wb.results_table(["timing"])
+    rows = list(zip(tables.readable(results)["experiment"], tables.readable(results)["metric"], strict=True))
+    own, theirs = ([metric for who, metric in rows if who == f"timing on {where}"] for where in ("the CPU", "a GPU"))
+    assert own == [metric.replace("cuDNN's", "torch's") for metric in theirs]
+    assert sum("cuDNN's" in metric for metric in theirs) == 6
+    assert not any("cuDNN" in said for said in tables.answered(results)["test"])

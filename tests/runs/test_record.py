@@ -106,3 +106,21 @@ def test_a_score_that_was_not_finite_is_no_number_in_the_curve(store):
     vars(record)["evaluations"] = [{**e, "train": {"loss": None, "n": 9}} for e in record.evaluations]
     assert record.curve["train_loss"].dtype == float
     assert record.curve["train_loss"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "layers"),
+    [
+        ("seqdigits_plain6", {"model.depth": 11}, [f"layers.{i}" for i in range(11)]),  # 10 comes after 9, not after 1
+        (
+            "seqdigits_dense",
+            {"model.blocks": [1], "model.growth": 2},
+            ["first", "blocks.0.layers.0.bottleneck", "blocks.0.layers.0.growth", "blocks.0.transition"],
+        ),
+    ],
+)
+def test_the_layers_of_a_record_come_in_the_order_of_use(store, name, changes, layers):
+    small = {"model.hidden": 4} if "dense" not in name else {}
+    steps = {"train.steps": 2, "train.evaluate_every": 2}
+    record = wb.run(name, "smoke", changes={**changes, **small, **steps}, progress=False)
+    assert [list(weights) for weights in record.recurrent_weights().values()] == [layers]

@@ -120,8 +120,8 @@ def _shown(cell: Cell, rows: Sequence[Row], name: str) -> str:
     for row in rows:
         if cell.claim and row["claim"] == cell.claim and row["verdict"] != "not run":
             lines.append(f"{_schedule(row)}{escape(tables.ours(row))} {html.verdict(row['verdict'])}")
-        elif cell.quoted is not None and _stands_beside(row, cell, name):
-            lines.append(f"ours {escape(tables.ours(row))}")
+        elif cell.quoted is not None and _stands_beside(row, cell, name):  # under no schedule of the paper's
+            lines.append(f"ours {escape(tables.ours(row))} at step {int(row['step']):,}")
     return "<br>".join(lines)
 
 

@@ -120,12 +120,17 @@ class Study:
         return html.table(self.rows().map(_short))
 
     def rows(self) -> pd.DataFrame:
-        """`runs` as a DataFrame."""
+        """`runs` as a DataFrame; `stopped` is a run before its end of which no checkpoint is here to go on from."""
         scores = [f"{part}_{name}" for part in ("test", "valid") for name in "mse accuracy bpc perplexity".split()]
         wanted = ["experiment", "net", "seed", "status", "step", *scores, "wall_s", "device", "whose"]
         names = reader_names([record.experiment for record in self.records])
         shown = pd.DataFrame(
-            {**record.row, "net": names[record.experiment], "whose": "published" if record.published else "own"}
+            {
+                **record.row,
+                "net": names[record.experiment],
+                "whose": "published" if record.published else "own",
+                "status": "stopped" if record.status == "pending" and record.step else record.status,
+            }
             for record in self.records
         )
         return shown[[column for column in wanted if column in shown]]

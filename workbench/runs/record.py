@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -14,8 +15,8 @@ from torch import Tensor, nn
 
 from .. import files, paper
 from ..config import Config, run_id
-from ..errors import RunError, StoreError, quoted
-from ..tasks import Batch, data_hashes, load
+from ..errors import RunError, StoreError, WorkbenchError, quoted
+from ..tasks import Batch, data_hashes, load, spec
 from . import events, lock
 from .folder import Run, config_of, lookup, open_run
 from .folder import find as runs_in
@@ -190,8 +191,18 @@ class Record:
         return row
 
     def recurrent_weights(self) -> dict[int, dict[str, Tensor]]:
-        """step -> layer -> u (N,), at each evaluation."""
-        return {e["step"]: {name: decode(text) for name, text in e["u"].items()} for e in self.evaluations}
+        """step -> layer -> u (N,), at each evaluation, the layers in the order of use (on disk they stand by name)."""
+        from ..models.build import without_values
+        from ..models.layer import recurrences
+
+        place: dict[str, int] = {}
+        with contextlib.suppress(WorkbenchError):  # where one's own data are gone nothing says their shape: by name
+            net = without_values(self.config.model, spec(self.config.task))
+            place = {name: index for index, name in enumerate(recurrences(net))}
+        return {
+            e["step"]: {name: decode(e["u"][name]) for name in sorted(e["u"], key=lambda n: place.get(n, len(place)))}
+            for e in self.evaluations
+        }
 
     def net(self) -> nn.Module:
         """The net with its best-validation weights, in evaluation mode; StoreError if no checkpoint is kept."""

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
 import workbench as wb
 from workbench.analysis import figures
 from workbench.analysis.benchmark import figure2
+from workbench.analysis.figures import sequences
 
 
 @pytest.fixture
@@ -113,3 +115,16 @@ def test_a_mean_of_a_sweep_says_of_how_many_seeds_it_is():
     assert [list(row) for row in heat.text] == [["85<br>2 of 3 seeds", ""], ["50", "50"]]
     assert heat.z[0][0] == pytest.approx(85)
     assert heat.z[0][1] != heat.z[0][1]
+
+
+def test_of_many_channels_the_figure_says_that_it_shows_the_first_and_of_few_all():
+    many, few = (
+        sequences.contributions(torch.ones(3), torch.ones(3, channels), 1.0, "steps", "").layout for channels in (9, 2)
+    )
+    assert (many.yaxis.title.text, few.yaxis.title.text) == ("first 7 of 9 channels", "channels, scaled")
+
+
+def test_neurons_that_forget_nothing_stand_at_the_top_edge_which_says_so():
+    forgets, keeps = (sequences.memories([torch.tensor(u)], 0.5, "s", 20).layout for u in ([0.5, 0.9], [0.5, 1.0]))
+    assert [note.text for note in forgets.annotations] == []
+    assert [note.text for note in keeps.annotations] == ["100 s or more, or for ever (u of 1 and above)"]

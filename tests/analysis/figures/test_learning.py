@@ -70,6 +70,39 @@ def test_long_runs_of_the_adding_problem_have_a_logarithmic_axis(published):
     rows = {"step": [2_000, 4_000], "valid_mse": [0.17, 0.01]}
     short = Constructed("adding_lstm_T100", 0, 0.01, "mse", curve=rows)
     assert figures.adding([short]).layout.xaxis.range == pytest.approx((0, 1.02 * 4_000))
+    other = Constructed("adding_lstm_T500", 0, 0.01, "mse", curve=rows)  # beside a long run on the same axis
+    both = figures.adding([published("adding_indrnn_T100"), other]).layout
+    assert (both.xaxis2.type, both.xaxis2.range) == ("log", both.xaxis.range)
+
+
+def test_learning_curves_of_an_earlier_numerics_are_named_too_and_the_log_is_drawn_once():
+    rows = {"step": [1_700, 3_400], "valid_accuracy": [0.5, 0.6]}
+    new, old = (
+        Constructed("seqmnist_plain6", seed, 0.6, curve=rows, numerics=numerics)
+        for seed, numerics in enumerate((NUMERICS, NUMERICS - 1))
+    )
+    drawn = [(trace.name, trace.line.dash) for trace in figures.learning([new, old], "valid_accuracy").data]
+    net = "IndRNN, 6 layers"
+    assert sorted(drawn, key=str) == [
+        (f"{net}, official log", "dot"),
+        (f"{net}, ours", None),
+        (f"{net}, ours, earlier numerics", "dashdot"),
+    ]
+
+
+def test_a_curve_of_zeros_has_no_axis_below_zero():
+    none = Constructed("seqdigits_plain6", 0, 0.0, curve={"step": [1, 2], "valid_accuracy": [0.0, 0.0]})
+    assert figures.learning([none], "valid_accuracy").layout.yaxis.rangemode == "nonnegative"
+
+
+def test_a_legend_of_many_long_names_has_a_line_for_each_below_the_axis():
+    short, long = figures.style.blank("x", "y"), figures.style.blank("x", "y")
+    for index in range(6):
+        short.add_scatter(x=[1], y=[1], name=str(index))
+        long.add_scatter(x=[1], y=[1], name=f"{index}, a net whose name needs half of a narrow figure's width and more")
+    long.add_scatter(x=[], y=[], name="of this nothing is drawn")
+    one, six = (figures.style.legend_below(figure).layout for figure in (short, long))
+    assert (one.height, six.height - one.height, six.margin.b - one.margin.b) == (430, 5 * 19, 5 * 19)
 
 
 def test_a_run_without_a_row_yet_is_no_line(store):

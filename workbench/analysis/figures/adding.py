@@ -13,14 +13,14 @@ from ...config import Config
 from ...runs.provenance import NUMERICS
 from ...tasks import spec
 from .. import learning_curves
-from .style import COLOURS, INK, PAPER, TEXT, add_line, blank
+from .style import COLOURS, EARLIER, INK, PAPER, TEXT, add_line, blank
 
 if TYPE_CHECKING:
     from ...runs.record import Record
 
 BASELINE = 1 / 6  # the MSE of always answering 1
 END = 60_300  # steps of the paper's curves
-OURS, EARLIER = {"width": 1.6}, {"width": 1.6, "dash": "dashdot"}
+OURS = {"width": 1.6}
 
 
 def adding(records: Sequence[Record], longer: Sequence[str] = ()) -> go.Figure:
@@ -31,7 +31,8 @@ def adding(records: Sequence[Record], longer: Sequence[str] = ()) -> go.Figure:
     panels = {T: [r for r in records if steps[r] == T] for T in sorted({*steps.values(), *others.values()})}
     headings = [f"Adding problem, T = {T:,}" + "<br>not recorded" * (not own) for T, own in panels.items()]
     figure = _panels("training step", "mean squared error", headings)
-    shown: set[str] = set()
+    ends = {T: max((int(r.curve["step"].max()) for r in own if len(r.curve)), default=END) for T, own in panels.items()}
+    last, shown = max(ends.values(), default=END), set[str]()
     for index, (T, own) in enumerate(panels.items()):
         place = _place(index, len(panels))
         for record in own:
@@ -53,13 +54,12 @@ def adding(records: Sequence[Record], longer: Sequence[str] = ()) -> go.Figure:
                 look = {"line": PAPER, "legendgroup": theirs, "showlegend": theirs not in shown}
                 add_line(figure, official["step"], official["mse"], theirs, colour, ".4f", **look, **place)
                 shown.add(theirs)
-        end = max((int(r.curve["step"].max()) for r in own if len(r.curve)), default=END)
         line = {"color": INK, "dash": "dash", "width": 1}
         figure.add_hline(y=BASELINE, line=line, name="always answering 1: 1/6", showlegend=not index, **place)
-        if end > 20_000:  # what tells the nets apart happens within the first tenth of the paper's 60,300 steps
-            figure.update_xaxes(type="log", dtick=1, range=[2, math.log10(end * 1.02)], **place)
+        if last > 20_000:  # what tells the nets apart happens within the first tenth of the paper's 60,300 steps
+            figure.update_xaxes(type="log", dtick=1, range=[2, math.log10(last * 1.02)], **place)
         else:
-            figure.update_xaxes(range=[0, end * 1.02], **place)
+            figure.update_xaxes(range=[0, ends[T] * 1.02], **place)
     figure.update_yaxes(rangemode="tozero", range=[0, 0.25])
     return figure
 

@@ -10,9 +10,10 @@ import plotly.graph_objects as go
 from ... import paper
 from ...config import Treebank
 from ...paper.reader_names import reader_name, reader_names
+from ...runs.provenance import NUMERICS
 from ...tasks import treebank
 from .. import learning_curves
-from .style import COLOURS, INK, PAPER, add_line, blank, field_name, hued
+from .style import COLOURS, EARLIER, INK, PAPER, add_line, blank, field_name, hued, legend_below
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 def learning(records: Sequence[Record], column: str = "valid_batch_accuracy") -> go.Figure:
     """A column of the learning curves: ours as lines with points, the official log dotted, to a little past our last.
 
+    Records of an earlier numerics, which decide nothing, are dash-dotted and said to be that.
     Columns: train_, valid_ or valid_batch_ (batch norm statistics of the batch) and accuracy, bpc or perplexity.
     """
     unit, scale = _LEARNING_UNITS[column.rpartition("_")[2]]
@@ -35,20 +37,26 @@ def learning(records: Sequence[Record], column: str = "valid_batch_accuracy") ->
         curve = record.curve
         if not len(curve) or column not in curve:
             continue
-        group: dict[str, Any] = {"legendgroup": record.experiment, "showlegend": record.experiment not in seen}
-        x, y, hover = curve["step"], scale * curve[column], f"{net}, seed {record.seed}"
-        add_line(figure, x, y, f"{net}, ours", colour, hover=hover, mode="lines+markers", **group)
+        older = record.numerics < NUMERICS
+        ours = f"{net}, ours" + ", earlier numerics" * older
+        group: dict[str, Any] = {"legendgroup": ours, "showlegend": ours not in seen, "mode": "lines+markers"}
+        x, y, hover = curve["step"], scale * curve[column], f"{ours}, seed {record.seed}"
+        add_line(figure, x, y, ours, colour, hover=hover, line=EARLIER if older else None, **group)
         if record.experiment in paper.EXPERIMENTS and record.experiment not in seen and not record.smoke:
             official = learning_curves.official_curve(record.experiment)
-            if column in official:
+            if column in official and len(official):
                 near = official[official["step"] <= max(end * 1.6, 6 * record.config.train.evaluate_every)]
                 x, y, name = near["step"], scale * near[column], f"{net}, official log"
                 look: dict[str, Any] = {"mode": "lines+markers", "marker": {"symbol": "diamond-open", "size": 9}}
                 add_line(figure, x, y, name, colour, hover="official log", line=PAPER, **look)
-        seen.add(record.experiment)
-    if unit == "perplexity":
-        figure.update_yaxes(type="log")
-    return figure
+        seen |= {record.experiment, ours}
+    return _scored(figure, unit)
+
+
+def _scored(figure: go.Figure, unit: str) -> go.Figure:
+    """Its axis of scores: logarithmic for perplexities, and never below 0, as plotly's own for a curve of zeros is."""
+    scale = {"type": "log"} if unit == "perplexity" else {"rangemode": "nonnegative"}
+    return legend_below(figure.update_yaxes(**scale))
 
 
 def nearness(table: pd.DataFrame) -> go.Figure:
@@ -102,9 +110,7 @@ def passes(records: Sequence[Record], column: str = "valid_bpc", beside: Sequenc
         x = official["step"] / paper.experiment(name).config.train.evaluate_every
         add_line(figure, x, official[column], f"{names[name]}, official log", colours[name], line=PAPER)
     figure.update_xaxes(type="log")
-    if unit == "perplexity":
-        figure.update_yaxes(type="log")
-    return figure
+    return _scored(figure, unit)
 
 
 def height(scores: Mapping[str, float]) -> float:
@@ -163,7 +169,7 @@ def curves_of(records: Sequence[Record], fields: Sequence[str] = ()) -> go.Figur
         for source, x, y in _published(experiment):
             near = x <= max(end * 1.6, 12_000)
             figure.add_scatter(x=x[near], y=y[near], name=f"{names[experiment]}, {source}", mode="lines", line=look)
-    return figure
+    return _scored(figure, "")
 
 
 def _published(experiment: str) -> list[tuple[str, pd.Series[Any], pd.Series[Any]]]:
@@ -194,8 +200,7 @@ def official(experiments: Sequence[str], column: str = "valid_accuracy") -> go.F
         look = {"dash": dash, "width": 1.6}
         add_line(figure, log["step"], scale * log[column], names[name], hued(nets.index(net)), line=look)
     figure.update_xaxes(type="log", dtick=1)
-    figure.update_layout(height=520)
-    return figure
+    return _scored(figure, unit)
 
 
 def accuracy_by_length(lengths: pd.DataFrame, title: str = "") -> go.Figure:

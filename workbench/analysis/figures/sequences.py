@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
 from ...models.bounds import half_life
-from .style import COLOURS, GRID, INK, SIGNED, SKY, add_line, blank
+from .style import COLOURS, GRID, INK, SIGNED, SKY, TEXT, add_line, blank
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,6 +118,9 @@ def memories(layers: Sequence[Tensor], step: float, unit: str, longest: int) -> 
         line={"color": INK, "dash": "dash", "width": 1},
         hoverinfo="skip",
     )
+    if any(half_life(value) * step >= edge for u in layers for value in u.tolist()):
+        top = {"xref": "paper", "x": 0.01, "y": math.log10(edge), "yanchor": "bottom", "showarrow": False}
+        figure.add_annotation(text=f"{edge:,.4g} {unit} or more, or for ever (u of 1 and above)", **top)
     figure.update_xaxes(dtick=1, range=[0.5, len(layers) + 0.5])
     figure.update_yaxes(type="log", dtick=1, exponentformat="power")
     figure.update_layout(hovermode="closest")
@@ -145,13 +149,22 @@ def contributions(found: Tensor, x: Tensor, step: float, unit: str, title: str) 
         name, y = f"channel {channel}", x[:, channel].tolist()
         figure.add_scatter(x=times, y=y, name=name, mode="lines", line=line, row=1, col=1)
     top = float(found.abs().max()) or 1.0
-    marker = {"color": found.tolist(), "colorscale": SIGNED, "cmin": -top, "cmax": top, "line": {"width": 0}}
+    marker = {
+        "color": found.tolist(),
+        "colorscale": SIGNED,
+        "cmin": -top,
+        "cmax": top,
+        "line": {"width": 0.5, "color": INK},
+    }
     figure.add_bar(x=times, y=found.tolist(), marker=marker, showlegend=False, row=2, col=1)
     axis = {"gridcolor": GRID, "zerolinecolor": GRID, "linecolor": GRID, "showline": True}
     figure.update_xaxes(axis)
     figure.update_yaxes(axis)
-    figure.update_xaxes(title=f"time, {unit}", row=2, col=1)
-    figure.update_yaxes(title="channels, scaled", row=1, col=1)
-    figure.update_yaxes(title="for the answer", row=2, col=1)
+    shown, several = min(x.shape[1], len(PALETTE)), x.shape[1] > len(PALETTE)
+    channels = f"first {shown} of {x.shape[1]} channels" if several else "channels, scaled"
+    words = {"font": {"size": TEXT}}
+    figure.update_xaxes(title={"text": f"time, {unit}", **words}, row=2, col=1)
+    figure.update_yaxes(title={"text": channels, **words}, row=1, col=1)
+    figure.update_yaxes(title={"text": "for the answer", **words}, row=2, col=1)
     figure.update_layout(height=520)
     return figure

@@ -18,6 +18,7 @@ INK, GRID = "#808080", "rgba(128,128,128,0.25)"
 TITLE, TEXT, SMALL = 15, 13, 12  # pixels of a figure's words: its title; axes and notes; ticks and legend
 COLOURS = {"IndRNN": "#0096e0", "LSTM": "#d55e00", "IRNN": "#009e73", "RNN-tanh": "#cc79a7", "second": "#e69f00"}
 PAPER = {"dash": "dot", "width": 2}
+EARLIER = {"width": 1.6, "dash": "dashdot"}  # ours of an earlier numerics, which decide nothing
 
 
 def layout(x: str, y: str, title: str = "") -> dict[str, Any]:
@@ -43,6 +44,19 @@ def layout(x: str, y: str, title: str = "") -> dict[str, Any]:
 def blank(x: str, y: str, title: str = "") -> go.Figure:
     """An empty figure in the house style with labelled axes."""
     return go.Figure(layout=layout(x, y, title))
+
+
+def legend_below(figure: go.Figure, width: int = 600) -> go.Figure:
+    """A figure with room for its legend below the axis' title: the lines that its names need in so many pixels.
+
+    Where one line does not hold all, plotly sets them in columns as wide as the longest.
+    """
+    drawn = (t for t in figure.data if t.name and t.showlegend is not False and (t.x is None or len(t.x)))
+    wide = [45 + 7 * len(trace.name) for trace in drawn]
+    lines = 1 if sum(wide) <= width else math.ceil(len(wide) / max(1, width // max(wide)))
+    below, height = 76 + 19 * lines, 411 + 19 * lines
+    legend = {"yref": "container", "y": (below - 60) / height, "yanchor": "top", "tracegroupgap": 0}
+    return figure.update_layout(legend=legend, margin_b=below, height=height)
 
 
 def add_line(

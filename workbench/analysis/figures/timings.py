@@ -53,7 +53,10 @@ _LOOKS = {  # who is timed -> colour, name
     "nn.GRU": ("LSTM", "nn.GRU"),
     "nn.RNN": ("LSTM", "nn.RNN"),
 }
-_SYMBOLS = {"nn.GRU": "triangle-up-open", "nn.RNN": "square-open", "auto": "circle", "nn.LSTM": "diamond"}
+_SYMBOLS = {  # for those who cannot tell the colours apart
+    "auto": "circle", "torch": "triangle-down-open", "loop": "x-thin-open", "scan": "circle-open", "nn.LSTM": "diamond",
+    "nn.GRU": "triangle-up-open", "nn.RNN": "square-open",
+}  # fmt: skip
 _AXES = {
     "T": "steps T (B = 1, N = 16)",
     "B": "sequences B (T = 100, N = 128)",
@@ -72,12 +75,13 @@ def layers(rows: Rows, threads: int | None = None, which: str = "both") -> go.Fi
     shown = [row for row in _layers(rows, which) if "lstm" in row]
     threads = shown[0]["threads"] if shown and threads is None else threads
     shown = [row for row in shown if row["threads"] == threads]
-    figure = blank("T, sequences, inputs, neurons", "times faster than nn.LSTM")
+    cores = f", {_threads(threads)}" if threads else ""
+    figure = blank("T, sequences, inputs, neurons", f"times faster than nn.LSTM{cores}")
     for what in dict.fromkeys(row["what"] for row in shown):
         own = [row for row in shown if row["what"] == what]
         colour, name = _LOOKS.get(what, ("second", what))
         figure.add_scatter(
-            x=["{T:,}, {B}, {inputs}, {N}".format(**row) for row in own],
+            x=["{T:,}, {B}, {inputs:,}, {N:,}".format(**row) for row in own],
             y=[row["lstm"] for row in own],
             error_y=_range(own),
             customdata=[[r["ms"], f", {100 * r['floor']:.0f} % of the floor" if "floor" in r else ""] for r in own],
@@ -94,16 +98,16 @@ def layers(rows: Rows, threads: int | None = None, which: str = "both") -> go.Fi
 
 def floors(rows: Rows) -> go.Figure:
     """The share of our time that is the floor, which no implementation in full precision avoids, with backward."""
-    figure = blank("T, sequences, inputs, neurons", "share of the floor, %")
+    figure = blank("T, sequences, inputs, neurons", "the floor's share of our time, %")
     shown = [row for row in _layers(rows, "both") if row["what"] == "auto" and "floor" in row]
     if not shown:
         figure.add_annotation(text="this record is older and has no floor: `make bench`", showarrow=False, y=50, x=0.5)
     for index, threads in enumerate(sorted({row["threads"] for row in shown})):
         own = [row for row in shown if row["threads"] == threads]
         figure.add_bar(
-            x=["{T:,}, {B}, {inputs}, {N}".format(**row) for row in own],
+            x=["{T:,}, {B}, {inputs:,}, {N:,}".format(**row) for row in own],
             y=[100 * row["floor"] for row in own],
-            name=f"{threads} thread{'s' if threads > 1 else ''}",
+            name=_threads(threads),
             marker={"color": COLOURS[("IndRNN", "second")[index % 2]]},
             hovertemplate="%{y:.0f} %<extra></extra>",
         )
@@ -111,6 +115,10 @@ def floors(rows: Rows) -> go.Figure:
     figure.update_xaxes(tickangle=-40)
     figure.update_layout(height=500, barmode="group", legend={"y": -0.42})
     return figure
+
+
+def _threads(threads: int) -> str:
+    return f"{threads} thread{'s' * (threads > 1)}"
 
 
 def _range(rows: Rows) -> dict[str, Any] | None:

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
-from .style import COLOURS, GRID, TEXT, blank, field_name, whiskers
+from .style import COLOURS, GRID, TEXT, blank, field_name, legend_below, whiskers
 
 if TYPE_CHECKING:
     import pandas as pd
 
 DASHES = ("solid", "dash", "dot")
 MARKS = ("circle", "diamond", "square")
-GAP = 0.12  # between panels, of the figure's width
+GAP = 0.15  # between panels, of the figure's width
 
 
 def looks(names: Sequence[str]) -> dict[str, tuple[str, str, str]]:
@@ -48,7 +48,7 @@ def variant_panels(
     width = (1 - GAP * (len(curves) - 1)) / len(curves)
     for index, (frame, unit) in enumerate(zip(curves, units, strict=True)):
         tag, left = str(index + 1) if index else "", index * (width + GAP)
-        scale = _decades(frame.iloc[:, -1]) if unit in log else {}
+        scale = _decades(frame.iloc[:, -1]) if unit in log else {"rangemode": "nonnegative"}
         words = {"text": unit, "font": {"size": TEXT}}
         figure.layout[f"xaxis{tag}"] = {**style["x"], "domain": [left, left + width], "anchor": f"y{tag}"}
         figure.layout[f"yaxis{tag}"] = {**style["y"], "anchor": f"x{tag}", "title": words, **scale}
@@ -57,10 +57,7 @@ def variant_panels(
             if index:
                 trace.showlegend = False
             figure.add_trace(trace)
-    letters = sum(len(trace.name) + 8 for trace in figure.data if trace.showlegend is not False)
-    room = 24 * (letters // 105)  # of further lines of the legend
-    legend = {"yref": "container", "y": 0.01, "yanchor": "bottom"}
-    return figure.update_layout(legend=legend, margin_b=95 + room, height=430 + room)
+    return legend_below(figure)
 
 
 def _decades(values: pd.Series[Any]) -> dict[str, Any]:
@@ -69,7 +66,7 @@ def _decades(values: pd.Series[Any]) -> dict[str, Any]:
 
     seen = values[values > 0].dropna()
     wide = len(seen) > 0 and np.log10(seen.max() / seen.min()) > 2
-    return {"type": "log", "dtick": 1 if wide else "D2", "tickformat": ".3~g"}
+    return {"type": "log", "dtick": 1, "exponentformat": "power"} if wide else {"type": "log", "dtick": "D2"}
 
 
 def _traces(curves: pd.DataFrame) -> Iterator[go.Scatter]:
@@ -180,7 +177,7 @@ def over_depth(table: pd.DataFrame, value: str, unit: str, title: str = "", *, l
     figure.update_layout(hovermode="closest")
     if log:
         figure.update_yaxes(type="log", exponentformat="power")
-    return figure
+    return legend_below(figure)
 
 
 # --- a sweep over the fields of its grid ---

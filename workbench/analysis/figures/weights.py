@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import plotly.graph_objects as go
 
 from ...paper.reader_names import reader_name, reader_names
-from .style import COLOURS, GRID, INK, PAPER, TEXT, add_line, blank, hued
+from .style import COLOURS, GRID, INK, PAPER, TEXT, add_line, blank, hued, legend_below
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,9 +132,9 @@ def weight_histograms_of(record: Record, printed: Sequence[Mapping[str, str]] = 
 
 
 def weight_shares(records: Sequence[Record], printed: Sequence[Mapping[str, str]] = ()) -> go.Figure:
-    """Draw how many neurons of each layer forget (u below 0) and how many remember (u above 0.9), in per cent: ours
-    as lines, the paper's, from the summary of its digitised histograms (model, metric, value), dotted."""
-    figure = blank("layer", "neurons, %", "Neurons that forget, neurons that remember")
+    """Draw how many neurons of each layer have u below 0, and how many above 0.9, in per cent: ours as lines, the
+    paper's, from the summary of its digitised histograms (model, metric, value), dotted."""
+    figure = blank("layer", "neurons, %", "Neurons with u below 0, and above 0.9")
     palette = [COLOURS["IndRNN"], COLOURS["IRNN"], COLOURS["RNN-tanh"]]
     measured: list[tuple[str, dict[str, list[float]], dict[str, Any]]] = []
     names = reader_names([record.experiment for record in records])
@@ -155,7 +155,7 @@ def weight_shares(records: Sequence[Record], printed: Sequence[Mapping[str, str]
             figure.add_scatter(x=x, y=y, name=f"{what}, {name}", hovertemplate=hover, **look)
     figure.update_xaxes(dtick=1)
     figure.update_yaxes(range=[0, 100])
-    return figure
+    return legend_below(figure)
 
 
 _SHARES = {"u<0": "circle-open", "u>0.9": "square"}  # with their markers
