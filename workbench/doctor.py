@@ -69,6 +69,8 @@ def _package(name: str) -> Row:
         found = version(name)
     except PackageNotFoundError:
         return _row(name, "broken" if needed else "missing", "not installed", means, "`make setup` installs it")
+    except FileNotFoundError:  # what the package importlib_metadata makes of it
+        found = ""
     if not found:  # of a package that was removed, or installed, by half
         return _row(name, "broken", "its version cannot be read", means, "`make clean setup` installs it anew")
     oldest = OLDEST.get(name)
