@@ -1,10 +1,11 @@
 """Every word and every edge of the rule, from constructed seeds."""
 
 import math
+import random
 
 import pytest
 
-from workbench.analysis import verdicts
+from workbench.analysis import statistics, verdicts
 from workbench.analysis.verdicts import Seed, Terms, Verdict
 from workbench.errors import ParameterError
 from workbench.paper import claims
@@ -77,6 +78,29 @@ def test_the_interval_that_is_printed_is_the_one_that_decides():
     assert value(*SPREAD, 1.0, 1.0).n == 5
     assert value(1.0, None, 1.1).n == 2
     assert value(*SPREAD, 1.2, 1.1, 1.0, 1.0, 1.0).n == 5  # and none after five
+
+
+@pytest.mark.parametrize("claim", [c for c in claims.claims() if c.kind == "value"], ids=lambda claim: claim.id)
+def test_what_is_shown_of_an_interval_is_possible_and_decides_as_the_whole_does(claim):
+    least, most = statistics.possible(claim.metric)
+    sign = 1 if claim.better == "lower" else -1
+    worst = claim.value + sign * claim.margin
+    assert least < worst < most  # so a cut at either end moves no end past it
+    cut = 0
+    for seed in range(300):
+        draw = random.Random(seed)
+        middle, width = worst + draw.uniform(-1, 1) * claim.margin, abs(worst) * 10 ** draw.uniform(-3, 1)
+        values = [min(max(draw.gauss(middle, width), least), most) for _ in range(3)]
+        found, whole = verdicts.judge(claim, seeds(*values)), statistics.mean(values)
+        ends = sorted((sign * found.low, sign * found.high))
+        assert least <= found.low <= found.ours + 1e-9
+        assert found.ours - 1e-9 <= found.high <= most
+        if (found.low, found.high) != (whole.low, whole.high):
+            cut += 1
+            word = verdicts.value(claim.value, claim.margin, seeds(*values), claim.better).word
+            shown = "reproduced" if ends[1] <= sign * worst else "not reproduced" if ends[0] > sign * worst else ""
+            assert found.word == word == (shown or "undecided")
+    assert cut > 30
 
 
 def test_a_row_decided_by_three_seeds_is_not_looked_at_again():

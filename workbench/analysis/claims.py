@@ -168,7 +168,8 @@ def _said(said: Verdict) -> dict[str, Any]:
 
 
 def _cost(known: Experiment, ended: Sequence[Record]) -> str:
-    """Say what the ended seeds took: `ended at steps 900, 1,000; 28,800 to 32,000 examples seen; 0.2 hours in all`."""
+    """Say what the ended seeds took: `ended at steps 900, 1,000; 28,800 to 32,000 examples seen; 0.2 hours of wall time
+    in all`; the ledger's core-hours are processor time."""
     if not ended:
         return ""
     ends = sorted({int(r.budgets[-1]["step"]) for r in ended})
@@ -176,7 +177,7 @@ def _cost(known: Experiment, ended: Sequence[Record]) -> str:
     seen = " to ".join(f"{n * batch:,}" for n in dict.fromkeys((ends[0], ends[-1])))
     hours = sum(r.budgets[-1]["cost"].get("wall_s", 0.0) for r in ended) / 3600
     at = f"ended at step{'s' if len(ends) > 1 else ''} {', '.join(f'{n:,}' for n in ends)}"
-    return f"{at}; {seen} examples seen; {hours:.1f} hours{' in all' * (len(ended) > 1)}"
+    return f"{at}; {seen} examples seen; {hours:.1f} hours of wall time{' in all' * (len(ended) > 1)}"
 
 
 def _where(counting: Sequence[Record], metric: str, mean: float | None) -> dict[str, Any]:
@@ -201,7 +202,7 @@ def _described(known: Experiment, metric: str, measured: Sequence[Record], word:
     step = max((int(r.budgets[-1]["step"]) for r in ended or steady), default=None)
     found = [(r, measure(r, metric, None if ended else step)) for r in ended or steady]
     there, values = [r for r, v in found if v is not None], [v for _, v in found if v is not None and math.isfinite(v)]
-    ours = statistics.mean(values) if values else None
+    ours = statistics.mean(values).cut(*statistics.possible(metric)) if values else None
     lost = ", ".join(f"{r.step:,}" for r in sorted(measured, key=lambda r: r.step) if r not in steady)
     diverged = f"{len(measured) - len(steady)} of {len(measured)} diverged at step {lost}" if lost else ""
     notes = (word.note, diverged)

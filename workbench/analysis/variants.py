@@ -21,7 +21,7 @@ from ..runs.planned_run import take
 from ..runs.record import Record
 from ..runs.variants import Variant
 from . import counting
-from .statistics import LEVEL, Interval, holm
+from .statistics import LEVEL, Interval, holm, possible
 from .statistics import mean as interval
 
 _REDUCED = re.compile(r"(last|highest|lowest|first step) (\w+)(?: ([<>]) (-?\d*\.?\d+(?:e[+-]?\d+)?))?")
@@ -126,7 +126,7 @@ class Variants:
         rows = []
         for (group, name), runs in self.scores(measure).groupby(["group", "variant"], sort=False):
             known = runs[measure].dropna()
-            found = interval(list(known)) if len(known) else Interval(math.nan, 0)
+            found = interval(list(known)).cut(*possible(measure)) if len(known) else Interval(math.nan, 0)
             diverged = int((runs["status"] == "diverged").sum())
             rows.append((group, name, len(runs), diverged, found.n, found.mean, found.low, found.high))
         counts = ["seeds", "diverged", "with a value"]
@@ -139,6 +139,7 @@ class Variants:
         `note` says why two variants are not compared. Groups without that variant are left out.
         """
         scores, rows = self.scores(measure), []
+        least, most = possible(measure)
         for group, runs in scores.groupby("group", sort=False):
             if reference not in set(runs["variant"]):
                 continue
@@ -151,7 +152,7 @@ class Variants:
                 note = "; ".join(lacking) or ("one seed only" if len(table) < 2 else "")
                 row = {"group": group, "variant": name, "reference": reference, "pairs": len(table), "note": note}
                 if not note:
-                    found = interval(list(table[name] - table[reference]))
+                    found = interval(list(table[name] - table[reference])).cut(least - most, most - least)
                     row |= {"difference": found.mean, "low": found.low, "high": found.high, "p": found.p}
                 rows.append(row)
         if not rows:

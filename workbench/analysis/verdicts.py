@@ -74,8 +74,17 @@ def admitted(seeds: Iterable[tuple[Seed, Terms]], terms: Terms) -> tuple[list[Se
     return counted, ", ".join(f"{n} of {name} set aside" for name, n in sorted(aside.items()))
 
 
-def value(claimed: float, margin: float, seeds: Sequence[Seed], better: str = "lower") -> Verdict:
-    """A number is reproduced where the mean's interval ends at most `margin` worse; if it begins beyond that, not."""
+def value(
+    claimed: float,
+    margin: float,
+    seeds: Sequence[Seed],
+    better: str = "lower",
+    ends: tuple[float, float] = (-math.inf, math.inf),
+) -> Verdict:
+    """A number is reproduced where the mean's interval ends at most `margin` worse; if it begins beyond that, not.
+
+    The whole interval decides; it is shown between the `ends` of what the metric can be.
+    """
     sign = 1 if better == "lower" else -1
 
     def look(counted: Sequence[Seed]) -> Verdict:
@@ -83,7 +92,8 @@ def value(claimed: float, margin: float, seeds: Sequence[Seed], better: str = "l
         if not values:
             return Verdict("undecided")
         found = statistics.mean(values)
-        seen = Verdict("undecided", "", found.n, found.mean, found.low, found.high)
+        shown = found.cut(*ends)
+        seen = Verdict("undecided", "", found.n, found.mean, shown.low, shown.high)
         if found.low is None or found.high is None:
             return seen
         worst = sign * claimed + margin + ROUNDING
@@ -287,7 +297,8 @@ def judge(
     elif claim.kind == "ratio":
         found = ratio(claim.value or 0.0, claim.margin or 0.0, ratios, device)
     elif claim.kind == "value":
-        found = value(claim.value or 0.0, claim.margin or 0.0, seeds, claim.better)
+        ends = statistics.possible(claim.metric)
+        found = value(claim.value or 0.0, claim.margin or 0.0, seeds, claim.better, ends)
     elif claim.kind == "solved":
         found = share(lambda error: error < SOLVED, seeds, claimed=claim.value == 1)
     else:
