@@ -335,3 +335,14 @@ def test_constructed_records_give_every_word(shown):
     ]
     shown(*PLAIN6, records)
     assert {row["verdict"] for row in claims.rows()} == set(verdicts.WORDS)
+
+
+def test_a_net_is_there_at_the_first_of_two_consecutive_rows_below_the_threshold():
+    steps, errors = [100, 200, 300, 400, 500], [0.1, 0.009, 0.02, 0.008, 0.007]
+    assert counting.arrival(steps, errors) == 400
+    assert counting.arrival(steps[:4], errors[:4]) is None
+    assert counting.arrival([], []) is None
+    assert counting.arrival(steps, [0.01] * 5) is None  # at the threshold is not below it
+    assert counting.absent(steps[:4], errors[:4]) == 300  # at 400 it may have been, which the next row tells
+    assert counting.absent(steps[:3], errors[:3]) == 300
+    assert counting.absent([], []) == 0

@@ -223,8 +223,7 @@ def _of_others(store: Store, names: Collection[str]) -> list[dict[str, Any]]:
     for known in (e for name, e in paper.EXPERIMENTS.items() if name in names):
         present = [r for r in store.plain(known.id) if r.numerics == NUMERICS]
         for claim in (c for c in known.claims if not c.ours):
-            word = verdicts.untested(quoted_from_others=True, begun=bool(present))
-            row = _described(known, claim.metric, present, word)
+            row = _described(known, claim.metric, present, Verdict("reference"))
             found.append(row | {"paper": claim.value, "source": claim.source})
     return found
 
@@ -244,10 +243,8 @@ def _references(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def _own(store: Store, known: Experiment, metric: str) -> dict[str, Any]:
     """The row of an experiment that no claim is about."""
     present = [r for r in store.plain(known.id) if r.numerics == NUMERICS]
-    word = verdicts.untested(quoted_from_others=False, begun=bool(present))
-    if not present:
-        word = replace(word, note=f"workbench run {known.id}; {why_not_run(known)}")
-    return _described(known, metric, present, word)
+    note = "" if present else f"workbench run {known.id}; {why_not_run(known)}"
+    return _described(known, metric, present, Verdict("no claim", note))
 
 
 def _older(store: Store, names: Collection[str]) -> list[dict[str, Any]]:

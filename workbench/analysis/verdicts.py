@@ -255,13 +255,6 @@ def ratio(claimed: float, margin: float, ratios: Sequence[float], device: str) -
     return replace(seen, word="reproduced" if found.low > bound else "not reproduced")
 
 
-def untested(*, quoted_from_others: bool, begun: bool) -> Verdict:
-    """The word of a row that is no claim of the paper's own."""
-    if quoted_from_others:
-        return Verdict("reference")
-    return Verdict("no claim", "" if begun else "not begun")
-
-
 def of_parent(verdict: Verdict) -> Verdict:
     """A verdict on the parent's claim under a schedule of ours: reached or not reached."""
     words = {"reproduced": "reached", "not reproduced": "not reached"}
@@ -304,15 +297,3 @@ def judge(
     else:
         found = share(lambda holds: holds == 1, seeds, least=claim.least)
     return replace(found, note=claim.cannot) if found.word == "not run" and claim.cannot else found
-
-
-def arrival(steps: Sequence[float], errors: Sequence[float], below: float = SOLVED) -> float | None:
-    """The step of the first of two consecutive validation rows below a threshold, None where there are no such two."""
-    pairs = zip(steps, errors, errors[1:], strict=False)
-    return next((step for step, error, following in pairs if error < below and following < below), None)
-
-
-def absent(steps: Sequence[float], errors: Sequence[float], below: float = SOLVED) -> float:
-    """The last step at which a net without an `arrival` is known not to be there: a last row below the threshold may
-    be the first of two."""
-    return max((step for step, error in zip(steps, errors, strict=True) if not error < below), default=0)
