@@ -103,6 +103,7 @@ def test_counts_that_do_not_fit_are_refused(counts):
 def test_three_of_three_leave_a_share_from_0_29_to_1():
     low, high = statistics.clopper_pearson(3, 3)
     assert (round(low, 2), high) == (0.29, 1.0)
+    assert statistics.clopper_pearson(1, 1) == (pytest.approx(0.025), 1.0)
     assert statistics.clopper_pearson(0, 3) == pytest.approx((0.0, 1 - low))
     with pytest.raises(ParameterError, match="count"):
         statistics.clopper_pearson(4, 3)
@@ -115,6 +116,8 @@ def test_three_against_three_are_significant_only_where_they_separate_completely
     assert p == pytest.approx(2 / 20)
     _, p, reverse = statistics.ranks(there(4, 5, 6), there(1, 2, 3))
     assert (p, reverse) == (1.0, pytest.approx(1 / 20))
+    there_long_before = [(1, 9), (2, 9), (3, 9)], [(4, 9), (5, 9), (6, 9)]
+    assert statistics.ranks(*there_long_before) == (1.0, pytest.approx(1 / 20), 1.0)
 
 
 def test_ranks_need_two_values_in_each():

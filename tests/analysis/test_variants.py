@@ -205,6 +205,8 @@ def test_measures_of_a_curve(trained):
     ).all()
     with pytest.raises(ParameterError, match="'valid_mse' is no column of the curve"):
         one.table("last valid_mse")
+    with pytest.raises(ParameterError, match="'outcome' is no column of the curve"):  # it is a word
+        one.table("last outcome")
 
 
 def test_a_figure_has_a_mean_a_line_a_seed_and_a_cross_where_one_diverged(trained):

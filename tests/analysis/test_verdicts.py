@@ -11,6 +11,7 @@ from workbench.errors import ParameterError
 from workbench.paper import claims
 
 GOOD, BAD = [0.95, 1.0, 1.05], [1.45, 1.5, 1.55]  # a claim of 1.0 with a margin of 0.2
+FEW = pytest.approx(0.7076, abs=1e-4)  # none of three: the share may be so much
 SPREAD = [0.9, 1.1, 1.2]  # whose interval holds 1.2
 
 
@@ -44,6 +45,7 @@ def value(*values, better="lower"):
         ("undecided", "n = 2: one more seed", value(1.0, 1.0)),
         ("undecided", "2 of 3 seeds still train", value(1.0, ..., ...)),
         ("undecided", "1 of 3 seeds still trains", value(1.0, 1.0, ...)),
+        ("undecided", "2 of 3 seeds still train", value(1.0, ..., ..., ...)),  # a fourth is not among the three
         ("under way", "3 of 3 seeds still train", value(..., ..., ...)),
         ("under way", "1 of 3 seeds still trains", value(...)),
         ("not run", "not begun", value()),
@@ -223,6 +225,9 @@ def test_a_share_is_shown_with_its_exact_interval():
 def test_a_share_leaves_no_seed_out():
     found = verdicts.share(lambda error: error < 0.01, [*seeds(0.001), *seeds(0.001, 0.001, first=2)])
     assert (found.word, found.note) == ("undecided", "3 of 3; seed 1 is missing")
+    first, fourth = seeds(0.001, 0.001, 0.001), [*seeds(..., first=3), *seeds(0.17, first=4)]
+    found = verdicts.share(lambda error: error < 0.01, first + fourth)
+    assert (found.word, found.n) == ("reproduced", 3)  # what stands behind a seed under way waits for it
 
 
 def test_a_property_needs_three_seeds_unless_chance_has_no_part_in_it():
@@ -232,6 +237,8 @@ def test_a_property_needs_three_seeds_unless_chance_has_no_part_in_it():
     assert verdicts.judge(trained, seeds(0.0, 0.0, 0.0)).word == "not reproduced"
     assert verdicts.judge(exact, seeds(1.0)) == Verdict("reproduced", "1 of 1", 1, 1.0)
     assert verdicts.judge(exact, seeds(0.0)).word == "not reproduced"
+    solved = claims.claim("fig4-indrnn-T100")
+    assert verdicts.judge(solved, seeds(0.01, 0.01, 0.01)) == Verdict("not reproduced", "0 of 3", 3, 0.0, 0.0, FEW)
 
 
 # --- order ---
@@ -273,6 +280,10 @@ def test_what_an_order_needs_of_the_second_net_is_said_of_it():
         ([], "other net, n = 0: three more seeds"),
         (seeds(3, 4, 5), "p = 0.1, 3 against 3; two more seeds; other net, two more seeds"),
         (seeds(None, None, 4), "other net, 2 of 3 seeds lost"),
+        (
+            seeds(None, 4, 5),
+            "p = 0.1, 3 against 3, 1 lost: undecided at best; two more seeds; other net, two more seeds",
+        ),
         (seeds(None), "other net, 1 of 1 seed lost: undecided at best; n = 1: two more seeds"),
     ):
         assert verdicts.order(first, second).note == note
@@ -380,10 +391,10 @@ def test_a_claim_that_cannot_be_tried_here_says_why():
 
 
 def test_the_first_line_counts_every_word_zeroes_too():
-    said = verdicts.summary(["undecided", "reproduced", "undecided"], ["", claims.NTU, claims.NTU, "other"])
+    said = verdicts.summary(["undecided", "reproduced", "undecided"], ["z", "", claims.NTU, claims.NTU, "other"])
     assert said == (
         "reproduced 1, reached 0, not reproduced 0, not reached 0, undecided 2, under way 0, not run 0, reference 0, "
-        f"no claim 0; cannot be tried here 3 (2: {claims.NTU}; 1: other)"
+        f"no claim 0; cannot be tried here 4 (2: {claims.NTU}; 1: other; 1: z)"
     )
     assert list(verdicts.tally([])) == list(verdicts.WORDS)
     with pytest.raises(ParameterError, match="on course"):

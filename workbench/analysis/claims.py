@@ -76,9 +76,8 @@ def rows(experiments: Sequence[str] | None = None, *, own: bool = False) -> list
     found += _of_others(store, names)
     if known is None:
         found += _references(found)
-    for name in (n for n in paper.EXPERIMENTS if n in names and n not in answering):
-        if not paper.EXPERIMENTS[name].claims:
-            found += [_own(store, paper.EXPERIMENTS[name], metric) for metric in _metrics(paper.EXPERIMENTS[name])]
+    for of_ours in (e for n, e in paper.EXPERIMENTS.items() if n in names - answering and not e.claims):
+        found += [_own(store, of_ours, metric) for metric in _metrics(of_ours)]
     return found + _older(store, names)
 
 

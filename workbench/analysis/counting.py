@@ -50,16 +50,16 @@ def _errors(record: Record) -> tuple[list[float], list[float]]:
     return (list(curve["step"]), list(curve["valid_mse"])) if "valid_mse" in curve else ([], [])
 
 
-def arrival(steps: Sequence[float], errors: Sequence[float], below: float = SOLVED) -> float | None:
-    """The step of the first of two consecutive validation rows below a threshold, None where there are no such two."""
+def arrival(steps: Sequence[float], errors: Sequence[float]) -> float | None:
+    """The step of the first of two consecutive validation rows below 0.01, None where there are no such two."""
     pairs = zip(steps, errors, errors[1:], strict=False)
-    return next((step for step, error, following in pairs if error < below and following < below), None)
+    return next((step for step, error, following in pairs if error < SOLVED and following < SOLVED), None)
 
 
-def absent(steps: Sequence[float], errors: Sequence[float], below: float = SOLVED) -> float:
-    """The last step at which a net without an `arrival` is known not to be there: a last row below the threshold may
-    be the first of two."""
-    return max((step for step, error in zip(steps, errors, strict=True) if not error < below), default=0)
+def absent(steps: Sequence[float], errors: Sequence[float]) -> float:
+    """The last step at which a net without an `arrival` is known not to be there: a last row below 0.01 may be the
+    first of two."""
+    return max((step for step, error in zip(steps, errors, strict=True) if not error < SOLVED), default=0)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from ..errors import ParameterError, RunError, choices, quoted
+from ..paper.claims import STEPS
 from ..runs import variants
 from ..runs.planned_run import take
 from ..runs.record import Record
@@ -29,7 +30,7 @@ _REDUCED = re.compile(r"(last|highest|lowest|first step) (\w+)(?: ([<>]) (-?\d*\
 
 def curve(record: Record) -> pd.DataFrame:
     """A record's curve with accuracies in per cent, and `u_max`, the largest |u| of all layers."""
-    frame = record.curve
+    frame = record.curve.drop(columns="outcome", errors="ignore")  # which is a word
     for column in map(str, frame):
         if column.endswith("_accuracy"):
             frame[column] = 100 * frame[column].astype(float)
@@ -48,7 +49,7 @@ def value(record: Record, measure: str) -> float | None:
     if measure.startswith("log10 "):
         plain = value(record, measure.removeprefix("log10 "))
         return math.log10(plain) if plain is not None and plain > 0 else None
-    if measure in counting.METRICS or measure == "steps to MSE < 0.01":
+    if measure in (*counting.METRICS, STEPS):
         return counting.measure(record, measure)
     on_test = measure.replace("valid ", "test ", 1)
     if on_test in counting.METRICS and on_test != measure:

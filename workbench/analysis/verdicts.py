@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal, NamedTuple
 
 from ..errors import ParameterError, choices, quoted
@@ -87,27 +88,8 @@ def value(
     """
     sign = 1 if better == "lower" else -1
 
-    def look(counted: Sequence[Seed]) -> Verdict:
-        values = [s.value for s in counted if s.state == "ended" and s.value is not None]
-        if not values:
-            return Verdict("undecided")
-        found = statistics.mean(values)
-        shown = found.cut(*ends)
-        seen = Verdict("undecided", "", found.n, found.mean, shown.low, shown.high)
-        if found.low is None or found.high is None:
-            return seen
-        worst = sign * claimed + margin + ROUNDING
-        best_end, worst_end = sorted((sign * found.low, sign * found.high))
-        return replace(
-            seen, word="reproduced" if worst_end <= worst else "not reproduced" if best_end > worst else "undecided"
-        )
-
-    return _looked(_valued(seeds), look)
-
-
-def _looked(seeds: Sequence[Seed], look: Callable[[Sequence[Seed]], Verdict]) -> Verdict:
-    """The verdict of a look at 3 seeds, or at 5 where 3 leave it undecided; never in between, never after."""
-    seeds = _sorted(seeds)
+    look = partial(_look, worst=sign * claimed + margin + ROUNDING, sign=sign, ends=ends)
+    seeds = _sorted(_valued(seeds))
     if all(s.state == "under way" for s in seeds):
         return _waiting(seeds)
     said = Verdict("undecided")
@@ -126,6 +108,19 @@ def _looked(seeds: Sequence[Seed], look: Callable[[Sequence[Seed]], Verdict]) ->
             return said
         said = replace(said, word="undecided", note=at_best or f"the interval at {n} seeds holds the margin")
     return said
+
+
+def _look(counted: Sequence[Seed], worst: float, sign: int, ends: tuple[float, float]) -> Verdict:
+    """The word of the interval of a mean: of numbers of this sign, that may be `worst` at most."""
+    values = [s.value for s in counted if s.state == "ended" and s.value is not None]
+    if not values:
+        return Verdict("undecided")
+    found, word = statistics.mean(values), "undecided"
+    if found.low is not None and found.high is not None:
+        best_end, worst_end = sorted((sign * found.low, sign * found.high))
+        word = "reproduced" if worst_end <= worst else "not reproduced" if best_end > worst else word
+    shown = found.cut(*ends)
+    return Verdict(word, "", found.n, found.mean, shown.low, shown.high)
 
 
 def _missing(seeds: Sequence[Seed], n: int) -> str:
@@ -188,10 +183,8 @@ def share(
     counted = seeds[:n] if n >= least else [s for s in seeds if s.state != "under way"]
     lost = sum(s.state == "lost" for s in counted)
     hold = sum(s.value is not None and s.state == "ended" and holds(s.value) for s in counted)
-    seen = Verdict("undecided", f"{hold} of {len(counted)}", len(counted), hold / len(counted))
-    if least > 1:
-        low, high = statistics.clopper_pearson(hold, len(counted))
-        seen = replace(seen, low=low, high=high)
+    low, high = statistics.clopper_pearson(hold, len(counted)) if least > 1 else (None, None)
+    seen = Verdict("undecided", f"{hold} of {len(counted)}", len(counted), hold / len(counted), low, high)
     if lost:
         seen = replace(seen, note=f"{seen.note}, {lost} lost")
     if n < least:

@@ -54,9 +54,7 @@ print(json.dumps({{"torch": then - begin, "import": ready - then, "first layer":
 
 
 def everything(
-    threads: Sequence[int] = (1, 2),
-    device: str = "cpu",
-    repeats: int = ROUNDS,
+    threads: Sequence[int] = (1, 2), device: str = "cpu", repeats: int = ROUNDS
 ) -> Iterator[tuple[str, list[Row]]]:
     """Every engine against the specification; what a beginning costs; a training step; every shape, forward alone and
     with backward; every axis. About twenty minutes on two cores. -> the name of each part, and its rows.
