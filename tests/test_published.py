@@ -52,6 +52,13 @@ def test_a_published_record_verifies(run):
     assert len([name for name in held if name.startswith("ck")]) <= (run.result() is None)
 
 
+def test_what_a_notebook_shows_unasked_is_published(monkeypatch, tmp_path):
+    monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path))
+    for path in files.notebooks().glob("*.ipynb"):
+        runs = notebook_parameters.planned(notebook_parameters.check(path, {}))
+        assert not [(path.stem, run.experiment, run.seed) for run in runs if run.found() is None]
+
+
 @pytest.mark.parametrize("place", PLACES)
 def test_published_records_lie_in_packs_and_nowhere_else(place):
     folder = files.published() / place

@@ -58,8 +58,20 @@ def test_seeds_that_end_at_different_steps_are_one_row(shown):
         record.step = record.budgets[-1]["step"] = step
     row = shown(*PLAIN6, records)
     assert (row["verdict"], row["n"], row["step"], row["budget"]) == ("reproduced", 3, 1_100, "paper")
-    assert row["note"] == "ended at steps 900, 1,000, 1,100; 28,800 to 35,200 examples seen; 0.3 hours in all"
+    assert (
+        row["note"] == "ended at steps 900, 1,000, 1,100; 28,800 to 35,200 examples seen; 0.3 hours of wall time in all"
+    )
     assert (row["low"], row["high"]) == pytest.approx((0.8758, 1.1242), abs=1e-4)
+
+
+def test_no_row_shows_an_error_below_0_or_an_accuracy_above_100(shown, monkeypatch):
+    row = shown(*PLAIN6, of("seqmnist_plain6", 0.1, 0.2, 2.9))  # Student's interval begins at -2.9
+    assert (row["verdict"], row["low"]) == ("undecided", 0.0)
+    assert tables.ours(row) == "1.067 [0, 5.013]"
+    records = of("utd_plain6", 2.0, 0.1, 0.0) + of("seqmnist_plain6", 0.1, 0.2, 2.9, numerics=1)
+    monkeypatch.setattr(counting, "records", lambda own=False, of=None: records)
+    ours, older = (claims.rows([name])[-1] for name in ("utd_plain6", "seqmnist_plain6"))
+    assert (tables.ours(ours), tables.ours(older)) == ("99.3 [96.5, 100]", "1.067 [0, 5.013]")
 
 
 def test_the_interval_over_examples_stands_apart_and_decides_nothing(shown):
@@ -323,3 +335,14 @@ def test_constructed_records_give_every_word(shown):
     ]
     shown(*PLAIN6, records)
     assert {row["verdict"] for row in claims.rows()} == set(verdicts.WORDS)
+
+
+def test_a_net_is_there_at_the_first_of_two_consecutive_rows_below_the_threshold():
+    steps, errors = [100, 200, 300, 400, 500], [0.1, 0.009, 0.02, 0.008, 0.007]
+    assert counting.arrival(steps, errors) == 400
+    assert counting.arrival(steps[:4], errors[:4]) is None
+    assert counting.arrival([], []) is None
+    assert counting.arrival(steps, [0.01] * 5) is None  # at the threshold is not below it
+    assert counting.absent(steps[:4], errors[:4]) == 300  # at 400 it may have been, which the next row tells
+    assert counting.absent(steps[:3], errors[:3]) == 300
+    assert counting.absent([], []) == 0

@@ -35,7 +35,7 @@ def test_a_table_is_whole_without_empty_columns_and_nan():
     frame = pd.DataFrame(
         {"experiment": [name, "<b>"], "ours": [None, 1.5], "nothing": [None, float("nan")], "verdict": ["reached", ""]}
     )
-    text = html.table(frame, "a caption")
+    text = html.table(frame)
     assert name.strip() in text
     assert "..." not in text
     assert "nothing" not in text
@@ -44,7 +44,7 @@ def test_a_table_is_whole_without_empty_columns_and_nan():
     assert "&lt;b&gt;" in text
     assert "<b>" not in text
     assert text.count("background-color") == 1
-    assert "a caption" in repr(text)
+    assert "a caption" in repr(html.grid(["a"], [["b"]], "a caption"))
     assert text._repr_html_() == text
     assert html.table(frame[:0]) == "<p>None yet.</p>\n"
 

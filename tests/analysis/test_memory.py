@@ -1,17 +1,20 @@
 """The memory of nets, against exact answers."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
 from torch.testing import assert_close
 
 import workbench as wb
+from workbench import paper
 from workbench.analysis import memory as analysis
 from workbench.analysis.memory import gradient_through_time
 from workbench.config import Model
 from workbench.errors import ParameterError
 from workbench.models.build import build
-from workbench.tasks.contract import Spec
+from workbench.tasks.contract import Batch, Spec
 
 
 @pytest.mark.parametrize("u", [0.0, 0.5, 0.99, 1.0, 1.001, -0.5])
@@ -139,6 +142,19 @@ def test_accuracy_by_length_counts_every_test_example_once(store):
     assert table["sequences"].tolist() == [0, 64, 0]
     assert table["right"].sum() / 64 == record.summary["test_accuracy"]
     assert table[["over", "to"]].to_numpy().tolist() == [[0, 63], [63, 64], [64, 100]]
+
+
+def test_accuracy_by_length_is_that_of_an_example_however_often_it_is_sampled(monkeypatch):
+    """Two samplings of each of three examples, whose answers are averaged as a score averages them."""
+    net = nn.Module()
+    net.scale = nn.Parameter(torch.ones(()))
+    net.forward = lambda x: net.scale * torch.tensor([[3.0, 0], [0, 1], [0, 1], [0, 1], [2, 0], [0, 3]])
+    batch = Batch(torch.zeros(5, 6, 1), torch.tensor([0, 1, 0]), samplings=2)
+    task = SimpleNamespace(examples=lambda split, size: [batch])
+    monkeypatch.setattr(analysis, "load", lambda *given: task)
+    record = SimpleNamespace(net=lambda: net, config=paper.experiment("utd_plain6").config, seed=0)
+    table = analysis.by_length(record, [0, 10])
+    assert table.to_numpy().tolist() == [[0, 10, 3, 2]]
 
 
 def test_the_last_of_a_vocabulary_is_counted_in_every_split_and_not_where_there_is_no_text(tmp_path, monkeypatch):

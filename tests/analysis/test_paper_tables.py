@@ -59,7 +59,7 @@ def test_ours_stand_in_the_papers_cells_with_verdicts_in_words(results):
 def test_nothing_is_beside_the_printed_numbers_before_anything_has_begun(store, monkeypatch):
     monkeypatch.setattr("workbench.analysis.counting.records", lambda own=False, of=None: [])
     table = wb.results_table()
-    for name in paper_tables.names():
+    for name in paper_tables._CAPTIONS:
         assert "ours" not in paper_tables.table(table, name).partition("<thead>")[2], name
     with pytest.raises(ParameterError, match="name: 'Table 9' is unknown; choose one of"):
         paper_tables.table(table, "Table 9")

@@ -38,6 +38,24 @@ def test_what_is_no_list_of_finite_numbers_is_refused(values):
         statistics.mean(values)
 
 
+def test_an_interval_is_cut_to_what_its_measure_can_be():
+    assert statistics.mean([98.0, 99.9, 100.0]).high == pytest.approx(102.0995, abs=1e-4)  # no accuracy is
+    assert statistics.mean([98.0, 99.9, 100.0]).cut(0, 100).high == 100.0
+    few = statistics.mean([0.1, 0.2, 2.9])
+    assert few.cut(0, 100) == Interval(few.mean, 3, 0.0, few.high, few.p)
+    assert few.cut(-math.inf, math.inf) == few
+    assert statistics.mean([2.0]).cut(0, 1) == Interval(2.0, 1)
+    ends = {
+        "test error %": (0, 100), "test accuracy %": (0, 100), "valid accuracy %": (0, 100),
+        "test accuracy %, over 5,000 steps": (0, 100), "last valid_accuracy": (0, 100),
+        "highest valid_batch_accuracy": (0, 100), "test MSE": (0, math.inf), "test BPC": (0, math.inf),
+        "test perplexity": (1, math.inf), "lowest valid_perplexity": (1, math.inf), "last u_max": (0, math.inf),
+        "log10 lowest valid_mse": (-math.inf, math.inf), "log10 last valid_accuracy": (-math.inf, math.inf),
+        "first step valid_accuracy > 90": (0, math.inf), "steps to MSE < 0.01": (0, math.inf),
+    }  # fmt: skip
+    assert {measure: statistics.possible(measure) for measure in ends} == ends
+
+
 def test_the_interval_of_a_ratio_is_that_of_its_logarithm():
     ratios = [9.0, 10.0, 11.0, 10.5, 9.5]
     found = statistics.ratio(ratios)
@@ -54,6 +72,7 @@ def test_wilson_is_scipys_where_the_count_is_whole():
     for count, n in ((0, 10), (90, 100), (9_904, 10_000), (5, 5)):
         known = stats.binomtest(count, n).proportion_ci(0.95, method="wilson")
         assert statistics.wilson(count / n, n) == pytest.approx((known.low, known.high))
+    assert {statistics.wilson(0.0, n)[0] for n in range(1, 1_000)} == {0.0}  # not 5e-17
     with pytest.raises(ParameterError, match="share"):
         statistics.wilson(1.1, 10)
 
@@ -84,6 +103,7 @@ def test_counts_that_do_not_fit_are_refused(counts):
 def test_three_of_three_leave_a_share_from_0_29_to_1():
     low, high = statistics.clopper_pearson(3, 3)
     assert (round(low, 2), high) == (0.29, 1.0)
+    assert statistics.clopper_pearson(1, 1) == (pytest.approx(0.025), 1.0)
     assert statistics.clopper_pearson(0, 3) == pytest.approx((0.0, 1 - low))
     with pytest.raises(ParameterError, match="count"):
         statistics.clopper_pearson(4, 3)
@@ -96,6 +116,8 @@ def test_three_against_three_are_significant_only_where_they_separate_completely
     assert p == pytest.approx(2 / 20)
     _, p, reverse = statistics.ranks(there(4, 5, 6), there(1, 2, 3))
     assert (p, reverse) == (1.0, pytest.approx(1 / 20))
+    there_long_before = [(1, 9), (2, 9), (3, 9)], [(4, 9), (5, 9), (6, 9)]
+    assert statistics.ranks(*there_long_before) == (1.0, pytest.approx(1 / 20), 1.0)
 
 
 def test_ranks_need_two_values_in_each():

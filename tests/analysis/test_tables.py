@@ -104,6 +104,31 @@ def test_older_records_are_shown_apart_and_have_no_verdict(results):
     assert isinstance(tables.answered(results), pd.DataFrame)
 
 
+@pytest.mark.parametrize(
+    ("claim", "name", "numbers", "ours", "theirs"),
+    [
+        ("table2-seqmnist_plain6", "seqmnist_plain6", (0.926667, 0.809271, 1.044062, 1.0), "0.9267 [0.8093, 1.044]",
+         "1"),
+        ("log-5097-ptbword_dense-dynamic", "ptbword_dense", (50.0, None, None, 50.968), "50", "50.968"),
+        ("fig4-indrnn-T1000", "adding_indrnn_T1000", (1.0, 0.292402, 1.0, 1.0), "1 [0.2924, 1] of the seeds", "solved"),
+        ("fig4-irnn-T1000", "adding_irnn_T1000", (None, None, None, 0.0), "", "not solved"),
+        ("fig4-indrnn_before_lstm-T100", "adding_indrnn_T100", (0.88, None, None, None), "0.88 of the pairs",
+         "before adding_lstm_T100"),
+        ("abstract-better-seqmnist-lstm", "seqmnist_plain6_cycle", (1.0, None, None, None), "1 of the pairs",
+         "below seqmnist_lstm_cycle"),
+        ("fig2-1_layer-T256", "timing", (14.03521, 12.47515, 15.790361, 4.3), "14.04 [12.48, 15.79]", "4.3 times"),
+        ("abstract-faster", "timing", (26.5, 24.1, 29.2, 10.0), "26.5 [24.1, 29.2]", "over 10 times"),
+        ("table1-no_explosion", "bounds", (1.2e-8, None, None, 1e-7), "1.2e-08", "bound 1e-07"),
+        ("abstract-no_vanishing", "adding_indrnn_T1000", (1.0, 0.292402, 1.0, 0.1), "1 [0.2924, 1] of the seeds",
+         "bound 0.1"),
+        (None, "seqmnist_lstm", (2.0, None, None, 1.8), "2", "1.8"),
+    ],
+)  # fmt: skip
+def test_our_number_and_theirs_are_said_in_the_words_of_the_claims_kind(claim, name, numbers, ours, theirs):
+    row = dict(zip(("ours", "low", "high", "paper"), numbers, strict=True)) | {"claim": claim, "experiment": name}
+    assert (tables.ours(row), tables._theirs(row)) == (ours, theirs)
+
+
 def test_what_is_no_claim_of_the_papers_has_no_number_of_the_papers(store):
     """A row that a published number stands beside is a claim or a reference, never `no claim`."""
     table = wb.results_table()

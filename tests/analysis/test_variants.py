@@ -125,6 +125,15 @@ def test_differences_are_paired_by_seed():
     assert said[1].startswith("**c**: no difference shown")
 
 
+def test_an_interval_of_few_seeds_ends_where_its_measure_does():
+    found = variants_of({"a": [0.98, 0.999, 1.0], "b": [0.001, 0.0, 0.9]})
+    assert found.table("test accuracy %")["high"].iloc[0] == 100.0
+    assert found.table("test accuracy %")["low"].iloc[1] == 0.0
+    (row,) = found.against("a", "test accuracy %").to_dict("records")
+    assert row["low"] == -100.0  # of a difference
+    assert row["p"] == pytest.approx(stats.ttest_rel([0.001, 0.0, 0.9], [0.98, 0.999, 1.0]).pvalue)
+
+
 def test_a_run_that_diverged_is_never_left_out():
     found = variants_of({"a": [0.5, 0.6, 0.7], "b": [0.9, None, 0.9]})
     assert dict(found.table("test accuracy %").iloc[1][["seeds", "diverged", "with a value"]]) == {
@@ -196,6 +205,8 @@ def test_measures_of_a_curve(trained):
     ).all()
     with pytest.raises(ParameterError, match="'valid_mse' is no column of the curve"):
         one.table("last valid_mse")
+    with pytest.raises(ParameterError, match="'outcome' is no column of the curve"):  # it is a word
+        one.table("last outcome")
 
 
 def test_a_figure_has_a_mean_a_line_a_seed_and_a_cross_where_one_diverged(trained):

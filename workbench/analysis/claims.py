@@ -76,9 +76,8 @@ def rows(experiments: Sequence[str] | None = None, *, own: bool = False) -> list
     found += _of_others(store, names)
     if known is None:
         found += _references(found)
-    for name in (n for n in paper.EXPERIMENTS if n in names and n not in answering):
-        if not paper.EXPERIMENTS[name].claims:
-            found += [_own(store, paper.EXPERIMENTS[name], metric) for metric in _metrics(paper.EXPERIMENTS[name])]
+    for of_ours in (e for n, e in paper.EXPERIMENTS.items() if n in names - answering and not e.claims):
+        found += [_own(store, of_ours, metric) for metric in _metrics(of_ours)]
     return found + _older(store, names)
 
 
@@ -168,7 +167,8 @@ def _said(said: Verdict) -> dict[str, Any]:
 
 
 def _cost(known: Experiment, ended: Sequence[Record]) -> str:
-    """Say what the ended seeds took: `ended at steps 900, 1,000; 28,800 to 32,000 examples seen; 0.2 hours in all`."""
+    """Say what the ended seeds took: `ended at steps 900, 1,000; 28,800 to 32,000 examples seen; 0.2 hours of wall time
+    in all`; the ledger's core-hours are processor time."""
     if not ended:
         return ""
     ends = sorted({int(r.budgets[-1]["step"]) for r in ended})
@@ -176,7 +176,7 @@ def _cost(known: Experiment, ended: Sequence[Record]) -> str:
     seen = " to ".join(f"{n * batch:,}" for n in dict.fromkeys((ends[0], ends[-1])))
     hours = sum(r.budgets[-1]["cost"].get("wall_s", 0.0) for r in ended) / 3600
     at = f"ended at step{'s' if len(ends) > 1 else ''} {', '.join(f'{n:,}' for n in ends)}"
-    return f"{at}; {seen} examples seen; {hours:.1f} hours{' in all' * (len(ended) > 1)}"
+    return f"{at}; {seen} examples seen; {hours:.1f} hours of wall time{' in all' * (len(ended) > 1)}"
 
 
 def _where(counting: Sequence[Record], metric: str, mean: float | None) -> dict[str, Any]:
@@ -201,7 +201,7 @@ def _described(known: Experiment, metric: str, measured: Sequence[Record], word:
     step = max((int(r.budgets[-1]["step"]) for r in ended or steady), default=None)
     found = [(r, measure(r, metric, None if ended else step)) for r in ended or steady]
     there, values = [r for r, v in found if v is not None], [v for _, v in found if v is not None and math.isfinite(v)]
-    ours = statistics.mean(values) if values else None
+    ours = statistics.mean(values).cut(*statistics.possible(metric)) if values else None
     lost = ", ".join(f"{r.step:,}" for r in sorted(measured, key=lambda r: r.step) if r not in steady)
     diverged = f"{len(measured) - len(steady)} of {len(measured)} diverged at step {lost}" if lost else ""
     notes = (word.note, diverged)
@@ -222,8 +222,7 @@ def _of_others(store: Store, names: Collection[str]) -> list[dict[str, Any]]:
     for known in (e for name, e in paper.EXPERIMENTS.items() if name in names):
         present = [r for r in store.plain(known.id) if r.numerics == NUMERICS]
         for claim in (c for c in known.claims if not c.ours):
-            word = verdicts.untested(quoted_from_others=True, begun=bool(present))
-            row = _described(known, claim.metric, present, word)
+            row = _described(known, claim.metric, present, Verdict("reference"))
             found.append(row | {"paper": claim.value, "source": claim.source})
     return found
 
@@ -243,10 +242,8 @@ def _references(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def _own(store: Store, known: Experiment, metric: str) -> dict[str, Any]:
     """The row of an experiment that no claim is about."""
     present = [r for r in store.plain(known.id) if r.numerics == NUMERICS]
-    word = verdicts.untested(quoted_from_others=False, begun=bool(present))
-    if not present:
-        word = replace(word, note=f"workbench run {known.id}; {why_not_run(known)}")
-    return _described(known, metric, present, word)
+    note = "" if present else f"workbench run {known.id}; {why_not_run(known)}"
+    return _described(known, metric, present, Verdict("no claim", note))
 
 
 def _older(store: Store, names: Collection[str]) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from .. import paper
 from ..config import Config, run_id
 from ..paper import Experiment
 from ..paper import claims as table
-from ..paper.claims import STEPS, Claim
+from ..paper.claims import SOLVED, STEPS, Claim
 from ..runs.provenance import NUMERICS
 from ..runs.record import Record, records
 from ..tasks import data_hashes
@@ -31,7 +31,7 @@ SUBSETS = {"test accuracy %, over 5,000 steps": "_long"}  # metrics of a part of
 def measure(record: Record, metric: str, step: int | None = None) -> float | None:
     """A metric of the paper for one record, scored at a step (None: the newest), or None if it was not scored there."""
     if metric == STEPS:
-        return verdicts.arrival(*_errors(record))
+        return arrival(*_errors(record))
     there = [e for e in record.budgets if step is None or e["step"] == step]
     return scored(there[-1].get("test", {}), metric) if there else None
 
@@ -48,6 +48,18 @@ def _errors(record: Record) -> tuple[list[float], list[float]]:
     """Steps of a record's curve and the squared errors on validation there; none of another task."""
     curve = record.curve
     return (list(curve["step"]), list(curve["valid_mse"])) if "valid_mse" in curve else ([], [])
+
+
+def arrival(steps: Sequence[float], errors: Sequence[float]) -> float | None:
+    """The step of the first of two consecutive validation rows below 0.01, None where there are no such two."""
+    pairs = zip(steps, errors, errors[1:], strict=False)
+    return next((step for step, error, following in pairs if error < SOLVED and following < SOLVED), None)
+
+
+def absent(steps: Sequence[float], errors: Sequence[float]) -> float:
+    """The last step at which a net without an `arrival` is known not to be there: a last row below 0.01 may be the
+    first of two."""
+    return max((step for step, error in zip(steps, errors, strict=True) if not error < SOLVED), default=0)
 
 
 @dataclass(frozen=True)
@@ -119,7 +131,7 @@ def _seed(record: Record, claim: Claim) -> Seed:
     ended, step = record.run.result() is not None, float(record.step)
     value = measure(record, claim.metric) if ended or claim.metric == STEPS else None
     if claim.metric == STEPS and value is None and not ended:
-        step = verdicts.absent(*_errors(record))
+        step = absent(*_errors(record))
     if claim.kind == "property" and value is not None:
         value = float(properties.holds(claim, value))
     return Seed(record.seed, value, "ended" if ended else "under way", step)

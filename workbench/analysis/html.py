@@ -49,7 +49,7 @@ def counts(words: Mapping[str, int], before: str = "", behind: str = "") -> Html
     return Html(f'<p style="line-height:2">{escape(before)} {shown}; {escape(behind)}</p>\n')
 
 
-def table(frame: pd.DataFrame, caption: str = "") -> Html:
+def table(frame: pd.DataFrame) -> Html:
     """Any table, whole: a column `verdict` has its colours; no numbers of rows, no column without a word."""
     if not len(frame):
         return Html("<p>None yet.</p>\n")
@@ -59,7 +59,7 @@ def table(frame: pd.DataFrame, caption: str = "") -> Html:
         [verdict(cell) if name == "verdict" else escape(cell) for name, cell in zip(kept, row, strict=True)]
         for row in texts[kept].to_numpy()
     ]
-    return grid([str(name) for name in kept], rows, caption)
+    return grid([str(name) for name in kept], rows)
 
 
 def grid(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "") -> Html:

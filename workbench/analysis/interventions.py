@@ -19,9 +19,7 @@ from ..models.sequence import Span
 from ..recurrence import recur
 from ..tasks import Batch
 from ..training import evaluate
-from ..training.gradients import batch_statistics as batch_statistics
 from ..training.gradients import gradient_map as gradient_map
-from ..training.gradients import outputs_of as outputs_of
 from ..training.gradients import recurrent as recurrent
 from . import statistics
 

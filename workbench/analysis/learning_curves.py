@@ -185,8 +185,7 @@ def _nearest(experiment: str, column: str, published: pd.DataFrame, until: int) 
         apart = apart[apart.index <= until]
         if len(apart):
             far[name] = _distance(apart.rename(column), published)
-    nearest = min(far, key=lambda other: far[other], default=None)
-    return (None, None) if nearest is None else (nearest, far[nearest])
+    return min(far.items(), key=lambda item: item[1], default=(None, None))
 
 
 def _compared(published: Container[Any]) -> list[str]:
@@ -220,10 +219,8 @@ def _among(measured: Sequence[Record], column: str, published: pd.DataFrame) -> 
     return float(np.mean(far)) if far else None
 
 
-def official_pair(experiment: str, until: int, column: str | None = None) -> float | None:
+def official_pair(experiment: str, until: int, column: str) -> float | None:
     """Distance of two official runs of one configuration up to a step, as in `nearness`; None without twins.
-
-    Over all columns that are compared, or in one of them.
 
     Only permuted MNIST has twins: logs 9652 and 9704 (12 layers) differ in permutation, split and shuffling alone.
     """
@@ -231,9 +228,8 @@ def official_pair(experiment: str, until: int, column: str | None = None) -> flo
         return None
     first, second = (_log(stem).set_index(["step", "column"])["value"] for stem in TWINS)
     apart = (first - second).dropna().abs().reset_index()
-    wanted = _compared(set(apart["column"])) if column is None else [column]
-    near = apart[(apart["step"] <= until) & apart["column"].isin(wanted)]
-    return float(near.groupby("column")["value"].mean().mean()) if len(near) else None
+    near = apart.loc[(apart["step"] <= until) & (apart["column"] == column), "value"]
+    return float(near.mean()) if len(near) else None
 
 
 def _has_curve(record: Record) -> bool:

@@ -44,13 +44,13 @@ def judged(store: Store, claim: Claim, experiments: Sequence[str]) -> tuple[Verd
     missing: list[str] = []
     waits, furthest = [NOTHING], (0, "")
     if claim.id in CURVES:
-        found = [store.seeds(claim, name) for name in experiments]
-        asides = [f"{name}: {aside}" for name, (_, _, aside) in zip(experiments, found, strict=True) if aside]
-        answers = of_records(claim, [counting for _, counting, _ in found])
-        missing = [name for name, (_, counting, _) in zip(experiments, found, strict=True) if not counting]
+        found = {name: store.seeds(claim, name) for name in experiments}
+        asides = [f"{name}: {aside}" for name, (_, _, aside) in found.items() if aside]
+        counting = {name: counted for name, (_, counted, _) in found.items()}
+        answers = of_records(claim, list(counting.values()))
+        missing = [name for name, counted in counting.items() if not counted]
         waits = [" and ".join(map(store.command, experiments)), *(asides or ["not begun"])]
-        ways = ((r.step, name) for name, (_, counting, _) in zip(experiments, found, strict=True) for r in counting)
-        furthest = max(ways, default=furthest)
+        furthest = max(((r.step, name) for name, counted in counting.items() for r in counted), default=furthest)
     else:
         answers = stored(claim, experiments, store.tables, own=store.own)
     values = [answer.value for answer in answers if answer.value is not None]

@@ -20,6 +20,7 @@ from ..recurrence import recur
 from ..seeds import generator
 from ..tasks import download, load
 from ..tasks.treebank import last_token, read
+from .interventions import answers
 
 if TYPE_CHECKING:
     from ..runs.record import Record
@@ -100,12 +101,10 @@ def by_length(record: Record, edges: Sequence[int]) -> pd.DataFrame:
     """
     net, config = record.net(), record.config
     lengths, right = [], []
-    with torch.no_grad():
-        for batch in load(config.task, record.seed, config.train.batch).examples("test", 250):
-            answers = net(batch.x) if batch.lengths is None else net(batch.x, batch.lengths)
-            ends = torch.full(batch.y.shape, len(batch.x)) if batch.lengths is None else batch.lengths
-            lengths += ends.tolist()
-            right += (answers.argmax(-1) == batch.y).tolist()
+    for batch in load(config.task, record.seed, config.train.batch).examples("test", 250):
+        ends = torch.full(batch.y.shape, len(batch.x)) if batch.lengths is None else batch.lengths
+        lengths += ends.tolist()
+        right += answers(net, batch, "class").tolist()
     table = pd.DataFrame({"length": lengths, "right": right})
     table["stretch"] = pd.cut(table["length"], list(edges))
     counted = table.groupby("stretch", observed=False)["right"].agg(["size", "sum"]).reset_index()

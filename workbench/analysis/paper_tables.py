@@ -45,18 +45,13 @@ _CAPTIONS = {
 _NETS = {"indrnn": "IndRNN (2 layers)", "lstm": "LSTM", "irnn": "IRNN", "rnn_tanh": "RNN-tanh"}
 
 
-def names() -> tuple[str, ...]:
-    """The tables and figures that there are."""
-    return tuple(_CAPTIONS)
-
-
 def experiments(name: str) -> list[str]:
     """The experiments that stand in a table or figure, cycles of ours among them."""
     return [known.id for known in paper.EXPERIMENTS.values() if known.where == name]
 
 
 def table(results: pd.DataFrame, name: str) -> html.Html:
-    """One of `names` from the rows of `results_table`, as HTML."""
+    """A table or figure of the paper from the rows of `results_table`, as HTML."""
     if name not in _CAPTIONS:
         raise ParameterError(f"name: {name!r} is unknown; choose one of {choices(_CAPTIONS)}")
     rows = [tables.plain(row) for row in results.to_dict("records")]
@@ -96,13 +91,11 @@ def _printed(name: str) -> Iterator[Cell]:
 
 
 def _solved() -> Iterator[Cell]:
-    lengths = {
-        net: [c for c in every.claims() if c.kind == "solved" and c.id.startswith(f"fig4-{net}-")] for net in _NETS
-    }
-    for net, those in lengths.items():
-        for claim in those:
+    solved = [claim for claim in every.claims() if claim.kind == "solved"]
+    for net, title in _NETS.items():
+        for claim in (c for c in solved if c.id.startswith(f"fig4-{net}-")):
             printed = "solved" if claim.value else "not solved"
-            yield Cell(_NETS[net], f"T = {int(claim.id.rpartition('T')[2]):,}", printed, claim.id)
+            yield Cell(title, f"T = {int(claim.id.rpartition('T')[2]):,}", printed, claim.id)
 
 
 def _ratios() -> Iterator[Cell]:

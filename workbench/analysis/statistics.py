@@ -6,8 +6,9 @@ Plain numbers in, plain numbers out. Which of them decides what is said in claim
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from statistics import NormalDist
 
@@ -16,6 +17,13 @@ import numpy as np
 from ..errors import ParameterError, quoted
 
 LEVEL = 0.05  # of every test; intervals hold 1 - LEVEL
+_RANGES = (  # of a measure that begins so: the least and the most that it can be
+    ("log10 ", -math.inf, math.inf),
+    ("first step ", 0.0, math.inf),
+    (".*(accuracy|error %)", 0.0, 100.0),
+    (".*perplexity", 1.0, math.inf),
+    ("", 0.0, math.inf),
+)
 Arrival = tuple[float | None, float]  # the step at which a seed was there, None: not by its last step, the second
 
 
@@ -28,6 +36,17 @@ class Interval:
     low: float | None = None
     high: float | None = None
     p: float | None = None
+
+    def cut(self, least: float, most: float) -> Interval:
+        """The part of it within the range of its quantity: the true mean lies there too, so that no less is covered."""
+        if self.low is None or self.high is None:
+            return self
+        return replace(self, low=max(self.low, least), high=min(self.high, most))
+
+
+def possible(measure: str) -> tuple[float, float]:
+    """The least and the most that a metric of the paper's tables, or another measure of `Variants`, can be."""
+    return next((least, most) for form, least, most in _RANGES if re.match(form, measure))
 
 
 def mean(values: Sequence[float]) -> Interval:
@@ -61,7 +80,8 @@ def wilson(share: float, n: int) -> tuple[float, float]:
     if not 0 <= share <= 1 or n < 1:
         raise ParameterError(f"share, n: {quoted((share, n))} received; a share from 0 to 1 of 1 or more is needed")
     z = float(stats.norm.ppf(1 - LEVEL / 2))
-    middle, half = share + z * z / (2 * n), z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    a = z / (2 * n)
+    middle, half = share + z * a, z * math.sqrt(share * (1 - share) / n + a * a)  # equal where the share is 0
     return max(0.0, (middle - half) / (1 + z * z / n)), min(1.0, (middle + half) / (1 + z * z / n))
 
 

@@ -31,7 +31,7 @@ DECIDING = ("not reproduced", "reproduced", "reached", "not reached", "undecided
 ANSWERED = DECIDING[:4]
 
 _OTHERS = re.compile(r"\bof (a search|another (config|protocol)) set aside")
-_BESIDE = re.compile(r"set aside$|^ended at steps? |examples seen$|^[\d.,]+ hours( in all)?$")
+_BESIDE = re.compile(r"set aside$|^ended at steps? |examples seen$|^[\d.,]+ hours of wall time( in all)?$")
 
 
 def write_tables(folder: Path | None = None) -> Path:

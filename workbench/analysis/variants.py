@@ -16,12 +16,13 @@ from typing import Any
 import pandas as pd
 
 from ..errors import ParameterError, RunError, choices, quoted
+from ..paper.claims import STEPS
 from ..runs import variants
 from ..runs.planned_run import take
 from ..runs.record import Record
 from ..runs.variants import Variant
 from . import counting
-from .statistics import LEVEL, Interval, holm
+from .statistics import LEVEL, Interval, holm, possible
 from .statistics import mean as interval
 
 _REDUCED = re.compile(r"(last|highest|lowest|first step) (\w+)(?: ([<>]) (-?\d*\.?\d+(?:e[+-]?\d+)?))?")
@@ -29,7 +30,7 @@ _REDUCED = re.compile(r"(last|highest|lowest|first step) (\w+)(?: ([<>]) (-?\d*\
 
 def curve(record: Record) -> pd.DataFrame:
     """A record's curve with accuracies in per cent, and `u_max`, the largest |u| of all layers."""
-    frame = record.curve
+    frame = record.curve.drop(columns="outcome", errors="ignore")  # which is a word
     for column in map(str, frame):
         if column.endswith("_accuracy"):
             frame[column] = 100 * frame[column].astype(float)
@@ -48,7 +49,7 @@ def value(record: Record, measure: str) -> float | None:
     if measure.startswith("log10 "):
         plain = value(record, measure.removeprefix("log10 "))
         return math.log10(plain) if plain is not None and plain > 0 else None
-    if measure in counting.METRICS or measure == "steps to MSE < 0.01":
+    if measure in (*counting.METRICS, STEPS):
         return counting.measure(record, measure)
     on_test = measure.replace("valid ", "test ", 1)
     if on_test in counting.METRICS and on_test != measure:
@@ -126,7 +127,7 @@ class Variants:
         rows = []
         for (group, name), runs in self.scores(measure).groupby(["group", "variant"], sort=False):
             known = runs[measure].dropna()
-            found = interval(list(known)) if len(known) else Interval(math.nan, 0)
+            found = interval(list(known)).cut(*possible(measure)) if len(known) else Interval(math.nan, 0)
             diverged = int((runs["status"] == "diverged").sum())
             rows.append((group, name, len(runs), diverged, found.n, found.mean, found.low, found.high))
         counts = ["seeds", "diverged", "with a value"]
@@ -139,6 +140,7 @@ class Variants:
         `note` says why two variants are not compared. Groups without that variant are left out.
         """
         scores, rows = self.scores(measure), []
+        least, most = possible(measure)
         for group, runs in scores.groupby("group", sort=False):
             if reference not in set(runs["variant"]):
                 continue
@@ -151,7 +153,7 @@ class Variants:
                 note = "; ".join(lacking) or ("one seed only" if len(table) < 2 else "")
                 row = {"group": group, "variant": name, "reference": reference, "pairs": len(table), "note": note}
                 if not note:
-                    found = interval(list(table[name] - table[reference]))
+                    found = interval(list(table[name] - table[reference])).cut(least - most, most - least)
                     row |= {"difference": found.mean, "low": found.low, "high": found.high, "p": found.p}
                 rows.append(row)
         if not rows:

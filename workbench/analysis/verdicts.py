@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal, NamedTuple
 
 from ..errors import ParameterError, choices, quoted
@@ -74,30 +75,21 @@ def admitted(seeds: Iterable[tuple[Seed, Terms]], terms: Terms) -> tuple[list[Se
     return counted, ", ".join(f"{n} of {name} set aside" for name, n in sorted(aside.items()))
 
 
-def value(claimed: float, margin: float, seeds: Sequence[Seed], better: str = "lower") -> Verdict:
-    """A number is reproduced where the mean's interval ends at most `margin` worse; if it begins beyond that, not."""
+def value(
+    claimed: float,
+    margin: float,
+    seeds: Sequence[Seed],
+    better: str = "lower",
+    ends: tuple[float, float] = (-math.inf, math.inf),
+) -> Verdict:
+    """A number is reproduced where the mean's interval ends at most `margin` worse; if it begins beyond that, not.
+
+    The whole interval decides; it is shown between the `ends` of what the metric can be.
+    """
     sign = 1 if better == "lower" else -1
 
-    def look(counted: Sequence[Seed]) -> Verdict:
-        values = [s.value for s in counted if s.state == "ended" and s.value is not None]
-        if not values:
-            return Verdict("undecided")
-        found = statistics.mean(values)
-        seen = Verdict("undecided", "", found.n, found.mean, found.low, found.high)
-        if found.low is None or found.high is None:
-            return seen
-        worst = sign * claimed + margin + ROUNDING
-        best_end, worst_end = sorted((sign * found.low, sign * found.high))
-        return replace(
-            seen, word="reproduced" if worst_end <= worst else "not reproduced" if best_end > worst else "undecided"
-        )
-
-    return _looked(_valued(seeds), look)
-
-
-def _looked(seeds: Sequence[Seed], look: Callable[[Sequence[Seed]], Verdict]) -> Verdict:
-    """The verdict of a look at 3 seeds, or at 5 where 3 leave it undecided; never in between, never after."""
-    seeds = _sorted(seeds)
+    look = partial(_look, worst=sign * claimed + margin + ROUNDING, sign=sign, ends=ends)
+    seeds = _sorted(_valued(seeds))
     if all(s.state == "under way" for s in seeds):
         return _waiting(seeds)
     said = Verdict("undecided")
@@ -116,6 +108,19 @@ def _looked(seeds: Sequence[Seed], look: Callable[[Sequence[Seed]], Verdict]) ->
             return said
         said = replace(said, word="undecided", note=at_best or f"the interval at {n} seeds holds the margin")
     return said
+
+
+def _look(counted: Sequence[Seed], worst: float, sign: int, ends: tuple[float, float]) -> Verdict:
+    """The word of the interval of a mean: of numbers of this sign, that may be `worst` at most."""
+    values = [s.value for s in counted if s.state == "ended" and s.value is not None]
+    if not values:
+        return Verdict("undecided")
+    found, word = statistics.mean(values), "undecided"
+    if found.low is not None and found.high is not None:
+        best_end, worst_end = sorted((sign * found.low, sign * found.high))
+        word = "reproduced" if worst_end <= worst else "not reproduced" if best_end > worst else word
+    shown = found.cut(*ends)
+    return Verdict(word, "", found.n, found.mean, shown.low, shown.high)
 
 
 def _missing(seeds: Sequence[Seed], n: int) -> str:
@@ -178,10 +183,8 @@ def share(
     counted = seeds[:n] if n >= least else [s for s in seeds if s.state != "under way"]
     lost = sum(s.state == "lost" for s in counted)
     hold = sum(s.value is not None and s.state == "ended" and holds(s.value) for s in counted)
-    seen = Verdict("undecided", f"{hold} of {len(counted)}", len(counted), hold / len(counted))
-    if least > 1:
-        low, high = statistics.clopper_pearson(hold, len(counted))
-        seen = replace(seen, low=low, high=high)
+    low, high = statistics.clopper_pearson(hold, len(counted)) if least > 1 else (None, None)
+    seen = Verdict("undecided", f"{hold} of {len(counted)}", len(counted), hold / len(counted), low, high)
     if lost:
         seen = replace(seen, note=f"{seen.note}, {lost} lost")
     if n < least:
@@ -245,13 +248,6 @@ def ratio(claimed: float, margin: float, ratios: Sequence[float], device: str) -
     return replace(seen, word="reproduced" if found.low > bound else "not reproduced")
 
 
-def untested(*, quoted_from_others: bool, begun: bool) -> Verdict:
-    """The word of a row that is no claim of the paper's own."""
-    if quoted_from_others:
-        return Verdict("reference")
-    return Verdict("no claim", "" if begun else "not begun")
-
-
 def of_parent(verdict: Verdict) -> Verdict:
     """A verdict on the parent's claim under a schedule of ours: reached or not reached."""
     words = {"reproduced": "reached", "not reproduced": "not reached"}
@@ -287,21 +283,10 @@ def judge(
     elif claim.kind == "ratio":
         found = ratio(claim.value or 0.0, claim.margin or 0.0, ratios, device)
     elif claim.kind == "value":
-        found = value(claim.value or 0.0, claim.margin or 0.0, seeds, claim.better)
+        ends = statistics.possible(claim.metric)
+        found = value(claim.value or 0.0, claim.margin or 0.0, seeds, claim.better, ends)
     elif claim.kind == "solved":
         found = share(lambda error: error < SOLVED, seeds, claimed=claim.value == 1)
     else:
         found = share(lambda holds: holds == 1, seeds, least=claim.least)
     return replace(found, note=claim.cannot) if found.word == "not run" and claim.cannot else found
-
-
-def arrival(steps: Sequence[float], errors: Sequence[float], below: float = SOLVED) -> float | None:
-    """The step of the first of two consecutive validation rows below a threshold, None where there are no such two."""
-    pairs = zip(steps, errors, errors[1:], strict=False)
-    return next((step for step, error, following in pairs if error < below and following < below), None)
-
-
-def absent(steps: Sequence[float], errors: Sequence[float], below: float = SOLVED) -> float:
-    """The last step at which a net without an `arrival` is known not to be there: a last row below the threshold may
-    be the first of two."""
-    return max((step for step, error in zip(steps, errors, strict=True) if not error < below), default=0)

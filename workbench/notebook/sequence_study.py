@@ -110,7 +110,7 @@ class SequenceStudy:
             row |= self._score([score["test"] for score in scores])
             row["validation"] = self._score([score["valid"] for score in scores])["test"]
             row["steps"] = max(record.step for record in records)
-            row["seconds a run"] = round(sum(score["cost"]["wall_s"] for score in scores) / len(scores), 1)
+            row["wall seconds a run"] = round(sum(score["cost"]["wall_s"] for score in scores) / len(scores), 1)
             rows.append(row)
         return pd.DataFrame(rows).astype({"hidden": "Int64"}).set_index("net")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -214,11 +215,16 @@ def test_a_wrong_engine_would_be_caught(monkeypatch):
         assert not any(row["ok"] for row in rows if row["what"] == "torch" and row["dtype"] == "torch.float32")
 
 
-def test_a_beginning_is_quick():
+def test_a_beginning_is_quick_and_compiles_wherever_the_users_cache_lies(tmp_path, monkeypatch):
     """Ratios, since machines differ: importing beyond torch is a small part of torch's own import."""
+    users = tmp_path / "users"  # whatever the environment says, as on macOS
+    startup = f"import pathlib\nfrom workbench import files\nfiles.cache = lambda: pathlib.Path({str(users)!r})\n"
+    (tmp_path / "sitecustomize.py").write_text(startup)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     ms = {row["what"]: row["ms"] for row in benchmark.start(repeats=1)}
     assert ms["import"] < ms["torch"] / 5
     assert ms["first layer"] <= ms["all of it"]
+    assert not users.exists()
 
 
 def test_the_report_names_all_that_was_timed(rows):

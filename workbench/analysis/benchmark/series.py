@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import subprocess
 import sys
 import tempfile
@@ -34,13 +33,14 @@ _SHAPES = ((1, 1, 1), (33, 3, 7), (784, 5, 40), (100, 32, 128), (2048, 1, 130), 
 _ROUNDINGS = {torch.float64: 200, torch.float32: 200, torch.bfloat16: 4, torch.float16: 4}  # of the largest number
 _NAMES = ("h", "grad a", "grad u", "grad h0")
 _SCRIPT = """
-import json, time
+import json, pathlib, sys, time
 begin = time.perf_counter()
 import torch
 torch.set_num_threads(1)
 then = time.perf_counter()
-import workbench.recurrence as recurrence
+from workbench import files, recurrence
 ready = time.perf_counter()
+files.cache = lambda: pathlib.Path(sys.argv[1])
 x, w, u = torch.rand(4, 2, 8), torch.rand(8, 8), torch.rand(8)
 recurrence.layer(x, w, None, u)
 layer = time.perf_counter()
@@ -54,9 +54,7 @@ print(json.dumps({{"torch": then - begin, "import": ready - then, "first layer":
 
 
 def everything(
-    threads: Sequence[int] = (1, 2),
-    device: str = "cpu",
-    repeats: int = ROUNDS,
+    threads: Sequence[int] = (1, 2), device: str = "cpu", repeats: int = ROUNDS
 ) -> Iterator[tuple[str, list[Row]]]:
     """Every engine against the specification; what a beginning costs; a training step; every shape, forward alone and
     with backward; every axis. About twenty minutes on two cores. -> the name of each part, and its rows.
@@ -131,8 +129,7 @@ def start(repeats: int = 3) -> list[Row]:
     for _ in range(repeats):
         with tempfile.TemporaryDirectory() as cache:
             script = _SCRIPT.format(torch_only=recurrence.unavailable("cpu") is not None)
-            environment = os.environ | {"XDG_CACHE_HOME": cache}
-            done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, check=True)
+            done = subprocess.run([sys.executable, "-c", script, cache], capture_output=True, check=True)
             found.append(json.loads(done.stdout))
     return [
         {"table": "start", "what": name, "ms": 1e3 * sorted(one[name] for one in found)[len(found) // 2]}

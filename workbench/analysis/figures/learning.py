@@ -99,10 +99,8 @@ def passes(records: Sequence[Record], column: str = "valid_bpc", beside: Sequenc
     for record in records:
         curve, task = record.curve, record.config.task
         if isinstance(task, Treebank) and len(curve):
-            x, net = (
-                curve["step"] / treebank.batches_per_epoch(task, record.config.train.batch),
-                names[record.experiment],
-            )
+            net = names[record.experiment]
+            x = curve["step"] / treebank.batches_per_epoch(task, record.config.train.batch)
             look: dict[str, Any] = {"hover": net, "mode": "lines+markers", "marker": {"size": 4}}
             add_line(figure, x, curve[column], f"{net}, seed {record.seed}", colours[record.experiment], **look)
     for name in beside:

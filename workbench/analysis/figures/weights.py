@@ -209,7 +209,7 @@ def memory_range(lengths: Sequence[int], gamma: float = 2.0) -> go.Figure:
 
 
 def queue(h: Tensor, walk: Tensor, lowest: Tensor) -> go.Figure:
-    """A neuron with u = 1, the walk that it reflects, and the walk's lowest so far; the three of `clamped.queue`."""
+    """A neuron with u = 1, the walk that it reflects, and the walk's lowest so far, of `clamped_maps.queue`."""
     figure = blank("step t", "value", "At u = 1 a neuron is a queue")
     lines = {"h, the neuron": (h, "IndRNN"), "P, the walk": (walk, "second"), "its lowest so far": (lowest, "LSTM")}
     for name, (y, colour) in lines.items():
@@ -218,7 +218,7 @@ def queue(h: Tensor, walk: Tensor, lowest: Tensor) -> go.Figure:
 
 
 def breakdown(table: pd.DataFrame) -> go.Figure:
-    """The share of states that are not finite over u, a line a way; the table is `clamped.breakdown`'s."""
+    """The share of states that are not finite over u, a line a way; the table is `clamped_maps.breakdown`'s."""
     figure = blank("recurrent weight u", "states that are not finite, %", "Composing without chunks")
     looks = zip(table.groupby("way", sort=False), ("LSTM", "IndRNN", "second"), ("solid", "solid", "dot"), strict=True)
     for (way, part), colour, dash in looks:
