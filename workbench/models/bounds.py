@@ -29,7 +29,7 @@ def bound(steps: int, gamma: float = 2.0) -> float:
     length(steps)
     if not positive(gamma):
         raise ParameterError(f"gamma: {quoted(gamma)} cannot bound a gradient; a finite number above 0 is needed")
-    u_max = float(gamma) ** (1 / steps)
+    u_max: float = float(gamma) ** (1 / steps)
     if gamma != 1 and float(torch.tensor(u_max, dtype=torch.float32, device="cpu")) == 1.0:
         warnings.warn(f"gamma={gamma} over {steps} steps bounds |u| by 1 exactly in float32", stacklevel=2)
     return u_max
@@ -38,7 +38,7 @@ def bound(steps: int, gamma: float = 2.0) -> float:
 def positive(value: object) -> bool:
     """Say whether a value is a finite number above 0, of any kind of number."""
     try:
-        return isinstance(value, Real) and not isinstance(value, bool) and 0 < float(value) < math.inf
+        return not isinstance(value, bool) and isinstance(value, Real) and 0 < float(value) < math.inf
     except OverflowError:  # a whole number of hundreds of digits
         return False
 

@@ -82,7 +82,7 @@ class StepNorm(BatchNorm):
 
 
 class _OverFeatures(nn.Module):
-    """What layer norm and RMS norm of torch have in common here."""
+    """Common part of layer norm and RMS norm."""
 
     weight: nn.Parameter
 
