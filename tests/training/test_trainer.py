@@ -177,6 +177,15 @@ def test_a_run_that_diverged_stands_before_the_step_that_ended_it():
     assert trainer.optimizer.param_groups[0]["lr"] == pytest.approx(DIGITS.train.lr)
 
 
+def test_only_bad_steps_in_a_row_end_a_run():
+    trainer = Trainer(DIGITS, 0)
+    for value in (math.inf, math.inf, 0.0, math.inf, math.inf):
+        with torch.no_grad():
+            trainer.net.readout.bias[0] = value
+        trainer.advance()
+    assert trainer.bad_steps == 2
+
+
 def test_a_nan_in_the_input_is_named_and_leaves_batch_norm_alone():
     trainer = Trainer(DIGITS, 0)
     batch = trainer.task.batch(0)
