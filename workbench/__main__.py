@@ -9,53 +9,24 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import re
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from typer import Abort, Argument, BadParameter, Context, Exit, Option, Typer
+from typer import Abort, BadParameter, Context, Exit, Typer
 
 from . import __version__, files
 from .analysis import listing
-from .errors import DataError, ParameterError, ended, launched, printable, quoted, say
-from .runs import instructions
+from .errors import DataError, ParameterError, ended, launched, printable, say, whole
+from .runs import instructions, options
 
-app = Typer(
-    name="workbench",
-    help="See, reproduce and trust Independently Recurrent Neural Networks (arXiv:1910.06251).",
-    invoke_without_command=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
-
-
-def _whole(text: object) -> int:
-    """Read the value of an option that needs a whole number."""
-    if not re.fullmatch(r"[+-]?[0-9]{1,20}", str(text)):
-        raise BadParameter(f"{quoted(text)} received; a whole number is needed")
-    return int(str(text))
-
-
-_number = partial(Option, parser=_whole, metavar="INTEGER")
-Json = Annotated[bool, Option("--json", help="Print JSON.")]
-BudgetOption = Annotated[str, Option(help="smoke (seconds), quick (minutes) or paper.")]
-DeviceOption = Annotated[str, Option(help="auto, cpu or cuda.")]
-WorkersOption = Annotated[int | None, _number(help="Runs at a time; the cores there are unless given.")]
-SchedulerOption = Annotated[str | None, Option(help="A dask scheduler: tls://HOST:PORT, or tcp:// on this machine.")]
-SlurmOption = Annotated[bool, Option("--slurm", help="On --workers jobs of Slurm (the extra `slurm`).")]
-OutOption = Annotated[Path | None, Option(help="Write a bundle of the runs here, for `workbench import` elsewhere.")]
-LimitOption = Annotated[str | None, Option(help="Stop, resumable, after this long: 90s, 8m, 2h.")]
+app = Typer(invoke_without_command=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 @app.command("list")
-def list_(
-    what: Annotated[str, Argument(help="experiments, data or runs.")] = "experiments", as_json: Json = False
-) -> None:
+def list_(what: options.Listed = "experiments", as_json: options.Json = False) -> None:
     """Every experiment with its claim and what is recorded; or the data sets; or the recorded runs."""
     rows, columns = listing.of(what)
     listing.show(rows, as_json, columns)
@@ -63,19 +34,19 @@ def list_(
 
 @app.command()
 def run(
-    experiment: Annotated[str, Argument(help="A name of `workbench list`, a CONFIG.json, or your data.")],
-    budget: BudgetOption = "quick",
-    seed: Annotated[str, Option(help="Decides everything that is random.")] = "0",
-    seeds: Annotated[int | None, _number(help="So many from --seed on, in turns, in one process.")] = None,
-    device: DeviceOption = "auto",
-    changes: Annotated[list[str] | None, Option("--set", help="A field: model.depth=4. Repeatable.")] = None,
-    threads: Annotated[str | None, Option(help="Threads of a run that begins; 1 unless given.")] = None,
-    backend: Annotated[str, Option(help="auto, or an engine of `workbench doctor`.")] = "auto",
-    graphs: Annotated[str, Option(help="CUDA graphs: auto (for small nets), on or off.")] = "auto",
-    until: Annotated[int | None, _number(help="Go to this step instead of the budget's.")] = None,
-    fresh: Annotated[bool, Option("--fresh", help="Set an earlier record aside and start anew.")] = False,
-    time_limit: LimitOption = None,
-    as_json: Json = False,
+    experiment: options.Runnable,
+    budget: options.Budget = "quick",
+    seed: options.Seed = "0",
+    seeds: options.SeedsInTurns = None,
+    device: options.Device = "auto",
+    changes: options.Changes = None,
+    threads: options.Threads = None,
+    backend: options.Backend = "auto",
+    graphs: options.Graphs = "auto",
+    until: options.Until = None,
+    fresh: options.Fresh = False,
+    time_limit: options.TimeLimit = None,
+    as_json: options.Json = False,
 ) -> None:
     """One training run: resumes if begun, returns at once if finished."""
     instructions.fix()  # before the next line loads torch
@@ -106,16 +77,16 @@ def run(
 
 @app.command()
 def reproduce(
-    targets: Annotated[list[str] | None, Argument(help="Notebooks or experiments; the default study if none.")] = None,
-    budget: BudgetOption = "quick",
-    seeds: Annotated[int | None, _number(help="How many seeds; the notebook's own number unless given.")] = None,
-    values: Annotated[list[str] | None, Option("-p", help="A notebook's parameter: name=value. Repeatable.")] = None,
-    workers: WorkersOption = None,
-    device: DeviceOption = "auto",
-    scheduler: SchedulerOption = None,
-    slurm: SlurmOption = False,
-    time_limit: LimitOption = None,
-    out: OutOption = None,
+    targets: options.Targets = None,
+    budget: options.Budget = "quick",
+    seeds: options.NotebookSeeds = None,
+    values: options.Values = None,
+    workers: options.Workers = None,
+    device: options.Device = "auto",
+    scheduler: options.Scheduler = None,
+    slurm: options.Slurm = False,
+    time_limit: options.TimeLimit = None,
+    out: options.Bundle = None,
 ) -> None:
     """Train what the notebooks show, execute them through papermill, write the tables. Resumes; repeats nothing."""
     from .runs.asked import seconds
@@ -148,17 +119,17 @@ def _report() -> Callable[[], Path] | None:
 
 @app.command()
 def sweep(
-    experiment: Annotated[str, Argument(help="A name of `workbench list`.")],
-    grid: Annotated[list[str], Option("--grid", help="A field and its values: depth=2,4,6. Repeatable.")],
-    budget: BudgetOption = "quick",
-    seeds: Annotated[int, _number(help="How many seeds of each combination.")] = 1,
-    workers: WorkersOption = None,
-    device: DeviceOption = "auto",
-    scheduler: SchedulerOption = None,
-    slurm: SlurmOption = False,
-    time_limit: LimitOption = None,
-    out: OutOption = None,
-    as_json: Json = False,
+    experiment: options.Experiment,
+    grid: options.Grid,
+    budget: options.Budget = "quick",
+    seeds: options.SweepSeeds = 1,
+    workers: options.Workers = None,
+    device: options.Device = "auto",
+    scheduler: options.Scheduler = None,
+    slurm: options.Slurm = False,
+    time_limit: options.TimeLimit = None,
+    out: options.Bundle = None,
+    as_json: options.Json = False,
 ) -> None:
     """A grid over fields of a config: every combination under every seed, then a notebook of pictures."""
     from .runs.asked import seconds
@@ -170,10 +141,7 @@ def sweep(
 
 
 @app.command()
-def status(
-    watch: Annotated[bool, Option("--watch", help="Again every two seconds, until Ctrl-C.")] = False,
-    as_json: Json = False,
-) -> None:
+def status(watch: options.Watch = False, as_json: options.Json = False) -> None:
     """Every run's state, step, rate, time left and last trouble, from disk."""
     from .runs import status as board
     from .runs.lock import Watch
@@ -190,7 +158,7 @@ def status(
 
 
 @app.command("import")
-def import_(folder: Annotated[Path, Argument(help="A folder of runs (results/published), or a bundle.")]) -> None:
+def import_(folder: options.Store) -> None:
     """Take over the records and checkpoints of another store, each verified; what is further here stays."""
     from .runs.bundle import adopt
 
@@ -200,12 +168,10 @@ def import_(folder: Annotated[Path, Argument(help="A folder of runs (results/pub
 
 @app.command()
 def tables(
-    format_: Annotated[str, Option("--format", help="text, csv, latex, html, json or markdown.")] = "text",
-    verify: Annotated[
-        bool, Option("--verify", help="Check every record's hashes; retrain 12, to see that they come out alike.")
-    ] = False,
-    all_: Annotated[bool, Option("--all", help="With --verify: retrain each that can be.")] = False,
-    as_json: Json = False,
+    format_: options.Format = "text",
+    verify: options.Verify = False,
+    all_: options.All = False,
+    as_json: options.Json = False,
 ) -> None:
     """Ours beside the paper's: every claim with our number, interval, step, protocol and a computed verdict."""
     if all_ and not verify:
@@ -228,21 +194,14 @@ def tables(
 
 @app.command()
 def bench(
-    device: DeviceOption = "cpu",
-    shapes: Annotated[
-        list[str] | None, Option(help="A name (mnist, mnist_l1, ...) or T,B,inputs,N. Repeatable.")
-    ] = None,
-    threads: Annotated[list[int] | None, _number(help="Threads to time with. Repeatable.")] = None,
-    step: Annotated[bool, Option("--step", help="Also a whole training step of the six-layer net.")] = False,
-    all_: Annotated[
-        bool, Option("--all", help="Everything: engines, rivals, lengths, depth, first use, correctness. 20 minutes.")
-    ] = False,
-    starts: Annotated[
-        int | None,
-        _number(help="Fig. 2's ratios alone, from this many processes; `tables` judges them. 5: 10 minutes."),
-    ] = None,
-    out: Annotated[Path | None, Option(help="Keep the rows in this JSON file.")] = None,
-    as_json: Json = False,
+    device: options.Device = "cpu",
+    shapes: options.Shapes = None,
+    threads: options.TimedThreads = None,
+    step: options.Step = False,
+    all_: options.Everything = False,
+    starts: options.Starts = None,
+    out: options.RowsFile = None,
+    as_json: options.Json = False,
 ) -> None:
     """Time our layers beside torch.nn.LSTM and the floor, in turns within one run."""
     from .analysis.benchmark import report
@@ -253,11 +212,7 @@ def bench(
 
 
 @app.command()
-def data(
-    names: Annotated[list[str] | None, Argument(help="Data sets; all if none.")] = None,
-    check: Annotated[bool, Option("--check", help="Only look and verify, fetch nothing.")] = False,
-    as_json: Json = False,
-) -> None:
+def data(names: options.DataSets = None, check: options.Check = False, as_json: options.Json = False) -> None:
     """Fetch and verify data sets; a line for each says where it is, or what is missing and how to get it."""
     rows = listing.data_sets(names, fetch=not check)
     failed = [row for row in rows if row["state"] == "damaged" or (names and not row["here"])]
@@ -269,13 +224,9 @@ def data(
 
 
 @app.command()
-def lab(
-    port: Annotated[int, _number(help="Port on this machine.")] = 8888,
-    browser: Annotated[bool, Option("--browser/--no-browser", help="Open a browser.")] = True,
-) -> None:
+def lab(port: options.Port = 8888, browser: options.Browser = True) -> None:
     """JupyterLab on the notebooks, opening the tour; with a token, on this machine only."""
-    if not 1 <= port <= 65535:
-        raise ParameterError(f"port: {port} is not a port; 1 to 65535 is allowed")
+    whole("port", port, 1, 65535, "a port")
     from .runs.jobs.kernel import lab as served
 
     os.execve(*served(port, browser))  # noqa: S606 (this process becomes the server)
@@ -283,66 +234,52 @@ def lab(
 
 @app.command()
 def export(
-    names: Annotated[
-        list[str] | None,
-        Argument(help="Explorers (bounds, depth, ...), all if none; with --to, trained nets: experiments or runs."),
-    ] = None,
-    to: Annotated[str | None, Option(help="Trained nets as safetensors or onnx, instead of pages.")] = None,
-    seed: Annotated[int | None, _number(help="With --to: the net of this seed.")] = None,
-    out: Annotated[Path | None, Option(help="The folder; results/pages, or results/nets, unless given.")] = None,
+    names: options.Exported = None, to: options.To = None, seed: options.NetSeed = None, out: options.Folder = None
 ) -> None:
     """Write the explorers as static pages, which need no kernel; or trained nets as files, which need no workbench."""
     if to is not None:
         from .runs.export import exported
 
-        for path in exported(names or (), to, out or files.results() / "nets", seed):
-            print(path)
-        return
-    if seed is not None:
+        written = exported(names or (), to, out or files.results() / "nets", seed)
+    elif seed is not None:
         raise ParameterError("--seed: it has no meaning without --to; leave it out")
-    from .notebook.site.pages import pages
+    else:
+        from .notebook.site.pages import pages
 
-    for path in pages(out or files.results() / "pages", names):
+        written = pages(out or files.results() / "pages", names)
+    for path in written:
         print(path)
 
 
 @app.command()
-def doctor(as_json: Json = False) -> None:
+def doctor(as_json: options.Json = False) -> None:
     """Show what works here: versions, devices, engines, data, disk room; say how to get what is missing."""
     from .doctor import complaint, examine, line
 
     rows = examine()
-    listing.show(
-        rows if as_json else [{**row, "detail": line(row)} for row in rows], as_json, ("what", "state", "detail")
-    )
+    shown = rows if as_json else [{**row, "detail": line(row)} for row in rows]
+    listing.show(shown, as_json, ("what", "state", "detail"))
     if (error := complaint(rows)) is not None:
         raise error
 
 
-def _version(shown: bool) -> None:
-    if shown:
+@app.callback()
+def _root(context: Context, version: options.Version = False) -> None:
+    """See, reproduce and trust Independently Recurrent Neural Networks (arXiv:1910.06251)."""
+    if version:
         print(f"workbench {__version__}")
         raise Exit
-
-
-@app.callback()
-def _root(
-    context: Context,
-    version: Annotated[bool, Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
-) -> None:
-    """See, reproduce and trust Independently Recurrent Neural Networks (arXiv:1910.06251)."""
     if context.invoked_subcommand is None:
         print(context.get_help())
 
 
 # Typer carries a click of its own in newer releases and imports click in older ones; this is ClickException in both.
 CommandLineError: type[Exception] = BadParameter.__mro__[2]
-INTERRUPTED = 130  # what newer releases make of a KeyboardInterrupt
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command line; returns its exit code. Errors are one plain line on stderr."""
-    return ended(partial(_carry_out, arguments))
+    return ended(lambda: _carry_out(arguments))
 
 
 def _carry_out(arguments: list[str] | None) -> object:
@@ -352,8 +289,8 @@ def _carry_out(arguments: list[str] | None) -> object:
     except CommandLineError as error:
         raise ParameterError(error.format_message()) from None  # type: ignore[attr-defined]
     except Abort:
-        code = INTERRUPTED
-    if code == INTERRUPTED:
+        raise KeyboardInterrupt from None
+    if code == 130:  # what newer releases of Typer make of a KeyboardInterrupt
         raise KeyboardInterrupt
     return code
 

@@ -2,11 +2,13 @@
 
 import csv
 import math
+from fractions import Fraction
 
+import numpy as np
 import pytest
 import torch
 
-from workbench import files, recur
+from workbench import IndRNN, files, recur
 from workbench.errors import ParameterError
 from workbench.models import bound, half_life, near_one
 
@@ -63,3 +65,13 @@ def impulse(u):
 def test_a_wrong_length_is_named(steps):
     with pytest.raises(ParameterError, match=f"steps: {steps!r} is not a sequence length"):
         bound(steps)
+
+
+def test_a_bound_takes_any_real_number():
+    assert bound(100, np.float32(2)) == bound(100, Fraction(2)) == bound(100, 2)
+    assert IndRNN(2, 3, bound=np.float32(1.5)).bound == 1.5  # a warning of NumPy's would be an error here
+    for wrong in (10**400, float("nan"), np.float32("inf"), True, 0, "2"):
+        with pytest.raises(ParameterError, match="a finite number above 0"):
+            bound(100, wrong)
+        with pytest.raises(ParameterError, match="a finite number above 0"):
+            IndRNN(2, 3, bound=wrong)

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from torch import nn
 from torch.testing import assert_close
 
 import workbench as wb
@@ -13,8 +14,9 @@ from workbench.config import Model
 from workbench.errors import ParameterError
 from workbench.models.build import KINDS, build, clamp_, recurrent_weights
 from workbench.models.conv_indrnn import ConvIndRNN
-from workbench.models.layer import Linear, SharedDropout, Unit
+from workbench.models.layer import Linear, SharedDropout, Unit, recurrences
 from workbench.models.norms import BatchNorm
+from workbench.models.sequence import Span
 from workbench.tasks import Spec
 
 SPEC = Spec(1, 10, 20, "class")
@@ -207,3 +209,28 @@ def test_an_engine_that_cannot_run_here_is_refused_when_the_module_is_made(modul
     }
     with pytest.raises(ParameterError, match="backend: 'triton' cannot run here: no CUDA device"):
         make[module]()
+
+
+def test_a_matrix_that_happens_to_be_called_u_is_no_recurrent_weight():
+    """It would be clamped, drawn and trained at the rate of u."""
+    net = nn.Module()
+    net.u, net.u_l0 = nn.Parameter(torch.zeros(2, 2)), nn.Parameter(torch.zeros(2))
+    assert list(recurrences(net)) == ["u_l0"]
+
+
+def test_a_unit_in_training_norms_the_real_steps_of_a_padded_batch_alone(rng):
+    unit, x = Unit(3, 4, norm="after", generator=rng), torch.randn(6, 2, 3, generator=rng)
+    y = unit(x, Span(x, [6, 2]))
+    h = wb.recur(unit.fc(x), unit.u)
+    real = torch.cat([h[:, 0], h[:2, 1]])
+    expected = (h - real.mean(0)) / (real.var(0, unbiased=False) + 1e-5).sqrt()
+    expected[2:, 1] = 0
+    assert_close(y, expected)
+    assert_close(unit.bn.running_mean, real.mean(0) / 10)
+    assert_close(unit.bn.running_var, 0.9 + real.var(0) / 10)
+
+
+def test_a_unit_with_norm_behind_it_leaves_its_bare_state(rng):
+    unit, x, span = Unit(3, 4, norm="after", generator=rng), torch.randn(6, 2, 3, generator=rng), Span(carry=True)
+    unit(x, span)
+    assert_close(span.left, [wb.recur(unit.fc(x), unit.u)[-1]])

@@ -83,6 +83,11 @@ def test_half_precision_follows_loop_in_float32(engine, activation, dtype, rng):
     assert_twins([x.float() for x in ours], theirs, 8 * torch.finfo(dtype).eps)
 
 
+def test_float16_takes_u_in_float32_too(rng):
+    a, u = torch.randn(9, 2, 3, generator=rng).half(), torch.rand(3, generator=rng)
+    assert_close(recur(a, u, backend="torch"), recur(a.float(), u, backend="loop").half(), atol=0, rtol=0)
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_bfloat16_with_u_in_float32_keeps_the_bound(engine):
     """2**(1/783) is 1 in bfloat16; kept in float32, an impulse still doubles over 783 steps."""

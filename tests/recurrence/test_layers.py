@@ -75,6 +75,22 @@ def test_a_layer_without_bias_or_state_begins_from_zero(way, rng):
     assert all(torch.equal(x, y) for x, y in zip(without, zeros, strict=True))
 
 
+@pytest.mark.parametrize("backend", ["loop", "torch", "scan"])
+def test_a_layer_is_run_by_the_engine_that_is_named(backend, monkeypatch, rng):
+    monkeypatch.setattr(cpu, "layer", lambda *_: pytest.fail("engine cpu, which nobody named"))
+    inputs = draw(rng, 3, 2, 4), draw(rng, 5, 4), None, draw_u(rng, 5)
+    assert layer(*inputs, backend=backend).shape == (3, 2, 5)
+
+
+def test_a_long_narrow_product_of_torch_without_bias_has_the_gradients_of_the_formula(rng):
+    """200 rows: a block whose gradient of W is summed by itself, and what is left of the next."""
+    inputs, g = (draw(rng, 50, 4, 3), draw(rng, 9, 3), 0.9 * draw_u(rng, 9)), draw(rng, 50, 4, 9)
+    ours = gradients(lambda x, w, u: layer(x, w, None, u, backend="torch"), inputs, g)
+    theirs = gradients(lambda x, w, u: recur(x @ w.t(), u, backend="loop"), inputs, g)
+    for x, y in zip(ours, theirs, strict=True):
+        assert distance(x, y) < TOLERANCE[torch.float32]
+
+
 def specified(x, w, b, u, h0, activation="relu"):
     """A layer in two steps, by the specification."""
     return recur(x @ w.t() + b, u, h0, activation=activation, backend="loop")

@@ -63,6 +63,8 @@ class Lab:
         served = json.loads(told[0].read_text())
         self.token: str = served["token"]
         self.port = int(served["port"])  # another one, where somebody took ours meanwhile
+        while not answers("127.0.0.1", self.port) and time.monotonic() < deadline:
+            time.sleep(0.1)  # it tells its port before it listens
 
     def ask(self, path: str, method: str = "GET", body: object = None, host: str = "", **headers: str) -> Answer:
         """One request, from this machine; `host` is what its Host header says. Underlines in names are dashes."""

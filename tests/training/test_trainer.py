@@ -163,6 +163,29 @@ def test_a_step_that_is_not_finite_is_not_applied_and_three_end_the_run():
             assert torch.equal(value, before[name]), name
 
 
+def test_a_run_that_diverged_stands_before_the_step_that_ended_it():
+    """Its rate too, which would have dropped behind that step."""
+    trainer = Trainer(DIGITS.set({"train.patience": None, "train.drop_every": 4}), 0)
+    trainer.advance()
+    with torch.no_grad():
+        trainer.net.readout.bias[0] = math.inf
+    trainer.advance()
+    trainer.advance()
+    with pytest.raises(Diverged, match="diverged at step 3"):
+        trainer.advance()
+    assert (trainer.step, trainer.schedule.lr, trainer.schedule.dropped) == (3, DIGITS.train.lr, 0)
+    assert trainer.optimizer.param_groups[0]["lr"] == pytest.approx(DIGITS.train.lr)
+
+
+def test_only_bad_steps_in_a_row_end_a_run():
+    trainer = Trainer(DIGITS, 0)
+    for value in (math.inf, math.inf, 0.0, math.inf, math.inf):
+        with torch.no_grad():
+            trainer.net.readout.bias[0] = value
+        trainer.advance()
+    assert trainer.bad_steps == 2
+
+
 def test_a_nan_in_the_input_is_named_and_leaves_batch_norm_alone():
     trainer = Trainer(DIGITS, 0)
     batch = trainer.task.batch(0)

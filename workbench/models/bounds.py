@@ -7,8 +7,8 @@ over T steps for |u| <= gamma^(1/T), and at least epsilon for |u| >= epsilon^(1/
 from __future__ import annotations
 
 import math
-import sys
 import warnings
+from numbers import Real
 
 import torch
 
@@ -27,12 +27,20 @@ def bound(steps: int, gamma: float = 2.0) -> float:
     Raises ParameterError unless steps is a whole number >= 1 and gamma is finite and > 0.
     """
     length(steps)
-    if isinstance(gamma, bool) or not isinstance(gamma, int | float) or not 0 < gamma <= sys.float_info.max:
+    if not positive(gamma):
         raise ParameterError(f"gamma: {quoted(gamma)} cannot bound a gradient; a finite number above 0 is needed")
-    u_max = float(gamma ** (1 / steps))
+    u_max: float = float(gamma) ** (1 / steps)
     if gamma != 1 and float(torch.tensor(u_max, dtype=torch.float32, device="cpu")) == 1.0:
         warnings.warn(f"gamma={gamma} over {steps} steps bounds |u| by 1 exactly in float32", stacklevel=2)
     return u_max
+
+
+def positive(value: object) -> bool:
+    """Say whether a value is a finite number above 0, of any kind of number."""
+    try:
+        return not isinstance(value, bool) and isinstance(value, Real) and 0 < float(value) < math.inf
+    except OverflowError:  # a whole number of hundreds of digits
+        return False
 
 
 def near_one(steps: int, gamma: float = 2.0) -> tuple[float, float]:

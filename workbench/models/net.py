@@ -106,7 +106,6 @@ class Stack(Streaming):
     """
 
     width: int  # features of each step
-    each_step: bool
 
     def through(self, x: Tensor, span: Span) -> Tensor:
         """x (T, B, M) through the layers."""

@@ -81,7 +81,20 @@ class StepNorm(BatchNorm):
         return batchnorm.apply(x, self, found, B, add=None if self.ranks.share is None else self.ranks.sum)
 
 
-class LayerNorm(nn.LayerNorm):
+class _OverFeatures(nn.Module):
+    """Common part of layer norm and RMS norm."""
+
+    weight: nn.Parameter
+
+    def __init__(self, features: int, gain: float = 1.0):
+        super().__init__(features, eps=EPS)
+        nn.init.constant_(self.weight, gain)
+
+    def forward(self, x: Tensor, span: Span = WHOLE) -> Tensor:
+        return recurrence.normalize(x, self)  # type: ignore[arg-type]
+
+
+class LayerNorm(_OverFeatures, nn.LayerNorm):
     """Mean 0 and variance 1 of the features of each step of each sequence, then a gain and a bias a feature.
 
         y = (x - mean) / sqrt(variance + eps) * gain + bias        Ba, Kiros and Hinton 2016, arXiv:1607.06450
@@ -92,15 +105,8 @@ class LayerNorm(nn.LayerNorm):
 
     title = "layer norm"
 
-    def __init__(self, features: int, gain: float = 1.0):
-        super().__init__(features, eps=EPS)
-        nn.init.constant_(self.weight, gain)
 
-    def forward(self, x: Tensor, span: Span = WHOLE) -> Tensor:
-        return recurrence.normalize(x, self)
-
-
-class RMSNorm(nn.RMSNorm):
+class RMSNorm(_OverFeatures, nn.RMSNorm):
     """Root mean square 1 of the features of each step of each sequence, then a gain a feature.
 
         y = x / sqrt(mean(x^2) + eps) * gain        Zhang and Sennrich 2019, arXiv:1910.07467
@@ -110,13 +116,6 @@ class RMSNorm(nn.RMSNorm):
     """
 
     title = "RMS norm"
-
-    def __init__(self, features: int, gain: float = 1.0):
-        super().__init__(features, eps=EPS)
-        nn.init.constant_(self.weight, gain)
-
-    def forward(self, x: Tensor, span: Span = WHOLE) -> Tensor:
-        return recurrence.normalize(x, self)
 
 
 Norm = BatchNorm | LayerNorm | RMSNorm

@@ -67,6 +67,7 @@ class Streaming(nn.Module):
     """A net that answers once a sequence, by its `readout` of what `features` gives, and can read it as it arrives."""
 
     readout: nn.Module
+    each_step: bool
     inputs: int | None = None  # features a step, where they are known
     whole = ""  # why it reads whole sequences only, where it does
 
@@ -81,6 +82,13 @@ class Streaming(nn.Module):
         The state is a list of tensors, one a recurrence or more, whose dimension before the last is B.
         """
         raise NotImplementedError
+
+    def forward(self, x: Tensor, lengths: Tensor | Sequence[int] | None = None) -> Tensor:
+        """x (T, B, inputs), lengths (B,) or None -> (B, outputs), or (T, B, outputs) where each step is answered."""
+        span = Span(x, lengths)
+        h, _ = self.features(span.real(x), None)
+        out: Tensor = self.readout(h if self.each_step else at_end(h, span.ends))
+        return out
 
     def step(self, x: Tensor, state: list[Tensor] | None = None) -> tuple[Tensor, list[Tensor]]:
         """Read one time step.

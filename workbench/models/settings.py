@@ -3,7 +3,6 @@ tensors that come into it, whether their shape, dtype and device fit its weights
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from numbers import Real
 from typing import Any
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from .. import recurrence
 from ..errors import FixedError, InputError, KindError, ParameterError, choices, quoted, whole
 from ..recurrence.activation import ACTIVATIONS
+from .bounds import positive
 
 
 def size(name: str, value: object) -> int:
@@ -30,10 +30,9 @@ def flag(name: str, value: object) -> bool:
 
 def probability(name: str, value: object) -> float:
     """A share of values to drop, 0 to 1, both allowed."""
-    if not _is_number(value):
-        raise KindError(f"{name}: {quoted(value)} is not a probability in [0, 1]")
-    if not 0 <= value <= 1:  # type: ignore[operator]
-        raise ParameterError(f"{name}: {quoted(value)} is not a probability in [0, 1]")
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if not (number and 0 <= value <= 1):  # type: ignore[operator]
+        raise (ParameterError if number else KindError)(f"{name}: {quoted(value)} is not a probability in [0, 1]")
     return float(value)  # type: ignore[arg-type]
 
 
@@ -46,7 +45,7 @@ def activation(name: str, value: Any) -> str:
 
 def bound(name: str, value: Any) -> float | None:
     """A bound on |u|, above 0, or None."""
-    if value is not None and not (_is_number(value) and 0 < value <= sys.float_info.max):
+    if value is not None and not positive(value):
         raise ParameterError(f"{name}: {quoted(value)} cannot bound |u|; a finite number above 0 is needed, or None")
     return None if value is None else float(value)
 
@@ -72,10 +71,6 @@ def place(device: torch.device | str | None, dtype: torch.dtype | None) -> dict[
         if not tried.is_floating_point():
             raise ParameterError(f"{name}: {value} received; a floating-point dtype is needed")
     return made
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 _CHANGEABLE: dict[str, Callable[[str, Any], Any]] = {"batch_first": flag, "dropout": probability}

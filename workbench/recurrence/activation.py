@@ -19,7 +19,6 @@ SLOPE = 0.01  # leaky_relu's slope below zero, torch.nn.functional's default
 class Activation:
     """h = value(z); dh/dz = derivative(h); `value_` works in place; `pull_(g, h)` multiplies g by dh/dz in place."""
 
-    name: str
     value: Callable[[Tensor], Tensor]
     value_: Callable[[Tensor], Tensor]
     derivative: Callable[[Tensor], Tensor]
@@ -38,18 +37,14 @@ def _leaky_pull_(g: Tensor, h: Tensor) -> Tensor:
     return torch.ops.aten.leaky_relu_backward.grad_input(g, h, SLOPE, True, grad_input=g)  # type: ignore[no-any-return]
 
 
-ACTIVATIONS: dict[str, Activation] = {
-    a.name: a
-    for a in (
-        Activation("relu", torch.relu, torch.relu_, lambda h: (h > 0).to(h.dtype), _relu_pull_),
-        Activation("tanh", torch.tanh, torch.tanh_, lambda h: 1 - h * h, _tanh_pull_),
-        Activation("identity", lambda z: z, lambda z: z, torch.ones_like, lambda g, h: g),
-        Activation(
-            "leaky_relu",
-            lambda z: torch.nn.functional.leaky_relu(z, SLOPE),
-            lambda z: torch.nn.functional.leaky_relu_(z, SLOPE),
-            lambda h: torch.where(h > 0, torch.ones_like(h), SLOPE),
-            _leaky_pull_,
-        ),
-    )
+ACTIVATIONS = {
+    "relu": Activation(torch.relu, torch.relu_, lambda h: (h > 0).to(h.dtype), _relu_pull_),
+    "tanh": Activation(torch.tanh, torch.tanh_, lambda h: 1 - h * h, _tanh_pull_),
+    "identity": Activation(lambda z: z, lambda z: z, torch.ones_like, lambda g, h: g),
+    "leaky_relu": Activation(
+        lambda z: torch.nn.functional.leaky_relu(z, SLOPE),
+        lambda z: torch.nn.functional.leaky_relu_(z, SLOPE),
+        lambda h: torch.where(h > 0, torch.ones_like(h), SLOPE),
+        _leaky_pull_,
+    ),
 }

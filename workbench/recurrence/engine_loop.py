@@ -16,11 +16,6 @@ from .autograd import SUMMED, Gradients, gradients
 NAME = "loop"
 
 
-def unavailable() -> str | None:
-    """Reason why this engine cannot run here: always None."""
-    return None
-
-
 def recur(a: Tensor, u: Tensor, h0: Tensor, activation: str) -> Tensor:
     """a (T, B, N), u (N,), h0 (B, N) -> h (T, B, N); in half precision the state and all sums over time are float32."""
     wide = torch.promote_types(a.dtype, torch.float32)

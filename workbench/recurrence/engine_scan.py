@@ -37,11 +37,6 @@ CHAINS = 1024  # that of CUDA is not measured yet
 GROWTH = 1024.0  # |u|^L stays below, since p + q h may cancel and lose as many times the rounding error
 
 
-def unavailable() -> str | None:
-    """Reason why this engine cannot run here: always None."""
-    return None
-
-
 def refuses(activation: str) -> str | None:
     """Reason why this activation cannot be scanned, or None if it can."""
     if activation == "leaky_relu":

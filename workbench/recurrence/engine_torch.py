@@ -16,11 +16,6 @@ NAME = "torch"
 _VIEWS = 1024  # steps
 
 
-def unavailable() -> str | None:
-    """Reason why this engine cannot run here: always None."""
-    return None
-
-
 def forward(a: Tensor, u: Tensor, h0: Tensor, activation: str, over: bool) -> Tensor:
     """a (T, B, N), u (N,), h0 (B, N) -> h (T, B, N), written over `a` if nobody else reads it."""
     wide = torch.promote_types(a.dtype, torch.float32)

@@ -22,10 +22,11 @@ ENGINES: dict[str, ModuleType] = {
 
 
 def unavailable(backend: str) -> str | None:
-    """Reason why an engine cannot run on this machine, or None if it can."""
+    """Reason why an engine cannot run on this machine, or None if it can: those made of PyTorch alone always can."""
     if backend not in tuple(ENGINES):
         raise ParameterError(f"backend: {backend!r} is not an engine; choose one of {choices(['auto', *ENGINES])}")
-    reason: str | None = ENGINES[backend].unavailable()
+    says = getattr(ENGINES[backend], "unavailable", None)
+    reason: str | None = None if says is None else says()
     return reason
 
 

@@ -66,7 +66,9 @@ class SpeechTask(ByLength):
         self.scaler = Scaler((2.0**-15,), (0.0,), "a sample of 16 bits at 8 kHz")
         if self.equal:
             self.scaler = Scaler((1.0,), (0.0,), "a sample at 8 kHz, less its recording's mean, over its deviation")
-        rows = {split: thinned(_rows(recordings, split), config.limit) for split in TAKES}
+        takes = recordings.takes
+        every = {split: (takes >= r.start) & (takes < r.stop) for split, r in TAKES.items()}
+        rows = {split: thinned(there.nonzero().squeeze(1), config.limit) for split, there in every.items()}
         super().__init__(rows, recordings.lengths, seed, batch_size)
 
     def drawn(self) -> dict[str, Any]:
@@ -187,8 +189,3 @@ def _row(line: list[str], place: str) -> tuple[str, int, int, int, int]:
     if split != official:
         raise DataError(f"{place}: split {split[:40]!r} found, {official!r} expected for index {take}")
     return name, digit, start, samples, take
-
-
-def _rows(recordings: Recordings, split: Split) -> Tensor:
-    takes = TAKES[split]
-    return ((recordings.takes >= takes.start) & (recordings.takes < takes.stop)).nonzero().squeeze(1)

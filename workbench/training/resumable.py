@@ -73,7 +73,8 @@ class Resumable:
             "step": self.step,
             "evaluated": self.evaluated,
             "bad_steps": self.bad_steps,
-            "carried": self.carried and [self._joined(h).cpu().clone() for h in self.carried],
+            "carried": self.carried
+            and [self.ranks.joined(h, self.config.train.batch).cpu().clone() for h in self.carried],
             "sums": (self._loss_sum, self._right, self._seen, self._steps),
             "norms": (self._norm_sum, self._norm_max, self._skipped),
             "best": self.best,
@@ -118,9 +119,6 @@ class Resumable:
             group |= own
         if self.recorded is not None:
             self.recorded.forget()
-
-    def _joined(self, state: Tensor) -> Tensor:
-        return self.ranks.joined(state, self.config.train.batch)
 
     def _set_lr(self) -> None:
         """Give the optimizer the schedule's rate."""

@@ -45,9 +45,8 @@ class Scored(Resumable):
         net = self._copied(None) if cycle else self.net
         valid = evaluate.score(net, self._examples("valid"), spec.target)
         row: dict[str, Any] = {"step": self.step, "lr": lr, "train": train, "valid": valid}
-        if (
-            not cycle and self._has_norm and spec.target != "token"
-        ):  # its statistics are those of a step, over ten texts only
+        normed = any(isinstance(m, BatchNorm) for m in self.net.modules())
+        if normed and not cycle and spec.target != "token":  # whose statistics are those of a step, over ten texts only
             batches = self._examples("valid", self.config.train.batch)
             row["valid_batch"] = evaluate.score(self.net, batches, spec.target, batch_statistics=True)
         by_loss = cycle and spec.target == "class"  # an early stop goes by the loss
@@ -127,10 +126,6 @@ class Scored(Resumable):
             if self.interrupted():
                 raise Interrupted("stopped during an evaluation")
             yield batch
-
-    @property
-    def _has_norm(self) -> bool:
-        return any(isinstance(m, BatchNorm) for m in self.net.modules())
 
     def _mean(self) -> dict[str, float]:
         row = evaluate.means(self._loss_sum, self._right, max(self._seen, 1), self.task.spec.target)

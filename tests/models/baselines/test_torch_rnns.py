@@ -9,6 +9,7 @@ from torch.testing import assert_close
 
 from workbench import paper, tasks
 from workbench.config import Model
+from workbench.errors import ParameterError
 from workbench.models.baselines.sru import ALPHA, SRU, STRETCH, layer
 from workbench.models.baselines.torch_rnns import Baseline
 from workbench.models.baselines.transformer import Block, Transformer, positions
@@ -251,3 +252,8 @@ def test_first_values_come_from_the_generator_alone():
         one, two = (net(kind, torch.Generator().manual_seed(1)) for _ in range(2))
         assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
     assert isinstance(one, Transformer)
+
+
+def test_a_transformer_says_why_it_reads_no_single_steps(rng):
+    with pytest.raises(ParameterError, match="step: a Transformer looks back on a whole sequence"):
+        net("transformer", rng).eval().step(torch.zeros(3, SPEC.inputs))

@@ -233,3 +233,15 @@ def test_an_archive_that_claims_more_than_it_holds_gets_no_room(tmp_path):
         archive.writestr("x.npy", header + b"\n")
     with pytest.raises(DataError, match="4000000000000 bytes claimed, 128 found"):
         sequences.found(Sequences(name="sequences", path=str(tmp_path / "d.npz")))
+
+
+@pytest.mark.parametrize("asked", ["7", ["7", "8"]])
+def test_columns_may_have_numbers_for_names_and_one_needs_no_list(asked, tmp_path):
+    """`--set task.target=1 --set task.columns=7` arrives as numbers."""
+    (tmp_path / "d.csv").write_text("1,7,8\n" + "a,0.5,1\nb,0.25,2\n" * 6)
+    named = [int(name) for name in asked]
+    given = Sequences(
+        name="sequences", path=str(tmp_path / "d.csv"), target=1, columns=named if len(named) > 1 else named[0]
+    )
+    assert given == Sequences(name="sequences", path=str(tmp_path / "d.csv"), target="1", columns=tuple(asked))
+    assert sequences.found(given).lengths.tolist() == [len(named)] * 12

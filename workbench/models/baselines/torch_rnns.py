@@ -23,7 +23,7 @@ from ...config import Model
 from ...errors import ParameterError
 from ...tasks.contract import Spec
 from ..layer import Linear, SharedDropout
-from ..sequence import Span, Streaming, at_end
+from ..sequence import Streaming
 from .lru import LRU
 from .mingru import MinGRU
 from .s5 import S5
@@ -68,12 +68,6 @@ class Baseline(Streaming):
             x, last = layer(self.dropout(x) if index else x, before and (tuple(before) if each == 2 else before[0]))
             after += last if isinstance(last, tuple) else [last]
         return self.dropout_last(x), after
-
-    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        span = Span(x, lengths)
-        h, _ = self.features(span.real(x))
-        out: Tensor = self.readout(h if self.each_step else at_end(h, span.ends))
-        return out
 
 
 def readout(model: Model, spec: Spec, generator: Generator | None) -> nn.Module:

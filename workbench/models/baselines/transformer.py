@@ -16,15 +16,17 @@ from torch.nn.functional import gelu, scaled_dot_product_attention
 from ...config import Model
 from ...tasks.contract import Spec
 from ..layer import Linear, SharedDropout
-from ..sequence import Span, at_end
+from ..sequence import Streaming
 from .torch_rnns import readout
 
 
-class Transformer(nn.Module):
+class Transformer(Streaming):
     """`depth` blocks and a readout at each sequence's own end: x (T, B, inputs), lengths (B,) or None -> (B, outputs).
 
     The padding behind an end changes nothing, since no step looks ahead. For tokens there is no readout.
     """
+
+    whole = "a Transformer looks back on a whole sequence"
 
     def __init__(self, model: Model, spec: Spec, generator: Generator | None = None):
         super().__init__()
@@ -44,12 +46,6 @@ class Transformer(nn.Module):
         for block in self.blocks:
             h = block(h)
         return self.dropout_last(self.norm(h)), []
-
-    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        span = Span(x, lengths)
-        h, _ = self.features(span.real(x))
-        out: Tensor = self.readout(h if self.each_step else at_end(h, span.ends))
-        return out
 
 
 class Block(nn.Module):

@@ -14,5 +14,3 @@ from .task import hashes as hashes
 from .task import is_data as is_data
 from .task import spec as spec
 from .task import task as task
-
-__all__ = ["Content", "Scaling", "Sequences", "SequencesTask", "found", "hashes", "is_data", "spec", "task"]

@@ -6,13 +6,19 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from ...config import Task
 from ...config.task import Limit, Size
 
 Share = Annotated[float, Field(ge=0, le=0.5)]
+Name = Annotated[str, BeforeValidator(lambda name: str(name) if type(name) in (int, float) else name)]  # --set target=7
 Place = Annotated[str, AfterValidator(lambda path: path and str(Path(os.path.expanduser(path)).absolute()))]
+Names = Annotated[
+    tuple[Name, ...],
+    BeforeValidator(lambda names: (names,) if isinstance(names, str | int | float) else names),
+    Field(strict=False, min_length=1),
+]
 
 
 class Sequences(Task):
@@ -28,14 +34,14 @@ class Sequences(Task):
     name: Literal["sequences"]
     path: Place = Field("", description="file or folder; made absolute")
     test_path: Place | None = Field(None, description="a second file or folder like the first: the test")
-    target: str | None = Field(None, description="the answers: a column, or an array's name")
+    target: Name | None = Field(None, description="the answers: a column, or an array's name")
     answer: Literal["class", "real"] = "class"
     each_step: bool = Field(False, description="whether there is an answer to each step, not one to a sequence")
-    group: str | None = Field(None, description="who a sequence is from: a column, or an array's name")
-    split: str | None = Field(None, description="train, valid or test of each sequence: a column, or an array's name")
-    sequence: str | None = Field(None, description="tables with a row a step: the column that names the sequence")
-    time: str | None = Field(None, description="tables with a row a step: the column that orders the steps")
-    columns: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None = Field(
+    group: Name | None = Field(None, description="who a sequence is from: a column, or an array's name")
+    split: Name | None = Field(None, description="train, valid or test of each sequence: a column, or an array's name")
+    sequence: Name | None = Field(None, description="tables with a row a step: the column that names the sequence")
+    time: Name | None = Field(None, description="tables with a row a step: the column that orders the steps")
+    columns: Names | None = Field(
         None, description="tables: the channels (a row a step) or the steps (a row a sequence); None: all others"
     )
     missing: Literal["error", "mean", "previous"] = Field(

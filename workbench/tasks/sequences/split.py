@@ -27,14 +27,16 @@ def parts(content: Content, config: Sequences, seed: int) -> dict[Split, Tensor]
     """The rows of each part, in their order; the validation is drawn by the run's seed unless it is named."""
     rows: dict[Split, Tensor] = {"test": tested(content, config)}
     if content.splits is not None:
-        _check_groups(content)
+        if content.groups is not None:
+            _check_groups(content.place, content.groups, content.splits)
         rows["valid"], learnt = _named(content, "valid"), _named(content, "train")
     else:
-        learnt = _without(torch.arange(len(content.lengths)), rows["test"])
+        every = torch.arange(len(content.lengths))
+        learnt = every[~torch.isin(every, rows["test"])]
         rows["valid"] = learnt[:0]
     if len(rows["valid"]) == 0:
         rows["valid"] = held_out(content, learnt, config.valid, generator(seed, "valid"))
-        learnt = _without(learnt, rows["valid"])
+        learnt = learnt[~torch.isin(learnt, rows["valid"])]
     if len(learnt) == 0:
         raise DataError(f"{content.place}: no sequence left to learn from; {len(content.lengths)} found")
     return rows | {"train": learnt}
@@ -91,17 +93,9 @@ def _named(content: Content, split: Split) -> Tensor:
     return torch.from_numpy(np.flatnonzero(content.splits == split))
 
 
-def _check_groups(content: Content) -> None:
+def _check_groups(place: str, groups: Array, splits: Array) -> None:
     """DataError for a group on two sides of a split that is given."""
-    if content.groups is None or content.splits is None:
-        return
     sides: dict[str, str] = {}
-    for group, split in zip(content.groups.tolist(), content.splits.tolist(), strict=True):
+    for group, split in zip(groups.tolist(), splits.tolist(), strict=True):
         if sides.setdefault(group, split) != split:
-            raise DataError(
-                f"{content.place}: group {quoted(group)} found in {sides[group]} and in {split}, one expected"
-            )
-
-
-def _without(rows: Tensor, left: Tensor) -> Tensor:
-    return rows[~torch.isin(rows, left)]
+            raise DataError(f"{place}: group {quoted(group)} found in {sides[group]} and in {split}, one expected")

@@ -31,8 +31,14 @@ def loaded(path: Path) -> pd.DataFrame:
         try:
             if path.suffix.lower() != ".csv":
                 return pd.read_parquet(path)
-            frame = pd.read_csv(path, low_memory=False)
             head = pd.read_csv(path, header=None, nrows=1, dtype=str).iloc[0]
+            if mark := next((mark for mark in ";\t" if len(head) == 1 and mark in str(head[0])), ""):
+                raise DataError(
+                    f"{path}: columns parted by {mark!r} found, by ',' expected, with a point in numbers: 1.5"
+                )
+            frame = pd.read_csv(path, low_memory=False)
+        except UnicodeDecodeError:
+            raise DataError(f"{path}: not a table: text in another encoding than UTF-8; save it as CSV UTF-8") from None
         except ImportError:
             how = "pip install 'indrnn-workbench[sequences]'"
             raise MissingData(f"{path}: pyarrow is needed to read it: {how}") from None

@@ -25,9 +25,8 @@ def read(path: Path, config: Sequences) -> Content:
     header: dict[str, list[str]] = {}
     sequences: list[Array] = []
     found: list[str] = []
-    numbered = ((number, line.strip()) for number, line in enumerate(lines, 1))
     data = False
-    for number, line in numbered:
+    for number, line in enumerate(map(str.strip, lines), 1):
         place = f"{path}: line {number}"
         if not line or line.startswith(("#", "%")):
             continue

@@ -69,10 +69,9 @@ def wave(path: Path) -> Array:
     samples = _open(path)[1]
     if samples.dtype.kind == "f":
         return np.array(samples, dtype=np.float32)
-    middle = 128 if samples.dtype == np.uint8 else 0
-    return ((samples.astype(np.float32) - middle) / (128 if middle else -float(np.iinfo(samples.dtype).min))).astype(
-        np.float32
-    )
+    half = 2.0 ** (8 * samples.dtype.itemsize - 1)
+    found: Array = (samples.astype(np.float32) - half * (samples.dtype.kind == "u")) / half
+    return found
 
 
 def _open(path: Path) -> tuple[int, Array]:
