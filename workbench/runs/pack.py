@@ -117,7 +117,7 @@ def lookup(root: Path, run: str) -> Packed | None:
 
 def _packs(root: Path) -> list[Packed]:
     """The packs of a folder; links are not followed."""
-    if root.name.endswith(".zip") and root.is_file():
+    if root.name.endswith(".zip") and os.path.isfile(root):
         return [Packed(root)]
     try:
         with os.scandir(root) as entries:

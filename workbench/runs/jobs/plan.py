@@ -187,7 +187,7 @@ class _Deadline:
 
     def share(self, jobs: float) -> str:
         """The share of a job that begins with so many to come, itself among them, as a child reads it; "" for all."""
-        return "" if self.limit is None else f"{time.time() + self.left} {max(1.0, jobs)}"
+        return "" if self.limit is None else f"{time.monotonic() + self.left} {max(1.0, jobs)}"
 
 
 class _Batch:
