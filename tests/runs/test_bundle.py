@@ -84,11 +84,12 @@ def names(folder):
 
 def test_a_bundle_holds_the_record_and_the_newest_checkpoint_of_what_goes_on(tmp_path):
     own = {"events.jsonl": "", "chance.json": "", "ck-2-a.pt": "", "ck-10-b.pt": "", "ck-1-c.pt.bad": "", "lease": ""}
-    begun = a_run(tmp_path / "a", 1, **own)
-    (tmp_path / "a" / f"{2:016x}").mkdir()  # without a spec
-    bundle.pack([Run(tmp_path / "a" / f"{2:016x}"), begun], tmp_path / "bundle")
+    begun, own_names = a_run(tmp_path / "a", 1, **own), ("chance.json", "ck-10-b.pt", "events.jsonl", "spec.json")
+    hardly = a_run(tmp_path / "a", 2, **{"chance.json": ""})  # killed before its spec was there
+    (hardly.path / "spec.json").unlink()
+    bundle.pack([hardly, begun], tmp_path / "bundle")
     found = bundle.unpack(tmp_path / "bundle", tmp_path / "out")
-    assert names(found / "runs" / begun.path.name) == ["chance.json", "ck-10-b.pt", "events.jsonl", "spec.json"]
+    assert names(found) == [f"runs/{begun.path.name}/{name}" for name in own_names]
     assert json.loads((tmp_path / "bundle" / "campaign.json").read_text())["runs"] == [begun.path.name]
 
 
@@ -147,6 +148,15 @@ def test_a_bundle_packed_over_itself_is_the_old_one_until_it_is_the_new_one(tmp_
     assert len(names(bundle.unpack(home, tmp_path / "again"))) == 6
 
 
+def test_no_new_part_takes_the_name_of_an_old_one(tmp_path, monkeypatch):
+    home, run = tmp_path / "bundle", a_run(tmp_path / "a", 1, **{"events.jsonl": "x" * 12_000})
+    (home / "campaign.tar.3").parent.mkdir()
+    (home / "campaign.tar.3").write_bytes(b"of the old one")
+    monkeypatch.setattr(bundle, "PART", 7_000)
+    made = bundle.pack([run], home)
+    assert [path.name for path in made] == ["campaign.json", "campaign.tar.4", "campaign.tar.5", "campaign.tar.6"]
+
+
 def test_parts_are_put_together_in_the_order_of_their_numbers(tmp_path, monkeypatch):
     monkeypatch.setattr(bundle, "PART", 6_000)
     home, run = tmp_path / "bundle", a_run(tmp_path / "a", 1, **{"events.jsonl": "x" * 12_000})
@@ -155,7 +165,7 @@ def test_parts_are_put_together_in_the_order_of_their_numbers(tmp_path, monkeypa
     numbers = dict(zip(sorted(index), (8, 9, 10, 11), strict=False))
     for name, number in numbers.items():
         (home / name).rename(home / f"campaign.tar.{number}")
-    shuffled = {f"campaign.tar.{numbers[name]}": index[name] for name in reversed(sorted(index))}
+    shuffled = {f"campaign.tar.{numbers[name]}": index[name] for name in sorted(index, reverse=True)}
     (home / "campaign.json").write_text(json.dumps({"parts": shuffled}))
     found = bundle.unpack(home, tmp_path / "out") / "runs" / run.path.name
     assert (found / "events.jsonl").read_text() == "x" * 12_000
@@ -164,7 +174,7 @@ def test_parts_are_put_together_in_the_order_of_their_numbers(tmp_path, monkeypa
 def test_a_part_that_is_not_there_and_one_part_too_many_are_named(tmp_path):
     bundle.pack([a_run(tmp_path / "a", 1)], tmp_path / "bundle")
     (tmp_path / "bundle" / "campaign.tar.1").unlink()
-    with pytest.raises(StoreError, match="campaign.tar.1: No such file"):
+    with pytest.raises(StoreError, match=r"campaign\.tar\.1: No such file"):
         bundle.unpack(tmp_path / "bundle", tmp_path / "out")
     five = {f"campaign.tar.{n}": "" for n in range(5)}
     (tmp_path / "bundle" / "campaign.json").write_text(json.dumps({"parts": five}))
@@ -259,13 +269,23 @@ def test_a_damaged_run_keeps_no_other_from_leaving_or_coming_home(store, tmp_pat
     assert adopt(tmp_path / "bundle") == (1, 2)
 
 
-def test_a_run_that_is_trained_here_or_is_no_plain_folder_keeps_no_other_from_coming_home(packed, store, tmp_path, monkeypatch):
+def test_a_run_that_is_trained_here_or_is_no_plain_folder_keeps_no_other_from_coming_home(
+    packed, store, tmp_path, monkeypatch
+):
     first, second = sorted((store / "runs").iterdir())
     (first / ".ipynb_checkpoints").mkdir()
     monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path / "home"))
     with pytest.raises(StoreError, match=r"1 of 2 runs left out, 1 taken over: .*ipynb_checkpoints: not a plain file"):
         adopt(store)
     assert [path.name for path in (tmp_path / "home" / "runs").iterdir()] == [second.name]
+
+    def refuse(self):
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.PosixPath.iterdir", refuse)
+        with pytest.raises(StoreError, match=f"2 of 2 runs left out, 0 taken over: .*{first.name}: Permission denied"):
+            adopt(store)
     monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path / "busy"))
     busy = part(20)
     with Lock(busy.run), pytest.raises(StoreError, match=r"1 of 2 runs left out, 1 taken over: .* trains it now"):
@@ -324,7 +344,7 @@ def test_a_checkpoint_that_is_gone_before_it_is_read_is_said(store, tmp_path, mo
 
 
 def test_a_name_that_no_file_can_have_is_an_error_of_ours():
-    with pytest.raises(StoreError, match="cannot be read: .*File name too long"):
+    with pytest.raises(StoreError, match=r"cannot be read: .*File name too long"):
         adopt(Path("x" * 300 + ".zip"))
 
 

@@ -1,8 +1,8 @@
 """Nets taken away: files of weights that build the net again, ONNX models, and the nets that come with the project."""
 
 import json
-import re
 import random
+import re
 import runpy
 from pathlib import Path
 

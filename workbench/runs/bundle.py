@@ -152,7 +152,8 @@ def adopt(folder: Path) -> tuple[int, int]:
     taken, left_out = 0, []
     for theirs in found:
         try:
-            taken += _take(theirs, Run(own_runs() / theirs.id))
+            with using(theirs.run.path):
+                taken += _take(theirs, Run(own_runs() / theirs.id))
         except StoreError as error:
             left_out.append(str(error))
     if left_out:

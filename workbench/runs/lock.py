@@ -189,13 +189,12 @@ def count_death(run: Run, lost: dict[str, Any] | None = None) -> bool:
         return False
     except OSError as error:
         raise unusable(path, error) from None
-    taken = _read(aside)
-    if taken != lease:  # another was faster and holds it by now
+    if overtaken := _read(aside) != lease:  # another was faster and holds it by now
         with contextlib.suppress(FileExistsError):
             path.hardlink_to(aside)
-        aside.unlink(missing_ok=True)
-        return False
     aside.unlink(missing_ok=True)
+    if overtaken:
+        return False
     if lost is not None:
         note(run, "lost", f"its machine, {lost['host']}, fell silent")
     else:

@@ -118,8 +118,7 @@ def plan(
     runs: list[PlannedRun] = []
     notebook_parameters.Parameter("budget", str, "").check(budget)
     notebook_parameters.Parameter("device", str, "").check(device)
-    if seeds is not None:
-        notebook_parameters.Parameter("seeds", int, 1).check(seeds)
+    notebook_parameters.Parameter("seeds", int, None).check(seeds)
     for target in [targets] if isinstance(targets, str) else targets:
         if target in tuple(paper.EXPERIMENTS):
             if values:
