@@ -251,7 +251,7 @@ class _Batch:
             if outcome.files and job.runs:
                 bundle.take(job.runs[0], outcome.files)
         except WorkbenchError as error:
-            self._fail(job.label, f"came back damaged: {error}")
+            self._fail(job.label, f"cannot be taken over: {error}")
             return
         if outcome.code == DONE:
             self.say(f"{job.label}: done in {outcome.seconds:.0f} s")
