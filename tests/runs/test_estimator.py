@@ -121,6 +121,41 @@ def test_the_seed_decides_everything(fitted):
     assert (other.predict_proba(X) != fitted.predict_proba(X)).any()
 
 
+def test_settings_of_numpys_and_seeds_of_every_kind(capsys):
+    x, y = np.random.default_rng(0).normal(size=(12, 5, 1)), np.arange(12) % 2
+
+    def answers(**settings):
+        net = wb.IndRNNClassifier(**SMALL | {"hidden": 2, "epochs": 2, "valid": 0.25} | settings).fit(x, y)
+        assert not [column for column in net.curve_ if column.partition(".")[0] == "u"]
+        return net.predict_proba(x).tolist()
+
+    wanted = answers()
+    assert answers(hidden=np.int64(2), lr=np.float64(0.02), random_state=np.int64(0)) == wanted
+    drawn = int(np.random.RandomState(5).randint(2**31))
+    assert answers(random_state=np.random.RandomState(5)) == answers(random_state=drawn) != wanted
+    assert capsys.readouterr().err == ""
+
+
+def test_what_is_asked_is_held_to_what_was_trained_on(fitted):
+    for value, word in ((np.nan, "NaN"), (np.inf, "inf")):
+        with pytest.raises(ParameterError, match=f"X: sequence 1, step 2, channel 0: {word} found, a .* expected"):
+            fitted.predict([np.zeros((4, 2)), np.array([[0.0, 0.0], [0.0, 0.0], [value, 0.0], [0.0, 0.0]])])
+
+
+@pytest.mark.parametrize("kind", [wb.IndRNNClassifier, wb.IndRNNRegressor])
+def test_answers_and_groups_fit_the_sequences_and_one_sequence_is_too_few(kind):
+    x, y = np.zeros((4, 3, 1)), [0.0, 1.0, 0.0, 1.0]
+    for given, words in (
+        ((x, [0.0, 1.0, 0.0, np.inf]), "y contains infinity"),
+        ((x, y[:3]), "inconsistent numbers"),
+        ((x, y, [1, 2, 3]), "inconsistent numbers"),
+        ((x, y, [1, None, 3, 4]), "groups: row 1: "),
+        ((x[:1], y[:1]), "n_samples = 1 received|1 class received"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            kind(**SMALL).fit(*given)
+
+
 def test_a_number_is_learnt_in_its_own_unit():
     rng = np.random.default_rng(0)
     X = [rng.normal(size=(int(rng.integers(4, 8)), 1)) for _ in range(120)]
@@ -162,6 +197,8 @@ def test_a_table_has_the_channels_it_was_fitted_on_and_its_answers_in_the_order_
         net.predict(table[["b", "a"]])
     with pytest.raises(ParameterError, match="y: its index names the sequences in another order"):
         net.fit(table, answers.sort_index())
+    with pytest.raises(ParameterError, match="groups: its index names the sequences in another order"):
+        net.fit(table, answers, groups=answers.sort_index())
 
 
 def test_an_answer_that_is_no_number_is_refused(fitted):
@@ -243,6 +280,8 @@ def test_other_channels_than_it_was_trained_on_are_refused(fitted):
         ("epochs", 0, "epochs: 0 received"),
         ("net", {"hiden": 3}, "hiden: no such field"),
         ("net", {"hidden": 3}, "net: .* received; hidden is a parameter of its own"),
+        ("net", {"kind": "lstm", "hidden": 3}, "net: .* received; hidden is a parameter of its own"),
+        ("net", {"kind": "lstm"}, "net: .* received; kind is a parameter of its own"),
         ("net", "none", "net: 'none' received; a mapping is needed"),
         ("random_state", -1, "random_state: -1 is not a seed"),
         ("patience", 2, "patience: 2 received; nothing is held out"),

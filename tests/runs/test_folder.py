@@ -15,6 +15,7 @@ from workbench.runs import folder as store
 from workbench.runs import lock
 from workbench.runs.folder import _difference
 from workbench.runs.lock import Lock
+from workbench.runs.run import _answered as answered
 
 
 @pytest.fixture
@@ -324,3 +325,12 @@ def test_a_run_whose_checkpoints_are_gone_has_no_weights_to_show(record):
         path.unlink()
     with pytest.raises(StoreError, match=f"run {record.id}: no checkpoint is kept, so there are no weights"):
         record.net()
+
+
+def test_a_folder_that_may_not_be_entered_is_an_error_of_ours(tmp_path, monkeypatch):
+    def refuse(self):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.PosixPath.exists", refuse)
+    with pytest.raises(StoreError, match=f"{tmp_path.name}: Permission denied"):
+        answered(store.Run(tmp_path), None, None)

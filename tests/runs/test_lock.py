@@ -38,6 +38,26 @@ def test_a_heartbeat_changes_the_lease_and_tells_how_far_the_run_is(run, monkeyp
     assert not mine.path.exists()
 
 
+def test_a_beat_under_way_when_the_owner_leaves_brings_no_lease_back(run, monkeypatch):
+    """Its process lives on, as a notebook does: everybody, itself too, would wait for it for ever."""
+    monkeypatch.setattr(lock, "HEARTBEAT", 0.01)
+    publish, beating, beaten = lock.publish, threading.Event(), threading.Event()
+
+    def slow(path, content, *, replace=False):
+        if replace:
+            beating.set()
+            time.sleep(0.2)
+        publish(path, content, replace=replace)
+        if replace:
+            beaten.set()
+
+    monkeypatch.setattr(lock, "publish", slow)
+    with Lock(run) as mine:
+        assert beating.wait(10)
+    assert beaten.wait(10)
+    assert not mine.path.exists()
+
+
 def test_another_machines_lease_is_respected_while_it_changes(run, monkeypatch):
     naps = []
 
@@ -95,6 +115,7 @@ def test_a_dead_process_is_buried_once_and_twice_is_quarantine(run):
         assert lock.holder_of(run.path / "lease") is None
         assert lock.count_death(run)
         assert not lock.count_death(run)
+        assert [path.name for path in run.path.iterdir()] == ["troubles.jsonl"]
         assert lock.quarantined(run) == (deaths == 2)
     assert lock.status(run) == "quarantined"
     (run.path / "ck-40-0.pt").write_bytes(b"")  # progress: what was before no longer counts
@@ -108,6 +129,25 @@ def test_no_progress_in_five_tries_is_an_error(store):
         lock.note(record.run, "lost", "its machine fell silent")
     with pytest.raises(RunError, match="no progress in 5 tries, each ended at step 20"):
         wb.run("adding_rnn_tanh_T100", "smoke", changes={"train.steps": 60}, progress=False)
+
+
+@pytest.mark.parametrize("kind", ["died", "lost"])
+def test_deaths_without_progress_end_it_and_failures_do_not(run, kind):
+    for _ in range(lock.FRUITLESS):
+        lock.note(run, "failed", "out of memory")
+    for _ in range(lock.FRUITLESS - 1):
+        lock.note(run, kind, "gone")
+    lock.check_progress(run)
+    lock.note(run, kind, "gone")
+    with pytest.raises(RunError, match=r"no progress in 5 tries, each ended at step 0 \(gone\)"):
+        lock.check_progress(run)
+
+
+def test_the_last_trouble_says_whether_a_run_failed(run):
+    lock.note(run, "failed", "out of memory")
+    assert lock.status(run) == "failed"
+    lock.note(run, "died", "its process was killed")
+    assert lock.status(run) == "pending"
 
 
 def test_a_one_time_look_cannot_tell_and_a_watch_can(run, monkeypatch):
@@ -180,6 +220,7 @@ def test_a_lease_is_stale_when_it_has_not_changed_for_two_minutes(run, monkeypat
     ):
         clock[0] = float(now)
         assert watch.stale(path, text) == stale, now
+    assert lock.STALE >= 10 * lock.HEARTBEAT  # a few beats may be lost or late
 
 
 def test_a_lease_that_may_not_outlast_a_crash_is_not_left_behind(run, monkeypatch):
@@ -320,3 +361,65 @@ def test_another_machine_is_waited_for_while_it_shows_life_and_no_longer(run, mo
         assert next(beats, None) is None
         assert lock.holder_of(mine.path)["owner"] == mine.owner
     assert [trouble["kind"] for trouble in run.troubles()] == ["lost"]
+
+
+def here(pid, **more):
+    """The lease of a process of this machine."""
+    mine = {"host": os.uname().nodename, "place": lock._place(), "started": lock._process_start(pid) or "1"}
+    return json.dumps({**FOREIGN, **mine, "pid": pid, **more})
+
+
+def test_a_process_of_this_machine_that_shows_no_life_is_alive_all_the_same(run, monkeypatch):
+    """As one that was stopped by Ctrl-Z: the system says that it is there."""
+    monkeypatch.setattr(lock, "STALE", 0.05)
+    (run.path / "lease").write_text(here(os.getpid()))
+    watch, asked = Watch(), iter([False] * 30)
+    assert lock.status(run, watch) == "running"
+    with pytest.raises(Stopped, match="stopped waiting for it"):
+        Lock(run, lambda: next(asked, True)).__enter__()
+    assert lock.status(run, watch) == "running"
+    assert run.troubles() == []
+
+
+def test_who_waits_takes_over_from_a_process_that_dies_meanwhile(run):
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        (run.path / "lease").write_text(here(other.pid))
+
+        def asked():
+            other.kill()  # nobody waits for it: it stays a zombie until the end
+            return False
+
+        with Lock(run, asked) as mine:
+            assert other.returncode is None
+            assert lock.holder_of(mine.path)["owner"] == mine.owner
+    assert [trouble["kind"] for trouble in run.troubles()] == ["died"]
+
+
+@pytest.mark.parametrize("of", [{"place": "another container"}, {"host": "elsewhere"}])
+def test_a_number_of_a_process_says_nothing_of_another_machine(run, of):
+    (run.path / "lease").write_text(here(2**22 + 1))
+    assert lock.holder_of(run.path / "lease") is None
+    (run.path / "lease").write_text(here(2**22 + 1, **of))
+    assert lock.holder_of(run.path / "lease") is not None
+
+
+def test_a_number_that_another_process_has_by_now_is_not_its_owner(run):
+    (run.path / "lease").write_text(here(os.getpid(), started="1"))
+    assert lock.holder_of(run.path / "lease") is None
+
+
+def test_a_lease_given_up_for_lost_that_beats_again_is_left_alone(run):
+    (run.path / "lease").write_text(json.dumps({**FOREIGN, "beat": 2}))
+    assert not lock.count_death(run, lost=FOREIGN)
+    assert json.loads((run.path / "lease").read_text())["beat"] == 2
+    assert run.troubles() == []
+
+
+def test_a_run_is_set_aside_without_a_lease_and_not_while_it_is_trained(run):
+    (run.path / "folder").mkdir()
+    begun = Run(run.path / "folder")
+    with Lock(begun), pytest.raises(Busy):
+        lock.set_aside(begun)
+    (begun.path / "spec.json").write_text("{}")
+    assert [path.name for path in lock.set_aside(begun).iterdir()] == ["spec.json"]
+    assert lock.set_aside(begun).name == "folder.replaced-2", "there is nothing to make way"

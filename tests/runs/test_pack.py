@@ -147,3 +147,25 @@ def test_a_pack_is_read_and_never_written(store):
     with pytest.raises(StoreError, match="Not a directory"):
         run.append({"event": "x", "step": 1})
     assert made.read_bytes() == before
+
+
+ID = "0123456789abcdef"
+
+
+def test_a_pack_takes_no_file_that_no_record_has(tmp_path):
+    with pytest.raises(StoreError, match="no file of a record"):
+        pack.put(tmp_path / "a.zip", {ID: {"lease": b""}})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pack_says_nothing_of_the_machine_and_another_content_of_one_size_is_a_change(tmp_path):
+    made, signatures = tmp_path / "a.zip", set()
+    for content in (b"{}" * 500, b"[]" * 500):
+        pack.put(made, {ID: {"spec.json": content}})
+        (run,) = pack.find(made)
+        signatures.add(run.signature())
+        assert (run / "spec.json").read_bytes() == content
+    assert len(signatures) == 2
+    (info,) = zipfile.ZipFile(made).infolist()
+    assert (info.create_system, info.external_attr >> 16, info.date_time[0]) == (3, 0o644, 1980)
+    assert info.compress_type == zipfile.ZIP_DEFLATED

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import runpy
 from pathlib import Path
 
@@ -217,6 +218,13 @@ def test_a_file_that_is_not_what_it_says_is_refused(content, said, tmp_path):
     path.write_bytes(content if isinstance(content, bytes) else content())
     with pytest.raises(DataError, match=said):
         wb.pretrained(path)
+
+
+@pytest.mark.parametrize("name", ["-x.npz", ".x.npz", " x.npz", "(a).npz", "données.csv"])
+def test_a_net_of_any_file_has_a_name_that_a_file_can_have(trained, name, tmp_path):
+    path = export.written(export.of_record(trained, name), "safetensors", tmp_path)
+    assert path.name == re.sub(r"^\W|[()]", "_", name) + ".safetensors"
+    assert pretrained.pretrained(path).card.name == path.stem
 
 
 def test_changed_bytes_give_the_net_or_our_own_error(tmp_path):

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import os
 import re
 import shutil
@@ -19,9 +18,8 @@ import tarfile
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from ..config import canonical_json
+from ..config import canonical_json, parse_json
 from ..errors import StoreError
 from ..files import make_folder, publish, unusable, using
 from ..files import runs as own_runs
@@ -43,12 +41,7 @@ def pack(runs: Sequence[Run], folder: Path, say: Callable[[str], None] = print, 
     chosen = _choose(runs, parts, say)
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for path in chosen:
-            try:
-                content = path.read_bytes()
-            except FileNotFoundError:
-                say(f"{path}: left out of the bundle, a newer one took its place")
-                continue
+        for path, content in chosen.items():
             member = tarfile.TarInfo(f"runs/{path.parent.name}/{path.name}")
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
@@ -74,9 +67,9 @@ def unpack(bundle: Path, folder: Path) -> Path:
     """Verify a bundle and lay its runs into an empty folder; returns that folder. StoreError for anything amiss."""
     root = bundle if bundle.is_dir() else bundle.parent
     try:
-        content: Any = json.loads((root / NAME).read_text(encoding="utf-8"))
-        parts = dict(content["parts"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        listed = parse_json((root / NAME).read_text(encoding="utf-8"), NAME)
+        parts = dict(listed["parts"].items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise StoreError(f"{root / NAME}: not a bundle: {type(error).__name__}: {error}") from None
     if len(parts) > PARTS or not all(re.fullmatch(r"campaign\.tar\.[0-9]{1,9}", name) for name in parts):
         raise StoreError(f"{root / NAME}: not a bundle: at most {PARTS} parts campaign.tar.N belong to one")
@@ -96,9 +89,10 @@ def unpack(bundle: Path, folder: Path) -> Path:
     return folder
 
 
-def _choose(runs: Sequence[Run], parts: int, say: Callable[[str], None]) -> list[Path]:
-    """The files that fit: every run's record, then checkpoints."""
-    room, chosen = PART * parts, []
+def _choose(runs: Sequence[Run], parts: int, say: Callable[[str], None]) -> dict[Path, bytes]:
+    """The files that fit, with their content: every run's record, then checkpoints."""
+    room = PART * parts
+    chosen: dict[Path, bytes] = {}
     records: list[list[Path]] = []
     newest: list[list[Path]] = []
     for run in (run for run in runs if (run.path / "spec.json").exists()):
@@ -108,13 +102,18 @@ def _choose(runs: Sequence[Run], parts: int, say: Callable[[str], None]) -> list
             say(f"{error}; left out of the bundle")
             continue
         records.append([p for p in sorted(run.path.iterdir()) if travels(p.name) and p.suffix != ".pt"])
-    for group in [*records, *newest]:
-        size = sum(path.stat().st_size + OVERHEAD for path in group)
+    for group in filter(None, [*records, *newest]):
+        try:
+            contents = {path: path.read_bytes() for path in group}
+        except FileNotFoundError:
+            say(f"{group[0]}: left out of the bundle, a newer one took its place")
+            continue
+        size = sum(len(content) + OVERHEAD for content in contents.values())
         if size > room:
             say(f"{group[0].parent.name}/{group[0].name}: left out of the bundle, {size:,} bytes do not fit")
             continue
         room -= size
-        chosen += group
+        chosen |= contents
     return chosen
 
 
@@ -140,63 +139,61 @@ def adopt(folder: Path) -> tuple[int, int]:
 
     Of any numerics; of two records of a run one of the present numerics is worth more than a longer one of another.
 
-    Each is verified before it is copied: plain files only, spec, events, result, every checkpoint. A damaged one is
-    left out, and StoreError names it at the end. -> (runs taken over, runs kept)
+    Each is verified before it is copied: plain files only, spec, events, result, every checkpoint. One that is damaged,
+    or trained here now, is left out, and StoreError names it at the end. -> (runs taken over, runs kept)
     """
     if folder.name == NAME or os.path.isfile(folder / NAME):
-        with tempfile.TemporaryDirectory() as unpacked:
+        with using(folder), tempfile.TemporaryDirectory() as unpacked:
             return adopt(unpack(folder, Path(unpacked)))
     root = folder / "runs" if os.path.isdir(folder / "runs") else folder
     found = [Record(run) for run in find(root, packs=True)]
     if not found:
         raise StoreError(f"{folder}: no runs there; a folder that holds runs (or a `runs` folder) is needed")
-    for theirs in found:
-        for path in theirs.run.path.iterdir():
-            if path.is_symlink() or not path.is_file():
-                raise StoreError(f"{path}: not a plain file; the folder of a run holds nothing else")
-    taken, damaged = 0, []
+    taken, left_out = 0, []
     for theirs in found:
         try:
-            theirs.verify()
+            with using(theirs.run.path):
+                taken += _take(theirs, Run(own_runs() / theirs.id))
         except StoreError as error:
-            damaged.append(str(error))
-            continue
-        taken += _take(theirs, Run(own_runs() / theirs.id))
-    if damaged:
-        raise StoreError(f"{len(damaged)} of {len(found)} runs left out, {taken} taken over: {'; '.join(damaged[:3])}")
+            left_out.append(str(error))
+    if left_out:
+        said = f"{len(left_out)} of {len(found)} runs left out, {taken} taken over"
+        raise StoreError(f"{said}: {'; '.join(left_out[:3])}")
     return taken, len(found) - taken
 
 
 def _take(theirs: Record, target: Run) -> bool:
-    """Copy one verified run, unless ours is worth as much; which is set aside, or dropped where theirs continues it."""
+    """Verify a run and copy it, unless ours is worth as much; which is set aside, or dropped where theirs goes on."""
+    for path in theirs.run.path.iterdir():
+        if path.is_symlink() or not path.is_file():
+            raise StoreError(f"{path}: not a plain file; the folder of a run holds nothing else")
+    theirs.verify()
     ours = Record(target) if target.path.exists() else None
     if ours is not None and ours.status == "damaged":
         ours = None
     if ours is not None and ours.worth >= theirs.worth:
         return False
-    temporary = target.path.with_name(f".{target.path.name}.{os.getpid()}.tmp")
-    try:
-        with using(target.path):
-            make_folder(temporary)
-            copied = [path for path in theirs.run.path.iterdir() if travels(path.name)]
-            continued = ours is not None and ours.numerics == theirs.numerics
-            continued = continued and theirs.run.content().startswith(target.content())
-            if continued and theirs.run.result() is None and not theirs.run.checkpoints():
-                copied += target.checkpoints()  # from which one goes on
-            for path in copied:
-                publish(temporary / path.name, path.read_bytes(), replace=True)
-            aside = set_aside(target)
-            temporary.rename(target.path)
-            if continued:
-                shutil.rmtree(aside)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    store = make_folder(target.path.parent)
+    with using(target.path), tempfile.TemporaryDirectory(prefix=".", suffix=".tmp", dir=store) as temporary:
+        made = make_folder(Path(temporary) / target.path.name)
+        copied = [path for path in theirs.run.path.iterdir() if travels(path.name)]
+        known = target.content()
+        continued = ours is not None and ours.numerics == theirs.numerics
+        continued = continued and theirs.run.content().startswith(known)
+        if continued and theirs.run.result() is None and not theirs.run.checkpoints():
+            copied += target.checkpoints()  # from which one goes on
+        for path in copied:
+            publish(made / path.name, path.read_bytes(), replace=True)
+        aside = set_aside(target)
+        made.rename(target.path)
+        if continued and Run(aside).content() == known:  # nobody has trained it on since
+            shutil.rmtree(aside)
     return True
 
 
 def take(run_id: str, files: dict[str, bytes]) -> bool:
     """A run that was trained on another machine, from the files of its folder; whether it was further than ours."""
-    with tempfile.TemporaryDirectory() as folder:
+    with using(own_runs()), tempfile.TemporaryDirectory() as folder:
         run = open_run(Path(folder), run_id)
         make_folder(run.path)
         for name, content in files.items():

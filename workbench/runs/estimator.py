@@ -154,16 +154,16 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         with _without_a_task():
             content = self._content(X, None, None, fitting=False)
             checked(content, self.missing)
-        net, outputs = self.net_.to(check_device(self.device)), None
+        net = self.net_.to(check_device(self.device))
+        found: list[tuple[Tensor, Tensor]] = []
         every = torch.arange(len(content.lengths))
         with torch.no_grad(), pinned_threads(1):
             for rows in by_length(torch.from_numpy(content.lengths), every, recipe.BATCH):
                 x, lengths = padded(content, self.scaling_, rows)
-                answered = evaluate.answer(net, Batch(x, rows, lengths), self.answer)[0].cpu()
-                outputs = answered.new_empty(len(every), answered.shape[-1]) if outputs is None else outputs
-                outputs[rows] = answered
+                found.append((rows, evaluate.answer(net, Batch(x, rows, lengths), self.answer)[0].cpu()))
         self.net_.cpu()
-        assert outputs is not None
+        order, answers = map(torch.cat, zip(*found, strict=True))
+        outputs: Tensor = answers[order.argsort()]
         if (wrong := (~outputs.isfinite()).any(-1).nonzero()).numel():
             row = int(wrong[0])
             raise ParameterError(

@@ -109,7 +109,7 @@ def of_record(record: Record, name: str = "") -> nn.Module:
     scored: dict[str, Any] = next((b for b in record.budgets if b["step"] == trainer.step), {})
     net.card = Card(  # type: ignore[assignment]
         format=1,
-        name=re.sub(r"[^\w .-]", "_", name or record.experiment.removesuffix("*"))[:80],
+        name=re.sub(r"^\W|[^\w .-]", "_", name or record.experiment.removesuffix("*"))[:80],
         model=config.model,
         spec=task.spec,
         scaler=getattr(task, "scaler", None),

@@ -66,6 +66,7 @@ class Lock:
         self.owner, self.beat, self.lost = secrets.token_hex(8), 0, False
         self.progress: dict[str, Any] = {}
         self.left = threading.Event()
+        self.heart = threading.Thread(target=self._keep, daemon=True)
 
     def tell(self, **progress: Any) -> None:
         """Set what the next heartbeat says beside being alive: step, target, rate."""
@@ -82,11 +83,12 @@ class Lock:
             except StoreError:  # it may be there all the same: the folder's own sync comes last
                 self._leave()
                 raise
-        threading.Thread(target=self._keep, daemon=True).start()
+        self.heart.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.left.set()
+        self.heart.join()  # a beat under way would bring the lease back
         self._leave()
 
     def _leave(self) -> None:
@@ -117,8 +119,8 @@ class Lock:
     def _wait(self, holder: dict[str, Any], watch: Watch) -> None:
         """Wait until a process leaves a run, dies, or, on another machine, falls silent."""
         print(f"{self._held_by(holder)}; waiting for it", file=notices(), flush=True)
-        owner, now = holder.get("owner"), _read(self.path)
-        while now is not None and now.get("owner") == owner and _alive(now):
+        now = _read(self.path)
+        while now is not None and _alive(now):
             if not _is_here(now) and watch.stale(self.path, canonical_json(now)):
                 count_death(self.run, lost=now)
                 return
@@ -187,13 +189,12 @@ def count_death(run: Run, lost: dict[str, Any] | None = None) -> bool:
         return False
     except OSError as error:
         raise unusable(path, error) from None
-    taken = _read(aside)
-    if taken != lease:  # another was faster and holds it by now
+    if overtaken := _read(aside) != lease:  # another was faster and holds it by now
         with contextlib.suppress(FileExistsError):
             path.hardlink_to(aside)
-        aside.unlink(missing_ok=True)
-        return False
     aside.unlink(missing_ok=True)
+    if overtaken:
+        return False
     if lost is not None:
         note(run, "lost", f"its machine, {lost['host']}, fell silent")
     else:

@@ -117,7 +117,7 @@ def lookup(root: Path, run: str) -> Packed | None:
 
 def _packs(root: Path) -> list[Packed]:
     """The packs of a folder; links are not followed."""
-    if root.name.endswith(".zip") and root.is_file():
+    if root.name.endswith(".zip") and os.path.isfile(root):
         return [Packed(root)]
     try:
         with os.scandir(root) as entries:
@@ -131,10 +131,8 @@ def _packs(root: Path) -> list[Packed]:
 
 def put(pack: Path, runs: Mapping[str, Files]) -> None:
     """Replace these runs in a pack, made where it is not there yet; a run without files is taken out of it."""
-    kept: dict[str, Files] = {}
     pack = Path(pack)  # of a Packed path the file itself
-    if pack.is_file():
-        kept = {run.name: {path.name: path.read_bytes() for path in run.iterdir()} for run in find(pack)}
+    kept: dict[str, Files] = {run.name: {path.name: path.read_bytes() for path in run.iterdir()} for run in find(pack)}
     wanted = {run: files for run, files in (kept | dict(runs)).items() if files}
     make_folder(pack.parent)
     for path, of_checkpoints in ((pack, False), (pack.with_suffix(CHECKPOINTS), True)):

@@ -255,8 +255,7 @@ def there(run_id: str, *, own: bool = False) -> list[Record]:
 def find(name: str, seed: int, *, smoke: bool = False, own: bool = False) -> Record | None:
     """The first in `rank` of an experiment and seed, one's `own` only or published too; None if there is none."""
     config = paper.experiment(name).at("smoke" if smoke else "paper")[0]
-    wanted = run_id(config, seed, data_hashes(config.task))
-    return find_id(wanted, own=own)
+    return find_id(run_id(config, seed, data_hashes(config.task)), own=own)
 
 
 def find_id(run_id: str, *, own: bool = False) -> Record | None:

@@ -246,8 +246,9 @@ def _trainer(config: Config, seed: int, label: str, *, device: str, ranks: Ranks
 
 def _answered(folder: Run, config: Config, until: int | None) -> bool:
     """Say whether the record of a run already answers; StoreError where it does not and cannot be continued."""
-    if not (folder.path / "spec.json").exists():
-        return False
+    with files.using(folder.path):
+        if not (folder.path / "spec.json").exists():
+            return False
     record = Record(folder)
     if record.config != config:
         raise StoreError(f"{folder.path / 'spec.json'}: another config than its id names; `run --fresh` starts anew")

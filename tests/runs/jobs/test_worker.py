@@ -19,6 +19,7 @@ from workbench import paper
 from workbench.runs import folder as records
 from workbench.runs import lock
 from workbench.runs.folder import Run
+from workbench.runs.jobs import plan
 from workbench.runs.jobs import worker as children
 from workbench.runs.jobs.worker import Campaign, Family, Job, perform
 from workbench.runs.planned_run import PlannedRun
@@ -249,3 +250,13 @@ def test_a_child_asks_itself_to_stop_where_a_signal_from_outside_would_end_it(mo
     finally:
         signal.signal(signal.SIGTERM, before)
     assert asked == ["linux", "win32"]
+
+
+def test_a_share_of_the_time_hangs_on_no_clock_that_is_set(monkeypatch):
+    limits = []
+    monkeypatch.setattr(PlannedRun, "train", lambda *_, time_limit: limits.append(time_limit) or wb.Record)
+    monkeypatch.setattr(wb.Record, "check", lambda: None)
+    share = plan._Deadline(100.0).share(2)
+    monkeypatch.setattr(time, "time", lambda: 1e10)
+    children._run("cpu", share, PlannedRun("adding_rnn_tanh_T100", "smoke", 0).written)
+    assert 40 < limits[0] <= 45  # half of what the time limit leaves after a tenth for the last checkpoints

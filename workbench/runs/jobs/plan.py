@@ -118,8 +118,7 @@ def plan(
     runs: list[PlannedRun] = []
     notebook_parameters.Parameter("budget", str, "").check(budget)
     notebook_parameters.Parameter("device", str, "").check(device)
-    if seeds is not None:
-        notebook_parameters.Parameter("seeds", int, 1).check(seeds)
+    notebook_parameters.Parameter("seeds", int, None).check(seeds)
     for target in [targets] if isinstance(targets, str) else targets:
         if target in tuple(paper.EXPERIMENTS):
             if values:
@@ -187,7 +186,7 @@ class _Deadline:
 
     def share(self, jobs: float) -> str:
         """The share of a job that begins with so many to come, itself among them, as a child reads it; "" for all."""
-        return "" if self.limit is None else f"{time.time() + self.left} {max(1.0, jobs)}"
+        return "" if self.limit is None else f"{time.monotonic() + self.left} {max(1.0, jobs)}"
 
 
 class _Batch:
@@ -252,7 +251,7 @@ class _Batch:
             if outcome.files and job.runs:
                 bundle.take(job.runs[0], outcome.files)
         except WorkbenchError as error:
-            self._fail(job.label, f"came back damaged: {error}")
+            self._fail(job.label, f"cannot be taken over: {error}")
             return
         if outcome.code == DONE:
             self.say(f"{job.label}: done in {outcome.seconds:.0f} s")

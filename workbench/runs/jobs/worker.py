@@ -273,12 +273,12 @@ def _ask_to_stop() -> None:
 
 
 def _run(device: str, share: str, *planned: str) -> None:
-    """Train one run, or several seeds of one side by side; `share`: "" or when all must end, in seconds since 1970, and
-    by how many this job has to divide the time until then."""
+    """Train one run, or several seeds of one side by side; `share`: "" or when all must end, by this machine's
+    `time.monotonic()`, and by how many this job has to divide the time until then."""
     from ..planned_run import PlannedRun, train_side_by_side
 
     end, among = map(float, share.split()) if share else (math.inf, 1.0)
-    limit = max(1.0, (end - time.time()) / among) if share else None
+    limit = max(1.0, (end - time.monotonic()) / among) if share else None
     runs = [PlannedRun.read(one) for one in planned]
     alone = len(runs) == 1
     for record in [runs[0].train(device, time_limit=limit)] if alone else train_side_by_side(runs, device, limit):
