@@ -4,6 +4,7 @@ import math
 import threading
 from collections import Counter
 
+import numpy as np
 import pytest
 import torch
 
@@ -414,3 +415,23 @@ def test_the_range_at_the_chosen_length_is_in_the_figure_wherever_it_ends():
         figure = bounds.funnel(steps, gamma, epsilon, (10, 100)).figure()
         low, high = figure.layout.yaxis.range
         assert low < min(figure.data[2].y) < max(figure.data[2].y) < high
+
+
+def test_the_range_at_a_length_that_is_typed_ends_on_the_lines_beside_it(opened):
+    upper, lower, marked = opened("bounds", steps=30).figures["funnel"].data
+    for line, end in zip((lower, upper), sorted(marked.y), strict=True):
+        assert np.interp(math.log10(30), np.log10(line.x), line.y) == pytest.approx(end, abs=1e-3)
+
+
+def test_a_range_is_not_said_twice_where_it_is_that_of_the_net(opened):
+    explorer = opened("bounds")
+    assert explorer.said.count("must lie between") == 1
+    explorer.set(steps=100)
+    assert explorer.said.count("must lie between") == 2
+
+
+def test_an_empty_drawing_is_said_to_be_one(opened):
+    explorer = opened("digit", strokes="")
+    assert explorer.said.startswith("Nothing is drawn yet. After 64 of 64 pixels it reads")
+    explorer.set(strokes="20,50 80,50")
+    assert explorer.said.startswith("After 64 of 64 pixels it reads")

@@ -91,7 +91,7 @@ class Architecture(ExplorerBase):
         inputs = "1 input" if task.inputs == 1 else f"{task.inputs:,} inputs"
         known = paper.experiment(experiment)
         said = (
-            f"{known.title}{', changed' * (config is not known.config)}: {inputs} a step over T = {task.steps:,} "
+            f"{known.title[0].upper()}{known.title[1:]}{', changed' * (config is not known.config)}: {inputs} a step over T = {task.steps:,} "
             f"steps, {task.outputs:,} outputs; {drawn.parameters:,} parameters"
         )
         said += f", {own:,} of them recurrent weights, one a neuron." if own else "."
@@ -217,7 +217,7 @@ def shares(drawing: Drawing) -> Picture:
     sums["IndRNN layers: recurrent weights u"] = own
     shown = {words: n for words, n in sums.items() if n}
     picture = Picture("parameters", "", "What the parameters do", height=110 + 34 * len(shown))
-    text = [f"{n:,} ({n / drawing.parameters:.1%})" for n in shown.values()]
+    text = [f"{n:,} ({100 * n / drawing.parameters:.1f} %)" for n in shown.values()]
     more = {"text": text, "meta": {"narrow": {"text": [f"{n:,}" for n in shown.values()]}}}
     hover = "%{y}: %{x:,}<extra></extra>"
     picture.trace("bar", x=list(shown.values()), y=list(shown), hovertemplate=hover, **BARS, **more)

@@ -177,7 +177,7 @@ def expectation(
     best = int((output if after is None else after)[-1].argmax())
     said = f"It reads “{''.join(told).strip()}” with {float(bits[0].mean()):.3g} bits a character."
     parts = painted(net, example, best, edit)
-    expected = f"After them it expects “{net.symbols[best].strip() or 'the end'}”."
+    expected = f"After them it expects {reading.spoken(net.symbols[best])}."
     return {
         "painting": Panel(reading.painted_text(read or [], parts, net.symbols[best]), expected, wide=True),
         "surprise": Panel(reading.surprise(told, bits[0], bits[1]), said, wide=True),

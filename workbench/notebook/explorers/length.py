@@ -243,7 +243,7 @@ def explore_length(*, budget: Budget = "quick", device: str = "auto", **values: 
 def learning(curves: Mapping[str, Points], unit: str, goal: int, guess: tuple[float, str]) -> Picture:
     """Validation scores while nets train, (step, score), with what guessing reaches, and where training here ends."""
     level, words = guess
-    picture = Picture("training step", unit, "Learning, live", height=360)
+    picture = Picture("training step", unit, "Learning: who leaves the dashed line of guessing?", height=360)
     for kind, points in curves.items():
         name = NAMES[kind] if points else f"{NAMES[kind]}, not run"
         shown = points or [(0, math.inf)]  # in the legend alone
@@ -253,7 +253,7 @@ def learning(curves: Mapping[str, Points], unit: str, goal: int, guess: tuple[fl
     last = max([goal, *(points[-1][0] for points in curves.values() if points)])
     picture.upright(goal)
     side = {"xanchor": "right", "xshift": -4} if goal > last / 2 else {"xanchor": "left", "xshift": 4}
-    picture.note("Train live stops here", x=goal, y=1, yref="paper", yanchor="top", **side)
+    picture.note(f"Train to step {goal:,}", x=goal, y=1, yref="paper", yanchor="top", **side)
     return picture.axis("xaxis", range=[0, last * 1.02])
 
 

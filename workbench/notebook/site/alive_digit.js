@@ -38,13 +38,6 @@ function imageOf(text, { side, fill, pen, mass }, fit) {
   });
 }
 
-// A probability in words, as Python's `percent` writes it
-function percent(p) {
-  if (p > 0 && p <= 0.005) return "<1 %";
-  if (p >= 0.9995 && p < 1 - 1e-6) return ">99.9 %";
-  return `${fixed(100 * p, p >= 0.995 && p < 0.9995 ? 1 : 0)} %`;
-}
-
 // A net over a drawing -> {chances (T) of (10), shares(answer) (T, N), pixels (T)}
 function readDrawing(net, order, { strokes, cut, silent, fit }) {
   return once(JSON.stringify(["read", net.origin, order[1], strokes, cut, silent, fit]), () => {
@@ -62,7 +55,7 @@ function readDrawing(net, order, { strokes, cut, silent, fit }) {
     let [now, logits] = [bounded, answers(bounded)];
     const K = logits.length / T;
     if (silent) {
-      const most = largest(shares(now, place(logits.slice(-K)), T - 1), silent);
+      const most = largest(shares(now, best(logits.slice(-K)), T - 1), silent);
       now = editedNet(bounded, { layer: net.layers.length - 1, neuron: 0, u: null, silent: most });
       logits = answers(now);
     }
@@ -83,10 +76,12 @@ ALIVE.digit = ({ figures, alts }, wanted, { nets, orders, whole, paint, speaking
   const now = edited ? readDrawing(net, order, wanted) : plain;
   const { chances } = now;
   const [at, last] = [chances[step - 1], chances.at(-1)];
-  const answer = place(last);
-  const likely = (p) => `${place(p)} (${percent(Math.max(...p))})`;
-  const since = chances.findLastIndex((p) => place(p) !== answer) + 2;
-  let said = `After ${step} of ${T} pixels it reads ${likely(at)}. At the end: ${answer}, from ${since > 1 ? `pixel ${since}` : "the first pixel"} on.`;
+  const answer = best(last);
+  const likely = (p) => `${best(p)} (${percent(Math.max(...p))})`;
+  const since = chances.findLastIndex((p) => best(p) !== answer) + 2;
+  const settled = `from ${since > 1 ? `pixel ${since}` : "the first pixel"} on`;
+  let said = now.pixels.every((ink) => ink === -1) ? "Nothing is drawn yet. " : "";
+  said += `After ${step} of ${T} pixels it reads ${likely(at)}. At the end: ${answer}, ${settled}.`;
   if (edited) said += ` Left as trained it reads ${likely(plain.chances.at(-1))}.`;
   said += ` ${net.origin}: ${net.tested}.`;
 
@@ -110,11 +105,11 @@ ALIVE.digit = ({ figures, alts }, wanted, { nets, orders, whole, paint, speaking
   const percents = (p) => p.map((v) => 100 * v);
   votes.data[0].y = percents(plain.chances[step - 1]);
   if (edited) votes.data.push({ ...votes.data[0], y: percents(at), name: "edited", marker: { color: paint.pink } });
-  votes.layout.title.text = `Its answer after ${step} pixels`;
+  votes.layout.title.text = `Its answer after ${step} pixels: ${best(at)}`;
 
   const shown = thinned(T, 400);
-  const best = Array.from(last, (_, k) => Math.max(...chances.map((p) => p[k])));
-  const coloured = [...new Set([answer, ...largest(best, 4)])].slice(0, 4);
+  const peaks = Array.from(last, (_, k) => Math.max(...chances.map((p) => p[k])));
+  const coloured = [...new Set([answer, ...largest(peaks, 4)])].slice(0, 4);
   const shade = (k) => [paint.orange, paint.blue, paint.green, paint.pink][coloured.indexOf(k)];
   const line = forming.data[0];
   const digits = [...last.keys()].sort((a, b) => coloured.includes(a) - coloured.includes(b));
@@ -126,6 +121,7 @@ ALIVE.digit = ({ figures, alts }, wanted, { nets, orders, whole, paint, speaking
     line: shade(k) ? { color: shade(k), width: 2.5 } : { color: paint.ink, width: 1 },
     showlegend: shade(k) !== undefined,
   }));
+  forming.layout.title.text = `The answer forming: ${answer}, ${settled}`;
   const { u } = net.layers.at(-1);
   const shares = now.shares(answer);
   const loudest = largest(shares.slice(-u.length), speaking);
@@ -144,7 +140,7 @@ ALIVE.digit = ({ figures, alts }, wanted, { nets, orders, whole, paint, speaking
     Object.assign(layout.shapes.at(-1), { x0: step, x1: step });
   }
   alts.seen = `The drawing as ${side} by ${side} pixels, ${step} of ${T} read so far.`;
-  alts.votes = `After ${step} of ${T} pixels: ${place(at)}, ${percent(Math.max(...at))}.`;
+  alts.votes = `After ${step} of ${T} pixels: ${best(at)}, ${percent(Math.max(...at))}.`;
   alts.forming = `The chance of each digit after each pixel. ${said}`;
   alts.speakers = `The ${speaking} neurons of the last layer that add most to the score of ${answer}, step by step.`;
   return { said, figures, alts };

@@ -41,6 +41,15 @@ class Reader {
   }
 }
 
+const best = (p) => p.indexOf(Math.max(...p));
+
+// A probability in words, as Python's `percent` writes it
+function percent(p) {
+  if (p > 0 && p < 0.0005) return "<0.1 %";
+  if (p >= 0.9995 && p < 1 - 1e-6) return ">99.9 %";
+  return `${Number((100 * p).toFixed(1))} %`;
+}
+
 const same = (a, b) => a.length === b.length && a.every((value, i) => value === b[i]);
 
 // A net as the page carries it: arrays of float32 in base64
