@@ -218,8 +218,8 @@ def test_what_is_not_certain_is_not_called_so(page):
     told = page.evaluate("[0, 0.0003, 0.003, 0.5, 0.997, 0.99951, 1 - 1e-5, 1].map(percent)")
     assert told == ["0 %", "<0.1 %", "0.3 %", "50 %", "99.7 %", ">99.9 %", ">99.9 %", "100 %"]
     last = page.locator("#bars output").last
-    wide = "e => { e.textContent = '>99.9 %'; e.parentElement.className = 'bar first'; return e.scrollWidth - e.clientWidth }"
-    assert last.evaluate(wide) <= 0, "the longest of them has its place"
+    last.evaluate("e => { e.textContent = '>99.9 %'; e.parentElement.className = 'bar first'; }")
+    assert last.evaluate("e => e.scrollWidth - e.clientWidth") <= 0, "the longest of them has its place"
 
 
 def test_a_neuron_with_a_negative_u_has_no_memory(page):
@@ -429,9 +429,9 @@ def thinned(ink):
             return ink[1:-1, 1:-1]
 
 
-TRACED = """([name, side, levels, digits]) => {
-  const reader = new Reader(pictures.flatMap(({nets}) => nets).find((net) => net.name === name));
-  const answer = (strokes) => reader.read(pixelsOf(strokes, side, levels)).probabilities.slice(-10);
+TRACED = """(digits) => {
+  const [{frame, nets: [net]}] = pictures, reader = new Reader(net);
+  const answer = (strokes) => reader.read(pixelsOf(strokes, frame)).probabilities.slice(-10);
   return digits.map((strokes) => best(Array.from(answer(strokes))));
 }"""
 
@@ -440,7 +440,7 @@ def test_the_first_hundred_test_digits_are_read_when_traced_as_strokes(page):
     """At least 90 of them."""
     images, labels = pixels.mnist().test
     digits = [traced(image.reshape(28, 28).numpy()) for image in images[:100]]
-    found = page.evaluate(TRACED, [MNIST, 28, 256, digits])
+    found = page.evaluate(TRACED, digits)
     right = sum(a == int(b) for a, b in zip(found, labels[:100], strict=True))
     assert right >= 90
 

@@ -13,7 +13,7 @@ from workbench.config import run_id
 from workbench.config.frozen import Frozen
 from workbench.errors import MissingData, ParameterError
 from workbench.models import diagram
-from workbench.notebook.explorers import EXPLORERS, Explorer, bounds, depth, edits, length, sentence, trained_nets
+from workbench.notebook.explorers import EXPLORERS, Explorer, bounds, depth, edits, length, nets, sentence, trained_nets
 from workbench.notebook.explorers.base import Choice, ExplorerBase, Slider, Switch, panels
 from workbench.runs import folder as disk_store
 from workbench.runs.jobs import notebook_parameters
@@ -162,7 +162,7 @@ def test_work_runs_in_a_thread_stops_and_resumes_where_it_stopped(opened):
     assert not explorer.busy
     assert explorer.work["label"] == "Resume training"
     assert "stopped" in explorer.work["said"]
-    rows = trained_nets.evaluations(length.config("adding", 20, "plain"), 0)
+    rows = nets.evaluations(length.config("adding", 20, "plain"), 0)
     assert rows
     assert rows[-1]["step"] < 600
     again = opened("length", goal=600, steps=20, lstm=False)

@@ -302,14 +302,14 @@ def test_what_is_said_of_length_is_in_its_curves(at):
 
 def test_every_length_shows_when_a_net_was_good_or_that_it_was_not_run(at):
     drawn, seen = at("length", irnn=True).figures["lengths"].data, set()
-    for kind, good, other in zip(("plain", "lstm", "irnn"), drawn[::2], drawn[1::2], strict=True):
-        for T, by, until, mark in zip(good.x, good.y, other.y, other.text, strict=True):
+    for kind, bars in zip(("plain", "lstm", "irnn"), drawn, strict=True):
+        for T, step, shape, mark in zip(bars.x, bars.y, bars.marker.pattern.shape, bars.text, strict=True):
             points = dict(length.curve(length.config("adding", int(T), kind), 0))
             low = [step for step, mse in points.items() if mse < 1 / 12]
-            expected = (low[0], None, "") if low else (None, max(points), "") if points else (None, 0, "x")
-            assert (by, until, mark) == expected
-            seen.add((by is None, mark))
-    assert seen == {(False, ""), (True, ""), (True, "x")}, "good, not yet, not run"
+            expected = (low[0], "", "") if low else (max(points), "/", "") if points else (0, "/", "x")
+            assert (step, shape, mark) == expected
+            seen.add((shape, mark))
+    assert seen == {("", ""), ("/", ""), ("/", "x")}, "good, not yet, not run"
     long = at("length", steps=2000)
     assert [trace.name for trace in long.figures["learning"].data] == ["IndRNN, plain, not run", "LSTM, not run"]
     assert [trace.name for trace in long.figures["memory"].data] == ["IndRNN, plain, as it starts", "LSTM, not asked"]

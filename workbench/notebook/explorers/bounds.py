@@ -173,7 +173,9 @@ def explore_bounds(*, budget: Budget = "quick", device: str = "auto", **values: 
 
 def funnel(steps: int, gamma: float, epsilon: float, lengths: Sequence[int]) -> Picture:
     """Table 1 as a picture: over how many steps which |u| keeps the gradient between epsilon and gamma."""
-    picture = Picture("sequence length T, steps", "recurrent weight |u|", "The longer the sequence, the nearer to 1 |u| must lie")
+    picture = Picture(
+        "sequence length T, steps", "recurrent weight |u|", "The longer the sequence, the nearer to 1 |u| must lie"
+    )
     picture.line(lengths, [gamma ** (1 / T) for T in lengths], "explodes above", ORANGE)
     picture.line(lengths, [epsilon ** (1 / T) for T in lengths], "vanishes below", BLUE)
     picture.data[-1] |= {"fill": "tonexty", "fillcolor": SHADE}

@@ -118,7 +118,11 @@ class Digit(ExplorerBase):
                 f"The drawing as {round(steps**0.5)} by {round(steps**0.5)} pixels, {step} of {steps} read so far.",
             ),
             "votes": Panel(
-                votes(plain.chances[step - 1], at if edited else None, f"Its answer after {step} pixels: {int(at.argmax())}"),
+                votes(
+                    plain.chances[step - 1],
+                    at if edited else None,
+                    f"Its answer after {step} pixels: {int(at.argmax())}",
+                ),
                 f"After {step} of {steps} pixels: {int(at.argmax())}, {percent(float(at.max()))}.",
             ),
             "forming": Panel(

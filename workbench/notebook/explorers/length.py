@@ -7,22 +7,21 @@ import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
-from statistics import median
 from typing import Any
 
-import pandas as pd
 from torch import Tensor
 
-from ... import files
 from ...analysis.figures import height
-from ...analysis.figures.style import EACH, Picture, Time, thinned, timed, whiskers
+from ...analysis.figures.style import EACH, Picture, Time, thinned, timed
 from ...analysis.memory import gradient_through_time
 from ...config import Adding, Budget, Config, Model, Pixels, Task, Train
 from ...tasks import spec
 from . import own_records
 from .alive import living
 from .base import NAMES, NETS, Choice, Control, Exercise, ExplorerBase, Job, Panel, Slider, Switch, Tell, View, decades
-from .trained_nets import TrainedNet, evaluations, trained_net
+from .costs import published_costs, step_costs
+from .nets import evaluations
+from .trained_nets import TrainedNet, trained_net
 from .widget import Explorer
 
 LENGTHS = {"adding": (10, 20, 50, 100, 200, 500, 1000, 2000, 5000), "digits": (64, 128, 256, 512, 1024, 2048, 4992)}
@@ -222,16 +221,6 @@ def memory(net: TrainedNet) -> tuple[Tensor, tuple[float, ...]]:
     return found, tuple(seconds[2:] or seconds[1:])
 
 
-@lru_cache(maxsize=1)
-def published_costs() -> dict[str, list[tuple[int, float]]]:
-    """Milliseconds against T as measured once on two cores, kind -> (T, ms); empty where the file is not."""
-    path = files.published() / "explorers" / "step_cost.csv"
-    if not path.exists():
-        return {}
-    table = pd.read_csv(path)
-    return {str(kind): list(zip(rows["T"], rows["ms"], strict=True)) for kind, rows in table.groupby("kind")}
-
-
 def explore_length(*, budget: Budget = "quick", device: str = "auto", **values: Any) -> Explorer:
     """Open the explorer of sequence length, its controls at the given values (`task="digits", steps=512`)."""
     return Explorer(Length(budget, device), **values)
@@ -264,14 +253,11 @@ def by_length(reached: Mapping[str, Mapping[int, Milestone]], steps: int, title:
     for kind, found in reached.items():
         words = [milestones({T: one}) for T, one in found.items()]
         hover = {"hovertext": words, "hovertemplate": f"%{{hovertext}}<extra>{NAMES[kind]}</extra>"}
-        more = {"x": [f"{T}" if time == EACH else time.words(T) for T in lengths], "offsetgroup": kind, **hover}
-        heights = [one[0] if one and one[1] else None for one in found.values()]
-        picture.trace("bar", y=heights, name=NAMES[kind], marker={"color": NETS[kind]}, **more)
-        heights = [None if one and one[1] else one[0] if one else 0 for one in found.values()]
         text = {"text": ["" if one else "x" for one in found.values()], "textposition": "outside", "cliponaxis": False}
-        hatch = {"color": NETS[kind], "pattern": {"shape": "/", "fillmode": "replace"}}
-        name = f"{NAMES[kind]}, not until then; 0: not run"
-        picture.trace("bar", y=heights, name=name, marker=hatch, showlegend=False, **text, **more)
+        shapes = ["" if one and one[1] else "/" for one in found.values()]
+        bars = {"marker": {"color": NETS[kind], "pattern": {"shape": shapes, "fillmode": "replace"}}, **text, **hover}
+        across = [f"{T}" if time == EACH else time.words(T) for T in lengths]
+        picture.trace("bar", x=across, y=[one[0] if one else 0 for one in found.values()], name=NAMES[kind], **bars)
     if steps in lengths:
         at = lengths.index(steps)
         picture.band(at - 0.5, at + 0.5, axis="x")
@@ -284,25 +270,6 @@ def milestones(found: Mapping[int, Milestone]) -> str:
     """Milestones in words."""
     said = {T: f"{'by' if one[1] else 'not by'} step {one[0]:,}" if one else "not run" for T, one in found.items()}
     return ", ".join(f"T = {T:,} {words}" for T, words in said.items())
-
-
-def step_costs(
-    measured: Mapping[str, Sequence[tuple[int, float]]], here: Mapping[str, Sequence[float]], steps: int
-) -> Picture:
-    """Milliseconds of a pass against T: measured once (lines), and now, here: the median, from fastest to slowest."""
-    picture = Picture("length T, steps", "ms, forward and backward", "What a pass costs; points: timed as drawn")
-    for kind, points in measured.items():
-        picture.line([T for T, _ in points], [ms for _, ms in points], f"{NAMES[kind]}, published", NETS[kind])
-        picture.data[-1]["showlegend"] = kind not in here
-    for kind, ms in here.items():
-        middle = median(ms)
-        bars = whiskers([middle], [min(ms)], [max(ms)])
-        marker = {"symbol": "circle" if len(ms) > 1 else "circle-open", "line": {"width": 2}}
-        more = {"error_y": bars, "marker": marker, "text": [timed(ms)], "hovertemplate": "%{text}<extra></extra>"}
-        picture.dots([steps], [middle], f"{NAMES[kind]} {middle:.3g} ms", NETS[kind], 10, **more)
-    at = math.log10(steps)
-    across = {"type": "log", "dtick": 1, "range": [min(0.9, at - 0.3), max(3.8, at + 0.3)]}
-    return picture.axis("xaxis", **across).axis("yaxis", type="log", dtick=1)
 
 
 def remembered(gradients: Mapping[str, Tensor], untrained: Collection[str], absent: Sequence[str]) -> Picture:

@@ -20,13 +20,6 @@ function general(value, digits = 6) {
   return `${bare(mantissa)}e${power[0]}${power.slice(1).padStart(2, "0")}`;
 }
 
-// round(value) to the even of two whole numbers that are equally near
-function rounded(value) {
-  const low = Math.floor(value);
-  if (value - low === 0.5) return low % 2 === 0 ? low : low + 1;
-  return Math.round(value);
-}
-
 function thinned(count, most = 200) {
   const step = count > 1 ? Math.max(1, Math.ceil((count - 1) / most)) : 1;
   const places = [];

@@ -1,47 +1,14 @@
 // The explorer of one's own digit where it computes: see alive.js, and explorers/digit.py, whose figures these are.
 
-// Strokes in units of 100 as an image, the share of each pixel that the pen covers, as analysis/handwriting.py has it
-function imageOf(text, { side, fill, pen, mass }, fit) {
-  let strokes = text.split(";").map((part) => part.trim()).filter(Boolean);
-  strokes = strokes.map((part) => part.split(/\s+/).map((point) => point.split(",").map(Number)));
-  const points = strokes.flat();
-  if (fit && points.length) {
-    const [low, high] = [Math.min, Math.max].map((end) => [0, 1].map((axis) => end(...points.map((point) => point[axis]))));
-    const extent = Math.max(high[0] - low[0], high[1] - low[1]);
-    const scale = extent ? (100 * fill - pen) / extent : 1;
-    strokes = strokes.map((stroke) => stroke.map((point) => point.map((v, i) => (v - (low[i] + high[i]) / 2) * scale + 50)));
-  }
-  const part = Math.ceil(112 / side);
-  const fine = side * part;
-  const covered = new Uint8Array(fine * fine);
-  for (const stroke of strokes)
-    stroke.forEach(([x0, y0], k) => {
-      const [x1, y1] = stroke[k + 1] ?? stroke[k];
-      const [dx, dy] = [x1 - x0, y1 - y0];
-      for (let row = 0, i = 0; row < fine; row++)
-        for (let col = 0; col < fine; col++, i++) {
-          const [x, y] = [((col + 0.5) * 100) / fine - x0, ((row + 0.5) * 100) / fine - y0];
-          const along = Math.min(Math.max((x * dx + y * dy) / Math.max(dx * dx + dy * dy, 1e-9), 0), 1);
-          if ((x - along * dx) ** 2 + (y - along * dy) ** 2 <= (pen / 2) ** 2) covered[i] = 1;
-        }
-    });
-  const image = new Float64Array(side * side);
-  covered.forEach((ink, i) => (image[Math.floor(i / fine / part) * side + Math.floor((i % fine) / part)] += ink / part ** 2));
-  const sum = image.reduce((a, b) => a + b, 0);
-  if (!(fit && mass && sum)) return image;
-  const [right, down] = [(i) => i % side, (i) => Math.floor(i / side)].map((of) =>
-    rounded((side - 1) / 2 - image.reduce((a, ink, i) => a + ink * of(i), 0) / sum),
-  );
-  return image.map((_, i) => {
-    const [x, y] = [(i % side) - right, Math.floor(i / side) - down];
-    return x >= 0 && x < side && y >= 0 && y < side ? image[y * side + x] : 0;
-  });
-}
+const strokesOf = (text) => {
+  const strokes = text.split(";").map((part) => part.trim()).filter(Boolean);
+  return strokes.map((part) => part.split(/\s+/).map((point) => point.split(",").map(Number)));
+};
 
 // A net over a drawing -> {chances (T) of (10), shares(answer) (T, N), pixels (T)}
 function readDrawing(net, order, { strokes, cut, silent, fit }) {
   return once(JSON.stringify(["read", net.origin, order[1], strokes, cut, silent, fit]), () => {
-    const image = imageOf(strokes, net.frame, fit);
+    const image = imageOf(strokesOf(strokes), net.frame, fit);
     const pixels = Float32Array.from(order, (pixel) => 2 * image[pixel] - 1);
     const T = pixels.length;
     const bound = (u) => Math.max(-cut, Math.min(cut, u));

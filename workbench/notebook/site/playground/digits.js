@@ -72,7 +72,7 @@ const changed = () => view.order !== "rows" || Object.keys(edit()).length > 0;
 // Ask the worker to read what is on the pad; `still` keeps the step that is shown
 function ask() {
   order = permutation(shown().side, view.order);
-  const pixels = pixelsOf(view.strokes ?? [], shown().side, shown().levels);
+  const pixels = pixelsOf(view.strokes ?? [], shown().frame);
   x = Float32Array.from(order, (place) => pixels[place]);
   const names = shown().nets.map((net) => net.name);
   reader.postMessage({ turn: ++turn, plain: pixels, x: changed() ? x : null, edit: edit(), names });
