@@ -242,7 +242,7 @@ def test_what_a_gradient_is_said_to_become_is_where_its_lines_end(at):
 
 def arrives(explorer):
     words = explorer.said.split("arrives at the first: ")[1].split(". The last")[0]
-    found = re.findall(r"(IndRNN, \w+|LSTM|RNN-tanh) (\S+?)(?: \(\d+ layers\))?(?:,|$)", words)
+    found = re.findall(r"(IndRNN, \w+|LSTM|RNN-tanh) (\S+?)(?: \(\d+ layers\))?(?:;|$)", words)
     return {name: float(share) for name, share in found}
 
 

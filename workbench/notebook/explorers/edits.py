@@ -70,7 +70,7 @@ def standing(costs: Sequence[Interval] | None, neuron: int, target: str) -> str:
     if costs is None:
         return "What silencing it costs is not measured yet."
     more = sum(worse(c.mean, target) > worse(costs[neuron].mean, target) for c in costs)
-    place = "none of its layer costs more" if more == 0 else f"{more} of its layer cost more"
+    place = f"{more or 'none'} of its layer {'cost' if more > 1 else 'costs'} more"
     return f"Silenced alone: {changed(costs[neuron], target)}; {place}."
 
 

@@ -105,7 +105,7 @@ ALIVE.neurons = ({ figures, alts }, wanted, held) => {
   let standing = "What silencing it costs is not measured yet.";
   if (costs) {
     const more = points.filter((cost) => cost > points[neuron]).length;
-    standing = `Silenced alone: ${changed(costs[neuron])}; ${more || "none"} of its layer ${more ? "cost" : "costs"} more.`;
+    standing = `Silenced alone: ${changed(costs[neuron])}; ${more || "none"} of its layer ${more > 1 ? "cost" : "costs"} more.`;
   }
   const told = [...effects].slice(costs ? 1 : 0).map(([name, effect]) => `${name[0].toUpperCase()}${name.slice(1)}: ${changed(effect)}.`);
   const about = `Neuron ${neuron} of layer ${number}, u = ${trained.toFixed(4)}: ${left}`;

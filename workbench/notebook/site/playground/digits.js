@@ -107,17 +107,12 @@ function picture(answer) {
 }
 
 function drawAll() {
-  const about = [];
-  for (const { net, probabilities, plain } of found) {
-    const [before, now] = [plain, probabilities.subarray(probabilities.length - 10)],
-      name = KINDS[net.kind][0];
-    about.push(
-      changed()
-        ? `${name}: as trained it reads <b>${reads(before)}</b>; changed so <b>${reads(now)}</b>.`
-        : `${name}: nothing is changed; it reads <b>${reads(now)}</b>.`,
-    );
-  }
-  element("changed").innerHTML = about.join(" ");
+  const about = ({ net, probabilities, plain }) => {
+    const now = `<b>${reads(probabilities.subarray(-10))}</b>`;
+    const said = changed() ? `as trained it reads <b>${reads(plain)}</b>; changed so ${now}` : `nothing is changed; it reads ${now}`;
+    return `${KINDS[net.kind][0]}: ${said}.`;
+  };
+  element("changed").innerHTML = found.map(about).join(" ");
   drawUs();
   drawState();
   drawStep();
