@@ -13,7 +13,17 @@ from workbench.config import run_id
 from workbench.config.frozen import Frozen
 from workbench.errors import MissingData, ParameterError
 from workbench.models import diagram
-from workbench.notebook.explorers import EXPLORERS, Explorer, bounds, depth, edits, length, nets, sentence, trained_nets
+from workbench.notebook.explorers import (
+    EXPLORERS,
+    Explorer,
+    bounds,
+    depth,
+    edits,
+    length,
+    loaded,
+    sentence,
+    trained_nets,
+)
 from workbench.notebook.explorers.base import Choice, ExplorerBase, Slider, Switch, panels
 from workbench.runs import folder as disk_store
 from workbench.runs.jobs import notebook_parameters
@@ -162,7 +172,7 @@ def test_work_runs_in_a_thread_stops_and_resumes_where_it_stopped(opened):
     assert not explorer.busy
     assert explorer.work["label"] == "Resume training"
     assert "stopped" in explorer.work["said"]
-    rows = nets.evaluations(length.config("adding", 20, "plain"), 0)
+    rows = trained_nets.evaluations(length.config("adding", 20, "plain"), 0)
     assert rows
     assert rows[-1]["step"] < 600
     again = opened("length", goal=600, steps=20, lstm=False)
@@ -219,7 +229,7 @@ def treebank(tmp_path, monkeypatch):
         (folder / f"ptb.{split}.txt").write_text(f" {letters} and so on for more than fifty of them \n" * 8)
     locate = download.locate
     monkeypatch.setattr(download, "locate", lambda name, **ways: folder if name == "ptb" else locate(name, **ways))
-    asked = (trained_nets._batch, trained_nets._symbols, trained_nets._net, trained_nets._answers)
+    asked = (loaded.batch, loaded.symbols, trained_nets._net, trained_nets._answers)
     remembered = (*asked, edits.effect, edits.looked, edits.painted, sentence.read)
     for known in remembered:
         known.cache_clear()

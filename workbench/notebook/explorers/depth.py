@@ -6,13 +6,14 @@ import math
 import threading
 from collections.abc import Mapping
 from functools import cache, lru_cache
-from typing import Any
+from statistics import median
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
 from ...analysis import interventions
 from ...analysis.figures import INK, height
-from ...analysis.figures.style import EACH, LEVELS, Picture, timed
+from ...analysis.figures.style import EACH, LEVELS, Picture, timed, whiskers
 from ...config import Budget, Config, Model, Pixels, Train
 from ...models.build import count, without_values
 from ...models.layer import recurrences
@@ -20,9 +21,7 @@ from ...tasks import spec
 from . import own_records
 from .alive import living
 from .base import NAMES, NETS, Choice, Control, Exercise, ExplorerBase, Job, Panel, Slider, Switch, Tell, View, decades
-from .costs import ROW, Row, costs
-from .nets import evaluations
-from .trained_nets import TrainedNet, trained_net
+from .trained_nets import TrainedNet, evaluations, trained_net
 from .widget import Explorer
 
 HIDDEN, BATCH, STEPS = 32, 8, 300  # small enough to answer at once; the steps of training here
@@ -214,6 +213,7 @@ def explore_depth(*, budget: Budget = "quick", device: str = "auto", **values: A
 # --- its figures: data in, a picture out ---
 
 FAINTEST = -8.0  # powers of ten below the strongest gradient
+ROW = 56  # pixels of a net among the costs
 
 
 def gradient_maps(maps: Mapping[str, Tensor]) -> Picture:
@@ -250,9 +250,7 @@ def gradient_maps(maps: Mapping[str, Tensor]) -> Picture:
 
 def by_layer(maps: Mapping[str, Tensor]) -> Picture:
     """The gradient that reaches each layer, all steps together, relative to the last layer's."""
-    picture = Picture(
-        "layer, 1 reads the input", "gradient norm, last layer = 1", "How much of the gradient reaches each layer"
-    )
+    picture = Picture("layer, 1 reads the input", "gradient norm, last layer = 1", "What reaches each layer")
     for kind, gradient in maps.items():
         norms = gradient.double().norm(dim=1)
         picture.line(range(1, len(norms) + 1), _relative(norms, norms[-1]), NAMES[kind], NETS[kind])
@@ -271,6 +269,30 @@ def by_step(maps: Mapping[str, Tensor]) -> Picture:
         picture.line(range(len(values)), values, NAMES[kind], NETS[kind]).linked(step=len(values))
     picture.layout["margin"]["t"] = 92
     return picture.axis("yaxis", type="log", exponentformat="power", dtick=decades(picture))
+
+
+class Row(NamedTuple):
+    """Costs and reach of a net: milliseconds of some passes, parameters, and how right it is, in words."""
+
+    times: list[float]
+    parameters: int
+    reached: str
+
+
+def costs(rows: Mapping[str, Row]) -> Picture:
+    """Draw what a pass of each net costs, the median with the fastest and the slowest, and what it reaches."""
+    title = "What a pass cost when this was drawn; what training reaches in validation"
+    picture = Picture("ms a pass, median and range", "", title)
+    for kind, (times, parameters, reached) in rows.items():
+        middle, words = median(times), f"{parameters:,} parameters, {reached}"
+        bars = whiskers([middle], [min(times)], [max(times)]) if len(times) > 1 else {}
+        more = {"marker": {"color": NETS[kind]}, "error_x": bars, "text": [f"{timed(times)}, {words}"]}
+        more |= {"orientation": "h", "textposition": "none", "hovertemplate": "%{text}<extra></extra>"}
+        picture.trace("bar", x=[middle], y=[NAMES[kind]], name=NAMES[kind], **more)
+        place = {"xanchor": "left", "align": "left", "xshift": 6, "yshift": -25, "font": {"size": 11, "color": INK}}
+        picture.note(f"{timed(times)}<br>{words}", x=0, y=NAMES[kind], **place)
+    picture.set(bargap=0.7, height=80 + ROW * len(rows))
+    return picture.unnamed().axis("yaxis", range=[len(rows) - 0.15, -0.6], automargin=True)
 
 
 def _relative(values: Tensor, one: Tensor) -> list[float]:

@@ -7,21 +7,21 @@ import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
+from statistics import median
 from typing import Any
 
 from torch import Tensor
 
 from ...analysis.figures import height
-from ...analysis.figures.style import EACH, Picture, Time, thinned, timed
+from ...analysis.figures.style import EACH, Picture, Time, thinned, timed, whiskers
 from ...analysis.memory import gradient_through_time
 from ...config import Adding, Budget, Config, Model, Pixels, Task, Train
 from ...tasks import spec
 from . import own_records
 from .alive import living
 from .base import NAMES, NETS, Choice, Control, Exercise, ExplorerBase, Job, Panel, Slider, Switch, Tell, View, decades
-from .costs import published_costs, step_costs
-from .nets import evaluations
-from .trained_nets import TrainedNet, trained_net
+from .loaded import published_costs
+from .trained_nets import TrainedNet, evaluations, trained_net
 from .widget import Explorer
 
 LENGTHS = {"adding": (10, 20, 50, 100, 200, 500, 1000, 2000, 5000), "digits": (64, 128, 256, 512, 1024, 2048, 4992)}
@@ -42,10 +42,8 @@ def config(task: str, steps: int, kind: str) -> Config:
     if kind == "plain":
         gamma, norm = (2.0, "none") if task == "adding" else (5.0, "after")
         fields |= {"depth": 2, "gamma": gamma, "norm": norm, "last_near_one": True}
-    if task == "adding":
-        which: Task = Adding(name="adding", length=steps)
-    else:
-        which = Pixels(name="pixels", source="digits", repeats=max(1, round(steps / 64)))
+    digits = Pixels(name="pixels", source="digits", repeats=max(1, round(steps / 64)))
+    which: Task = Adding(name="adding", length=steps) if task == "adding" else digits
     lr = 1e-4 if kind == "irnn" else 2e-3
     train = Train(batch=32, lr=lr, steps=END, evaluate_every=20 if steps <= 200 else 25)
     return Config(task=which, model=Model.model_validate(fields), train=train)
@@ -127,7 +125,6 @@ class Length(ExplorerBase):
         times = {k: [1000 * s for s in memory(net.fresh)[1]] for k, net in nets.items() if k in self.remembered}
         said = f"T = {steps:,}: {'; '.join(words)}."
         unit = "mean squared error" if of.target == "real" else "validation accuracy, %"
-        measured = {} if task in self.own else published_costs()
         todo = [net for net in nets.values() if evaluated(net) < goal]
         panels = {
             "learning": Panel(learning(curves, unit, goal, guess), f"{unit} over training steps. {said}", wide=True),
@@ -145,7 +142,7 @@ class Length(ExplorerBase):
                 + ", ".join(f"{NAMES[kind]} {asked.get(kind, 'not asked here')}" for kind in nets),
             ),
             "cost": Panel(
-                step_costs(measured, times, steps).timed("x", "length T", of.time),
+                step_costs({} if task in self.own else published_costs(), times, steps).timed("x", "length T", of.time),
                 "Milliseconds of a forward and backward pass against sequence length, both logarithmic; here: "
                 + ", ".join(f"{NAMES[k]} {timed(ms)}" for k, ms in times.items()),
                 wide=True,
@@ -168,10 +165,10 @@ class Length(ExplorerBase):
         if not points:
             return "is not trained yet"
         step, last = points[-1]
-        reached = f"reached {last:.3g}" if target == "real" else f"reached {last:.1f} % right"
+        reached = f"reached {f'{last:.3g}' if target == 'real' else f'{last:.1f} % right'} at step {step:,}"
         if published:
-            return f"{reached} at step {step:,} (published record)"
-        return f"{reached} at step {step:,}" + (f" of {goal:,} (stopped there)" if step < goal - 25 else "")
+            return f"{reached} (published record)"
+        return reached + (f" of {goal:,} (stopped there)" if step < goal - 25 else "")
 
     def alive(self) -> dict[str, Any]:
         return living(self, ("task", "steps"), {"names": {kind: NAMES[kind] for kind in ("lstm", "irnn")}})
@@ -240,9 +237,8 @@ def learning(curves: Mapping[str, Points], unit: str, goal: int, guess: tuple[fl
         picture.data[-1] |= {"mode": "lines+markers", "marker": {"size": 5}}
     picture.level(level, legend=words).axis("yaxis", range=[0, 100] if unit.endswith("%") else [0, 1.5 * level])
     last = max([goal, *(points[-1][0] for points in curves.values() if points)])
-    picture.upright(goal)
     side = {"xanchor": "right", "xshift": -4} if goal > last / 2 else {"xanchor": "left", "xshift": 4}
-    picture.note(f"Train to step {goal:,}", x=goal, y=1, yref="paper", yanchor="top", **side)
+    picture.upright(goal).note(f"Train to step {goal:,}", x=goal, y=1, yref="paper", yanchor="top", **side)
     return picture.axis("xaxis", range=[0, last * 1.02])
 
 
@@ -270,6 +266,25 @@ def milestones(found: Mapping[int, Milestone]) -> str:
     """Milestones in words."""
     said = {T: f"{'by' if one[1] else 'not by'} step {one[0]:,}" if one else "not run" for T, one in found.items()}
     return ", ".join(f"T = {T:,} {words}" for T, words in said.items())
+
+
+def step_costs(
+    measured: Mapping[str, Sequence[tuple[int, float]]], here: Mapping[str, Sequence[float]], steps: int
+) -> Picture:
+    """Milliseconds of a pass against T: measured once (lines), and now, here: the median, from fastest to slowest."""
+    picture = Picture("length T, steps", "ms, forward and backward", "What a pass costs; points: timed as drawn")
+    for kind, points in measured.items():
+        picture.line([T for T, _ in points], [ms for _, ms in points], f"{NAMES[kind]}, published", NETS[kind])
+        picture.data[-1]["showlegend"] = kind not in here
+    for kind, ms in here.items():
+        middle = median(ms)
+        bars = whiskers([middle], [min(ms)], [max(ms)])
+        marker = {"symbol": "circle" if len(ms) > 1 else "circle-open", "line": {"width": 2}}
+        more = {"error_y": bars, "marker": marker, "text": [timed(ms)], "hovertemplate": "%{text}<extra></extra>"}
+        picture.dots([steps], [middle], f"{NAMES[kind]} {middle:.3g} ms", NETS[kind], 10, **more)
+    at = math.log10(steps)
+    across = {"type": "log", "dtick": 1, "range": [min(0.9, at - 0.3), max(3.8, at + 0.3)]}
+    return picture.axis("xaxis", **across).axis("yaxis", type="log", dtick=1)
 
 
 def remembered(gradients: Mapping[str, Tensor], untrained: Collection[str], absent: Sequence[str]) -> Picture:

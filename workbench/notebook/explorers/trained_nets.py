@@ -11,28 +11,25 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from ... import paper
+from ... import files, paper
 from ...analysis import interventions
 from ...analysis.figures.style import EACH, Time
-from ...config import Budget, Config, Task, Treebank
+from ...config import Budget, Config, run_id
 from ...errors import MissingData, WorkbenchError
 from ...models.build import build, recurrent_weights
 from ...paper.reader_names import reader_names
-from ...runs.folder import Run
-from ...runs.record import Record
+from ...runs.folder import Run, lookup
+from ...runs.record import Record, there
 from ...runs.run import resolve
 from ...runs.run import run as run_experiment
 from ...seeds import generator
 from ...tasks import Batch, data_hashes, download, load, spec
 from ...tasks.sequences import Sequences
-from ...tasks.treebank import LETTERS, TreebankTask
 from ...training import CLEAN_BATCHES, evaluate
-from . import own_records
+from . import loaded, own_records
 from .base import Job, Tell
-from .nets import find, shipped
 
 SLOW = 128  # steps; nets over longer sequences are run off the main thread
 TESTED = 360  # test examples on which every explorer scores a net: all that the 8 x 8 digits have
@@ -100,7 +97,7 @@ class TrainedNet:
 
     def batch(self, count: int, alike: bool = False) -> Batch:
         """The first test examples; some of one's own sequences, all of one length where they are to be `alike`."""
-        return _batch(self.config.task, self.seed, self.data, count, alike)
+        return loaded.batch(self.config.task, self.seed, self.data, count, alike)
 
     def example(self, index: int) -> Tensor:
         """One of the first TESTED test examples, without what pads it: (T, 1, M), of text (T, 1)."""
@@ -127,12 +124,12 @@ class TrainedNet:
     @property
     def symbols(self) -> tuple[str, ...]:
         """Symbols that the tokens of a text stand for; () where the task is not text."""
-        return _symbols(self.config.task, self.seed)
+        return loaded.symbols(self.config.task, self.seed)
 
     @property
     def order(self) -> Tensor:
         """Pixels of the image in the order in which the steps read them, (T,)."""
-        return _order(self.config.task, self.seed)
+        return loaded.order(self.config.task, self.seed)
 
     def job(self, device: str = "auto") -> Job | None:
         """An offer to train it as far as the budget goes; none where it is there, or its data are missing."""
@@ -186,12 +183,61 @@ def trained_net(
         budget = "paper" if known is not None and known.config.train.schedule == "one_cycle" else budget
         name, config, last = resolve(experiment, budget if isinstance(experiment, str) else "quick", changes)
     until = None if config.train.schedule == "one_cycle" else until
-    (step, record), goal = find(config, seed), until or last or config.train.steps or 0
-    path = record.run.path if record else None
+    record, goal = find(config, seed), until or last or config.train.steps or 0
+    step, path = (0, None) if record is None else (_shown(record) or 0, record.run.path)
     data: own_records.Data = ()
     with contextlib.suppress(WorkbenchError):
         data = tuple(sorted(data_hashes(config.task).items()))
     return TrainedNet(name.removesuffix("*"), config, seed, step, path, goal, budget, changes, data)
+
+
+def find(config: Config, seed: int) -> Record | None:
+    """The furthest record of a config and seed that has something to show."""
+    steps = {record: _shown(record) for record in _there(config, seed)}
+    return max((r for r in steps if steps[r] is not None), key=lambda record: steps[record] or 0, default=None)
+
+
+def evaluations(config: Config, seed: int) -> list[dict[str, Any]]:
+    """The rows of the furthest record's curve, of a run under way too; none where there is no record."""
+    curves = []
+    for record in _there(config, seed):
+        with contextlib.suppress(WorkbenchError):
+            curves.append(record.evaluations)
+    return max(curves, key=len, default=[])
+
+
+def _there(config: Config, seed: int) -> list[Record]:
+    try:
+        name = run_id(config, seed, data_hashes(config.task))
+    except WorkbenchError:
+        return []
+    found = there(name)
+    if any(not record.published for record in found):
+        return found
+    shipped = lookup(_shipped(), name)  # to look at until there is one's own
+    return found if shipped is None else [Record(shipped), *found]
+
+
+def _shipped() -> Path:
+    """The nets made for the explorers, whose batch norm has its clean statistics already."""
+    return files.published() / "explorers" / "runs"
+
+
+def _shown(record: Record) -> int | None:
+    """The step of the weights that a record has to show; None without an evaluation or a checkpoint."""
+    folder = record.run.path
+    try:
+        changed = (folder / "events.jsonl").stat().st_mtime_ns, folder.stat().st_mtime_ns
+        return _step(folder, changed) if record.run.checkpoints() else None
+    except (OSError, WorkbenchError):
+        return None
+
+
+@lru_cache(maxsize=1024)
+def _step(folder: Path, changed: tuple[int, int]) -> int | None:
+    """Read once for every state of the record's files: an explorer asks at each move."""
+    record = Record(Run(folder))
+    return record.step if record.evaluations else None
 
 
 def score(answers: Tensor, target: str) -> float:
@@ -219,7 +265,7 @@ def _net(of: TrainedNet) -> nn.Module:
         trained = state["trainer"]
         net.load_state_dict((trained["best"] or trained)["net"])
         running = of.config.train.bn_statistics == "running"
-        if running or (of.path is not None and shipped() in of.path.parents):
+        if running or (of.path is not None and _shipped() in of.path.parents):
             return net.eval()
         with contextlib.suppress(MissingData):  # where data cannot be had, batch norm keeps the statistics of training
             task = load(of.config.task, of.seed, of.config.train.batch)
@@ -233,38 +279,9 @@ def _weights(of: TrainedNet) -> dict[int, dict[str, Tensor]]:
     return {0: recurrent_weights(start), **(of.record.recurrent_weights() if of.record else {})}
 
 
-@lru_cache(maxsize=8)
-def _batch(task: Task, seed: int, data: own_records.Data, count: int, alike: bool) -> Batch:
-    if isinstance(task, Sequences):
-        return own_records.loaded(task, seed, data).sample("test", count, alike)
-    known = load(task, seed, 1)
-    if not isinstance(known, TreebankTask):
-        return next(iter(known.examples("test", count)))
-    text, T = known.text.tokens["test"], known.spec.steps  # the first lines, each read from its beginning
-    ends = (text[: len(text) - T] == known.end).nonzero()[:count, 0]
-    at = ends + torch.arange(T)[:, None]
-    return Batch(text[at], text[at + 1])
-
-
-@lru_cache(maxsize=4)
-def _symbols(task: Task, seed: int) -> tuple[str, ...]:
-    if not isinstance(task, Treebank):
-        return ()
-    try:
-        return tuple(load(task, seed, 1).text.vocabulary)  # type: ignore[attr-defined]
-    except MissingData:  # a net of characters can be asked without them
-        return tuple(LETTERS) if task.unit == "char" else ()
-
-
 def at_hand(data: str) -> bool:
     """Say whether a data set is on this machine."""
     try:
         return bool(download.locate(data, fetch=False))
     except WorkbenchError:
         return False
-
-
-@lru_cache(maxsize=4)
-def _order(task: Task, seed: int) -> Tensor:
-    drawn = load(task, seed, 1).drawn()
-    return torch.tensor(drawn.get("permutation", range(spec(task).steps)))
