@@ -132,7 +132,8 @@ ALIVE.bounds = ({ figures, alts }, wanted, held) => {
   const over = every.filter((u) => u > most * (1 + rounding)).length;
   const under = every.filter((u) => u < least).length;
   const counts = `of its ${every.length} neurons ${over} would explode and ${under} forget`;
-  const judged = `over the T = ${fixed(net.own, 0)} steps that it reads, |u| must lie between ${least.toFixed(5)} and ${most.toFixed(5)}: ${counts}`;
+  const ends = `${least.toFixed(5)} and ${most.toFixed(5)}`;
+  const judged = `over the T = ${fixed(net.own, 0)} steps that it reads, |u| must lie between ${ends}: ${counts}`;
 
   const { funnel, gradient, weights, tightening } = figures;
   funnel.data[0].y = lengths.map((T) => bounds(T)[1]);

@@ -152,7 +152,8 @@ ALIVE.architecture = ({ figures, alts }, { experiment, depth, width }, held) => 
   const own = recurrent(drawn.parts);
   const changed = deep !== size[0] || wide !== size[1] ? ", changed" : "";
   const given = inputs === 1 ? "1 input" : `${counted(inputs)} inputs`;
-  let said = `${title[0].toUpperCase()}${title.slice(1)}${changed}: ${given} a step over T = ${counted(steps)} steps, ${counted(outputs)} outputs; `;
+  let said = `${title[0].toUpperCase()}${title.slice(1)}${changed}: ${given} a step over `;
+  said += `T = ${counted(steps)} steps, ${counted(outputs)} outputs; `;
   said += `${counted(total(drawn.parts))} parameters`;
   said += own ? `, ${counted(own)} of them recurrent weights, one a neuron.` : ".";
   drawNet(figures.net, drawn, kin.words, held);

@@ -71,7 +71,8 @@ function drawState() {
   pen.fillStyle = colour("soft");
   pen.fillText(told, 2, 10);
   const said = `Neuron ${n} of layer ${view.layer + 1}, u = ${u[n].toFixed(3)}: left alone ${fades(u[n])}`;
-  const given = view.u === null ? `u = ${u[n].toFixed(3)}, as trained` : `u = ${view.u.toFixed(3)}: left alone ${fades(view.u)}`;
+  const other = `u = ${view.u?.toFixed(3)}: left alone ${fades(view.u)}`;
+  const given = view.u === null ? `u = ${u[n].toFixed(3)}, as trained` : other;
   element("neuron-value").textContent = said;
   element("u-value").textContent = view.silent ? "silent" : given;
   element("neuron").setAttribute("aria-valuetext", said);

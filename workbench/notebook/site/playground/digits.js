@@ -109,8 +109,8 @@ function picture(answer) {
 function drawAll() {
   const about = ({ net, probabilities, plain }) => {
     const now = `<b>${reads(probabilities.subarray(-10))}</b>`;
-    const said = changed() ? `as trained it reads <b>${reads(plain)}</b>; changed so ${now}` : `nothing is changed; it reads ${now}`;
-    return `${KINDS[net.kind][0]}: ${said}.`;
+    const said = changed() ? `as trained it reads <b>${reads(plain)}</b>; changed so` : "nothing is changed; it reads";
+    return `${KINDS[net.kind][0]}: ${said} ${now}.`;
   };
   element("changed").innerHTML = found.map(about).join(" ");
   drawUs();
