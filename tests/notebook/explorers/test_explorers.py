@@ -229,7 +229,7 @@ def treebank(tmp_path, monkeypatch):
         (folder / f"ptb.{split}.txt").write_text(f" {letters} and so on for more than fifty of them \n" * 8)
     locate = download.locate
     monkeypatch.setattr(download, "locate", lambda name, **ways: folder if name == "ptb" else locate(name, **ways))
-    asked = (loaded.batch, loaded.symbols, trained_nets._net, trained_nets._answers)
+    asked = (trained_nets._batch, loaded.symbols, trained_nets._net, trained_nets._answers)
     remembered = (*asked, edits.effect, edits.looked, edits.painted, sentence.read)
     for known in remembered:
         known.cache_clear()
@@ -255,7 +255,7 @@ def test_a_sentence_is_read_where_the_treebank_is_at_hand(opened, treebank):
 
 def test_the_published_net_expects_what_is_read(real_data, tmp_path, monkeypatch):
     monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path))
-    if not trained_nets.at_hand("ptb"):
+    if not loaded.at_hand("ptb"):
         pytest.skip("WORKBENCH_DATA holds no Penn Treebank")
     explorer = Explorer(EXPLORERS["neurons"](), record="sentences")
     assert "published record" in explorer.said

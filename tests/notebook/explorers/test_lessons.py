@@ -10,7 +10,17 @@ from workbench.analysis import handwriting, interventions
 from workbench.analysis.figures.style import timed
 from workbench.analysis.memory import impulse_response
 from workbench.models.bounds import bound, half_life
-from workbench.notebook.explorers import EXPLORERS, Explorer, depth, digit, edits, length, sentence, trained_nets
+from workbench.notebook.explorers import (
+    EXPLORERS,
+    Explorer,
+    depth,
+    digit,
+    edits,
+    length,
+    loaded,
+    sentence,
+    trained_nets,
+)
 from workbench.notebook.explorers.edits import Edit
 from workbench.notebook.explorers.reading import percent
 from workbench.runs import pretrained
@@ -201,7 +211,7 @@ def test_a_sentence_says_a_character_and_a_figure_marks_it_up(at):
 
 
 def test_the_letters_are_the_treebanks(real_data):
-    if not trained_nets.at_hand("ptb"):
+    if not loaded.at_hand("ptb"):
         pytest.skip("WORKBENCH_DATA holds no Penn Treebank")
     assert tuple(LETTERS) == read(download.locate("ptb"), "char").vocabulary
 

@@ -1,4 +1,4 @@
-"""Test examples of a task, and what a pass costs as published: read once."""
+"""Symbols and order of a task, what a pass costs as published, both read once; and whether a data set is here."""
 
 from __future__ import annotations
 
@@ -10,25 +10,9 @@ from torch import Tensor
 
 from ... import files
 from ...config import Task, Treebank
-from ...errors import MissingData
-from ...tasks import Batch, load, spec
-from ...tasks.sequences import Sequences
-from ...tasks.treebank import LETTERS, TreebankTask
-from . import own_records
-
-
-@lru_cache(maxsize=8)
-def batch(task: Task, seed: int, data: own_records.Data, count: int, alike: bool) -> Batch:
-    """The first test examples of a task, of text its lines; of one's own sequences some, all `alike` in length."""
-    if isinstance(task, Sequences):
-        return own_records.loaded(task, seed, data).sample("test", count, alike)
-    known = load(task, seed, 1)
-    if not isinstance(known, TreebankTask):
-        return next(iter(known.examples("test", count)))
-    text, T = known.text.tokens["test"], known.spec.steps  # the first lines, each read from its beginning
-    ends = (text[: len(text) - T] == known.end).nonzero()[:count, 0]
-    at = ends + torch.arange(T)[:, None]
-    return Batch(text[at], text[at + 1])
+from ...errors import MissingData, WorkbenchError
+from ...tasks import download, load, spec
+from ...tasks.treebank import LETTERS
 
 
 @lru_cache(maxsize=4)
@@ -57,3 +41,11 @@ def published_costs() -> dict[str, list[tuple[int, float]]]:
         return {}
     table = pd.read_csv(path)
     return {str(kind): list(zip(rows["T"], rows["ms"], strict=True)) for kind, rows in table.groupby("kind")}
+
+
+def at_hand(data: str) -> bool:
+    """Say whether a data set is on this machine."""
+    try:
+        return bool(download.locate(data, fetch=False))
+    except WorkbenchError:
+        return False

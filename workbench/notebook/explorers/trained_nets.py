@@ -11,12 +11,13 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ... import files, paper
 from ...analysis import interventions
 from ...analysis.figures.style import EACH, Time
-from ...config import Budget, Config, run_id
+from ...config import Budget, Config, Task, run_id
 from ...errors import MissingData, WorkbenchError
 from ...models.build import build, recurrent_weights
 from ...paper.reader_names import reader_names
@@ -25,8 +26,9 @@ from ...runs.record import Record, there
 from ...runs.run import resolve
 from ...runs.run import run as run_experiment
 from ...seeds import generator
-from ...tasks import Batch, data_hashes, download, load, spec
+from ...tasks import Batch, data_hashes, load, spec
 from ...tasks.sequences import Sequences
+from ...tasks.treebank import TreebankTask
 from ...training import CLEAN_BATCHES, evaluate
 from . import loaded, own_records
 from .base import Job, Tell
@@ -97,7 +99,7 @@ class TrainedNet:
 
     def batch(self, count: int, alike: bool = False) -> Batch:
         """The first test examples; some of one's own sequences, all of one length where they are to be `alike`."""
-        return loaded.batch(self.config.task, self.seed, self.data, count, alike)
+        return _batch(self.config.task, self.seed, self.data, count, alike)
 
     def example(self, index: int) -> Tensor:
         """One of the first TESTED test examples, without what pads it: (T, 1, M), of text (T, 1)."""
@@ -279,9 +281,14 @@ def _weights(of: TrainedNet) -> dict[int, dict[str, Tensor]]:
     return {0: recurrent_weights(start), **(of.record.recurrent_weights() if of.record else {})}
 
 
-def at_hand(data: str) -> bool:
-    """Say whether a data set is on this machine."""
-    try:
-        return bool(download.locate(data, fetch=False))
-    except WorkbenchError:
-        return False
+@lru_cache(maxsize=8)
+def _batch(task: Task, seed: int, data: own_records.Data, count: int, alike: bool) -> Batch:
+    if isinstance(task, Sequences):
+        return own_records.loaded(task, seed, data).sample("test", count, alike)
+    known = load(task, seed, 1)
+    if not isinstance(known, TreebankTask):
+        return next(iter(known.examples("test", count)))
+    text, T = known.text.tokens["test"], known.spec.steps  # the first lines, each read from its beginning
+    ends = (text[: len(text) - T] == known.end).nonzero()[:count, 0]
+    at = ends + torch.arange(T)[:, None]
+    return Batch(text[at], text[at + 1])
