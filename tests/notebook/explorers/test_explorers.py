@@ -264,7 +264,7 @@ def test_the_published_net_expects_what_is_read(real_data, tmp_path, monkeypatch
 
 
 def test_without_the_treebank_the_digits_stay_and_it_is_said_how_to_get_it(opened, monkeypatch):
-    monkeypatch.setattr(trained_nets.download, "locate", missing)
+    monkeypatch.setattr(download, "locate", missing)
     record = next(control for control in opened("neurons").controls if control["name"] == "record")
     assert "sentences" not in dict(record["options"])
     assert "workbench data ptb" in record["help"]
