@@ -215,8 +215,53 @@ def test_what_is_tried_is_done_to_the_drawing_that_is_there_and_the_address_foll
 
 
 def test_what_is_not_certain_is_not_called_so(page):
-    told = page.evaluate("[0, 0.5, 0.996, 0.99951, 0.9999999, 1].map(percent)")
-    assert told == ["0 %", "50 %", "99.6 %", ">99.9 %", ">99.9 %", "100 %"]
+    told = page.evaluate("[0, 0.0003, 0.003, 0.5, 0.997, 0.99951, 1 - 1e-5, 1].map(percent)")
+    assert told == ["0 %", "<0.1 %", "0.3 %", "50 %", "99.7 %", ">99.9 %", ">99.9 %", "100 %"]
+    last = page.locator("#bars output").last
+    last.evaluate("e => { e.textContent = '>99.9 %'; e.parentElement.className = 'bar first'; }")
+    assert last.evaluate("e => e.scrollWidth - e.clientWidth") <= 0, "the longest of them has its place"
+
+
+def test_a_neuron_with_a_negative_u_has_no_memory(page):
+    """Its next state is relu(u h), so 0: it stands among the shortest memories, and nothing says that it keeps any."""
+    assert page.evaluate("[-1.2, -0.9, 0].map(fades)") == ["it is gone at the next step"] * 3
+    assert page.evaluate("byMemory([0.5, -0.9, 0.2])") == [1, 2, 0]
+    page.locator("#u").press("Home")
+    answered(page)
+    assert page.locator("#u-value").inner_text() == "u = -1.200: left alone it is gone at the next step"
+
+
+def test_where_nothing_is_left_to_train_the_page_says_so(page):
+    train, said = page.locator("#train"), page.locator("#learned")
+    for name in ("IndRNN", "LSTM", "RNN-tanh"):
+        page.get_by_label(name, exact=True).uncheck()
+    page.wait_for_function("element('learned').textContent.includes('No net is chosen')")
+    assert train.is_disabled()
+    page.get_by_role("button", name="Another start").click()
+    assert train.inner_text() == "Train"
+    page.get_by_label("LSTM", exact=True).check()
+    train.click()
+    page.wait_for_function("learning.nets.lstm?.steps > 0")
+    page.evaluate("learning.nets.lstm.worker.onmessage({data: {steps: LAST, rows: [], error: 1}})")
+    assert train.is_disabled()
+    assert not page.evaluate("learning.running")
+    assert "LSTM" in said.inner_text()
+
+
+def test_words_beside_an_axis_have_their_place(page):
+    wide = """() => {
+      const drawn = [], pen = CanvasRenderingContext2D.prototype, fill = pen.fillText;
+      pen.fillText = function (text, x, ...rest) {
+        if (this.textAlign === "right") drawn.push([String(text), x - this.measureText(text).width]);
+        return fill.call(this, text, x, ...rest);
+      };
+      everything(), drawLearning();
+      pen.fillText = fill;
+      return drawn;
+    }"""
+    drawn = page.evaluate(wide)
+    assert {"layer 1", "layer 2"} <= {text for text, _ in drawn}
+    assert [text for text, left in drawn if left < 0] == []
 
 
 def test_guessing_is_measured_on_the_sequences_that_the_nets_are_measured_on(page):
@@ -384,9 +429,9 @@ def thinned(ink):
             return ink[1:-1, 1:-1]
 
 
-TRACED = """([name, side, levels, digits]) => {
-  const reader = new Reader(pictures.flatMap(({nets}) => nets).find((net) => net.name === name));
-  const answer = (strokes) => reader.read(pixelsOf(strokes, side, levels)).probabilities.slice(-10);
+TRACED = """(digits) => {
+  const [{frame, nets: [net]}] = pictures, reader = new Reader(net);
+  const answer = (strokes) => reader.read(pixelsOf(strokes, frame)).probabilities.slice(-10);
   return digits.map((strokes) => best(Array.from(answer(strokes))));
 }"""
 
@@ -395,7 +440,7 @@ def test_the_first_hundred_test_digits_are_read_when_traced_as_strokes(page):
     """At least 90 of them."""
     images, labels = pixels.mnist().test
     digits = [traced(image.reshape(28, 28).numpy()) for image in images[:100]]
-    found = page.evaluate(TRACED, [MNIST, 28, 256, digits])
+    found = page.evaluate(TRACED, digits)
     right = sum(a == int(b) for a, b in zip(found, labels[:100], strict=True))
     assert right >= 90
 

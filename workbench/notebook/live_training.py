@@ -16,7 +16,7 @@ from IPython.display import display
 
 from ..analysis import figures
 from ..analysis.html import Html
-from ..errors import RunError, Stopped, WorkbenchError
+from ..errors import RunError, Stopped, told
 from ..runs.planned_run import PlannedRun
 from ..runs.record import Record
 
@@ -163,10 +163,8 @@ class Offer:
             said = f"Trained: {_counted(len(records), 'record')} of your own. {AGAIN}."
         except Stopped:
             said = "Stopped. What was recorded is kept, and the button goes on from there."
-        except WorkbenchError as error:
-            said = f"Failed: {error}"
         except Exception as error:
-            said = f"Failed: {type(error).__name__}: {error}"
+            said = f"Failed: {told(error)}"
         self.button.description, self.worker = words, None
         self._tell(said)
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import threading
+from html import escape
 from typing import Any
 
 import ipywidgets
 import pandas as pd
 
 from ..analysis import figures, html
+from ..errors import WorkbenchError, told
 from ..runs import status
 from ..runs.lock import Watch
 from ..runs.record import find_id
@@ -40,6 +42,7 @@ class Board(ipywidgets.VBox):  # type: ignore[misc]
         """Read the records again; the choice stays."""
         rows = status.rows(self.seen)
         rest = f"<p>{len(rows) - MOST:,} more, not shown</p>" if len(rows) > MOST else ""
+        rest = rest if rows else "<p>No run is recorded yet.</p>"
         shown = pd.DataFrame(rows[:MOST], columns=SHOWN, dtype=object).map(_cell)
         self.table.value = html.table(shown) + rest  # every value escaped: names and errors come from files
         chosen = self.runs.value
@@ -65,7 +68,10 @@ class Board(ipywidgets.VBox):  # type: ignore[misc]
 
     def _keep(self, seconds: float) -> None:
         while not self.left.wait(seconds):
-            self.refresh()
+            try:
+                self.refresh()
+            except (WorkbenchError, OSError) as error:  # a store on a network may be away for a while
+                self.table.value = f"<p>The records cannot be read now: {escape(told(error))}</p>"
 
     def _draw(self) -> None:
         records = [found for run in self.runs.value if (found := find_id(run)) is not None]

@@ -4,6 +4,7 @@ import math
 import threading
 from collections import Counter
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,7 +13,17 @@ from workbench.config import run_id
 from workbench.config.frozen import Frozen
 from workbench.errors import MissingData, ParameterError
 from workbench.models import diagram
-from workbench.notebook.explorers import EXPLORERS, Explorer, bounds, depth, edits, length, sentence, trained_nets
+from workbench.notebook.explorers import (
+    EXPLORERS,
+    Explorer,
+    bounds,
+    depth,
+    edits,
+    length,
+    loaded,
+    sentence,
+    trained_nets,
+)
 from workbench.notebook.explorers.base import Choice, ExplorerBase, Slider, Switch, panels
 from workbench.runs import folder as disk_store
 from workbench.runs.jobs import notebook_parameters
@@ -218,7 +229,7 @@ def treebank(tmp_path, monkeypatch):
         (folder / f"ptb.{split}.txt").write_text(f" {letters} and so on for more than fifty of them \n" * 8)
     locate = download.locate
     monkeypatch.setattr(download, "locate", lambda name, **ways: folder if name == "ptb" else locate(name, **ways))
-    asked = (trained_nets._batch, trained_nets._symbols, trained_nets._net, trained_nets._answers)
+    asked = (trained_nets._batch, loaded.symbols, trained_nets._net, trained_nets._answers)
     remembered = (*asked, edits.effect, edits.looked, edits.painted, sentence.read)
     for known in remembered:
         known.cache_clear()
@@ -244,7 +255,7 @@ def test_a_sentence_is_read_where_the_treebank_is_at_hand(opened, treebank):
 
 def test_the_published_net_expects_what_is_read(real_data, tmp_path, monkeypatch):
     monkeypatch.setenv("WORKBENCH_RESULTS", str(tmp_path))
-    if not trained_nets.at_hand("ptb"):
+    if not loaded.at_hand("ptb"):
         pytest.skip("WORKBENCH_DATA holds no Penn Treebank")
     explorer = Explorer(EXPLORERS["neurons"](), record="sentences")
     assert "published record" in explorer.said
@@ -253,7 +264,7 @@ def test_the_published_net_expects_what_is_read(real_data, tmp_path, monkeypatch
 
 
 def test_without_the_treebank_the_digits_stay_and_it_is_said_how_to_get_it(opened, monkeypatch):
-    monkeypatch.setattr(trained_nets.download, "locate", missing)
+    monkeypatch.setattr(download, "locate", missing)
     record = next(control for control in opened("neurons").controls if control["name"] == "record")
     assert "sentences" not in dict(record["options"])
     assert "workbench data ptb" in record["help"]
@@ -414,3 +425,23 @@ def test_the_range_at_the_chosen_length_is_in_the_figure_wherever_it_ends():
         figure = bounds.funnel(steps, gamma, epsilon, (10, 100)).figure()
         low, high = figure.layout.yaxis.range
         assert low < min(figure.data[2].y) < max(figure.data[2].y) < high
+
+
+def test_the_range_at_a_length_that_is_typed_ends_on_the_lines_beside_it(opened):
+    upper, lower, marked = opened("bounds", steps=30).figures["funnel"].data
+    for line, end in zip((lower, upper), sorted(marked.y), strict=True):
+        assert np.interp(math.log10(30), np.log10(line.x), line.y) == pytest.approx(end, abs=1e-3)
+
+
+def test_a_range_is_not_said_twice_where_it_is_that_of_the_net(opened):
+    explorer = opened("bounds")
+    assert explorer.said.count("must lie between") == 1
+    explorer.set(steps=100)
+    assert explorer.said.count("must lie between") == 2
+
+
+def test_an_empty_drawing_is_said_to_be_one(opened):
+    explorer = opened("digit", strokes="")
+    assert explorer.said.startswith("Nothing is drawn yet. After 64 of 64 pixels it reads")
+    explorer.set(strokes="20,50 80,50")
+    assert explorer.said.startswith("After 64 of 64 pixels it reads")

@@ -1,6 +1,8 @@
 """An explorer without a browser: what a page asks for, work in a thread, nets that are slow and nets of numbers."""
 
+import base64
 import gzip
+import json
 import threading
 from contextlib import nullcontext
 
@@ -9,8 +11,9 @@ import pytest
 import torch
 
 import workbench as wb
+from workbench.analysis.statistics import Interval
 from workbench.errors import ParameterError
-from workbench.notebook.explorers import EXPLORERS, Explorer, bounds, trained_nets, widget
+from workbench.notebook.explorers import EXPLORERS, Explorer, bounds, edits, trained_nets, widget
 from workbench.notebook.explorers.base import Exercise, ExplorerBase, Job, Slider, View
 from workbench.notebook.site import static_page
 
@@ -153,6 +156,23 @@ def test_what_was_tested_on_the_published_nets_is_said_of_no_others():
     assert explorer.see == ""
     explorer.exercise("Both at three")
     assert explorer.see == "They are equal."
+
+
+def test_a_page_of_frames_says_that_it_lacks_controls():
+    content = Try()
+    content.sweep = ("n",)
+    held = json.loads(gzip.decompress(base64.b64decode(static_page.frames(content, {}))))
+    assert [control["name"] for control in held["controls"]] == ["n"]
+    assert held["look"] == "look. Of the controls this page has those drawn beforehand; a kernel has all."
+
+
+@pytest.mark.parametrize(
+    ("costs", "words"), [([-2, -1], "1 of its layer costs"), ([-3, -2, -1], "2 of its layer cost")]
+)
+def test_one_neuron_costs_and_several_cost(costs, words):
+    measured = [Interval(cost / 100, 360, cost / 100, cost / 100) for cost in costs]
+    assert edits.standing(measured, len(costs) - 1, "class").endswith(f"; {words} more.")
+    assert edits.standing(measured, 0, "class").endswith("; none of its layer costs more.")
 
 
 @pytest.mark.parametrize("name", EXPLORERS)

@@ -90,9 +90,10 @@ class Architecture(ExplorerBase):
         own = sum(part.features for part in drawn.parts if part.kind == "indrnn")
         inputs = "1 input" if task.inputs == 1 else f"{task.inputs:,} inputs"
         known = paper.experiment(experiment)
+        title = known.title[0].upper() + known.title[1:] + ", changed" * (config is not known.config)
         said = (
-            f"{known.title}{', changed' * (config is not known.config)}: {inputs} a step over T = {task.steps:,} "
-            f"steps, {task.outputs:,} outputs; {drawn.parameters:,} parameters"
+            f"{title}: {inputs} a step over T = {task.steps:,} steps, {task.outputs:,} outputs; "
+            f"{drawn.parameters:,} parameters"
         )
         said += f", {own:,} of them recurrent weights, one a neuron." if own else "."
         listed = "; ".join(f"{p.name}: {p.inside}, {p.parameters:,} parameters" for p in drawn.parts)
@@ -217,7 +218,7 @@ def shares(drawing: Drawing) -> Picture:
     sums["IndRNN layers: recurrent weights u"] = own
     shown = {words: n for words, n in sums.items() if n}
     picture = Picture("parameters", "", "What the parameters do", height=110 + 34 * len(shown))
-    text = [f"{n:,} ({n / drawing.parameters:.1%})" for n in shown.values()]
+    text = [f"{n:,} ({100 * n / drawing.parameters:.1f} %)" for n in shown.values()]
     more = {"text": text, "meta": {"narrow": {"text": [f"{n:,}" for n in shown.values()]}}}
     hover = "%{y}: %{x:,}<extra></extra>"
     picture.trace("bar", x=list(shown.values()), y=list(shown), hovertemplate=hover, **BARS, **more)

@@ -27,6 +27,7 @@ from .trained_nets import TESTED, TrainedNet, score, scored, trained_net
 from .widget import Explorer
 
 LENGTHS = (10, 20, 50, 64, 100, 200, 500, 784, 1000, 2000, 5000, 10_000)
+CURVED = tuple(round(10 ** (1 + i / 20)) for i in range(61))  # lengths, between which a line is as good as the curve
 GAMMAS = (1.0, 1.2, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 20.0, 50.0, 100.0)
 EPSILONS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
 CURVE = CUTS[::4]
@@ -91,16 +92,14 @@ class Bounds(ExplorerBase):
         least, most = epsilon ** (1 / own), bound(own, gamma)
         every = [abs(v) for u in weights.values() for v in u.tolist()]
         over, under = sum(u > most * (1 + ROUNDING) for u in every), sum(u < least for u in every)
-        judged = (
-            f"Over the T = {own:,} steps that it reads, |u| must lie between {least:.5f} and {most:.5f}: of its "
-            f"{len(every)} neurons {over} would explode and {under} forget"
-        )
+        counts = f"of its {len(every)} neurons {over} would explode and {under} forget"
+        judged = f"over the T = {own:,} steps that it reads, |u| must lie between {least:.5f} and {most:.5f}: {counts}"
         shown = neurons_by_layer(weights, own, least, most, cut if cut < CUTS[-1] else None, memory, net.time)
         if net.config.model.kind == "bidirectional":
             named_layers(shown, net)
         panels = {
             "funnel": Panel(
-                funnel(steps, gamma, epsilon, LENGTHS).timed("x", "sequence length T", net.time),
+                funnel(steps, gamma, epsilon, CURVED).timed("x", "sequence length T", net.time),
                 f"The range of |u| closes around 1 as sequences grow. At {steps} steps: {low:.5f} to {high:.5f}.",
             ),
             "gradient": Panel(
@@ -109,7 +108,7 @@ class Bounds(ExplorerBase):
                 f"{gamma:g} and {gamma**2:g} for these five |u|; wanted is {epsilon:g} to {gamma:g}.",
             ),
             "weights": Panel(
-                shown, f"The recurrent weights of {net.origin} after step {step:,}, layer by layer. {judged}."
+                shown, f"The recurrent weights of {net.origin} after step {step:,}, layer by layer: {judged}."
             ),
         }
         measured = not net.slow or net in self.measured
@@ -125,7 +124,8 @@ class Bounds(ExplorerBase):
         fades = "a memory never fades" if math.isinf(half) else f"a memory halves in {half:,.1f} steps"
         said = (
             f"Over T = {steps:,} steps |u| must lie between {low:.5f} and {high:.5f}, a range {high - low:.2g} wide; "
-            f"at its lower end {fades}. {net.origin}, here {at}: {judged[0].lower()}{judged[1:]}."
+            f"at its lower end {fades}. {net.origin}, here {at}"
+            f"{', reads so many: ' + counts if own == steps else ': ' + judged}."
         )
         if measured:  # at whatever moment u is shown
             said += f" Its {'best ' if net.step else ''}weights reach, uncut, {scored(net.answers, net.target)}"
@@ -173,7 +173,9 @@ def explore_bounds(*, budget: Budget = "quick", device: str = "auto", **values: 
 
 def funnel(steps: int, gamma: float, epsilon: float, lengths: Sequence[int]) -> Picture:
     """Table 1 as a picture: over how many steps which |u| keeps the gradient between epsilon and gamma."""
-    picture = Picture("sequence length T, steps", "recurrent weight |u|", "Where |u| may lie")
+    picture = Picture(
+        "sequence length T, steps", "recurrent weight |u|", "The longer the sequence, the nearer to 1 |u| must lie"
+    )
     picture.line(lengths, [gamma ** (1 / T) for T in lengths], "explodes above", ORANGE)
     picture.line(lengths, [epsilon ** (1 / T) for T in lengths], "vanishes below", BLUE)
     picture.data[-1] |= {"fill": "tonexty", "fillcolor": SHADE}
@@ -186,7 +188,7 @@ def funnel(steps: int, gamma: float, epsilon: float, lengths: Sequence[int]) -> 
 
 def survival(gradient: Tensor, us: Sequence[float], gamma: float, epsilon: float) -> Picture:
     """The gradient k steps back for five u around the range, (k, n), with the largest and the smallest wanted."""
-    picture = Picture("steps back k", "gradient through k steps", "The gradient through time, differentiated")
+    picture = Picture("steps back k", "gradient through k steps", "What is left of a gradient, or what it grows to")
     shown = thinned(len(gradient))
     styles = ((BLUE, "dot"), (BLUE, "solid"), (GREEN, "solid"), (ORANGE, "solid"), (ORANGE, "dot"))
     for column, (u, (colour, dash)) in enumerate(zip(us, styles, strict=True)):
@@ -238,7 +240,7 @@ def tightening(cuts: Sequence[float], heights: Sequence[float], unit: str, cut: 
     """A net's score as every |u| is cut to less and less, nothing retrained; the present cut marked."""
     picture = Picture("every |u| cut to at most", unit, "The net with its memory cut")
     picture.line(cuts, heights, "not retrained", BLUE)
-    picture.dots([cut], [height], f"|u| ≤ {cut:.4g}: {height:.4g}", ORANGE, 13)
+    picture.dots([cut], [height], f"|u| ≤ {cut:.4g}: {height:.3g}", ORANGE, 13)
     return picture.axis("yaxis", **({"range": [0, 100]} if unit.endswith("%") else {"rangemode": "tozero"}))
 
 
@@ -282,5 +284,5 @@ def _held(content: Bounds) -> dict[str, Any]:
             "cut": cut if told else None,
         }
     level = Picture("", "").level(0.0, colour=ORANGE).layout["shapes"][0]
-    shared = {"ink": INK, "level": level, "lengths": LENGTHS, "cuts": CURVE, "rounding": ROUNDING}
+    shared = {"ink": INK, "level": level, "lengths": CURVED, "cuts": CURVE, "rounding": ROUNDING}
     return {"nets": nets, **shared, "longest": LONGEST, "smallest": SMALLEST}

@@ -136,7 +136,7 @@ class Depth(ExplorerBase):
             said += f" On {x.shape[1]} of the test sequences of {record} that have {len(x)} steps."
             said += " A net that reads both ways is read at its first step too." * ("bidirectional" in nets)
         if trained and missing:
-            said += f" Not trained yet, shown as they start: {', '.join(NAMES[kind] for kind in missing)}."
+            said += f" Not trained yet, shown as they start: {'; '.join(NAMES[kind] for kind in missing)}."
         panels = {
             "maps": Panel(
                 gradient_maps(maps).timed("x", "time", time, first=1),
@@ -167,7 +167,7 @@ class Depth(ExplorerBase):
             share = float(norms[0] / norms[-1].clamp_min(1e-300))
             parts.append(f"{NAMES[kind]} {share:.2g}" + f" ({len(gradient)} layers)" * (len(gradient) != depth))
         layers = "1 layer" if depth == 1 else f"{depth} layers"
-        said = f"With {layers}, of a gradient of 1 at the last layer arrives at the first: {', '.join(parts)}."
+        said = f"With {layers}, of a gradient of 1 at the last layer arrives at the first: {'; '.join(parts)}."
         return f"{said} The last layer is read at its last step alone: the rest of its row is empty."
 
     def alive(self) -> dict[str, Any]:
@@ -218,7 +218,7 @@ ROW = 56  # pixels of a net among the costs
 
 def gradient_maps(maps: Mapping[str, Tensor]) -> Picture:
     """Each net's gradient at every layer and step, side by side: brightness is its power of ten below the strongest."""
-    picture = Picture("", "layer", "The gradient at every layer and time step", height=330)
+    picture = Picture("", "layer", "Dark where the gradient is lost: every layer, every time step", height=330)
     gap, n = 0.012, max(len(maps), 1)
     width = (1 - gap * (n - 1)) / n
     axis = {**picture.layout["xaxis"], "nticks": 4}
@@ -250,7 +250,7 @@ def gradient_maps(maps: Mapping[str, Tensor]) -> Picture:
 
 def by_layer(maps: Mapping[str, Tensor]) -> Picture:
     """The gradient that reaches each layer, all steps together, relative to the last layer's."""
-    picture = Picture("layer, 1 reads the input", "gradient norm, last layer = 1", "Down through the layers")
+    picture = Picture("layer, 1 reads the input", "gradient norm, last layer = 1", "What reaches each layer")
     for kind, gradient in maps.items():
         norms = gradient.double().norm(dim=1)
         picture.line(range(1, len(norms) + 1), _relative(norms, norms[-1]), NAMES[kind], NETS[kind])

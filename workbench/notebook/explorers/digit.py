@@ -118,7 +118,11 @@ class Digit(ExplorerBase):
                 f"The drawing as {round(steps**0.5)} by {round(steps**0.5)} pixels, {step} of {steps} read so far.",
             ),
             "votes": Panel(
-                votes(plain.chances[step - 1], at if edited else None, f"Its answer after {step} pixels"),
+                votes(
+                    plain.chances[step - 1],
+                    at if edited else None,
+                    f"Its answer after {step} pixels: {int(at.argmax())}",
+                ),
                 f"After {step} of {steps} pixels: {int(at.argmax())}, {percent(float(at.max()))}.",
             ),
             "forming": Panel(
@@ -149,7 +153,8 @@ class Digit(ExplorerBase):
     def sentence(self, net: TrainedNet, plain: Reading, now: Reading, step: int, edited: bool) -> str:
         """Say what is read so far, when the answer was settled, and what the edits changed."""
         steps, at = len(now.chances), now.chances[step - 1]
-        said = f"After {step} of {steps} pixels it reads {int(at.argmax())} ({percent(float(at.max()))})."
+        said = "Nothing is drawn yet. " * bool((now.pixels == -1).all())
+        said += f"After {step} of {steps} pixels it reads {int(at.argmax())} ({percent(float(at.max()))})."
         answer = int(now.chances[-1].argmax())
         said += f" At the end: {answer}, {settled(now.chances)}."
         if edited:
@@ -230,9 +235,10 @@ def seen(pixels: Tensor, order: Tensor, step: int) -> Picture:
 
 def forming(chances: Tensor, step: int) -> Picture:
     """The chance of each class if reading ended at each step, (T, 10); the last answer and the likeliest in colours."""
-    picture = Picture("pixels read", "probability, %", "The answer forming", height=300)
-    shown = thinned(len(chances), 400)
-    answer, likely = int(chances[-1].argmax()), chances.amax(0).topk(4).indices.tolist()
+    shown, answer = thinned(len(chances), 400), int(chances[-1].argmax())
+    likely = chances.amax(0).topk(4).indices.tolist()
+    title = f"The answer forming: {answer}, {settled(chances)}"
+    picture = Picture("pixels read", "probability, %", title, height=300)
     coloured = list(dict.fromkeys([answer, *likely]))[:4]
     colours = dict(zip(coloured, (ORANGE, BLUE, GREEN, PINK), strict=True))
     for digit in sorted(range(chances.shape[1]), key=lambda digit: digit in colours):

@@ -70,7 +70,7 @@ def standing(costs: Sequence[Interval] | None, neuron: int, target: str) -> str:
     if costs is None:
         return "What silencing it costs is not measured yet."
     more = sum(worse(c.mean, target) > worse(costs[neuron].mean, target) for c in costs)
-    place = "none of its layer costs more" if more == 0 else f"{more} of its layer cost more"
+    place = f"{more or 'none'} of its layer {'cost' if more > 1 else 'costs'} more"
     return f"Silenced alone: {changed(costs[neuron], target)}; {place}."
 
 
@@ -177,7 +177,7 @@ def expectation(
     best = int((output if after is None else after)[-1].argmax())
     said = f"It reads “{''.join(told).strip()}” with {float(bits[0].mean()):.3g} bits a character."
     parts = painted(net, example, best, edit)
-    expected = f"After them it expects “{net.symbols[best].strip() or 'the end'}”."
+    expected = f"After them it expects {reading.spoken(net.symbols[best])}."
     return {
         "painting": Panel(reading.painted_text(read or [], parts, net.symbols[best]), expected, wide=True),
         "surprise": Panel(reading.surprise(told, bits[0], bits[1]), said, wide=True),

@@ -10,10 +10,8 @@ from functools import lru_cache
 from statistics import median
 from typing import Any
 
-import pandas as pd
 from torch import Tensor
 
-from ... import files
 from ...analysis.figures import height
 from ...analysis.figures.style import EACH, Picture, Time, thinned, timed, whiskers
 from ...analysis.memory import gradient_through_time
@@ -22,6 +20,7 @@ from ...tasks import spec
 from . import own_records
 from .alive import living
 from .base import NAMES, NETS, Choice, Control, Exercise, ExplorerBase, Job, Panel, Slider, Switch, Tell, View, decades
+from .loaded import published_costs
 from .trained_nets import TrainedNet, evaluations, trained_net
 from .widget import Explorer
 
@@ -43,10 +42,8 @@ def config(task: str, steps: int, kind: str) -> Config:
     if kind == "plain":
         gamma, norm = (2.0, "none") if task == "adding" else (5.0, "after")
         fields |= {"depth": 2, "gamma": gamma, "norm": norm, "last_near_one": True}
-    if task == "adding":
-        which: Task = Adding(name="adding", length=steps)
-    else:
-        which = Pixels(name="pixels", source="digits", repeats=max(1, round(steps / 64)))
+    digits = Pixels(name="pixels", source="digits", repeats=max(1, round(steps / 64)))
+    which: Task = Adding(name="adding", length=steps) if task == "adding" else digits
     lr = 1e-4 if kind == "irnn" else 2e-3
     train = Train(batch=32, lr=lr, steps=END, evaluate_every=20 if steps <= 200 else 25)
     return Config(task=which, model=Model.model_validate(fields), train=train)
@@ -128,7 +125,6 @@ class Length(ExplorerBase):
         times = {k: [1000 * s for s in memory(net.fresh)[1]] for k, net in nets.items() if k in self.remembered}
         said = f"T = {steps:,}: {'; '.join(words)}."
         unit = "mean squared error" if of.target == "real" else "validation accuracy, %"
-        measured = {} if task in self.own else published_costs()
         todo = [net for net in nets.values() if evaluated(net) < goal]
         panels = {
             "learning": Panel(learning(curves, unit, goal, guess), f"{unit} over training steps. {said}", wide=True),
@@ -146,7 +142,7 @@ class Length(ExplorerBase):
                 + ", ".join(f"{NAMES[kind]} {asked.get(kind, 'not asked here')}" for kind in nets),
             ),
             "cost": Panel(
-                step_costs(measured, times, steps).timed("x", "length T", of.time),
+                step_costs({} if task in self.own else published_costs(), times, steps).timed("x", "length T", of.time),
                 "Milliseconds of a forward and backward pass against sequence length, both logarithmic; here: "
                 + ", ".join(f"{NAMES[k]} {timed(ms)}" for k, ms in times.items()),
                 wide=True,
@@ -169,10 +165,10 @@ class Length(ExplorerBase):
         if not points:
             return "is not trained yet"
         step, last = points[-1]
-        reached = f"reached {last:.3g}" if target == "real" else f"reached {last:.1f} % right"
+        reached = f"reached {f'{last:.3g}' if target == 'real' else f'{last:.1f} % right'} at step {step:,}"
         if published:
-            return f"{reached} at step {step:,} (published record)"
-        return f"{reached} at step {step:,}" + (f" of {goal:,} (stopped there)" if step < goal - 25 else "")
+            return f"{reached} (published record)"
+        return reached + (f" of {goal:,} (stopped there)" if step < goal - 25 else "")
 
     def alive(self) -> dict[str, Any]:
         return living(self, ("task", "steps"), {"names": {kind: NAMES[kind] for kind in ("lstm", "irnn")}})
@@ -222,16 +218,6 @@ def memory(net: TrainedNet) -> tuple[Tensor, tuple[float, ...]]:
     return found, tuple(seconds[2:] or seconds[1:])
 
 
-@lru_cache(maxsize=1)
-def published_costs() -> dict[str, list[tuple[int, float]]]:
-    """Milliseconds against T as measured once on two cores, kind -> (T, ms); empty where the file is not."""
-    path = files.published() / "explorers" / "step_cost.csv"
-    if not path.exists():
-        return {}
-    table = pd.read_csv(path)
-    return {str(kind): list(zip(rows["T"], rows["ms"], strict=True)) for kind, rows in table.groupby("kind")}
-
-
 def explore_length(*, budget: Budget = "quick", device: str = "auto", **values: Any) -> Explorer:
     """Open the explorer of sequence length, its controls at the given values (`task="digits", steps=512`)."""
     return Explorer(Length(budget, device), **values)
@@ -243,7 +229,7 @@ def explore_length(*, budget: Budget = "quick", device: str = "auto", **values: 
 def learning(curves: Mapping[str, Points], unit: str, goal: int, guess: tuple[float, str]) -> Picture:
     """Validation scores while nets train, (step, score), with what guessing reaches, and where training here ends."""
     level, words = guess
-    picture = Picture("training step", unit, "Learning, live", height=360)
+    picture = Picture("training step", unit, "Learning: who leaves the dashed line of guessing?", height=360)
     for kind, points in curves.items():
         name = NAMES[kind] if points else f"{NAMES[kind]}, not run"
         shown = points or [(0, math.inf)]  # in the legend alone
@@ -251,9 +237,8 @@ def learning(curves: Mapping[str, Points], unit: str, goal: int, guess: tuple[fl
         picture.data[-1] |= {"mode": "lines+markers", "marker": {"size": 5}}
     picture.level(level, legend=words).axis("yaxis", range=[0, 100] if unit.endswith("%") else [0, 1.5 * level])
     last = max([goal, *(points[-1][0] for points in curves.values() if points)])
-    picture.upright(goal)
     side = {"xanchor": "right", "xshift": -4} if goal > last / 2 else {"xanchor": "left", "xshift": 4}
-    picture.note("Train live stops here", x=goal, y=1, yref="paper", yanchor="top", **side)
+    picture.upright(goal).note(f"Train to step {goal:,}", x=goal, y=1, yref="paper", yanchor="top", **side)
     return picture.axis("xaxis", range=[0, last * 1.02])
 
 
@@ -264,14 +249,11 @@ def by_length(reached: Mapping[str, Mapping[int, Milestone]], steps: int, title:
     for kind, found in reached.items():
         words = [milestones({T: one}) for T, one in found.items()]
         hover = {"hovertext": words, "hovertemplate": f"%{{hovertext}}<extra>{NAMES[kind]}</extra>"}
-        more = {"x": [f"{T}" if time == EACH else time.words(T) for T in lengths], "offsetgroup": kind, **hover}
-        heights = [one[0] if one and one[1] else None for one in found.values()]
-        picture.trace("bar", y=heights, name=NAMES[kind], marker={"color": NETS[kind]}, **more)
-        heights = [None if one and one[1] else one[0] if one else 0 for one in found.values()]
         text = {"text": ["" if one else "x" for one in found.values()], "textposition": "outside", "cliponaxis": False}
-        hatch = {"color": NETS[kind], "pattern": {"shape": "/", "fillmode": "replace"}}
-        name = f"{NAMES[kind]}, not until then; 0: not run"
-        picture.trace("bar", y=heights, name=name, marker=hatch, showlegend=False, **text, **more)
+        shapes = ["" if one and one[1] else "/" for one in found.values()]
+        bars = {"marker": {"color": NETS[kind], "pattern": {"shape": shapes, "fillmode": "replace"}}, **text, **hover}
+        across = [f"{T}" if time == EACH else time.words(T) for T in lengths]
+        picture.trace("bar", x=across, y=[one[0] if one else 0 for one in found.values()], name=NAMES[kind], **bars)
     if steps in lengths:
         at = lengths.index(steps)
         picture.band(at - 0.5, at + 0.5, axis="x")

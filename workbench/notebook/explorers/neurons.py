@@ -20,8 +20,9 @@ from . import edits, reading
 from .alive import examined
 from .base import Choice, Control, Exercise, ExplorerBase, Job, Panel, Slider, Switch, Tell, View
 from .edits import Edit, changed, published, worse
+from .loaded import at_hand
 from .nets import experiments
-from .trained_nets import SLOW, TESTED, TrainedNet, at_hand, scored, trained_net
+from .trained_nets import SLOW, TESTED, TrainedNet, scored, trained_net
 from .widget import Explorer
 
 PLACES = tuple(round(-1.2 + 0.02 * i, 2) for i in range(121))  # of u

@@ -13,11 +13,11 @@ from ...analysis.figures.style import BLUE, ORANGE, PINK, SIGNED, Picture, thinn
 
 def percent(p: float) -> str:
     """A probability in per cent; 100 % is said of what float32 can hardly tell from 1, 0 % of nothing that is more."""
-    if 0 < p <= 0.005:
-        return "<1 %"
+    if 0 < p < 0.0005:
+        return "<0.1 %"
     if 0.9995 <= p < 1 - 1e-6:
         return ">99.9 %"
-    return f"{100 * p:.{int(0.995 <= p < 0.9995)}f} %"
+    return f"{round(100 * p, 1):g} %"
 
 
 def trace(
@@ -81,7 +81,8 @@ def painted_steps(x: Tensor, parts: Tensor, marked: Tensor | None = None) -> Pic
 
 def painted_text(text: Sequence[str], parts: Tensor, answer: str) -> Picture:
     """Draw what each character adds to the score of the one expected next, (T,)."""
-    picture = Picture("", "what the character adds", f"Which characters say “{sign(answer)}” comes next?", height=260)
+    title = f"Which characters say that {escape(spoken(answer), quote=False)} comes next?"
+    picture = Picture("", "what the character adds", title, height=260)
     picture.trace("bar", x=list(range(1, len(parts) + 1)), y=parts.tolist(), marker={"color": BLUE}, name="adds")
     return spelled(picture.linked(step="x"), text, "character read").unnamed()
 
@@ -103,14 +104,14 @@ def spelled(picture: Picture, text: Sequence[str], title: str) -> Picture:
     return picture.axis("xaxis", **ticks).set(hovermode="x")  # a character is met wherever its column is
 
 
-def plain(character: str) -> str:
-    """A character as a sentence shows it."""
-    return {"\n": "¶", " ": "_"}.get(character, character)
+def spoken(character: str) -> str:
+    """A character as a sentence names it."""
+    return {"\n": "the end of the line", "_": "a blank"}.get(character, f"“{character}”")
 
 
 def sign(character: str) -> str:
     """A character as a figure shows it, whose words are marked up."""
-    return escape(plain(character), quote=False)
+    return escape({"\n": "¶", " ": "_"}.get(character, character), quote=False)
 
 
 def votes(before: Tensor, after: Tensor | None, title: str, names: Sequence[str] = ()) -> Picture:

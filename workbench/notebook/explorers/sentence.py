@@ -81,7 +81,7 @@ class Sentence(ExplorerBase):
         at = now.expected[step].exp()
         best = int(at.argmax())
         said = (
-            f"After “{text[:step]}” it expects “{reading.plain(symbols[best])}” ({reading.percent(float(at.max()))}). "
+            f"After “{text[:step]}” it expects {reading.spoken(symbols[best])} ({reading.percent(float(at.max()))}). "
             f"The sentence costs it {bits(now, net, text).mean():.3g} bits a character"
         )
         said += f", {bits(plain, net, text).mean():.3g} as trained." if edited else "."
@@ -90,12 +90,12 @@ class Sentence(ExplorerBase):
         panels = {
             "painting": Panel(
                 light(reading.painted_text(characters[:step], parts, symbols[best]), now.parts[1:, 1:], characters),
-                f"What each character adds to the score of “{reading.plain(symbols[best])}”. {said}",
+                f"What each character adds to the score of {reading.spoken(symbols[best])}. {said}",
                 wide=True,
             ),
             "next": Panel(
                 following(plain.expected[step].exp(), at if edited else None, symbols),
-                ", ".join(f"“{reading.plain(symbols[i])}” {reading.percent(float(at[i]))}" for i in likely),
+                ", ".join(f"{reading.spoken(symbols[i])} {reading.percent(float(at[i]))}" for i in likely),
                 wide=True,
             ),
             "surprise": Panel(

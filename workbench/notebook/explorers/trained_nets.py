@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ... import files, paper
 from ...analysis import interventions
 from ...analysis.figures.style import EACH, Time
-from ...config import Budget, Config, Task, Treebank, run_id
+from ...config import Budget, Config, Task, run_id
 from ...errors import MissingData, WorkbenchError
 from ...models.build import build, recurrent_weights
 from ...paper.reader_names import reader_names
@@ -26,11 +26,11 @@ from ...runs.record import Record, there
 from ...runs.run import resolve
 from ...runs.run import run as run_experiment
 from ...seeds import generator
-from ...tasks import Batch, data_hashes, download, load, spec
+from ...tasks import Batch, data_hashes, load, spec
 from ...tasks.sequences import Sequences
-from ...tasks.treebank import LETTERS, TreebankTask
+from ...tasks.treebank import TreebankTask
 from ...training import CLEAN_BATCHES, evaluate
-from . import own_records
+from . import loaded, own_records
 from .base import Job, Tell
 
 SLOW = 128  # steps; nets over longer sequences are run off the main thread
@@ -126,12 +126,12 @@ class TrainedNet:
     @property
     def symbols(self) -> tuple[str, ...]:
         """Symbols that the tokens of a text stand for; () where the task is not text."""
-        return _symbols(self.config.task, self.seed)
+        return loaded.symbols(self.config.task, self.seed)
 
     @property
     def order(self) -> Tensor:
         """Pixels of the image in the order in which the steps read them, (T,)."""
-        return _order(self.config.task, self.seed)
+        return loaded.order(self.config.task, self.seed)
 
     def job(self, device: str = "auto") -> Job | None:
         """An offer to train it as far as the budget goes; none where it is there, or its data are missing."""
@@ -292,27 +292,3 @@ def _batch(task: Task, seed: int, data: own_records.Data, count: int, alike: boo
     ends = (text[: len(text) - T] == known.end).nonzero()[:count, 0]
     at = ends + torch.arange(T)[:, None]
     return Batch(text[at], text[at + 1])
-
-
-@lru_cache(maxsize=4)
-def _symbols(task: Task, seed: int) -> tuple[str, ...]:
-    if not isinstance(task, Treebank):
-        return ()
-    try:
-        return tuple(load(task, seed, 1).text.vocabulary)  # type: ignore[attr-defined]
-    except MissingData:  # a net of characters can be asked without them
-        return tuple(LETTERS) if task.unit == "char" else ()
-
-
-def at_hand(data: str) -> bool:
-    """Say whether a data set is on this machine."""
-    try:
-        return bool(download.locate(data, fetch=False))
-    except WorkbenchError:
-        return False
-
-
-@lru_cache(maxsize=4)
-def _order(task: Task, seed: int) -> Tensor:
-    drawn = load(task, seed, 1).drawn()
-    return torch.tensor(drawn.get("permutation", range(spec(task).steps)))

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 import traitlets
 
-from ...errors import ParameterError, Stopped, WorkbenchError, choices, quoted
+from ...errors import ParameterError, Stopped, WorkbenchError, choices, quoted, told
 from ...runs.run import pinned_threads
 from .base import HERE, Exercise, ExplorerBase, Job, View, code, panels, parameters, plotly_library, script
 
@@ -61,6 +61,7 @@ class Explorer(anywidget.AnyWidget):
     value = traitlets.Dict()
     answered = traitlets.Dict().tag(sync=True)  # the last message of a page that was dealt with
     busy = False  # whether long work is under way
+    shown: View
 
     def __init__(self, content: ExplorerBase, **values: Any):
         accepted, complaints = content.check(values, content.settle(values))
@@ -70,7 +71,6 @@ class Explorer(anywidget.AnyWidget):
         self.drawing = threading.RLock()
         self.worker: threading.Thread | None = None
         self.stopping = threading.Event()
-        self.shown: View | None = None
         self.tried: tuple[dict[str, Any], Exercise] = ({}, Exercise("", {}))  # the last exercise, and its values
         named = {"exercises": [one.label for one in content.exercises], "presets": [p.label for p in content.presets]}
         app = os.environ.get("SERVER_SOFTWARE", "").startswith("voila")
@@ -86,7 +86,6 @@ class Explorer(anywidget.AnyWidget):
     @property
     def figures(self) -> dict[str, go.Figure]:
         """The figures by name, as they are now."""
-        assert self.shown is not None
         return {name: panel.picture.figure() for name, panel in self.shown.panels.items()}
 
     def set(self, **values: Any) -> None:
@@ -108,13 +107,12 @@ class Explorer(anywidget.AnyWidget):
 
     def start(self) -> None:
         """Begin the long work that is offered now, if any, in a thread."""
-        job = self.shown.job if self.shown else None
-        if job is None or self.busy:
+        if self.shown.job is None or self.busy:
             return
         self.stopping.clear()
         self.busy = True
         self.work = {"state": "running", "label": "Stop", "share": None, "said": "starting ..."}
-        self.worker = threading.Thread(target=self._labour, args=(job,), daemon=True)
+        self.worker = threading.Thread(target=self._labour, args=(self.shown.job,), daemon=True)
         self.worker.start()
 
     def stop(self) -> None:
@@ -200,11 +198,10 @@ class Explorer(anywidget.AnyWidget):
                 case "plotly":
                     self.send({"what": "plotly"}, [plotly_library()])
                     return
-        except WorkbenchError as error:
-            self.complaints = {"": str(error)}
         except Exception as error:
-            self.complaints = {"": f"{type(error).__name__}: {error}"}
-            raise
+            self.complaints = {"": told(error)}
+            if not isinstance(error, WorkbenchError):
+                raise
         finally:
             named = message if isinstance(message, Mapping) else {}
             self.answered = {"page": named.get("page"), "turn": named.get("turn")}
@@ -255,10 +252,8 @@ class Explorer(anywidget.AnyWidget):
             said = "done"
         except Stopped:
             said = "stopped; what was recorded is kept, and it goes on from there"
-        except WorkbenchError as error:
-            said = f"failed: {error}"
         except Exception as error:
-            said = f"failed: {type(error).__name__}: {error}"
+            said = f"failed: {told(error)}"
         self.busy = False
         self.work = {"state": "idle", "label": "", "share": None, "said": said}
         with contextlib.suppress(WorkbenchError):

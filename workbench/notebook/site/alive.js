@@ -20,13 +20,6 @@ function general(value, digits = 6) {
   return `${bare(mantissa)}e${power[0]}${power.slice(1).padStart(2, "0")}`;
 }
 
-// round(value) to the even of two whole numbers that are equally near
-function rounded(value) {
-  const low = Math.floor(value);
-  if (value - low === 0.5) return low % 2 === 0 ? low : low + 1;
-  return Math.round(value);
-}
-
 function thinned(count, most = 200) {
   const step = count > 1 ? Math.max(1, Math.ceil((count - 1) / most)) : 1;
   const places = [];
@@ -113,7 +106,7 @@ ALIVE.length = ({ said, figures, alts }, wanted, { names }) => {
   end.x0 = end.x1 = wanted.goal;
   const note = learning.layout.annotations.at(-1);
   const side = wanted.goal > last / 2 ? { xanchor: "right", xshift: -4 } : { xanchor: "left", xshift: 4 };
-  Object.assign(note, { x: wanted.goal, ...side });
+  Object.assign(note, { text: `Train to step ${goal}`, x: wanted.goal, ...side });
   const unseen = (name) => hidden.some((one) => name.startsWith(`${one} `) && !name.endsWith(", published"));
   cost.data = cost.data.filter((trace) => !unseen(trace.name));
   for (const trace of cost.data) {
@@ -138,9 +131,9 @@ ALIVE.bounds = ({ figures, alts }, wanted, held) => {
   const every = layers.flat().map(Math.abs);
   const over = every.filter((u) => u > most * (1 + rounding)).length;
   const under = every.filter((u) => u < least).length;
-  const judged =
-    `ver the T = ${fixed(net.own, 0)} steps that it reads, |u| must lie between ${least.toFixed(5)} and ${most.toFixed(5)}: ` +
-    `of its ${every.length} neurons ${over} would explode and ${under} forget`;
+  const counts = `of its ${every.length} neurons ${over} would explode and ${under} forget`;
+  const ends = `${least.toFixed(5)} and ${most.toFixed(5)}`;
+  const judged = `over the T = ${fixed(net.own, 0)} steps that it reads, |u| must lie between ${ends}: ${counts}`;
 
   const { funnel, gradient, weights, tightening } = figures;
   funnel.data[0].y = lengths.map((T) => bounds(T)[1]);
@@ -191,19 +184,20 @@ ALIVE.bounds = ({ figures, alts }, wanted, held) => {
     if (cut < cuts.at(-1)) for (const sign of [1, -1]) layout.shapes.push({ ...level, y0: sign * cut, y1: sign * cut });
   }
   layout.xaxis.range = [0.5, layers.length + 0.5];
-  alts.weights = `The recurrent weights of ${net.origin} after step ${fixed(step, 0)}, layer by layer. O${judged}.`;
+  alts.weights = `The recurrent weights of ${net.origin} after step ${fixed(step, 0)}, layer by layer: ${judged}.`;
 
   const at = step === 0 ? "at its start" : `after step ${fixed(step, 0)}`;
   const halves = half(low);
   let said =
     `Over T = ${fixed(steps, 0)} steps |u| must lie between ${low.toFixed(5)} and ${high.toFixed(5)}, ` +
     `a range ${general(high - low, 2)} wide; at its lower end a memory ` +
-    `${Number.isFinite(halves) ? `halves in ${fixed(halves, 1)} steps` : "never fades"}. ${net.origin}, here ${at}: o${judged}.`;
+    `${Number.isFinite(halves) ? `halves in ${fixed(halves, 1)} steps` : "never fades"}. ${net.origin}, here ${at}` +
+    `${net.own === steps ? `, reads so many: ${counts}` : `: ${judged}`}.`;
   if (net.cut) {
     const place = cuts.indexOf(cut);
     const { heights, scored, changed, unit } = net.cut;
     tightening.data[0].y = heights;
-    const name = `|u| ≤ ${general(cut, 4)}: ${general(heights[place], 4)}`;
+    const name = `|u| ≤ ${general(cut, 4)}: ${general(heights[place], 3)}`;
     Object.assign(tightening.data[1], { x: [cut], y: [heights[place]], name });
     tightening.layout.yaxis.title.text = unit;
     for (const key of ["range", "rangemode"]) delete tightening.layout.yaxis[key];

@@ -137,7 +137,7 @@ function drawShares({ data: [bar], layout }, { parts }, kinds) {
   const counts = seen.map(([, n]) => n);
   const text = counts.map(counted);
   Object.assign(bar, { x: counts, y: seen.map(([words]) => words), meta: { narrow: { text } } });
-  bar.text = counts.map((n, i) => `${text[i]} (${((100 * n) / parameters).toFixed(1)}%)`);
+  bar.text = counts.map((n, i) => `${text[i]} (${((100 * n) / parameters).toFixed(1)} %)`);
   const most = Math.max(...counts);
   layout.xaxis.range = [0, 1.25 * most];
   layout.meta.narrow.xaxis.range = [0, 4 * most];
@@ -152,7 +152,8 @@ ALIVE.architecture = ({ figures, alts }, { experiment, depth, width }, held) => 
   const own = recurrent(drawn.parts);
   const changed = deep !== size[0] || wide !== size[1] ? ", changed" : "";
   const given = inputs === 1 ? "1 input" : `${counted(inputs)} inputs`;
-  let said = `${title}${changed}: ${given} a step over T = ${counted(steps)} steps, ${counted(outputs)} outputs; `;
+  let said = `${title[0].toUpperCase()}${title.slice(1)}${changed}: ${given} a step over `;
+  said += `T = ${counted(steps)} steps, ${counted(outputs)} outputs; `;
   said += `${counted(total(drawn.parts))} parameters`;
   said += own ? `, ${counted(own)} of them recurrent weights, one a neuron.` : ".";
   drawNet(figures.net, drawn, kin.words, held);

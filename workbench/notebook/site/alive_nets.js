@@ -1,6 +1,5 @@
 // What pages that run a trained net share, see alive.js.
 
-const place = (values, most = Math.max(...values)) => values.indexOf(most);
 const times = (T) => Array.from({ length: T }, (_, t) => t + 1);
 // The places of the largest values, the largest first
 const largest = (values, count) => [...values.keys()].sort((a, b) => values[b] - values[a]).slice(0, count);

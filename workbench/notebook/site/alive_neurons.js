@@ -17,7 +17,7 @@ function effect(net, edit) {
     const out = affine(h, (T - 1) * B * N, B, readout.W, readout.b);
     let [lost, gained] = [0, 0];
     for (let b = 0; b < B; b++) {
-      const right = Number(place(out.subarray(b * K, (b + 1) * K)) === y[b]);
+      const right = Number(best(out.subarray(b * K, (b + 1) * K)) === y[b]);
       lost += Number(right < answers[b]);
       gained += Number(right > answers[b]);
     }
@@ -90,7 +90,7 @@ ALIVE.neurons = ({ figures, alts }, wanted, held) => {
   const fed = column(affine(seen.runs[layer].x, 0, T, W, b), N, neuron);
   const state = column(seen.runs[layer].h, N, neuron);
   const stateAfter = hushed ? state.map(() => 0) : column(after.runs[layer].h, N, neuron);
-  const answer = place(after.out);
+  const answer = best(after.out);
   const adds = contributions(asEdited, x, blank, answer);
 
   const responses = [trained, given ?? trained].map((u) => impulse(u, T));
@@ -100,12 +100,12 @@ ALIVE.neurons = ({ figures, alts }, wanted, held) => {
   if (peak !== 0) {
     const empty = state.at(-1) === 0 && trained > 0;
     const end = empty ? "0 at the end: what it is given can empty it, whatever its u." : `${general(state.at(-1), 3)} at the end.`;
-    lived = `Over example ${example} its state peaks at ${general(peak, 3)} at step ${place(state) + 1} and is ${end}`;
+    lived = `Over example ${example} its state peaks at ${general(peak, 3)} at step ${best(state) + 1} and is ${end}`;
   }
   let standing = "What silencing it costs is not measured yet.";
   if (costs) {
     const more = points.filter((cost) => cost > points[neuron]).length;
-    standing = `Silenced alone: ${changed(costs[neuron])}; ${more || "none"} of its layer ${more ? "cost" : "costs"} more.`;
+    standing = `Silenced alone: ${changed(costs[neuron])}; ${more || "none"} of its layer ${more > 1 ? "cost" : "costs"} more.`;
   }
   const told = [...effects].slice(costs ? 1 : 0).map(([name, effect]) => `${name[0].toUpperCase()}${name.slice(1)}: ${changed(effect)}.`);
   const about = `Neuron ${neuron} of layer ${number}, u = ${trained.toFixed(4)}: ${left}`;

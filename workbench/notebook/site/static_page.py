@@ -88,7 +88,8 @@ def frames(content: ExplorerBase, values: Mapping[str, Any]) -> str:
             made.append({"values": at, "panels": drawn, **words})
     held = {
         "title": content.title,
-        "look": content.look,
+        "look": content.look
+        + ("" if living else " Of the controls this page has those drawn beforehand; a kernel has all."),
         "controls": [control.spec() for control in turned],
         "figures": list(figures),
         "frames": made,

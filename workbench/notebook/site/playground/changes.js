@@ -1,10 +1,10 @@
 // Controls of the upper half: time, and the four cards that change a net.
 
+// What becomes of a state that nothing is added to: relu(u h) is 0 where u is negative
 const fades = (u) => {
-  const size = Math.abs(u);
-  if (size >= 1) return "it never fades";
-  if (size < 0.01) return "gone at the next step";
-  const steps = Math.log(0.5) / Math.log(size);
+  if (u >= 1) return "it never fades";
+  if (u < 0.01) return "it is gone at the next step";
+  const steps = Math.log(0.5) / Math.log(u);
   return `half is gone after ${steps < 10 ? steps.toFixed(1) : Math.round(steps)} steps`;
 };
 
@@ -70,8 +70,9 @@ function drawState() {
   pen.stroke();
   pen.fillStyle = colour("soft");
   pen.fillText(told, 2, 10);
-  const said = `Neuron ${n} of layer ${view.layer + 1}, u = ${u[n].toFixed(3)}: ${fades(u[n])}`;
-  const given = view.u === null ? `u = ${u[n].toFixed(3)}, as trained` : `u = ${view.u.toFixed(3)}: ${fades(view.u)}`;
+  const said = `Neuron ${n} of layer ${view.layer + 1}, u = ${u[n].toFixed(3)}: left alone ${fades(u[n])}`;
+  const other = `u = ${view.u?.toFixed(3)}: left alone ${fades(view.u)}`;
+  const given = view.u === null ? `u = ${u[n].toFixed(3)}, as trained` : other;
   element("neuron-value").textContent = said;
   element("u-value").textContent = view.silent ? "silent" : given;
   element("neuron").setAttribute("aria-valuetext", said);

@@ -95,7 +95,7 @@ function ticks(low, high, log, count) {
 // Lines, dots and dashed levels over two axes. spec: {x, y: {from, to, log, label}, lines, dots, levels}
 function chart(canvas, { x, y, lines = [], dots = [], levels = [], empty = "" }) {
   const { pen, wide, high } = sheet(canvas),
-    left = 46,
+    left = 56,
     right = 12,
     top = 12,
     bottom = 38;

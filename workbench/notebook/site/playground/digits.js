@@ -22,10 +22,8 @@ const AT_START = {
 };
 const view = { ...AT_START };
 const element = (id) => document.getElementById(id);
-const percent = (p) => (p >= 0.9995 && p < 1 ? ">99.9 %" : `${(100 * p).toFixed(p > 0.995 && p < 1 ? 1 : 0)} %`);
 const reads = (p) =>
   Number.isFinite(p[0]) ? `${best(p)}, ${percent(p[best(p)])}` : "nothing: its numbers are infinite";
-const best = (p) => p.indexOf(Math.max(...p));
 const boundOf = () => (view.bound === 11 ? Infinity : HALVES[view.bound] === 0 ? 0 : 0.5 ** (1 / HALVES[view.bound]));
 
 let pictures,
@@ -57,7 +55,7 @@ function permutation(side, name) {
 const shown = () => pictures[view.picture];
 const steps = () => shown().side ** 2;
 const indrnn = () => shown().nets.find((net) => net.kind === "indrnn");
-const byMemory = (u) => Array.from(u.keys()).sort((a, b) => Math.abs(u[a]) - Math.abs(u[b]));
+const byMemory = (u) => Array.from(u.keys()).sort((a, b) => u[a] - u[b]);
 const neuron = () => byMemory(indrnn().layers[view.layer].u)[view.rank];
 
 function edit() {
@@ -74,7 +72,7 @@ const changed = () => view.order !== "rows" || Object.keys(edit()).length > 0;
 // Ask the worker to read what is on the pad; `still` keeps the step that is shown
 function ask() {
   order = permutation(shown().side, view.order);
-  const pixels = pixelsOf(view.strokes ?? [], shown().side, shown().levels);
+  const pixels = pixelsOf(view.strokes ?? [], shown().frame);
   x = Float32Array.from(order, (place) => pixels[place]);
   const names = shown().nets.map((net) => net.name);
   reader.postMessage({ turn: ++turn, plain: pixels, x: changed() ? x : null, edit: edit(), names });
@@ -109,17 +107,12 @@ function picture(answer) {
 }
 
 function drawAll() {
-  const about = [];
-  for (const { net, probabilities, plain } of found) {
-    const [before, now] = [plain, probabilities.subarray(probabilities.length - 10)],
-      name = KINDS[net.kind][0];
-    about.push(
-      changed()
-        ? `${name}: as trained it reads <b>${reads(before)}</b>; changed so <b>${reads(now)}</b>.`
-        : `${name}: nothing is changed; it reads <b>${reads(now)}</b>.`,
-    );
-  }
-  element("changed").innerHTML = about.join(" ");
+  const about = ({ net, probabilities, plain }) => {
+    const now = `<b>${reads(probabilities.subarray(-10))}</b>`;
+    const said = changed() ? `as trained it reads <b>${reads(plain)}</b>; changed so` : "nothing is changed; it reads";
+    return `${KINDS[net.kind][0]}: ${said} ${now}.`;
+  };
+  element("changed").innerHTML = found.map(about).join(" ");
   drawUs();
   drawState();
   drawStep();
@@ -177,7 +170,7 @@ function drawPixels(t) {
   element("pixels").setAttribute("aria-label", `The ${side} by ${side} pixels, ${t} of them read`);
 }
 
-const GUTTER = 46,
+const GUTTER = 54,
   MARGIN = 12; // left of a trace for what its rows are, right for the chosen one
 
 function drawTrace({ net, heat, forming, rows, layer }, t, T) {
@@ -208,7 +201,7 @@ function drawTrace({ net, heat, forming, rows, layer }, t, T) {
     for (const share of [0, 0.25, 0.5, 0.75, 1]) {
       const row = Math.round(share * (rows.length - 1));
       pen.fillText(
-        `${share ? "" : "u "}${u[rows[row]].toFixed(2)}`,
+        `${share ? "" : "u "}${u[rows[row]].toFixed(3)}`,
         x0 - 7,
         Math.max(7, Math.min(top - 6, ((row + 0.5) * top) / rows.length)),
       );

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
+from ....analysis.handwriting import FRAMES
 from ....config import Model, Pixels
 from ....errors import ParameterError
 from ....files import check_place, make_folder, publish
@@ -95,7 +96,7 @@ def _picture(nets: list[_Trained]) -> dict[str, Any]:
     rivals = "".join(f", {NAMES[of.model.kind]} beside it" for of in nets[1:])
     carried = [{"name": of.name, "kind": _kind(of), "says": _says(of), **packed(of.net)} for of in nets]
     title = f"{side} \u00d7 {side}, {task.length} steps{rivals}"
-    return {"title": title, "side": side, "levels": 16 if task.source == "digits" else 256, "nets": carried}
+    return {"title": title, "side": side, "frame": FRAMES[task.source]._asdict(), "nets": carried}
 
 
 def _kind(of: _Trained) -> str:

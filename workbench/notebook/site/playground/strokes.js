@@ -1,68 +1,10 @@
-// From a pen's strokes to the pixels that a net reads. A stroke is a list of points [x, y] in a square of side 1.
+// A stroke is a list of points [x, y] in a square of side 1.
 
-const PEN = { 28: 1.2, 8: 2.4 }; // radius of the pen, in pixels of the 28 and of the 32 that become 8
-
-// Twenty of the 28 pixels are the digit's, and its middle of mass stands in the middle, as MNIST's are (LeCun et al.
-// 1998); of the 8 x 8 digits each pixel counts the ink in 4 x 4 of 32 x 32 that the digit fills (Alpaydin and Kaynak
-// 1998).
-function pixelsOf(strokes, side, levels) {
-  const grid = side === 8 ? 32 : side,
-    room = side === 8 ? 32 : 20,
-    pen = PEN[side];
-  const points = strokes.flat();
-  if (!points.length) return new Float32Array(side * side).fill(-1);
-  const [xs, ys] = [0, 1].map((axis) => points.map((point) => point[axis]));
-  const [left, right, top, bottom] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
-  const scale = (room - 2 * pen) / Math.max(right - left, bottom - top, 0.15);
-  const place = (dx, dy) =>
-    strokes.map((stroke) =>
-      stroke.map(([x, y]) => [
-        (x - (left + right) / 2) * scale + grid / 2 + dx,
-        (y - (top + bottom) / 2) * scale + grid / 2 + dy,
-      ]),
-    );
-  let ink = inked(place(0, 0), grid, pen);
-  if (side === 28) {
-    let [sum, x, y] = [0, 0, 0];
-    ink.forEach((v, i) => {
-      sum += v;
-      x += v * ((i % grid) + 0.5);
-      y += v * (Math.floor(i / grid) + 0.5);
-    });
-    ink = inked(place(grid / 2 - x / sum, grid / 2 - y / sum), grid, pen);
-    return ink.map((v) => (2 * Math.round(255 * v)) / levels - 1);
-  }
-  const counts = new Float32Array(side * side);
-  ink.forEach((v, i) => {
-    counts[Math.floor(i / grid / 4) * side + Math.floor((i % grid) / 4)] += v >= 0.5 ? 1 : 0;
-  });
-  return counts.map((n) => (2 * n) / levels - 1);
-}
-
-// How much of each pixel a round pen covers: 1 inside, falling to 0 over the width of a pixel
-function inked(strokes, grid, pen) {
-  const ink = new Float32Array(grid * grid);
-  for (const stroke of strokes)
-    for (let k = 0; k < stroke.length; k++) {
-      const [ax, ay] = stroke[Math.max(k - 1, 0)],
-        [bx, by] = stroke[k];
-      const reach = pen + 1,
-        dx = bx - ax,
-        dy = by - ay,
-        square = dx * dx + dy * dy;
-      const [x0, x1] = [Math.min(ax, bx) - reach, Math.max(ax, bx) + reach];
-      const [y0, y1] = [Math.min(ay, by) - reach, Math.max(ay, by) + reach];
-      for (let y = Math.max(0, Math.floor(y0)); y < Math.min(grid, y1); y++)
-        for (let x = Math.max(0, Math.floor(x0)); x < Math.min(grid, x1); x++) {
-          const [px, py] = [x + 0.5 - ax, y + 0.5 - ay];
-          const along = square ? Math.max(0, Math.min(1, (px * dx + py * dy) / square)) : 0;
-          const covered = pen + 0.5 - Math.hypot(px - along * dx, py - along * dy);
-          const at = y * grid + x;
-          ink[at] = Math.max(ink[at], Math.min(1, Math.max(0, covered)));
-        }
-    }
-  return ink;
-}
+// What a net reads of strokes, each pixel from -1 to 1
+const pixelsOf = (strokes, frame) => {
+  const large = strokes.map((stroke) => stroke.map((point) => point.map((v) => 100 * v)));
+  return Float32Array.from(imageOf(large, frame, true), (ink) => 2 * ink - 1);
+};
 
 // A smooth line through points, by Catmull and Rom; a point that stands twice is a corner.
 function smooth(points, parts = 6) {

@@ -46,17 +46,22 @@ function start() {
       const first = data.rows.find(([, error]) => error < SOLVED);
       if (first && !net.solved) net.solved = { step: first[0], seconds: data.seconds };
       if (data.steps >= LAST) worker.postMessage({ do: "pause" });
+      if (ended()) running(false);
       redraw();
     };
     worker.postMessage({ do: "start", kind, T: T(), bound: boundNow(), seed: learning.seed, began: learning.began });
   }
-  running(true);
+  running(!ended());
 }
+
+// Whether there is nothing left to train: all nets are at the last step, or none is chosen
+const ended = () => learning.kinds.every((kind) => learning.nets[kind]?.steps >= LAST);
 
 const tell = (message) => Object.values(learning.nets).forEach(({ worker }) => worker.postMessage(message));
 
 function running(now) {
   learning.running = now;
+  element("train").disabled = ended();
   element("train").textContent = now ? "Pause" : Object.keys(learning.nets).length ? "Go on" : "Train";
   redraw();
 }
@@ -77,7 +82,7 @@ function drawLearning() {
     .map((kind) => ({ kind, ...learning.nets[kind] }));
   const furthest = Math.max(500, ...nets.map(({ steps }) => steps)),
     shade = (kind) => colour(KINDS[kind][1]);
-  const empty = nets.length ? "" : "Press Train";
+  const empty = nets.length ? "" : learning.kinds.length ? "Press Train" : "Choose a net";
   const finite = (rows) => rows.filter(([, value]) => Number.isFinite(value));
   const errors = nets.flatMap(({ rows }) => finite(rows).map(([, error]) => error)),
     lowest = Math.min(0.005, ...errors.filter((error) => error > 0));
@@ -166,9 +171,10 @@ function drawNumbers(nets) {
 
 function sayLearning(nets) {
   if (!nets.length) {
-    element("learned").innerHTML =
-      `All is set: T = ${T()}. <b>Press Train.</b> Watch whose curve leaves the upper line first, ` +
-      "and how much of the gradient still arrives at the first steps.";
+    element("learned").innerHTML = learning.kinds.length
+      ? `All is set: T = ${T()}. <b>Press Train.</b> Watch whose curve leaves the upper line first, ` +
+        "and how much of the gradient still arrives at the first steps."
+      : "No net is chosen: choose one under Nets.";
     return;
   }
   element("learned").innerHTML = nets
