@@ -38,6 +38,11 @@ class Train(Frozen):
     precision: Literal["fp32", "tf32", "bf16"] = Field(
         "fp32", description="of matrix products, on a CUDA device: tf32 rounds their factors, bf16 is autocast"
     )
+    flush_denormal: bool = Field(
+        False,
+        description="on a CPU, numbers below 1.2e-38 count as zero in the forward and backward pass: a gradient that "
+        "fades is full of them, and some processors take ten times as long over them",
+    )
     steps: Size | None = None
     schedule: Literal["drops", "one_cycle"] = "drops"
     warmup: float = Field(0.05, ge=0, lt=1, description="one_cycle: the share of the steps in which the rate rises")

@@ -7,6 +7,7 @@ random is part of that state (seeds.py), so `state()` and `load()` continue bit 
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from typing import NamedTuple, cast
 
 import torch
@@ -22,6 +23,7 @@ from ..seeds import check_seed, generator
 from ..tasks.contract import Batch, Resident
 from . import evaluate
 from .cuda_graphs import Given, Steps, side_by_side, wanted
+from .denormals import flushed
 from .device_steps import FEW, DeviceSteps, Tried, found, set_precision
 from .optimizer import optimizer
 from .resumable import EVERY, FIRST, GIVE_UP, Diverged, Unread
@@ -114,7 +116,8 @@ class Trainer(DeviceSteps):
         if not self.net.training:
             self.net.train()
         learn = recording or (self._decided if self.decides else self._learn)
-        self._begun = Begun(learn(given), self._answers(given), self.decides)
+        with flushed() if self.config.train.flush_denormal else nullcontext():
+            self._begun = Begun(learn(given), self._answers(given), self.decides)
 
     def finish(self) -> float:
         """The end of the step that was begun; returns the loss of the newest step that was read.

@@ -34,8 +34,9 @@ from ...paper.published import published
 from ...runs.asked import check_device, pinned_threads
 from ...seeds import generator
 from ...training import evaluate
+from ...training.denormals import flushed
 from . import record
-from .timing import Row, flushed, load
+from .timing import Row, load
 
 LSTM = "LSTM, 1 layer"
 INDRNNS = {1: "IndRNN, 1 layer", 2: "IndRNN, 2 layers"}

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ...errors import ParameterError
+from ...training.denormals import flushed
 
 Row = dict[str, Any]
 Rivals = dict[str, Callable[[], Any]]
@@ -41,24 +42,10 @@ def interleave(rivals: Rivals, repeats: int, device: str) -> dict[str, list[floa
     return times
 
 
-@contextmanager
-def flushed() -> Iterator[None]:
-    """Count as zero what is too small for full precision (below 1.2e-38), for every rival.
-
-    A gradient that fades passes through such numbers, and some processors take ten times as long over them: without
-    this, six layers of nn.LSTM at T = 784 stood at 120 times our step on one of them and at 12 on another.
-    """
-    before = bool((torch.tensor(1e-30) * 1e-10).item() == 0)
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(before)
-
-
 def flushed_everywhere() -> bool:
-    """True if all threads of a product flush too. Each keeps the setting that it was made under: where torch's threads
-    were made before `flushed`, and are two, half of a large tensor keeps its denormal numbers."""
+    """True if all threads of a product flush too, as they must for a fair race: else six layers of nn.LSTM at T = 784
+    stood at 120 times our step on one processor and at 12 on another. A thread keeps the setting that it was made
+    under: where torch's threads were made before `flushed`, and are two, half of a large tensor is not flushed."""
     with flushed():
         return not bool((torch.full((1 << 20,), 1e-30) * 1e-10).any())
 
