@@ -158,7 +158,7 @@ def link_states(on):
         before[chunk] = state
         if chunk < len(before) - 1:
             state = p[chunk] + on.weights(u) ** on.length * state
-            state = state.clamp(lo[chunk], hi[chunk]) if on.act.name == "relu" else state
+            state = state.clamp(lo[chunk], hi[chunk]) if on.act is ACTIVATIONS["relu"] else state
 
 
 def summarise_gradients(on):
@@ -166,7 +166,7 @@ def summarise_gradients(on):
     g, h, p, lowest = map(on.lines, (g, h, p, lowest))
     for chunk in range(on.grid_chunks):
         (*_, (_, p[chunk])) = on.back(g, h, on.weights(u), chunk, torch.zeros(on.chains, dtype=on.wide))
-        off = on.act.name == "relu"
+        off = on.act is ACTIVATIONS["relu"]
         lowest[chunk] = h[list(on.steps(chunk))].to(on.wide).amin(0) if off else 1
 
 

@@ -254,6 +254,7 @@ def test_15_a_run_outlives_the_kernel_that_looks_at_it(fault, store, kernel, for
     try:
         (path,) = bodies.wait_for(lambda: [p for p in store.glob("runs/*/events.jsonl") if p.stat().st_size])
         run, second = records.Run(path.parent), kernel.tab()
+        kernel.run(VIEW.format(id=run.path.name))  # a store's first view reads every published record, once
         reached = 0
         for _ in fault(15, "kernel restarted, second tab; the run in a process of its own", 20, 1):
             for client in (kernel.client, second):

@@ -309,6 +309,7 @@ def test_a_time_limit_is_counted_from_the_beginning_for_all_seeds(store, monkeyp
         yield from ()
 
     monkeypatch.setattr(module.Lock, "__enter__", entered)
+    monkeypatch.setattr(module.Lock, "__exit__", lambda *_: None)
     monkeypatch.setattr(module.RecordedTraining, "go", go)
     monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
     module.run_seeds(NAME, "smoke", (0, 1), time_limit=100, say=lambda _: None)
