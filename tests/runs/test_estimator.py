@@ -229,6 +229,15 @@ def test_a_group_is_held_out_whole():
     assert len(scores) == 2
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_few_large_groups_leave_whole_batches_whichever_is_held_out(seed):
+    X, y = rising(14)
+    groups = np.repeat(["many", "some", "few"], [8, 4, 2])
+    net = wb.IndRNNClassifier(**SMALL | {"valid": 0.1, "epochs": 2, "random_state": seed}).fit(X, y, groups=groups)
+    assert net.config_.train.batch == 6, "14 less the largest group"
+    assert net.curve_["valid.n"].iloc[0] in (2, 4, 8)
+
+
 @pytest.mark.parametrize("kind", ["lstm", "mingru", "bidirectional"])
 def test_other_nets_are_fitted_alike(kind):
     X, y = rising()

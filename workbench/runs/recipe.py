@@ -32,6 +32,7 @@ def recipe(
     task: Sequences,
     learnt: int,
     held: int,
+    fewest: int,
     *,
     kind: str = KIND,
     net: Mapping[str, Any] | None = None,
@@ -42,6 +43,7 @@ def recipe(
 ) -> Config:
     """The config of a task with `learnt` training sequences and `held` ones held out to choose by.
 
+    No batch is more than `fewest`, which a seed that draws whole groups may leave to learn from (`split.counts`).
     `net` has the fields of the model that differ from `NET`. `patience`: passes through the data in a row without a
     lower loss on what is held out, after which training ends and the weights of the lowest loss count; None: the last
     weights of the whole cycle.
@@ -52,7 +54,7 @@ def recipe(
         raise ParameterError(f"patience: {patience} received; nothing is held out to watch, valid is {task.valid}")
     known = {*FIELDS[Model(kind=kind).kind], "dropout"}
     model = Model(kind=kind, **{name: value for name, value in NET.items() if name in known} | dict(net or {}))
-    batch = min(batch, learnt)
+    batch = min(batch, fewest)
     each = -(-learnt // batch)
     steps = epochs * each
     train = CYCLE | {"lr": lr, "batch": batch, "steps": steps, "bn_statistics": "running"}

@@ -36,7 +36,7 @@ def test_every_sequence_is_in_one_part_and_the_test_is_that_of_every_seed(tmp_pa
         assert sorted((rows["test"] % 4).tolist()) == [0, 0, 1, 1, 2, 2, 3, 3], "evenly over the classes"
     assert torch.equal(parts[0]["test"], parts[1]["test"])
     assert not torch.equal(parts[0]["valid"], parts[1]["valid"])
-    assert split.counts(sequences.found(config(tmp_path)), config(tmp_path)) == (29, 3), "of every seed"
+    assert split.counts(sequences.found(config(tmp_path)), config(tmp_path)) == (29, 3, 29), "of every seed"
     other = tasks.load(config(tmp_path, split_seed=1), 0, 8).rows
     assert not torch.equal(parts[0]["test"], other["test"])
 
@@ -48,6 +48,19 @@ def test_no_group_is_on_two_sides(seed, tmp_path):
     sides = [set((rows[name] // 4).tolist()) for name in ("train", "valid", "test")]
     assert all(sides)
     assert sum(map(len, sides)) == len(set.union(*sides)) == N // 4
+
+
+@pytest.mark.parametrize("sizes", [[10] * 4, [8, 4, 2, 26], [1, 39], [30, 3, 3, 4], list(range(1, 8)) + [12]])
+def test_no_seed_leaves_fewer_to_learn_from_than_the_fewest(sizes, tmp_path):
+    write(tmp_path, who=np.repeat(np.arange(len(sizes)), sizes))
+    for share, limit in ((0.02, None), (0.1, None), (0.3, None), (0.1, 5)):
+        asked = config(tmp_path, group="who", valid=share, test=0.0, limit=limit)
+        content = sequences.found(asked)
+        left = [len(split.parts(content, asked, seed)["train"]) for seed in range(300)]
+        fewest = split.counts(content, asked)[2]
+        assert 0 < fewest <= min(limit or N, min(left))
+        if round(share * N) <= min(sizes):
+            assert fewest == min(limit or N, min(left)), "where any one group is enough, a seed takes the largest"
 
 
 def test_a_split_that_is_given_is_taken_and_a_group_on_two_sides_of_it_refused(tmp_path):
@@ -162,7 +175,7 @@ def test_a_part_is_scored_by_length_and_a_limit_thins_it(tmp_path):
     assert [len(batch.y) for batch in batches] == [2, 2, 1]
     longest = [len(batch.x) for batch in batches]
     assert longest == sorted(longest)
-    assert split.counts(task.content, task.config) == (5, 3)
+    assert split.counts(task.content, task.config) == (5, 3, 5)
 
 
 def test_only_the_first_steps_are_kept_where_no_more_are_wanted(tmp_path):

@@ -42,13 +42,20 @@ def parts(content: Content, config: Sequences, seed: int) -> dict[Split, Tensor]
     return rows | {"train": learnt}
 
 
-def counts(content: Content, config: Sequences) -> tuple[int, int]:
-    """Sequences to learn from, and held out: of every seed, though whole groups can make them a few more or less."""
-    n = len(content.lengths) - len(tested(content, config))
-    valid = 0 if content.splits is None else len(_named(content, "valid"))
-    valid = valid or _count(config.valid, n)
+def counts(content: Content, config: Sequences) -> tuple[int, int, int]:
+    """Sequences to learn from, held out, and the fewest to learn from that a seed can leave.
+
+    Of every seed, though whole groups can make the first two a few more or less.
+    """
+    left = np.delete(np.arange(len(content.lengths)), tested(content, config))
+    n, named = len(left), 0 if content.splits is None else len(_named(content, "valid"))
+    valid = named or _count(config.valid, n)
+    fewest = n - valid
+    if content.groups is not None and valid and not named:
+        sizes = np.unique(content.groups[left], return_counts=True)[1]
+        fewest = max(n - sizes.max() - (valid - 1 if valid > sizes.min() else 0), sizes.min())
     most = config.limit or n
-    return min(n - valid, most), min(valid, most)
+    return min(n - valid, most), min(valid, most), min(int(fewest), most)
 
 
 def _count(share: float, n: int) -> int:
