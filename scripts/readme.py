@@ -19,10 +19,11 @@ README, RESULTS = ROOT / "README.md", ROOT / "results" / "README.md"
 
 
 CAPTION = """Each claim is judged by the test that was written for it before the runs
-([`claims.csv`](paper/claims.csv)), on records of the present numerics alone. *Reproduced*: what
-the paper claims holds under its own schedule. *Reached*: the same net does it under a cycle of ours. *Not run*: nothing
-here answers yet. *Reference*: others' numbers. *No claim*: nothing that the paper says decides about it, or the record
-is older.
+([`claims.csv`](paper/claims.csv)), on records of the present *numerics* alone: the version of what a training step
+computes. *Reproduced*, *not reproduced*: what the paper claims holds, or fails, under its own schedule. *Reached*, *not
+reached*: the same under a shorter schedule of ours (`..._cycle`). *Undecided*, *under way*: the note says what is
+missing; *the other net* is the one that the claim compares with. *Not run*: nothing here answers yet. *Reference*:
+others' numbers. *No claim*: nothing that the paper says decides about it, or the record is older.
 """
 
 OLDER = """
@@ -46,11 +47,11 @@ def results() -> tuple[str, str]:
         counts = f"**{tables.summary(found)}.**\n"
         return counts + "\nThe abstract, sentence by sentence:\n\n" + tables.markdown(tables.abstract(found)), (
             f"{counts}\n{CAPTION}"
-            + "\nClaims with records that count:\n\n"
+            + "\nClaims that have an answer, or whose runs have begun:\n\n"
             + _or_none(theirs, tables.markdown(tables.readable(theirs)))
-            + "\nNot run under the paper's own schedule; `workbench tables` has each claim, with its command:\n\n"
+            + "\nNot run under the paper's own schedule; the command of each: `workbench tables --format markdown`\n\n"
             + tables.markdown(tables.not_run(found))
-            + "\nExperiments of ours and others' numbers, with records that count:\n\n"
+            + "\nExperiments of our own, and numbers of others, with records that count:\n\n"
             + _or_none(ours, tables.markdown(tables.readable(ours)[of_ours]))
             + OLDER
             + tables.markdown(tables.readable(found[older])[[c for c in of_ours if c != "paper"]])

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A sweep on eight Slurm jobs, one run at a time on each. Start it where `sbatch` works and leave it running (in tmux, or
 # as a small job of its own): it places the runs, and the same command goes on after an interruption.
-# Needs the extra: pip install 'indrnn-workbench[slurm]'
+# Needs what `make setup` installs; in another environment: pip install dask-jobqueue cryptography
 set -euo pipefail
 export DASK_JOBQUEUE__SLURM__CORES=1
 export DASK_JOBQUEUE__SLURM__MEMORY=4GB

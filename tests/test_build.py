@@ -117,7 +117,7 @@ def test_a_copy_installed_from_the_wheel_lists_and_verifies(installed, tmp_path)
 
 def test_the_page_of_sequences_is_done_with_the_wheel_alone(wheel, installed, tmp_path):
     """From the installation to a score on a table of one's own; each block of the page, installing apart."""
-    assert any(f"pip install {wheel.name}" in text for _, text in BLOCKS)
+    assert any(f"pip install dist/{wheel.name}" in text for _, text in BLOCKS)
     python, here = installed
     indrnn = run_page(python, tmp_path, here)[1]
     assert float(dict(line.split(maxsplit=1) for line in indrnn.splitlines())["test_accuracy"]) > 0.9

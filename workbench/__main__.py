@@ -27,7 +27,7 @@ app = Typer(invoke_without_command=True, add_completion=False, rich_markup_mode=
 
 @app.command("list")
 def list_(what: options.Listed = "experiments", as_json: options.Json = False) -> None:
-    """Every experiment with its claim and what is recorded; or the data sets; or the recorded runs."""
+    """Every experiment with the paper's number and what is recorded; or the data sets; or the recorded runs."""
     rows, columns = listing.of(what)
     listing.show(rows, as_json, columns)
 
@@ -159,7 +159,7 @@ def status(watch: options.Watch = False, as_json: options.Json = False) -> None:
 
 @app.command("import")
 def import_(folder: options.Store) -> None:
-    """Take over the records and checkpoints of another store, each verified; what is further here stays."""
+    """Take over the records and checkpoints of another store, each verified; a run that is further here stays."""
     from .runs.bundle import adopt
 
     taken, kept = adopt(folder)
@@ -203,7 +203,7 @@ def bench(
     out: options.RowsFile = None,
     as_json: options.Json = False,
 ) -> None:
-    """Time our layers beside torch.nn.LSTM and the floor, in turns within one run."""
+    """Time our layers beside torch.nn.LSTM and the floor, the time that nothing can beat, in turns within one run."""
     from .analysis.benchmark import report
     from .analysis.benchmark.series import asked_for
 

@@ -202,7 +202,7 @@ def test_a_trained_net_is_measured_at_its_end_and_the_row_counts(shown, store, m
         "device": "NVIDIA H100",
     }
     kept.write(store / "bench" / "properties.json", [row])
-    assert shown("abstract-no_vanishing")["note"].startswith("1 of 1; n = 1: two more seeds; measured 0.5")
+    assert shown("abstract-no_vanishing")["note"].startswith("1 of 1; 1 of 3 seeds, two more needed; measured 0.5")
     for other in ({"result": False}, {"checkpoints": False}, {"smoke": True}, {"experiment": "adding_lstm_T1000"}):
         assert list(measurements.of_weights(Trained(**other))) == [], other
 

@@ -61,7 +61,7 @@ def test_a_stranger_sees_in_a_minute_what_holds(results, monkeypatch, width):
     assert not undecided["note"].str.contains("set aside|hours|examples seen").any()
     flat = " ".join(text.split())
     assert "NaN" not in flat
-    assert re.search("n = [012]: (one|two|three) more seed", flat)
+    assert re.search("[012] of 3 seeds, (one|two|three) more needed", flat)
     assert "rows of older records, which decide nothing" in flat
     open_ = tables.not_run(results)
     assert f"{open_.loc[open_['why'] == 'NTU RGB+D must be asked for', 'claims'].sum()}" == "32"
@@ -118,9 +118,11 @@ def test_older_records_are_shown_apart_and_have_no_verdict(results):
          "below seqmnist_lstm_cycle"),
         ("fig2-1_layer-T256", "timing", (14.03521, 12.47515, 15.790361, 4.3), "14.04 [12.48, 15.79]", "4.3 times"),
         ("abstract-faster", "timing", (26.5, 24.1, 29.2, 10.0), "26.5 [24.1, 29.2]", "over 10 times"),
-        ("table1-no_explosion", "bounds", (1.2e-8, None, None, 1e-7), "1.2e-08", "bound 1e-07"),
+        ("table1-no_explosion", "bounds", (1.2e-8, None, None, 1e-7), "1.2e-08", "at most 1e-07"),
         ("abstract-no_vanishing", "adding_indrnn_T1000", (1.0, 0.292402, 1.0, 0.1), "1 [0.2924, 1] of the seeds",
-         "bound 0.1"),
+         "0.1 to 10"),
+        ("abstract-21_layers", "ptbchar_res21_T50", (None, None, None, 1.36), "", "below 1.36"),
+        ("fig5-long_memory_above", "ntu_cs_plain6", (None, None, None, 0.5), "", "at least 0.5"),
         (None, "seqmnist_lstm", (2.0, None, None, 1.8), "2", "1.8"),
     ],
 )  # fmt: skip

@@ -34,35 +34,35 @@ def value(*values, better="lower"):
         ("reproduced", "", value(*[100 * (1 - 0.988)] * 3)),  # 1.2 % of 10,000, to a rounding
         ("not reproduced", "", value(*[100 * (1 - 0.9879)] * 3)),  # an image more
         ("not reproduced", "", value(*BAD)),
-        ("undecided", "two more seeds", value(*SPREAD)),
-        ("undecided", "one more seed", value(*SPREAD, 1.0)),
-        ("undecided", "1 of 5 seeds still trains; one more seed", value(*SPREAD, ...)),
+        ("undecided", "3 of 5 seeds, two more needed", value(*SPREAD)),
+        ("undecided", "4 of 5 seeds, one more needed", value(*SPREAD, 1.0)),
+        ("undecided", "1 of 5 seeds still trains; one more needed", value(*SPREAD, ...)),
         ("undecided", "2 of 5 seeds still train", value(*SPREAD, ..., ...)),
         ("reproduced", "", value(*SPREAD, 1.0, 1.0)),
         ("not reproduced", "", value(1.25, 1.3, 1.45, 1.35, 1.4)),
         ("undecided", "the interval at 5 seeds holds the margin", value(*SPREAD, 1.2, 1.1)),
-        ("undecided", "n = 1: two more seeds", value(1.0)),
-        ("undecided", "n = 2: one more seed", value(1.0, 1.0)),
+        ("undecided", "1 of 3 seeds, two more needed", value(1.0)),
+        ("undecided", "2 of 3 seeds, one more needed", value(1.0, 1.0)),
         ("undecided", "2 of 3 seeds still train", value(1.0, ..., ...)),
         ("undecided", "1 of 3 seeds still trains", value(1.0, 1.0, ...)),
         ("undecided", "2 of 3 seeds still train", value(1.0, ..., ..., ...)),  # a fourth is not among the three
         ("under way", "3 of 3 seeds still train", value(..., ..., ...)),
         ("under way", "1 of 3 seeds still trains", value(...)),
         ("not run", "not begun", value()),
-        ("undecided", "1 of 3 seeds lost: undecided at best; two more seeds", value(1.0, None, 1.0)),
+        ("undecided", "1 of 3 seeds lost: undecided at best; 3 of 5 seeds, two more needed", value(1.0, None, 1.0)),
         ("undecided", "1 of 5 seeds lost: undecided at best", value(1.0, None, 1.0, 1.0, 1.0)),
         ("undecided", "2 of 5 seeds lost: undecided at best", value(1.0, None, 1.0, None, 1.0)),
         ("not reproduced", "3 of 5 seeds lost", value(1.0, None, 1.0, None, None)),
         ("not reproduced", "2 of 3 seeds lost", value(None, 1.0, None)),
         ("not reproduced", "2 of 3 seeds lost", value(None, ..., None)),  # whatever the third will say
         ("not reproduced", "", value(1.5, None, 1.5001)),  # the ones that are left decide against it
-        ("undecided", "1 of 1 seed lost: undecided at best; n = 1: two more seeds", value(None)),
+        ("undecided", "1 of 1 seed lost: undecided at best; 1 of 3 seeds, two more needed", value(None)),
         ("undecided", "1 of 3 seeds lost: undecided at best; 2 of 3 seeds still train", value(None, ..., ...)),
-        ("undecided", "1 of 4 seeds lost: undecided at best; one more seed", value(*SPREAD, None)),
+        ("undecided", "1 of 4 seeds lost: undecided at best; 4 of 5 seeds, one more needed", value(*SPREAD, None)),
         ("not reproduced", "2 of 3 seeds lost", value(math.nan, 1.0, math.inf)),  # no number is lost too
         (
             "undecided",
-            "1 of 3 seeds lost: undecided at best; two more seeds",
+            "1 of 3 seeds lost: undecided at best; 3 of 5 seeds, two more needed",
             verdicts.value(1.0, 0.2, [*seeds(1, 1), Seed(2)]),
         ),
     ],
@@ -75,7 +75,7 @@ def test_the_interval_that_is_printed_is_the_one_that_decides():
     found = value(*GOOD)
     assert found.n == 3
     assert (found.ours, found.low, found.high) == pytest.approx((1.0, 0.8758, 1.1242), abs=1e-4)
-    assert value(1.0) == Verdict("undecided", "n = 1: two more seeds", 1, 1.0, None, None)
+    assert value(1.0) == Verdict("undecided", "1 of 3 seeds, two more needed", 1, 1.0, None, None)
     assert value(*SPREAD, 1.0).n == 3  # no look at four
     assert value(*SPREAD, 1.0, 1.0).n == 5
     assert value(1.0, None, 1.1).n == 2
@@ -200,7 +200,7 @@ def solves(*values, claimed=True):
         ("undecided", "2 of 3, 1 lost", solves(0.001, None, 0.001)),
         ("not reproduced", "1 of 3, 2 lost", solves(0.001, None, None)),
         ("not reproduced", "2 of 4, 2 lost", solves(0.001, None, 0.001, None)),  # half is enough
-        ("undecided", "2 of 2; n = 2: one more seed", solves(0.001, 0.001)),
+        ("undecided", "2 of 2; 2 of 3 seeds, one more needed", solves(0.001, 0.001)),
         ("undecided", "2 of 2; 1 of 3 seeds still trains", solves(0.001, 0.001, ...)),
         ("reproduced", "3 of 3", solves(0.001, 0.001, 0.001, ...)),  # a seed under way never decides
         ("undecided", "3 of 4", solves(0.001, 0.001, 0.001, 0.17)),
@@ -210,7 +210,7 @@ def solves(*values, claimed=True):
         ("not reproduced", "3 of 3", solves(0.001, 0.001, 0.001, claimed=False)),
         ("undecided", "1 of 3", solves(0.001, 0.17, 0.17, claimed=False)),
         ("undecided", "0 of 3, 3 lost", solves(None, None, None, claimed=False)),  # a run that was lost shows nothing
-        ("undecided", "0 of 2; n = 2: one more seed", solves(0.17, 0.17, claimed=False)),
+        ("undecided", "0 of 2; 2 of 3 seeds, one more needed", solves(0.17, 0.17, claimed=False)),
     ],
 )
 def test_who_solves_a_problem_is_a_share_of_seeds(word, note, found):
@@ -249,10 +249,18 @@ def test_a_property_needs_three_seeds_unless_chance_has_no_part_in_it():
     [
         ("reproduced", "p = 0.05, 3 against 3", verdicts.order(seeds(1, 2, 3), seeds(4, 5, 6))),
         ("not reproduced", "p of the reverse = 0.05, 3 against 3", verdicts.order(seeds(4, 5, 6), seeds(1, 2, 3))),
-        ("undecided", "p = 0.1, 3 against 3; two more seeds", verdicts.order(seeds(1, 2, 3), seeds(3, 4, 5))),
-        ("undecided", "n = 2: one more seed", verdicts.order(seeds(1, 2), seeds(4, 5, 6))),
+        (
+            "undecided",
+            "p = 0.1, 3 against 3; 3 of 5 seeds, two more needed",
+            verdicts.order(seeds(1, 2, 3), seeds(3, 4, 5)),
+        ),
+        ("undecided", "2 of 3 seeds, one more needed", verdicts.order(seeds(1, 2), seeds(4, 5, 6))),
         ("undecided", "1 of 3 seeds still trains", verdicts.order(seeds(1, 2, ...), seeds(4, 5, 6))),
-        ("undecided", "p = 0.1, 3 against 3; one more seed", verdicts.order(seeds(1, 2, 3, 4), seeds(3, 4, 5, 6, 7))),
+        (
+            "undecided",
+            "p = 0.1, 3 against 3; 4 of 5 seeds, one more needed",
+            verdicts.order(seeds(1, 2, 3, 4), seeds(3, 4, 5, 6, 7)),
+        ),
         (
             "reproduced",
             "p = 0.012, 5 against 5",
@@ -261,10 +269,10 @@ def test_a_property_needs_three_seeds_unless_chance_has_no_part_in_it():
         ("under way", "", verdicts.order(seeds(...), seeds(...))),
         ("not run", "not begun", verdicts.order([], [])),
         ("not reproduced", "2 of 3 seeds lost", verdicts.order(seeds(1, None, None), seeds(4, 5, 6))),
-        ("undecided", "other net, 3 of 3 seeds lost", verdicts.order(seeds(1, 2, 3), seeds(None, None, None))),
-        ("undecided", "other net, 2 of 3 seeds lost", verdicts.order(seeds(1, 2, 3), seeds(None, None, 4))),
+        ("undecided", "the other net: 3 of 3 seeds lost", verdicts.order(seeds(1, 2, 3), seeds(None, None, None))),
+        ("undecided", "the other net: 2 of 3 seeds lost", verdicts.order(seeds(1, 2, 3), seeds(None, None, 4))),
         ("not reproduced", "3 of 5 seeds lost", verdicts.order(seeds(1, 2, None, None, None), seeds(4, 5, 6, 7, 8))),
-        ("undecided", "other net, n = 1: two more seeds", verdicts.order(seeds(1, 2, 3), seeds(4))),
+        ("undecided", "the other net: 1 of 3 seeds, two more needed", verdicts.order(seeds(1, 2, 3), seeds(4))),
         ("undecided", "", verdicts.order(seeds(1, 2, 3), [])),
     ],
 )
@@ -276,19 +284,26 @@ def test_an_order_needs_complete_separation_of_three_or_five_that_nearly_separat
 def test_what_an_order_needs_of_the_second_net_is_said_of_it():
     first = seeds(1, 2, 3)
     for second, note in (
-        (seeds(4), "other net, n = 1: two more seeds"),
-        ([], "other net, n = 0: three more seeds"),
-        (seeds(3, 4, 5), "p = 0.1, 3 against 3; two more seeds; other net, two more seeds"),
-        (seeds(None, None, 4), "other net, 2 of 3 seeds lost"),
+        (seeds(4), "the other net: 1 of 3 seeds, two more needed"),
+        ([], "the other net: 0 of 3 seeds, three more needed"),
+        (
+            seeds(3, 4, 5),
+            "p = 0.1, 3 against 3; 3 of 5 seeds, two more needed; the other net: 3 of 5 seeds, two more needed",
+        ),
+        (seeds(None, None, 4), "the other net: 2 of 3 seeds lost"),
         (
             seeds(None, 4, 5),
-            "p = 0.1, 3 against 3, 1 lost: undecided at best; two more seeds; other net, two more seeds",
+            "p = 0.1, 3 against 3, 1 lost: undecided at best; 3 of 5 seeds, two more needed; "
+            "the other net: 3 of 5 seeds, two more needed",
         ),
-        (seeds(None), "other net, 1 of 1 seed lost: undecided at best; n = 1: two more seeds"),
+        (seeds(None), "the other net: 1 of 1 seed lost: undecided at best; 1 of 3 seeds, two more needed"),
     ):
         assert verdicts.order(first, second).note == note
-    assert verdicts.order(seeds(1), seeds(4, 5, 6)).note == "n = 1: two more seeds"
-    assert verdicts.order(seeds(1), seeds(4)).note == "n = 1: two more seeds; other net, n = 1: two more seeds"
+    assert verdicts.order(seeds(1), seeds(4, 5, 6)).note == "1 of 3 seeds, two more needed"
+    assert (
+        verdicts.order(seeds(1), seeds(4)).note
+        == "1 of 3 seeds, two more needed; the other net: 1 of 3 seeds, two more needed"
+    )
     found = verdicts.order(first, seeds(3, 4, 5))
     assert (found.n, found.ours) == (3, pytest.approx(8.5 / 9))  # the share of pairs, a tie half
 

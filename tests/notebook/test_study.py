@@ -7,7 +7,7 @@ import pytest
 
 from workbench import files
 from workbench.errors import RunError
-from workbench.notebook.live_training import NothingRecorded
+from workbench.notebook.live_training import NothingRecorded, Offer
 from workbench.notebook.study import Study
 from workbench.runs import planned_run as planned_runs
 from workbench.runs.planned_run import PlannedRun
@@ -37,6 +37,14 @@ def test_what_is_published_is_shown_at_once_and_nothing_is_trained(published, st
     assert study.offer.button.description == "Train them here (1 run)"
     assert study.rows()["whose"].tolist() == ["published"]
     assert not (store / "runs").exists()
+
+
+def test_a_run_that_two_variants_share_is_counted_once(published):
+    same = PlannedRun("seqdigits_lstm", "smoke", 0)
+    runs = [same, same._replace(changes=(("model.depth", 1),))]
+    offer = Offer(runs, [run.found() for run in runs])
+    assert offer.said.startswith("Shown: 1 published record, none of your own. Nothing was trained to show it.")
+    assert offer.button.description == "Train them here (1 run)"
 
 
 def test_what_is_missing_is_named_and_the_button_trains_it_and_says_what_next(published, store, capsys):

@@ -48,6 +48,15 @@ def holds(claim: Claim, value: float) -> bool:
     return value < limit if claim.metric.startswith("test ") else value <= limit
 
 
+def asked(claim: Claim) -> str:
+    """Say what `holds` asks of a number: `at most 1.01`."""
+    limit = claim.value or 0.0
+    if claim.id == "abstract-no_vanishing":
+        return f"{limit:g} to {1 / limit:g}"
+    word = "at least" if claim.id in AT_LEAST else "below" if claim.metric.startswith("test ") else "at most"
+    return f"{word} {limit:g}"
+
+
 def _largest(found: Sequence[float]) -> float:
     """The largest of some numbers; no number where one of them is none, which `max` may leave out."""
     return math.nan if any(map(math.isnan, found)) else max(found)

@@ -21,7 +21,7 @@ from ..files import make_folder, publish
 from ..paper import reader_names
 from ..paper.claims import ABSTRACT, STEPS, Claim
 from ..paper.claims import claims as every_claim
-from . import claims, html, listing, verdicts
+from . import claims, html, listing, properties, verdicts
 
 SHOWN = ("table", "experiment", "metric", "ours (95 %)", "n", "paper", "source", "step", "verdict", "note")
 FORMATS = ("csv", "html", "json", "latex", "markdown", "text")
@@ -280,7 +280,7 @@ def _theirs(row: Mapping[str, Any]) -> str:
         return "solved" if claim.value else "not solved"
     if claim.kind == "ratio":
         return f"{'over ' * claim.abstract}{_number(row['paper'], 6)} times"
-    return f"bound {_number(row['paper'], 6)}"
+    return properties.asked(claim)
 
 
 def _kind(row: Mapping[str, Any]) -> str:

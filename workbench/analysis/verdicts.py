@@ -24,7 +24,7 @@ WORDS = (
 LOOKS = (SEEDS, 5)  # seeds at which a row is looked at, never in between or after: every look adds false verdicts
 SEARCH = 100  # the first seed of runs that choose a recipe; none of them is judged
 COUNTS = ("one", "two", "three")
-OTHER = "other net, "  # how begins what a note says of the second net of an order
+OTHER = "the other net: "  # how begins what a note says of the second net of an order
 ROUNDING = 1e-9  # 1.2 % of 10,000 images is 1.2000000000000011: what ends at the margin to so much ends there
 
 
@@ -124,7 +124,7 @@ def _look(counted: Sequence[Seed], worst: float, sign: int, ends: tuple[float, f
 
 
 def _missing(seeds: Sequence[Seed], n: int) -> str:
-    """Say what n seeds still need: `2 of 3 seeds still train`, `n = 1: two more seeds`, `seed 1 is missing`."""
+    """Say what n seeds still need: `2 of 3 seeds still train`, `1 of 3 seeds, two more needed`, `seed 1 is missing`."""
     counted = [s for s in seeds if s.seed < n]
     training = sum(s.state == "under way" for s in counted)
     absent = sorted(set(range(n)) - {s.seed for s in counted})
@@ -132,8 +132,8 @@ def _missing(seeds: Sequence[Seed], n: int) -> str:
     if absent and absent[0] < max((s.seed for s in seeds), default=0):
         said.append(f"seed {absent[0]} is missing")
     elif absent:
-        more = f"{COUNTS[len(absent) - 1]} more seed{'s' if len(absent) > 1 else ''}"
-        said.append(f"n = {len(counted)}: {more}" if n == SEEDS and not training else more)
+        have = "" if training else f"{len(counted)} of {n} seeds, "
+        said.append(f"{have}{COUNTS[len(absent) - 1]} more needed")
     return "; ".join(said)
 
 

@@ -92,8 +92,9 @@ class Offer:
     """
 
     def __init__(self, runs: Sequence[PlannedRun], shown: Sequence[Record], device: str = "auto"):
-        self.shown, self.device = list(shown), device
-        self.found = {run: run.found() for run in runs}
+        self.shown, self.device = list({record.id: record for record in shown}.values()), device
+        once = {run.run.path.name: run for run in runs}  # two variants of a sweep may be one run
+        self.found = {run: run.found() for run in once.values()}
         self.missing = [run for run, record in self.found.items() if record is None or not run.answered_by(record)]
         again = [run for run, record in self.found.items() if record is not None and record.published]
         self.todo = self.missing or again

@@ -31,9 +31,9 @@ TimeLimit = Annotated[str | None, Option(help="Stop, resumable, after this long:
 # run
 Runnable = Annotated[str, Argument(help="A name of `workbench list`, a CONFIG.json, or your data.")]
 Seed = Annotated[str, Option(help="Decides everything that is random.")]
-SeedsInTurns = Annotated[int | None, _number(help="So many from --seed on, in turns, in one process.")]
+SeedsInTurns = Annotated[int | None, _number(help="Train this many seeds, from --seed on, in turns in one process.")]
 Changes = Annotated[Texts, Option("--set", help="A field: model.depth=4. Repeatable.")]
-Threads = Annotated[str | None, Option(help="Threads of a run that begins; 1 unless given.")]
+Threads = Annotated[str | None, Option(help="CPU threads of a new run; 1 unless given.")]
 Backend = Annotated[str, Option(help="auto, or an engine of `workbench doctor`.")]
 Graphs = Annotated[str, Option(help="CUDA graphs: auto (for small nets), on or off.")]
 Until = Annotated[int | None, _number(help="Go to this step instead of the budget's.")]
@@ -46,18 +46,18 @@ Values = Annotated[Texts, Option("-p", help="A notebook's parameter: name=value.
 Experiment = Annotated[str, Argument(help="A name of `workbench list`.")]
 Grid = Annotated[list[str], Option("--grid", help="A field and its values: depth=2,4,6. Repeatable.")]
 SweepSeeds = Annotated[int, _number(help="How many seeds of each combination.")]
-Workers = Annotated[int | None, _number(help="Runs at a time; the cores there are unless given.")]
+Workers = Annotated[int | None, _number(help="Runs at a time; as many as there are cores unless given.")]
 Scheduler = Annotated[str | None, Option(help="A dask scheduler: tls://HOST:PORT, or tcp:// on this machine.")]
-Slurm = Annotated[bool, Option("--slurm", help="On --workers jobs of Slurm (the extra `slurm`).")]
+Slurm = Annotated[bool, Option("--slurm", help="Use Slurm, with --workers jobs of it.")]
 Bundle = Annotated[Path | None, Option(help="Write a bundle of the runs here, for `workbench import` elsewhere.")]
 
 # list, status, import and tables
 Listed = Annotated[str, Argument(help="experiments, data or runs.")]
-Watch = Annotated[bool, Option("--watch", help="Again every two seconds, until Ctrl-C.")]
+Watch = Annotated[bool, Option("--watch", help="Show it again every two seconds, until Ctrl-C.")]
 Store = Annotated[Path, Argument(help="A folder of runs (results/published), or a bundle.")]
 Format = Annotated[str, Option("--format", help="text, csv, latex, html, json or markdown.")]
 Verify = Annotated[
-    bool, Option("--verify", help="Check every record's hashes; retrain 12, to see that they come out alike.")
+    bool, Option("--verify", help="Check every record's hashes; retrain 12 to their first score, to compare.")
 ]
 All = Annotated[bool, Option("--all", help="With --verify: retrain each that can be.")]
 
@@ -69,7 +69,8 @@ Everything = Annotated[
     bool, Option("--all", help="Everything: engines, rivals, lengths, depth, first use, correctness. 20 minutes.")
 ]
 Starts = Annotated[
-    int | None, _number(help="Fig. 2's ratios alone, from this many processes; `tables` judges them. 5: 10 minutes.")
+    int | None,
+    _number(help="Fig. 2's ratios alone, from this many processes, for `tables` to judge; 5 take 10 minutes."),
 ]
 RowsFile = Annotated[Path | None, Option(help="Keep the rows in this JSON file.")]
 

@@ -211,7 +211,9 @@ def _slurm(nodes: int) -> Any:
         from dask_jobqueue.slurm import SLURMCluster
         from distributed import Security
     except ImportError:
-        raise ParameterError("slurm: dask-jobqueue is not installed; `pip install indrnn-workbench[slurm]`") from None
+        raise ParameterError(
+            "slurm: dask-jobqueue is not installed; `pip install dask-jobqueue cryptography`"
+        ) from None
     folder = results() / ".cluster"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     cluster = SLURMCluster(

@@ -40,8 +40,7 @@ def loaded(path: Path) -> pd.DataFrame:
         except UnicodeDecodeError:
             raise DataError(f"{path}: not a table: text in another encoding than UTF-8; save it as CSV UTF-8") from None
         except ImportError:
-            how = "pip install 'indrnn-workbench[sequences]'"
-            raise MissingData(f"{path}: pyarrow is needed to read it: {how}") from None
+            raise MissingData(f"{path}: pyarrow is needed to read it: `pip install pyarrow`") from None
     if not isinstance(frame.index, pd.RangeIndex):  # pandas would shift the cells to the columns on their left
         n = len(frame.columns)
         raise DataError(
