@@ -259,7 +259,9 @@ def test_what_cannot_be_read_is_said(X, y, words):
 
 @pytest.mark.parametrize("y", [["a", "b", "c"], np.array(["2020-01-01"] * 3, "M8[D]"), [1.0, None, 2.0]])
 def test_answers_that_are_no_numbers_are_refused(y):
-    with pytest.raises(ParameterError, match=r"y: .* received; numbers are needed|y contains NaN: (nan|None) in row 1"):
+    with pytest.raises(
+        ParameterError, match=r"y: row 0: .* found, a finite number|y contains NaN: (nan|None) in row 1"
+    ):
         wb.IndRNNRegressor(**SMALL).fit(np.zeros((3, 4)), y)
 
 

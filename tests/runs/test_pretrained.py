@@ -210,6 +210,8 @@ def cards(**changes):
     (lambda: cards(model={"kind": "plane"}), "its card: model"),
     (lambda: cards(model={"kind": "dense", "blocks": [10**6] * 100}), r"tensors for 100,000,000 layers"),
     (lambda: cards(scaler={"scale": [1.0], "shift": [0.0], "raw": ""}), "scaler: 2 finite numbers"),
+    (lambda: cards(scaler={"scale": [1.0, 0.0], "shift": [0.0, 0.0], "raw": ""}), "scaler: .* no scale of 0"),
+    (lambda: cards(answer={"scale": [1.0], "shift": [0.0], "raw": ""}), "answer: 3 finite numbers"),
     (lambda: cards(weights_sha256="0" * 64), "altered: its weights do not give the hash"),
     (lambda: cards(more=1), "its card: more"),
 ])  # fmt: skip

@@ -9,7 +9,6 @@ from typing import Any, Literal, Self
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import Tags, assert_all_finite, check_consistent_length, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
@@ -21,14 +20,12 @@ from ..progress import Progress
 from ..tasks.contract import Batch
 from ..tasks.lengths import by_length
 from ..tasks.sequences import Content, Sequences, SequencesTask, in_memory, split
-from ..tasks.sequences.content import labels
+from ..tasks.sequences.content import Array, labels, numbers
 from ..tasks.sequences.scaling import checked
 from ..tasks.sequences.task import padded
 from ..training import Trainer, evaluate
 from . import recipe
 from .run import check_device, pinned_threads
-
-Array = NDArray[Any]
 
 
 class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
@@ -286,12 +283,4 @@ class IndRNNRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc]
         return own
 
     def _answers(self, y: Any) -> Array:
-        y = _complete(y)
-        try:
-            if y.dtype.kind in "mM":
-                raise TypeError
-            numbers: Array = y.astype(np.float64)
-        except (TypeError, ValueError, OverflowError):
-            raise ParameterError(f"y: {y.dtype} received; numbers are needed") from None
-        assert_all_finite(numbers, input_name="y")
-        return numbers
+        return numbers(_complete(y), "y")
