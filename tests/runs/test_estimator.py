@@ -150,6 +150,8 @@ def test_answers_and_groups_fit_the_sequences_and_one_sequence_is_too_few(kind):
         ((x, y[:3]), "inconsistent numbers"),
         ((x, y, [1, 2, 3]), "inconsistent numbers"),
         ((x, y, [1, None, 3, 4]), "groups: row 1: "),
+        ((x, np.ma.array(y, mask=[0, 0, 1, 0])), "y: row 2: masked; each sequence needs a value"),
+        ((x, y, np.ma.array([1, 2, 3, 4], mask=[0, 1, 0, 0])), "groups: row 1: masked"),
         ((x[:1], y[:1]), "n_samples = 1 received|1 class received"),
     ):
         with pytest.raises(ValueError, match=words):

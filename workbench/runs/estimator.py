@@ -174,9 +174,8 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         read, lengths, channels = self._sequences(X, fitting)
         n = len(lengths)
         if fitting:
-            if isinstance(X, pd.DataFrame) and X.index.nlevels == 2:
-                for name, given in (("y", y), ("groups", groups)):
-                    _check_order(name, given, X.index.get_level_values(0).unique())
+            for name, given in (("y", y), ("groups", groups)):
+                _check_beside(name, given, X)
             y = self._answers(y)
             check_consistent_length(lengths, y, groups)
             if n < 2:
@@ -208,9 +207,15 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         return tags
 
 
-def _check_order(name: str, given: Any, sequences: pd.Index) -> None:
-    """ParameterError for a Series whose index names the sequences in another order than a table does."""
-    if isinstance(given, pd.Series) and not given.index.equals(sequences) and {*given.index} == {*sequences}:
+def _check_beside(name: str, given: Any, X: Any) -> None:
+    """ParameterError for what is masked, and for a Series whose index names the sequences in another order than X."""
+    if np.ma.is_masked(given):
+        row = np.flatnonzero(np.ma.getmaskarray(given))[0]
+        raise ParameterError(f"{name}: row {row}: masked; each sequence needs a value")
+    if not isinstance(given, pd.Series) or not isinstance(X, pd.DataFrame) or X.index.nlevels != 2:
+        return
+    sequences = X.index.get_level_values(0).unique()
+    if not given.index.equals(sequences) and {*given.index} == {*sequences}:
         raise ParameterError(
             f"{name}: its index names the sequences in another order than X does; "
             f"{name}.loc[X.index.get_level_values(0).unique()] is in that of X, {name}.to_numpy() has no names"
