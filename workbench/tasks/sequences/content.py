@@ -111,15 +111,18 @@ def labels(values: Any, place: str) -> Array:
             array = np.char.decode(array, "utf-8")
     found = array.tolist()
     texts = np.array([_text(value) for value in found], dtype=object)
-    for row, (value, text) in enumerate(zip(found, texts, strict=True) if array.dtype.kind not in "iub" else ()):
+    if array.dtype.kind in "iub":
+        return texts
+    for row, (value, text) in enumerate(zip(found, texts, strict=True)):
         if value is None or text in MISSING or value != value or value in (np.inf, -np.inf):
             raise DataError(f"{place}: row {row}: {quoted(value)} found, a value expected")
     return texts
 
 
 def _text(value: Any) -> str:
-    whole = isinstance(value, float | np.floating) and abs(value) < 2**53 and value == int(value)
-    return str(int(value) if whole else value)
+    if isinstance(value, float | np.floating) and abs(float(value)) < 2**53 and value == int(value):
+        return str(int(value))
+    return str(value)
 
 
 def numbers(values: Any, place: str, hint: str = "") -> Array:

@@ -83,11 +83,9 @@ def content(frame: pd.DataFrame, config: Sequences, place: str) -> Content:
     if not columns or len(frame) == 0:
         raise DataError(f"{place}: {len(frame)} rows of {len(columns)} columns of numbers found, at least 1 expected")
     values = numbers_of(frame[columns], place, "; task.columns chooses among the columns")
-    if config.sequence is None:
-        made = _row_a_sequence(frame, values, named, config, place)
-    else:
-        made = _row_a_step(frame, values, named, config, place)
-    return replace(made, layout=tuple(f"column {quoted(name)}" for name in columns))
+    form = _row_a_sequence if config.sequence is None else _row_a_step
+    layout = tuple(f"column {quoted(name)}" for name in columns)
+    return replace(form(frame, values, named, config, place), layout=layout)
 
 
 def _row_a_sequence(
