@@ -62,7 +62,7 @@ CASES = [
     *refused("Data", "file", DATA,
         ("no file at all", read, ("images", "cannot be read", "No such file")),
         ("images and labels of different counts", images_without_labels, ("3 images but 2 labels", "must agree")),
-        ("a label out of range", label_out_of_range, ("images: labels outside 0...9",)),
+        ("a label out of range", label_out_of_range, ("images: label 10 found, 0 to 9 expected",)),
     ),
 ]
 # fmt: on

@@ -67,6 +67,7 @@ def test_any_other_export_is_refused_and_told_the_call(dynamo, engine, tmp_path)
     assert not path.exists()
 
 
-def test_the_exporter_that_fixes_the_length_is_refused():
-    with pytest.raises(ParameterError, match="dynamo: False"):
-        onnx.export(wb.IndRNN(3, 4), (torch.ones(5, 2, 3),), dynamo=False)
+@pytest.mark.parametrize("dynamo", [False, None])
+def test_the_exporter_that_fixes_the_length_is_refused(dynamo):
+    with pytest.raises(ParameterError, match=f"dynamo: {dynamo} received"):
+        onnx.export(wb.IndRNN(3, 4), (torch.ones(5, 2, 3),), dynamo=dynamo)

@@ -150,6 +150,8 @@ def test_answers_and_groups_fit_the_sequences_and_one_sequence_is_too_few(kind):
         ((x, y[:3]), "inconsistent numbers"),
         ((x, y, [1, 2, 3]), "inconsistent numbers"),
         ((x, y, [1, None, 3, 4]), "groups: row 1: "),
+        ((x, np.ma.array(y, mask=[0, 0, 1, 0])), "y: row 2: masked; each sequence needs a value"),
+        ((x, y, np.ma.array([1, 2, 3, 4], mask=[0, 1, 0, 0])), "groups: row 1: masked"),
         ((x[:1], y[:1]), "n_samples = 1 received|1 class received"),
     ):
         with pytest.raises(ValueError, match=words):
@@ -268,7 +270,9 @@ def test_what_cannot_be_read_is_said(X, y, words):
 
 @pytest.mark.parametrize("y", [["a", "b", "c"], np.array(["2020-01-01"] * 3, "M8[D]"), [1.0, None, 2.0]])
 def test_answers_that_are_no_numbers_are_refused(y):
-    with pytest.raises(ParameterError, match=r"y: .* received; numbers are needed|y contains NaN: (nan|None) in row 1"):
+    with pytest.raises(
+        ParameterError, match=r"y: row 0: .* found, a finite number|y contains NaN: (nan|None) in row 1"
+    ):
         wb.IndRNNRegressor(**SMALL).fit(np.zeros((3, 4)), y)
 
 

@@ -5,6 +5,7 @@ import random
 import re
 import runpy
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from workbench.errors import DataError, ParameterError, StoreError
 from workbench.models.build import build, weights_sha256
 from workbench.runs import export, pretrained
 from workbench.seeds import generator
+from workbench.tasks import download
 
 pytest.importorskip("safetensors")
 NAME = "seqdigits_plain6"
@@ -174,11 +176,28 @@ def test_the_command_writes_it_by_the_runs_id_and_refuses_what_it_cannot(trained
         (["--to", "onnx"], "names: none received"),
         (["bounds", "--seed", "1"], "--seed: it has no meaning without --to"),
         (["0" * 16, "--to", "onnx"], "there is no run 0000000000000000"),
+        ([trained.id, "--to", "onnx", "--seed", "1"], f"seed: 1 received; '{trained.id}' is one net whatever its seed"),
+        ([trained.id, trained.id, "--to", "onnx"], f"names: two nets received that are called {NAME}"),
         (["seqmnist_plane6", "--to", "onnx"], "did you mean seqmnist_plain6"),
     ):
         assert main(["export", *arguments, "--out", str(tmp_path / "no")]) == 2
         assert said in capsys.readouterr().err
     assert not (tmp_path / "no").exists()
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (download.hashes("ptb"), "do not republish"),
+        ({"utd_mhad": "0"}, "do not republish"),
+        (download.hashes("mnist"), "CC BY-SA 3.0"),
+        ({"digits": "0"}, "UCI"),
+        ({"data": "0", "test": "1"}, "does not know"),
+        ({}, "makes its own data"),
+    ],
+)
+def test_the_licence_is_that_of_the_data_whatever_a_run_is_called(data, says):
+    assert says in export.licence(SimpleNamespace(spec={"data": data}, experiment="custom"))
 
 
 def test_an_experiment_is_the_record_of_the_best_validation_score_and_none_is_an_error(store, tmp_path):
@@ -210,6 +229,8 @@ def cards(**changes):
     (lambda: cards(model={"kind": "plane"}), "its card: model"),
     (lambda: cards(model={"kind": "dense", "blocks": [10**6] * 100}), r"tensors for 100,000,000 layers"),
     (lambda: cards(scaler={"scale": [1.0], "shift": [0.0], "raw": ""}), "scaler: 2 finite numbers"),
+    (lambda: cards(scaler={"scale": [1.0, 0.0], "shift": [0.0, 0.0], "raw": ""}), "scaler: .* no scale of 0"),
+    (lambda: cards(answer={"scale": [1.0], "shift": [0.0], "raw": ""}), "answer: 3 finite numbers"),
     (lambda: cards(weights_sha256="0" * 64), "altered: its weights do not give the hash"),
     (lambda: cards(more=1), "its card: more"),
 ])  # fmt: skip

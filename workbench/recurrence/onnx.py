@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import ParameterError
+from ..errors import ParameterError, quoted
 from .torch_ops import exporting
 
 OPSET = 18
@@ -35,8 +35,8 @@ def export(
     For any number of steps and sequences, name them: `dynamic_shapes={"input": {0: torch.export.Dim.DYNAMIC, 1:
     torch.export.Dim.DYNAMIC}}`, in the net's own names of its arguments. Returns torch's ONNXProgram.
     """
-    if settings.pop("dynamo", True) is not True:
-        raise ParameterError("dynamo: False received; True is needed, the other exporter would fix the number of steps")
+    if (dynamo := settings.pop("dynamo", True)) is not True:
+        raise ParameterError(f"dynamo: {quoted(dynamo)} received; True is needed, the other exporter would fix T")
     table = {**translations(), **(settings.pop("custom_translation_table", None) or {})}
     settings = {"opset_version": OPSET, "verbose": False, **settings}
     mark = exporting.set(True)

@@ -9,7 +9,6 @@ from typing import Any, Literal, Self
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import Tags, assert_all_finite, check_consistent_length, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
@@ -21,14 +20,12 @@ from ..progress import Progress
 from ..tasks.contract import Batch
 from ..tasks.lengths import by_length
 from ..tasks.sequences import Content, Sequences, SequencesTask, in_memory, split
-from ..tasks.sequences.content import labels
+from ..tasks.sequences.content import Array, labels, numbers
 from ..tasks.sequences.scaling import checked
 from ..tasks.sequences.task import padded
 from ..training import Trainer, evaluate
 from . import recipe
 from .run import check_device, pinned_threads
-
-Array = NDArray[Any]
 
 
 class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
@@ -177,9 +174,8 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         read, lengths, channels = self._sequences(X, fitting)
         n = len(lengths)
         if fitting:
-            if isinstance(X, pd.DataFrame) and X.index.nlevels == 2:
-                for name, given in (("y", y), ("groups", groups)):
-                    _check_order(name, given, X.index.get_level_values(0).unique())
+            for name, given in (("y", y), ("groups", groups)):
+                _check_beside(name, given, X)
             y = self._answers(y)
             check_consistent_length(lengths, y, groups)
             if n < 2:
@@ -211,9 +207,15 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         return tags
 
 
-def _check_order(name: str, given: Any, sequences: pd.Index) -> None:
-    """ParameterError for a Series whose index names the sequences in another order than a table does."""
-    if isinstance(given, pd.Series) and not given.index.equals(sequences) and {*given.index} == {*sequences}:
+def _check_beside(name: str, given: Any, X: Any) -> None:
+    """ParameterError for what is masked, and for a Series whose index names the sequences in another order than X."""
+    if np.ma.is_masked(given):
+        row = np.flatnonzero(np.ma.getmaskarray(given))[0]
+        raise ParameterError(f"{name}: row {row}: masked; each sequence needs a value")
+    if not isinstance(given, pd.Series) or not isinstance(X, pd.DataFrame) or X.index.nlevels != 2:
+        return
+    sequences = X.index.get_level_values(0).unique()
+    if not given.index.equals(sequences) and {*given.index} == {*sequences}:
         raise ParameterError(
             f"{name}: its index names the sequences in another order than X does; "
             f"{name}.loc[X.index.get_level_values(0).unique()] is in that of X, {name}.to_numpy() has no names"
@@ -286,12 +288,4 @@ class IndRNNRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc]
         return own
 
     def _answers(self, y: Any) -> Array:
-        y = _complete(y)
-        try:
-            if y.dtype.kind in "mM":
-                raise TypeError
-            numbers: Array = y.astype(np.float64)
-        except (TypeError, ValueError, OverflowError):
-            raise ParameterError(f"y: {y.dtype} received; numbers are needed") from None
-        assert_all_finite(numbers, input_name="y")
-        return numbers
+        return numbers(_complete(y), "y")

@@ -40,13 +40,18 @@ def export(name: str, to: str, folder: Path, seed: int | None = None) -> Path:
 
 
 def exported(names: Sequence[str], to: str, folder: Path, seed: int | None = None) -> Iterator[Path]:
-    """Write the trained nets of several names -> their files, each when it is written; none if a name is wrong."""
+    """Write the trained nets of several names -> their files, each when it is written; none if a name is wrong, or if
+    two of them would be one file."""
     if not names:
         raise ParameterError("names: none received; with --to, an experiment of `workbench list` is needed")
     if to not in get_args(To):
         raise ParameterError(f"to: {quoted(to)} received; choose one of {', '.join(get_args(To))}")
     check_place("out", folder)
-    for net in [taken(name, seed) for name in names]:
+    nets = [taken(name, seed) for name in names]
+    called = [card_of(net).name for net in nets]
+    if again := next((name for name in called if called.count(name) > 1), None):
+        raise ParameterError(f"names: two nets received that are called {again}; write each into a folder of its own")
+    for net in nets:
         yield written(net, to, folder)
 
 
@@ -63,11 +68,15 @@ def taken(name: str, seed: int | None = None) -> nn.Module:
     """The trained net of a name, with its card, in evaluation mode.
 
     An id names a run, a *.safetensors file itself, an experiment its record with the best validation score: of one's
-    own records, or, where none has weights, what comes with the project. `seed` asks for the record of that seed.
+    own records, or, where none has weights, what comes with the project. `seed` asks for the record of that seed of an
+    experiment.
     """
+    by_id = re.fullmatch("[0-9a-f]{16}", name)
+    if seed is not None and (by_id or name.endswith(pretrained.SUFFIX)):
+        raise ParameterError(f"seed: {seed} received; {quoted(name)} is one net whatever its seed; leave it out")
     if name.endswith(pretrained.SUFFIX):
         return pretrained.pretrained(name)
-    if re.fullmatch("[0-9a-f]{16}", name):
+    if by_id:
         begun = sorted(there(name), key=lambda record: not record.run.checkpoints())
         if not begun:
             raise ParameterError(f"name: there is no run {name}; `workbench list runs` shows them")
@@ -134,13 +143,14 @@ def of_record(record: Record, name: str = "") -> nn.Module:
 
 
 def licence(record: Record) -> str:
-    """The licence of the data that a run learnt from."""
-    if not record.spec["data"]:
+    """The licence of the data that a run learnt from, whatever the run is called."""
+    data = record.spec["data"]
+    if not data:
         return GENERATED
-    if "digits" in record.spec["data"]:
+    if "digits" in data:
         return DIGITS
-    known = paper.EXPERIMENTS.get(record.experiment.removesuffix("*"))
-    return download.SETS[known.data].licence if known is not None and known.data in download.SETS else UNKNOWN
+    known = (known for known in download.SETS.values() if known.name in data or known.files.items() & data.items())
+    return next((known.licence for known in known), UNKNOWN)
 
 
 class Carrying(nn.Module):

@@ -149,8 +149,8 @@ def _card(text: str, path: Path) -> Card:
         raise DataError(f"{path}: its card: {fault(error)}") from None
     except ParameterError as error:
         raise DataError(f"{path}: its card: {error}") from None
-    if card.scaler is not None:
-        numbers = (card.scaler.scale, card.scaler.shift)
-        if {*map(len, numbers)} != {card.spec.inputs} or not all(map(math.isfinite, sum(numbers, ()))):
-            raise DataError(f"{path}: its card: scaler: {card.spec.inputs} finite numbers of each kind are needed")
+    for name, scaler, n in (("scaler", card.scaler, card.spec.inputs), ("answer", card.answer, card.spec.outputs)):
+        numbers = () if scaler is None else (scaler.scale, scaler.shift)
+        if any(len(part) != n or not all(map(math.isfinite, part)) for part in numbers) or 0 in sum(numbers[:1], ()):
+            raise DataError(f"{path}: its card: {name}: {n} finite numbers of each kind are needed, no scale of 0")
     return card

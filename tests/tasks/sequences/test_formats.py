@@ -1,5 +1,6 @@
 """One set of sequences in every format is one set of sequences."""
 
+import wave
 import zipfile
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from workbench import tasks
 from workbench.errors import DataError, MissingData, ParameterError
 from workbench.tasks import sequences
 from workbench.tasks.sequences import Sequences
+from workbench.tasks.sequences.content import labels, numbers
 
 N, CHANNELS = 12, 2
 SPEAKERS = [f"s{i // 3}" for i in range(N)]
@@ -245,3 +247,120 @@ def test_columns_may_have_numbers_for_names_and_one_needs_no_list(asked, tmp_pat
     )
     assert given == Sequences(name="sequences", path=str(tmp_path / "d.csv"), target="1", columns=tuple(asked))
     assert sequences.found(given).lengths.tolist() == [len(named)] * 12
+
+
+def found(here, name, **fields):
+    return sequences.found(Sequences(name="sequences", path=str(here / name), **fields))
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        (np.array([3, 3.0, "3", np.float32(3)], object), ["3"] * 4),
+        ([1.0, 1.5, -0.0], ["1", "1.5", "0"]),
+        ([True, False], ["True", "False"]),
+        (["ä".encode()], ["ä"]),
+    ],
+)
+def test_one_label_has_one_text_whatever_stands_beside_it(values, texts):
+    assert labels(values, "here").tolist() == texts
+
+
+@pytest.mark.parametrize(
+    ("read", "values", "words"),
+    [
+        (labels, ["ä".encode("latin-1"), "ö".encode("latin-1")], "here: text in another encoding than UTF-8"),
+        (labels, np.array([1.0, np.inf], object), "here: row 1: inf found, a value expected"),
+        (numbers, [1 + 2j], r"here: row 0: \(1\+2j\) found, a finite number expected"),
+        (numbers, ["1", "1_0"], "here: row 1: '1_0' found"),
+        (numbers, np.array(["2020-02-28"], "M8[ns]"), "here: row 0: '2020-02-28T00.* found"),
+        (numbers, np.array([3], "m8[s]"), "here: row 0: '3 seconds' found"),
+    ],
+)
+def test_what_is_no_label_or_number_is_not_taken_for_one(read, values, words):
+    with pytest.raises(DataError, match=words):
+        read(values, "here")
+
+
+def test_a_table_without_names_loses_no_row_to_them(tmp_path):
+    (tmp_path / "d.csv").write_text("1,0.5,2\n2,0.25,3\n" * 4)
+    with pytest.raises(DataError, match=r"d.csv: a first line of numbers found, '1' first, one of names expected"):
+        found(tmp_path, "d.csv", target="1")
+    (tmp_path / "d.csv").write_text("y,0.5,1.0\n1,2,3\n2,3,4\n")
+    assert found(tmp_path, "d.csv", target="y").read(1).tolist() == [[3], [4]], "steps may be called by their times"
+
+
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [("s,t,y,b,a", "e.csv: column 'b' found, column 'a' expected as in .*d.csv"), ("s,t,y,a,b", None)],
+)
+def test_a_test_of_its_own_has_the_columns_in_the_order_of_training(head, words, tmp_path):
+    rows = "".join(f"{i},{t},{i % 2},{t},9\n" for i in range(4) for t in range(2))
+    (tmp_path / "d.csv").write_text("s,t,y,a,b\n" + rows)
+    (tmp_path / "e.csv").write_text(f"{head}\n{rows}")
+    fields = {"target": "y", "sequence": "s", "time": "t", "test_path": str(tmp_path / "e.csv")}
+    if words is None:
+        assert found(tmp_path, "d.csv", **fields).read(4).tolist() == [[0, 9], [1, 9]]
+    else:
+        with pytest.raises(DataError, match=words):
+            found(tmp_path, "d.csv", **fields)
+
+
+def recordings(folder, rate=8000, steps=100):
+    """A folder of two recordings for each of two words; the samples of one are 1, 2, 3 ..."""
+    for word in ("no", "yes"):
+        (folder / word).mkdir(parents=True, exist_ok=True)
+        for i in range(2):
+            wavfile.write(folder / word / f"{i}.wav", rate, np.arange(1, steps + 1, dtype=np.int16))
+
+
+def test_a_test_of_its_own_has_the_rate_of_training(tmp_path):
+    recordings(tmp_path / "w")
+    recordings(tmp_path / "v", 16_000)
+    with pytest.raises(DataError, match=r"v: a rate of 16000 Hz found, a rate of 8000 Hz expected as in .*w"):
+        found(tmp_path, "w", test_path=str(tmp_path / "v"))
+    recordings(tmp_path / "v")
+    assert found(tmp_path, "w", test_path=str(tmp_path / "v")).lengths.tolist() == [100] * 8
+
+
+@pytest.mark.parametrize("width", [2, 3])
+def test_a_recording_that_was_cut_short_is_refused(width, tmp_path):
+    recordings(tmp_path)
+    path = tmp_path / "no" / "0.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, width, 8000, 0, "NONE", ""))
+        file.writeframes(bytes(width * 100))
+    assert found(tmp_path, "").lengths.tolist() == [100] * 4
+    path.write_bytes(path.read_bytes()[: -width * 50])
+    with pytest.raises(DataError, match=r"0.wav: not a .wav file: Reached EOF"):
+        found(tmp_path, "")
+
+
+def test_a_recording_that_changes_while_it_is_trained_on_is_no_other_sequence_in_silence(tmp_path):
+    recordings(tmp_path)
+    content = found(tmp_path, "")
+    assert content.read(1)[-1] == 100 / 2**15
+    recordings(tmp_path, steps=60)
+    with pytest.raises(DataError, match=r"1.wav: 60 samples found, 100 expected as when it was first read"):
+        content.read(1)
+
+
+@pytest.mark.parametrize(
+    ("index", "words"),
+    [
+        ("name,y\nno/0.wav,1\n", "index.csv: columns name, y found, one named file expected"),
+        ("file,y\nno/0.wave,1\n", "file 'no/0.wave' found, a file within the folder expected that ends in .wav"),
+    ],
+)
+def test_an_index_names_recordings_that_are_part_of_a_runs_name(index, words, tmp_path):
+    recordings(tmp_path)
+    (tmp_path / "no" / "0.wave").write_bytes((tmp_path / "no" / "0.wav").read_bytes())
+    (tmp_path / "index.csv").write_text(index)
+    with pytest.raises(DataError, match=words):
+        found(tmp_path, "", target="y")
+
+
+def test_an_array_beside_x_has_a_name_and_no_path(tmp_path):
+    np.save(tmp_path / "x.npy", padded())
+    with pytest.raises(ParameterError, match=r"task.target: 'a/b' received; .*x.npy has x"):
+        found(tmp_path, "x.npy", target="a/b")

@@ -125,6 +125,15 @@ def test_a_sequence_scaled_by_itself_has_mean_0_and_deviation_1(tmp_path):
     torch.testing.assert_close(one.std(correction=0), torch.tensor(1.0))
 
 
+@pytest.mark.parametrize("steps", [2, 3, 7])
+def test_a_channel_without_a_value_in_a_sequence_scaled_by_itself_is_0(steps):
+    scaling = Scaling(np.zeros(2), np.ones(2), np.array([0.1, 0.1]), sequence=True)
+    values = np.stack([np.full(steps, np.nan), np.arange(steps)], 1).astype(np.float32)
+    made = scaling.of(values)
+    assert abs(made[:, 0]).max() < 1e-15
+    np.testing.assert_allclose(made[:, 1].std(), 1, rtol=1e-6)
+
+
 def test_gaps_are_filled_as_asked():
     values = np.array([[np.nan, 1], [2, np.nan], [np.nan, np.nan], [6, 4]], np.float32)
     none, one, fill = np.zeros(2), np.ones(2), np.array([10.0, 20.0])

@@ -26,7 +26,7 @@ def read(path: Path, config: Sequences) -> Content:
     """The sequences of an .npz or .npy file. Raises DataError for what is no array of numbers, or does not fit."""
     kind = path.suffix.lower()
     refuse(config, kind, "sequence", "time", "columns")
-    find, known = _members(path) if kind == ".npz" else _beside(path)
+    find, known = _members(path) if kind == ".npz" else _files(path)
     found = {name: find(name) for name in ("x", "lengths") if name in known}
     if "x" not in found:
         raise DataError(f"{path}: arrays {', '.join(sorted(known))[:200]} found, an array x expected")
@@ -62,7 +62,7 @@ def content(x: Array, lengths: Array | None, named: dict[str, Array], config: Se
         ends = real_steps(x) if lengths is None else lengths
         channels = 1 if x.ndim == 2 else x.shape[2]
         read, lengths = (lambda i: as_float32(x[i, : ends[i]]).reshape(-1, channels)), ends
-        if config.each_step and y.ndim == 2 and y.shape == (len(x), T):
+        if config.each_step and y.shape == (len(x), T):
             y = np.concatenate([y[i, : ends[i]] for i in range(len(x))]) if len(x) else y.reshape(-1)
     n = int(lengths.sum()) if config.each_step else len(lengths)
     if y.shape != (n,):
@@ -77,9 +77,14 @@ def content(x: Array, lengths: Array | None, named: dict[str, Array], config: Se
     return Content(place, read, lengths, channels, made, texts.get("group"), texts.get("split"))
 
 
-def _beside(path: Path) -> tuple[Callable[[str], Array], list[str]]:
+def beside(path: Path) -> dict[str, Path]:
+    """The .npy files of a folder by the names of their arrays, `path` as x."""
+    return {each.stem: each for each in sorted(path.parent.glob("*.npy"))} | {"x": path}
+
+
+def _files(path: Path) -> tuple[Callable[[str], Array], list[str]]:
     """x.npy, and the arrays beside it by their names."""
-    files = {each.stem: each for each in sorted(path.parent.glob("*.npy"))} | {"x": path}
+    files = beside(path)
 
     def find(name: str) -> Array:
         with understood(f"{files[name]}: not an .npy array of numbers or text"):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import DataError, ParameterError, choices, quoted
+from ...errors import DataError, ParameterError, choices, quoted, understood
 from .settings import Sequences
 
 Array = NDArray[Any]
@@ -21,7 +21,8 @@ class Content:
     """n sequences: `read(row)` -> (its steps, channels), missing values as nan; `lengths` (n,) int64, their steps.
 
     `answers`: (n,), or (sum of lengths,) where there is one a step: texts for classes, float64 for numbers. `groups`
-    and `splits`: (n,) texts, None where none are given. `place` names the source in errors.
+    and `splits`: (n,) texts, None where none are given. `place` names the source in errors. `layout`: what a test of
+    its own must share, the columns of a table in their order, the rate of recordings.
     """
 
     place: str
@@ -31,6 +32,7 @@ class Content:
     answers: Array
     groups: Array | None = None
     splits: Array | None = None
+    layout: tuple[str, ...] = ()
     starts: Array = field(init=False)  # (n,) the first step of each, were they all in a row
 
     def __post_init__(self) -> None:
@@ -60,6 +62,9 @@ class Content:
             raise DataError(
                 f"{test.place}: {test.channels} channels found, {self.channels} expected as in {self.place}"
             )
+        for ours, theirs in zip(self.layout, test.layout, strict=False):
+            if ours != theirs:
+                raise DataError(f"{test.place}: {theirs} found, {ours} expected as in {self.place}")
         if (self.groups is None) != (test.groups is None):
             raise DataError(f"{test.place}: groups are needed in both files or in none")
         n = len(self.lengths)
@@ -99,31 +104,34 @@ def real_steps(values: Array) -> Array:
 
 
 def labels(values: Any, place: str) -> Array:
-    """Class labels, groups or splits as texts: 3, 3.0 and "3" are one. DataError where one is missing."""
+    """Class labels, groups or splits as texts: 3, 3.0 and "3" are one. DataError where one is missing or infinite."""
     array = np.asarray(values)
-    if array.dtype.kind == "f":
-        if (bad := np.flatnonzero(~np.isfinite(array))).size:
-            raise DataError(f"{place}: row {bad[0]}: {array[bad[0]]} found, a value expected")
-        array = array.astype(np.float64)
-        if (array == np.floor(array)).all() and (abs(array) < 2**53).all():
-            array = array.astype(np.int64)
     if array.dtype.kind == "S":
-        array = np.char.decode(array, "utf-8", "replace")
-    texts = np.array([str(value) for value in array.tolist()], dtype=object)
-    if array.dtype.kind in "OUM":
-        for row, (value, text) in enumerate(zip(array.tolist(), texts, strict=True)):
-            if value is None or text in MISSING or value != value:
-                raise DataError(f"{place}: row {row}: {quoted(value)} found, a value expected")
+        with understood(f"{place}: text in another encoding than UTF-8"):
+            array = np.char.decode(array, "utf-8")
+    found = array.tolist()
+    texts = np.array([_text(value) for value in found], dtype=object)
+    if array.dtype.kind in "iub":
+        return texts
+    for row, (value, text) in enumerate(zip(found, texts, strict=True)):
+        if value is None or text in MISSING or value != value or value in (np.inf, -np.inf):
+            raise DataError(f"{place}: row {row}: {quoted(value)} found, a value expected")
     return texts
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float | np.floating) and abs(float(value)) < 2**53 and value == int(value):
+        return str(int(value))
+    return str(value)
 
 
 def numbers(values: Any, place: str, hint: str = "") -> Array:
     """Values that are numbers, as float64. DataError for the first that is none."""
     array = np.asarray(values)
-    try:
-        found = array.astype(np.float64)
-    except (TypeError, ValueError, OverflowError):
-        found = np.array([_number(value) for value in array.tolist()])
+    if array.dtype.kind in "mM":  # whose own numbers have no unit
+        array = array.astype(str)
+    plain = array.dtype.kind in "fiub"
+    found = array.astype(np.float64) if plain else np.array([_number(value) for value in array.tolist()])
     if (bad := np.flatnonzero(~np.isfinite(found))).size:
         raise DataError(
             f"{place}: row {bad[0]}: {quoted(array.tolist()[bad[0]])} found, a finite number expected{hint}"
@@ -138,7 +146,7 @@ def answers(values: Any, config: Sequences, place: str) -> Array:
 
 def _number(value: Any) -> float:
     try:
-        return float(value)
+        return float("nan" if "_" in str(value) else value)  # Python takes 1_0 for 10
     except (TypeError, ValueError, OverflowError):
         return float("nan")
 

@@ -36,7 +36,9 @@ class Scaling:
             scaled: Array = ((values - self.mean) / self.deviation).astype(np.float32)
             return scaled
         middle = values.mean(0, dtype=np.float64)
-        own: Array = ((values - middle) / _divisor(values.std(0, dtype=np.float64))).astype(np.float32)
+        changing = np.ptp(values, 0) > 0  # a fill's own digits give a channel without values a deviation of 1e-17
+        width = np.where(changing, values.std(0, dtype=np.float64), 1.0)
+        own: Array = ((values - middle) / width).astype(np.float32)
         return own
 
     def filled(self, values: Array, gaps: Array) -> Array:
@@ -112,8 +114,9 @@ def _of(content: Content, row: int) -> slice:
 
 
 def _moments(sequences: Iterable[Array]) -> tuple[Array, Array]:
-    """Mean and standard deviation (channels,) of the steps of all sequences (steps, channels), nan left out; 0 and 1
-    where there are none. Joined pair by pair (Chan et al. 1983), so that no digits are lost."""
+    """Mean and standard deviation (channels,) of the steps of all sequences (steps, channels), nan left out; a mean of
+    0 where there are none, a deviation of 1 where none differs. Joined pair by pair (Chan et al. 1983), so that no
+    digits are lost."""
     count, mean, squared = 0.0, 0.0, 0.0
     for values in sequences:
         values = values.astype(np.float64)
@@ -127,9 +130,4 @@ def _moments(sequences: Iterable[Array]) -> tuple[Array, Array]:
         squared = squared + own_squared.sum(0) + change**2 * count * n / total
         count = count + n
     deviation = np.sqrt(squared / np.maximum(count, 1))
-    return np.asarray(mean, dtype=np.float64), _divisor(deviation)
-
-
-def _divisor(deviation: Array) -> Array:
-    """The deviation, 1 where a channel never changes."""
-    return np.where(deviation > 0, deviation, 1.0)
+    return np.asarray(mean, dtype=np.float64), np.where(deviation > 0, deviation, 1.0)

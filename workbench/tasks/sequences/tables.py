@@ -9,6 +9,7 @@ read into memory.
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,11 @@ def loaded(path: Path) -> pd.DataFrame:
             if path.suffix.lower() != ".csv":
                 return pd.read_parquet(path)
             head = pd.read_csv(path, header=None, nrows=1, dtype=str).iloc[0]
+            named = pd.to_numeric(head, errors="coerce")
+            if named.notna().all() and (named % 1 != 0).any():
+                raise DataError(
+                    f"{path}: a first line of numbers found, {quoted(head[0])} first, one of names expected"
+                )
             if mark := next((mark for mark in ";\t" if len(head) == 1 and mark in str(head[0])), ""):
                 raise DataError(
                     f"{path}: columns parted by {mark!r} found, by ',' expected, with a point in numbers: 1.5"
@@ -76,9 +82,9 @@ def content(frame: pd.DataFrame, config: Sequences, place: str) -> Content:
     if not columns or len(frame) == 0:
         raise DataError(f"{place}: {len(frame)} rows of {len(columns)} columns of numbers found, at least 1 expected")
     values = numbers_of(frame[columns], place, "; task.columns chooses among the columns")
-    if config.sequence is None:
-        return _row_a_sequence(frame, values, named, config, place)
-    return _row_a_step(frame, values, named, config, place)
+    form = _row_a_sequence if config.sequence is None else _row_a_step
+    layout = tuple(f"column {quoted(name)}" for name in columns)
+    return replace(form(frame, values, named, config, place), layout=layout)
 
 
 def _row_a_sequence(

@@ -176,9 +176,8 @@ def _files(path: Path, config: Sequences) -> tuple[Path, ...]:
         return (*waves.files(path), *([index] if index.is_file() else []))
     if path.suffix.lower() != ".npy":
         return (path,)
-    names = dict.fromkeys((config.target or "y", "lengths", config.group, config.split))
-    beside = [path.with_name(f"{name}.npy") for name in names if name is not None]
-    return (path, *(file for file in beside if file.is_file()))
+    names, beside = dict.fromkeys((config.target or "y", "lengths", config.group, config.split)), arrays.beside(path)
+    return (path, *(beside[name] for name in names if name in beside))
 
 
 def _state(path: Path) -> tuple[int, int]:

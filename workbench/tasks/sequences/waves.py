@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...errors import DataError, ParameterError, quoted, understood
+from ...errors import DataError, ParameterError, choices, quoted, understood
 from . import tables
 from .content import Array, Content, answers, labels, one_of, refuse
 from .settings import Sequences
@@ -34,7 +34,8 @@ def read(folder: Path, config: Sequences) -> Content:
         index = folder / "index.csv"
         frame = tables.loaded(index).rename(columns=str)
         known = [str(name) for name in frame.columns]
-        one_of("target", "file", known, f"{index} (column `file` is needed)")
+        if "file" not in known:
+            raise DataError(f"{index}: columns {choices(known)[:200]} found, one named file expected")
         paths = [_within(folder, str(name), index) for name in frame["file"]]
         if again := [path for path, n in Counter(path.resolve() for path in paths).items() if n > 1]:
             raise DataError(f"{index}: file {quoted(str(again[0]))} found twice, each once expected")
@@ -51,9 +52,17 @@ def read(folder: Path, config: Sequences) -> Content:
             found = f"{channels} channels at {rate} Hz found, {shapes[0][2]} at {shapes[0][0]} Hz expected"
             raise DataError(f"{path}: {found} as in {paths[0].name}")
     lengths = np.array([steps for _, steps, _ in shapes], dtype=np.int64)
-    return Content(
-        str(folder), lambda row: wave(paths[row]), lengths, shapes[0][2], made, texts.get("group"), texts.get("split")
-    )
+
+    def samples(row: int) -> Array:
+        found = wave(paths[row])
+        if found.shape != shapes[row][1:]:
+            raise DataError(
+                f"{paths[row]}: {len(found)} samples found, {lengths[row]} expected as when it was first read"
+            )
+        return found
+
+    rate = (f"a rate of {shapes[0][0]} Hz",)
+    return Content(str(folder), samples, lengths, shapes[0][2], made, texts.get("group"), texts.get("split"), rate)
 
 
 def files(folder: Path) -> list[Path]:
@@ -83,16 +92,18 @@ def _open(path: Path) -> tuple[int, Array]:
         with understood(f"{path}: not a .wav file"):
             try:
                 rate, samples = wavfile.read(path, mmap=True)
-            except ValueError:
-                rate, samples = wavfile.read(path)  # 24 bits a sample
+            except ValueError:  # 24 bits a sample, or fewer samples than are claimed
+                warnings.filterwarnings("error", "Reached EOF")
+                rate, samples = wavfile.read(path)
     if samples.ndim not in (1, 2) or samples.size == 0 or samples.dtype.kind not in "fiu" or not rate:
         raise DataError(f"{path}: {samples.shape} samples of {samples.dtype} found, at least 1 expected")
     return int(rate), samples.reshape(len(samples), -1)
 
 
 def _within(folder: Path, name: str, index: Path) -> Path:
-    """A file that lies in the folder, of an index that somebody else may have written."""
+    """A .wav file that lies in the folder, of an index that somebody else may have written."""
     path = folder / name
-    if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
-        raise DataError(f"{index}: file {quoted(name)} found, a file within the folder expected")
+    there = path.is_file() and path.suffix.lower() == ".wav"
+    if not there or not path.resolve().is_relative_to(folder.resolve()):
+        raise DataError(f"{index}: file {quoted(name)} found, a file within the folder expected that ends in .wav")
     return path
