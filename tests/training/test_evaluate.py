@@ -172,6 +172,18 @@ def test_a_batch_without_a_target_that_counts_changes_no_score(net, examples):
     assert evaluate.score(net, [examples, empty], "class") == evaluate.score(net, [examples], "class")
 
 
+@pytest.mark.parametrize(("dropout", "training"), [(0, True), (0.5, False)])
+def test_torchs_recurrences_can_be_differentiated_in_evaluation_mode(dropout, training, examples):
+    """On a GPU theirs is cuDNN's backward pass, which knows training mode alone."""
+    net, modes = torch.nn.LSTM(1, 3, 2, dropout=dropout), []
+    net.register_forward_pre_hook(lambda module, _: modes.append(module.training))
+    for gradients in (torch.enable_grad(), torch.no_grad()):
+        with gradients, evaluate.evaluating(net):
+            net(examples.x)
+    assert modes == [training, False]
+    assert net.training
+
+
 def test_a_layer_that_was_frozen_in_evaluation_mode_stays_so(net, examples):
     """The mode of the whole once went to every part."""
     net.train()
