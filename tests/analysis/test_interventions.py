@@ -63,6 +63,14 @@ def test_a_gradient_map_has_every_layer_and_step_and_changes_nothing(kind, rng):
         assert torch.equal(value, before[name]), name
 
 
+def test_a_frozen_layer_and_weights_without_use_change_no_gradient_map(rng):
+    net, batch = a_net(), a_batch(rng)
+    whole, _ = interventions.gradient_map(net, batch, "class")
+    net.layers[0].requires_grad_(False)
+    net.spare = torch.nn.Linear(2, 2)
+    assert torch.equal(interventions.gradient_map(net, batch, "class")[0], whole)
+
+
 def test_a_gradient_map_is_the_derivative_by_differences(rng):
     """Without norm: shifting one state by a little changes the loss by the gradient times the shift."""
     net, batch = a_net(depth=1).double(), a_batch(rng, 1)

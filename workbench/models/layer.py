@@ -16,7 +16,6 @@ from . import settings
 from .distributed import ALONE, Ranks
 from .norms import BatchNorm, Norm, StepNorm, norm_of
 from .sequence import WHOLE, Span
-from .sequence import at_end as at_end
 
 INITS: dict[str, Callable[[int, int], float]] = {  # of uniform values in +-limit, from fan_in and fan_out
     "kaiming": lambda M, N: math.sqrt(6 / ((1 + 8**2) * M)),
