@@ -70,6 +70,8 @@ def test_reestimation_averages_the_batches(net, examples):
         means = [torch.relu(_states(first, half.x)).mean((0, 1)) for half in halves]
     assert_close(first.bn.running_mean, (means[0] + means[1]) / 2)
     assert first.bn.momentum == 0.1
+    evaluate.reestimate_(net, halves[:1], momentum=0.2)  # which goes on from there
+    assert_close(first.bn.running_mean, 0.8 * (means[0] + means[1]) / 2 + 0.2 * means[0])
 
 
 def _states(unit, x):

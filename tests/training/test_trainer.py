@@ -292,11 +292,23 @@ def test_each_protocol_of_batch_norm_scores_with_its_own_statistics():
     assert scores["test"] == evaluate.score(trainer.best_net(), examples, "class", batch_statistics=True)["loss"]
 
 
-def test_clean_statistics_are_those_of_the_clean_training_batches():
-    trainer = Trainer(DIGITS, 3)
+def test_the_test_alone_is_wrapped_at_the_batch_of_training():
+    trainer = Trainer(DIGITS.set({"train.wrap_test": True, "train.batch": 25, "train.bn_statistics": "running"}), 0)
+    sizes = {s: sum(len(b.y) for b in trainer.task.examples(s, 25)) for s in ("test", "valid")}
+    assert all(n % 25 for n in sizes.values())
+    found = trainer.test()
+    assert (found["test"]["n"], found["valid"]["n"]) == (25 * math.ceil(sizes["test"] / 25), sizes["valid"])
+
+
+@pytest.mark.parametrize("protocol", ["clean", "validation"])
+def test_statistics_are_those_of_the_batches_of_their_protocol(protocol):
+    trainer = Trainer(DIGITS.set({"train.bn_statistics": protocol}), 3)
     trainer.advance()
     by_hand = copy.deepcopy(trainer.net)
-    evaluate.reestimate_(by_hand, (trainer.task.clean(i) for i in range(50)))
+    if protocol == "clean":
+        evaluate.reestimate_(by_hand, (trainer.task.clean(i) for i in range(50)))
+    else:
+        evaluate.reestimate_(by_hand, trainer.task.examples("valid", DIGITS.train.batch), momentum=0.1)
     found = dict(trainer.best_net().named_buffers())
     assert any(name.endswith("running_var") for name in found)
     assert all(torch.equal(found[name], value) for name, value in by_hand.named_buffers())
@@ -410,7 +422,20 @@ def test_scores_with_the_statistics_of_the_batch_are_those_of_nets_with_batch_no
         trainer.advance()
         row = trainer.evaluation()
         assert ("valid_batch" in row) == normed
+        if normed:
+            batches = trainer.task.examples("valid", config.train.batch)
+            assert row["valid_batch"] == evaluate.score(trainer.net, batches, "class", batch_statistics=True)
         assert set(row) - {"valid_batch"} == {"step", "lr", "train", "valid", "outcome", "u"}
+
+
+def test_a_row_keeps_the_recurrent_weights_of_its_step():
+    trainer = Trainer(DIGITS, 3)
+    trainer.advance()
+    found = trainer.evaluation()["u"]
+    kept = {name: u.clone() for name, u in found.items()}
+    trainer.advance()
+    assert all(torch.equal(u, kept[name]) for name, u in found.items())
+    assert not torch.equal(found["layers.0"], trainer.net.layers[0].u)
 
 
 def test_watching_changes_nothing_of_the_training():

@@ -61,7 +61,7 @@ class Scored(Resumable):
             self._load_optimizer(self.best["optimizer"])
         self.evaluated = self.step
         row["outcome"] = outcome
-        row["u"] = {name: u.cpu() for name, u in recurrent_weights(self.net).items()}
+        row["u"] = {name: u.cpu().clone() for name, u in recurrent_weights(self.net).items()}
         if self.config.train.watch_layers:
             row["layers"] = self.by_layer()
         self._set_lr()
