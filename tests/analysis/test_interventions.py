@@ -18,6 +18,8 @@ SPEC = spec(Pixels(name="pixels", source="digits"))
 
 def a_net(kind="plain", **fields):
     settings = {"kind": kind, "hidden": 6, "depth": 3, **fields}
+    if kind == "sums":
+        settings |= {"kind": "residual", "shortcut": "sum"}
     if kind == "dense":
         settings = {"kind": kind, "growth": 3, "blocks": (2,), "norm": "after"}
     return build(Model.model_validate(settings), SPEC, torch.Generator().manual_seed(1)).eval()
@@ -47,7 +49,7 @@ def test_of_a_neuron_that_alternates_the_size_of_the_gradient_is_shown():
     assert_close(interventions.through_time([-0.5], 20)[:, 0], 0.5 ** torch.arange(21, dtype=torch.float64))
 
 
-@pytest.mark.parametrize("kind", ["plain", "residual", "dense", "lstm", "rnn_tanh"])
+@pytest.mark.parametrize("kind", ["plain", "residual", "sums", "dense", "lstm", "rnn_tanh"])
 def test_a_gradient_map_has_every_layer_and_step_and_changes_nothing(kind, rng):
     net, batch = a_net(kind), a_batch(rng)
     before = {name: value.clone() for name, value in net.state_dict().items()}
@@ -59,6 +61,14 @@ def test_a_gradient_map_has_every_layer_and_step_and_changes_nothing(kind, rng):
     assert gradient[-1, -1] > 0
     for name, value in net.state_dict().items():
         assert torch.equal(value, before[name]), name
+
+
+def test_a_frozen_layer_and_weights_without_use_change_no_gradient_map(rng):
+    net, batch = a_net(), a_batch(rng)
+    whole, _ = interventions.gradient_map(net, batch, "class")
+    net.layers[0].requires_grad_(False)
+    net.spare = torch.nn.Linear(2, 2)
+    assert torch.equal(interventions.gradient_map(net, batch, "class")[0], whole)
 
 
 def test_a_gradient_map_is_the_derivative_by_differences(rng):
@@ -83,10 +93,11 @@ def test_a_gradient_map_is_the_derivative_by_differences(rng):
     assert_close(torch.stack(parts).norm(), gradient[0, -1], rtol=1e-6, atol=1e-9)
 
 
-def test_states_are_those_of_the_equation(rng):
-    net, x = a_net(), a_batch(rng).x
-    a, h = interventions.states(net, x, 1)
-    u = interventions.unit_of(net, 1).u
+@pytest.mark.parametrize(("kind", "layer"), [("plain", 1), ("sums", 1), ("sums", 2)])
+def test_states_are_those_of_the_equation(kind, layer, rng):
+    net, x = a_net(kind), a_batch(rng).x
+    a, h = interventions.states(net, x, layer)
+    u = interventions.unit_of(net, layer).u
     state = torch.zeros_like(h[0])
     for t in range(len(a)):
         state = torch.relu(a[t] + u * state)

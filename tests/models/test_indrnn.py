@@ -106,6 +106,15 @@ def test_without_a_bound_u_starts_below_one_and_the_clamp_does_nothing():
     assert rnn.u_l0.min() == 3
 
 
+def test_with_a_bound_u_starts_between_zero_and_it_also_where_it_is_computed():
+    rnn = wb.IndRNN(1, 2000, bound=1.5)
+    assert 0 <= rnn.u_l0.min() < 0.1 < 1.4 < rnn.u_l0.max() < 1.5
+    parametrize.register_parametrization(rnn, "u_l0", torch.nn.Identity())
+    rnn.bound = 0.5
+    rnn.reset_parameters()
+    assert 0 <= rnn.u_l0.min() < 0.1 < 0.4 < rnn.u_l0.max() < 0.5
+
+
 def test_with_a_bound_the_clamp_projects():
     rnn = wb.IndRNN(1, 2, num_layers=2, bidirectional=True, bound=1.5)
     with torch.no_grad():
@@ -341,6 +350,9 @@ def test_a_step_runs_hooks_and_what_computes_the_weights(rng):
 def test_a_step_in_training_draws_a_mask_of_its_own_and_none_in_evaluation(rng):
     rnn, x, state = net(num_layers=2, dropout=0.5), torch.randn(9, 3, generator=rng), torch.ones(2, 9, 5)
     assert not torch.equal(rnn.step(x, state)[0], rnn.step(x, state)[0])
+    rnn.dropout = 1.0
+    assert torch.equal(rnn.step(x, state)[0], rnn.step(-x, state)[0])
+    assert not torch.equal(rnn.step(x, state)[1][0], rnn.step(-x, state)[1][0])  # nothing drops before the first layer
     rnn.eval()
     assert_close(rnn.step(x, state)[0], rnn(x[None], state)[0][0])
 

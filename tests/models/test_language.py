@@ -113,6 +113,12 @@ def test_tokens_are_whole_numbers_of_steps_and_texts(tokens):
         net_of("plain")(tokens)
 
 
+@pytest.mark.parametrize("kind", ["linear", "convolution"])
+def test_a_net_that_gives_no_features_is_no_language_net(kind):
+    with pytest.raises(ParameterError, match=f"model.kind: '{kind}' received; such a net gives a language net no feat"):
+        build(Model(kind=kind, embedding=4), SPEC)
+
+
 def test_a_language_net_needs_an_embedding():
     with pytest.raises(ParameterError, match="embedding: None received"):
         build(Model(kind="plain"), SPEC)

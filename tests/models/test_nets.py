@@ -1,6 +1,7 @@
 """Plain, residual and dense nets: their laws, their first values, and the nets that have no official twin, by hand."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from torch.testing import assert_close
 from workbench.config import Model
 from workbench.models.build import build, recurrent_weights, set_backend, set_generator
 from workbench.models.dense import pieces
-from workbench.models.layer import SharedDropout
+from workbench.models.layer import Linear, SharedDropout, Unit
 from workbench.models.norms import BatchNorm
 from workbench.models.sequence import WHOLE, Span
 from workbench.seeds import generator
@@ -22,6 +23,7 @@ NETS = {
     "sums": {"kind": "residual", "depth": 2, "hidden": 5, "shortcut": "sum"},
     "dense": {"kind": "dense", "growth": 2, "blocks": (2, 1)},
     "differences": {"kind": "dense", "growth": 2, "blocks": (2, 1), "differences": True},
+    "bidirectional": {"kind": "bidirectional", "depth": 2, "hidden": 5},
 }
 every_net = pytest.mark.parametrize("name", NETS)
 every_norm = pytest.mark.parametrize("norm", ["after", "before", "none"])
@@ -65,15 +67,16 @@ def test_padding_is_nothing_to_learn_from(name, norm, rng):
 @pytest.mark.parametrize(
     "kind", ["lstm", "sru", "lru", "mingru", "transformer", "convolution", "linear", "bidirectional"]
 )
-def test_a_padding_of_no_numbers_reaches_no_answer_and_no_gradient(kind, rng):
-    net = build(Model(kind=kind, **({} if kind == "linear" else {"hidden": 4})), SPEC, generator(0, "init")).double()
+@pytest.mark.parametrize("spec", [SPEC, replace(SPEC, each_step=True)], ids=["once", "each step"])
+def test_a_padding_of_no_numbers_reaches_no_answer_and_no_gradient(kind, spec, rng):
+    net = build(Model(kind=kind, **({} if kind == "linear" else {"hidden": 4})), spec, generator(0, "init")).double()
     x, lengths = text(rng), torch.tensor([9, 2, 4, 7])
     real, found = (torch.arange(9)[:, None] < lengths)[..., None], []
     for padding in (0.0, math.nan):
         out = net(torch.where(real, x, padding), lengths)
         found.append([out, *torch.autograd.grad(out.square().sum(), [p for p in net.parameters() if p.requires_grad])])
     assert_close(*found, rtol=0, atol=0)
-    assert net(x[:, :0]).shape == (0, 4)
+    assert net(x[:, :0]).shape == ((9, 0, 4) if spec.each_step else (0, 4))
 
 
 @every_net
@@ -99,6 +102,18 @@ def test_gradients_are_right(name, norm, rng):
         return torch.func.functional_call(net, dict(zip(names, values, strict=True)), (x,))
 
     assert torch.autograd.gradcheck(run, (x, *values), fast_mode=True)
+
+
+@every_net
+def test_a_config_reaches_every_part_of_a_net(name):
+    settings = {"activation": "tanh", "init": "small", "readout_init": "glorot", "dropout": 0.5, "dropout_over": "step"}
+    net = net_of(name, **settings)
+    units = [m for m in net.modules() if isinstance(m, Unit)]
+    assert {(unit.activation, unit.dropout.over) for unit in units} == {("tanh", "step")}
+    *matrices, readout = [m.weight for m in net.modules() if isinstance(m, Linear)]
+    assert len(matrices) > 1
+    assert all(weight.abs().max() < 0.005 for weight in matrices)
+    assert 0.7 < readout.abs().max() / math.sqrt(6 / sum(readout.shape)) <= 1
 
 
 @every_net
@@ -226,6 +241,7 @@ PLACES = {
         [0.2, 0.3, 0.1, 0.3, 0.1, 0.4, 0.3, 0.1, 0.4],
     ),
     "differences": (P | {"dropout_transition": 0.4, "dropout_last": 0.5}, [0.1] * 5 + [0.4] + [0.1] * 2 + [0.5]),
+    "bidirectional": (P | {"dropout_last": 0.2}, [0.1, 0.1, 0.2, 0.2]),
 }
 
 

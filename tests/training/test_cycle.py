@@ -26,13 +26,16 @@ def test_the_rate_rises_in_a_line_and_falls_along_half_a_cosine_to_nothing():
     assert rates[20:] == pytest.approx([0.25 * (1 + math.cos(math.pi * k / 80)) for k in range(80)])
     assert rates[60] == pytest.approx(0.25)  # half way down
     assert schedule.lr == 0.0
+    only_rising = Schedule(Train(schedule="one_cycle", steps=1, warmup=0.9, lr=0.5))
+    only_rising.step(1)
+    assert only_rising.lr == 0.5
 
 
 def test_the_first_step_of_a_cycle_has_the_first_rate_and_u_its_share_of_it():
-    trainer = Trainer(CYCLE.set({"train.warmup": 0.5, "train.u_lr": 0.25}), 0)
+    trainer = Trainer(CYCLE.set({"train.warmup": 0.3, "train.u_lr": 0.25}), 0)
     matrices, rest, of_u = trainer.optimizer.param_groups
-    assert matrices["lr"] == rest["lr"] == torch.tensor(4e-3 / 6).item()
-    assert of_u["lr"] == torch.tensor(4e-3 / 24).item()
+    assert matrices["lr"] == rest["lr"] == torch.tensor(4e-3 / 4).item()  # it rises for 3.6 steps, rounded
+    assert of_u["lr"] == torch.tensor(4e-3 / 16).item()
     assert [id(p) for p in of_u["params"]] == [id(layer.u) for layer in trainer.net.layers]
     assert not {id(p) for p in of_u["params"]} & {id(p) for p in (*matrices["params"], *rest["params"])}
 

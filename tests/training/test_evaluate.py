@@ -70,6 +70,8 @@ def test_reestimation_averages_the_batches(net, examples):
         means = [torch.relu(_states(first, half.x)).mean((0, 1)) for half in halves]
     assert_close(first.bn.running_mean, (means[0] + means[1]) / 2)
     assert first.bn.momentum == 0.1
+    evaluate.reestimate_(net, halves[:1], momentum=0.2)  # which goes on from there
+    assert_close(first.bn.running_mean, 0.8 * (means[0] + means[1]) / 2 + 0.2 * means[0])
 
 
 def _states(unit, x):
@@ -170,6 +172,18 @@ def test_a_wrapped_test_of_fewer_than_a_batch_goes_round_more_than_once(examples
 def test_a_batch_without_a_target_that_counts_changes_no_score(net, examples):
     empty = Batch(examples.x[:, :0], examples.y[:0])
     assert evaluate.score(net, [examples, empty], "class") == evaluate.score(net, [examples], "class")
+
+
+@pytest.mark.parametrize(("dropout", "training"), [(0, True), (0.5, False)])
+def test_torchs_recurrences_can_be_differentiated_in_evaluation_mode(dropout, training, examples):
+    """On a GPU theirs is cuDNN's backward pass, which knows training mode alone."""
+    net, modes = torch.nn.LSTM(1, 3, 2, dropout=dropout), []
+    net.register_forward_pre_hook(lambda module, _: modes.append(module.training))
+    for gradients in (torch.enable_grad(), torch.no_grad()):
+        with gradients, evaluate.evaluating(net):
+            net(examples.x)
+    assert modes == [training, False]
+    assert net.training
 
 
 def test_a_layer_that_was_frozen_in_evaluation_mode_stays_so(net, examples):

@@ -9,10 +9,10 @@ from torch import nn
 
 import workbench as wb
 from workbench import paper
-from workbench.config import Train
-from workbench.errors import DataError
+from workbench.config import Config, Model, Train
+from workbench.errors import DataError, ParameterError
 from workbench.models.build import recurrent_weights
-from workbench.training import Diverged, Trainer, evaluate, weights_sha256
+from workbench.training import Diverged, Interrupted, Trainer, evaluate, weights_sha256
 from workbench.training.optimizer import optimizer
 from workbench.training.schedule import Schedule
 
@@ -38,6 +38,7 @@ def drops(patience, evaluations=500):
 def test_patience_halves_and_drops_where_the_official_logs_do():
     assert drops(100) == [102, 52, 27]
     assert drops(200) == [202, 102, 52]
+    assert drops(5) == [7, 5, 3]  # 2.5 counts as 3
 
 
 def test_the_rate_falls_by_the_factor_and_a_new_best_resets_the_wait():
@@ -79,6 +80,31 @@ def run(config, stops=(), seed=3):
 @pytest.mark.parametrize("stops", [[1], [4, 5], [2, 3, 6, 11]])
 def test_resume_is_bitwise_also_in_mid_epoch(stops):
     assert run(DIGITS, stops) == run(DIGITS)
+
+
+def test_a_state_may_be_taken_up_more_than_once():
+    """Each run once trained on in the moments of the state itself, and so in those of all others."""
+    trainer, ends = Trainer(DIGITS, 3), []
+    trainer.advance()
+    state = trainer.state()
+    kept = copy.deepcopy(state["optimizer"]["state"])
+    for _ in range(2):
+        again = Trainer(DIGITS, 3)
+        again.load(state)
+        again.advance()
+        ends.append(weights_sha256(again.net))
+    trainer.advance()
+    assert ends == [weights_sha256(trainer.net)] * 2
+    assert all(torch.equal(v, kept[i][k]) for i, one in state["optimizer"]["state"].items() for k, v in one.items())
+
+
+def test_a_checkpoint_with_u_as_far_over_its_bound_as_a_step_can_bring_it_is_taken_up():
+    """Adam's longest step is sqrt(10) rates for its decays of 0.9 and 0.999, and u has a rate of its own."""
+    trainer = Trainer(DIGITS.set({"train.u_lr": 10.0}), 0)
+    state, u = trainer.state(), trainer.net.layers[0].u
+    state["net"]["layers.0.u"].fill_(trainer.net.layers[0].bound + 10**0.5 * 10 * DIGITS.train.lr)
+    trainer.load(state)
+    assert torch.equal(u, state["net"]["layers.0.u"])
 
 
 def test_a_run_ends_after_its_steps():
@@ -204,6 +230,17 @@ def test_gradients_are_clamped_element_by_element():
     assert largest == pytest.approx(1e-4)
 
 
+def test_the_whole_gradient_is_scaled_before_its_elements_are_clamped():
+    free = Trainer(DIGITS.set({"train.clip": None}), 0)
+    free.advance()
+    norm = torch.cat([w.grad.flatten() for w in free.weights]).norm().item()
+    trainer = Trainer(DIGITS.set({"train.clip_norm": norm / 2, "train.clip": norm / 50}), 0)
+    trainer.advance()
+    assert any((w.grad.abs() > norm / 50).any() for w in free.weights)
+    for w, unclipped in zip(trainer.weights, free.weights, strict=True):
+        torch.testing.assert_close(w.grad, (unclipped.grad / 2).clamp(-norm / 50, norm / 50))
+
+
 def test_the_optimizer_is_the_official_one():
     trainer = Trainer(DIGITS.set({"train.weight_decay": 1e-4, "train.lr": 2e-4}), 0)
     matrices, rest = trainer.optimizer.param_groups
@@ -225,13 +262,22 @@ def test_the_optimizer_is_the_official_one():
 
 def test_weight_decay_reaches_the_matrices_of_layers_for_code_of_your_own():
     layers = {"rnn": wb.IndRNN(2, 3, 2, bidirectional=True), "conv": wb.ConvIndRNN(1, 2, 3), "readout": nn.Linear(3, 1)}
-    net = nn.ModuleDict(layers)
+    net = nn.ModuleDict({**layers, "lstm": nn.LSTM(2, 3, 2), "embedding": nn.Embedding(4, 3)})
     decayed, rest, of_u = (
         group["params"] for group in optimizer(net, Train(steps=1, weight_decay=0.1, u_lr=0.5)).param_groups
     )
     for parameters, part in ((decayed, "weight"), (rest, "bias"), (of_u, "u")):
         names = {name for name, p in net.named_parameters() if any(p is one for one in parameters)}
         assert names == {name for name, _ in net.named_parameters() if part in name.split(".")[-1].split("_")}
+
+
+def test_a_tied_matrix_is_trained_once_a_step():
+    net = nn.ModuleDict({"embedding": nn.Embedding(3, 3), "decoder": nn.Linear(3, 3)})
+    net["decoder"].weight = net["embedding"].weight
+    before = net["decoder"].weight.detach().clone()
+    net["decoder"].weight.grad = torch.ones(3, 3)
+    optimizer(net, Train(steps=1, lr=0.125)).step()
+    torch.testing.assert_close(net["decoder"].weight.detach(), before - 0.125)
 
 
 def test_each_protocol_of_batch_norm_scores_with_its_own_statistics():
@@ -246,11 +292,23 @@ def test_each_protocol_of_batch_norm_scores_with_its_own_statistics():
     assert scores["test"] == evaluate.score(trainer.best_net(), examples, "class", batch_statistics=True)["loss"]
 
 
-def test_clean_statistics_are_those_of_the_clean_training_batches():
-    trainer = Trainer(DIGITS, 3)
+def test_the_test_alone_is_wrapped_at_the_batch_of_training():
+    trainer = Trainer(DIGITS.set({"train.wrap_test": True, "train.batch": 25, "train.bn_statistics": "running"}), 0)
+    sizes = {s: sum(len(b.y) for b in trainer.task.examples(s, 25)) for s in ("test", "valid")}
+    assert all(n % 25 for n in sizes.values())
+    found = trainer.test()
+    assert (found["test"]["n"], found["valid"]["n"]) == (25 * math.ceil(sizes["test"] / 25), sizes["valid"])
+
+
+@pytest.mark.parametrize("protocol", ["clean", "validation"])
+def test_statistics_are_those_of_the_batches_of_their_protocol(protocol):
+    trainer = Trainer(DIGITS.set({"train.bn_statistics": protocol}), 3)
     trainer.advance()
     by_hand = copy.deepcopy(trainer.net)
-    evaluate.reestimate_(by_hand, (trainer.task.clean(i) for i in range(50)))
+    if protocol == "clean":
+        evaluate.reestimate_(by_hand, (trainer.task.clean(i) for i in range(50)))
+    else:
+        evaluate.reestimate_(by_hand, trainer.task.examples("valid", DIGITS.train.batch), momentum=0.1)
     found = dict(trainer.best_net().named_buffers())
     assert any(name.endswith("running_var") for name in found)
     assert all(torch.equal(found[name], value) for name, value in by_hand.named_buffers())
@@ -312,6 +370,37 @@ def test_steps_that_are_not_applied_are_counted(monkeypatch):
     assert (row["skipped"], row["gradient"] == row["gradient_max"]) == (1, True)
 
 
+def test_a_mean_over_no_step_is_no_number():
+    trainer = Trainer(DIGITS, 3)
+    with torch.no_grad():
+        trainer.net.readout.weight.fill_(math.inf)
+    trainer.advance()
+    row = trainer._mean()
+    assert (math.isnan(row["loss"]), math.isnan(row["accuracy"]), row["n"]) == (True, True, 0)
+
+
+def test_an_evaluation_that_is_stopped_anywhere_is_undone():
+    """Between the scores and the layers it was once left half done: without a row, for ever."""
+    trainer, row = Trainer(DIGITS.set({"train.watch_layers": True, "train.evaluate_every": 1}), 0), None
+    trainer.advance()
+    for asked in range(1, 100):
+        answers = iter([False] * asked + [True])
+        trainer.interrupted = lambda answers=answers: next(answers)
+        try:
+            row = trainer.evaluation()
+            break
+        except Interrupted:
+            assert (trainer.due, trainer.schedule.best, trainer.best) == (True, math.inf, None)
+    assert asked > 1
+    assert len(row["layers"]) == len(trainer.net.layers)
+
+
+def test_layers_are_watched_only_where_there_are_some():
+    config = Config(task=DIGITS.task, model=Model(kind="transformer", hidden=8), train=DIGITS.train)
+    with pytest.raises(ParameterError, match=r"watch_layers: True received; a transformer has no recurrent"):
+        Trainer(config.set({"train.watch_layers": True}), 0)
+
+
 def test_a_row_of_the_curve_holds_the_means_over_the_steps_since_the_last_one():
     trainer, found = Trainer(DIGITS, 3), []
     learn = trainer._learn
@@ -333,7 +422,20 @@ def test_scores_with_the_statistics_of_the_batch_are_those_of_nets_with_batch_no
         trainer.advance()
         row = trainer.evaluation()
         assert ("valid_batch" in row) == normed
+        if normed:
+            batches = trainer.task.examples("valid", config.train.batch)
+            assert row["valid_batch"] == evaluate.score(trainer.net, batches, "class", batch_statistics=True)
         assert set(row) - {"valid_batch"} == {"step", "lr", "train", "valid", "outcome", "u"}
+
+
+def test_a_row_keeps_the_recurrent_weights_of_its_step():
+    trainer = Trainer(DIGITS, 3)
+    trainer.advance()
+    found = trainer.evaluation()["u"]
+    kept = {name: u.clone() for name, u in found.items()}
+    trainer.advance()
+    assert all(torch.equal(u, kept[name]) for name, u in found.items())
+    assert not torch.equal(found["layers.0"], trainer.net.layers[0].u)
 
 
 def test_watching_changes_nothing_of_the_training():

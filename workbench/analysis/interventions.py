@@ -148,9 +148,13 @@ def unit_of(net: nn.Module, layer: int) -> Unit:
 def states(net: nn.Module, x: Tensor, layer: int) -> tuple[Tensor, Tensor]:
     """Return what a layer's neurons are given and their states: a and h, (T, B, N), of h_t = relu(a_t + u h_(t-1))."""
     unit, seen = unit_of(net, layer), []
-    with unit.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0])):
+
+    def see(module: nn.Module, inputs: Any, named: dict[str, Any]) -> None:
+        seen.append(inputs[0] if named.get("entered") else unit.enter(inputs[0]))
+
+    with unit.register_forward_pre_hook(see, with_kwargs=True):
         net(x)
-    a = unit.enter(seen[0]) if unit.fc is not None else seen[0]
+    a = seen[0]
     if unit.norm == "before" and unit.bn is not None:
         a = unit.bn(a)
     return a, recur(a, unit.u, activation=unit.activation)

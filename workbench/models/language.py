@@ -45,6 +45,8 @@ class Language(nn.Module):
         )
         self.dropout_words, self.dropout_input = SharedDropout(model.dropout_words), SharedDropout(model.dropout_input)
         self.trunk: Any = trunk(model, replace(spec, inputs=E), generator)
+        if not hasattr(self.trunk, "features"):
+            raise ParameterError(f"model.kind: {model.kind!r} received; such a net gives a language net no features")
         self.fit: Linear | None = None  # a trunk without a head of the embedding's width
         if model.tied and self.trunk.width != E:
             self.fit = Linear(self.trunk.width, E, init="glorot", generator=generator)

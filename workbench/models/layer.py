@@ -16,7 +16,6 @@ from . import settings
 from .distributed import ALONE, Ranks
 from .norms import BatchNorm, Norm, StepNorm, norm_of
 from .sequence import WHOLE, Span
-from .sequence import at_end as at_end
 
 INITS: dict[str, Callable[[int, int], float]] = {  # of uniform values in +-limit, from fan_in and fan_out
     "kaiming": lambda M, N: math.sqrt(6 / ((1 + 8**2) * M)),
@@ -143,7 +142,8 @@ class Unit(Recurrent):
     `inputs` None leaves the FC out: a residual net's sum comes in. `norm` is the place of the norm: `after` the
     recurrence (MNIST, NTU), `before` it (PTB), or `none`; `norm_kind`, `over` and `steps` say which, see `norm_of`.
     Whatever its kind, it is called `bn`, as batch norm is in every checkpoint. Engine `cpu` fuses it with the
-    recurrence. u starts uniformly in `u_range`. x (T, B, M) -> (T, B, N).
+    recurrence. u starts uniformly in `u_range`. x (T, B, M) -> (T, B, N); where it has `entered`, x (T, B, N) is behind
+    the FC already.
     """
 
     def __init__(
@@ -171,9 +171,9 @@ class Unit(Recurrent):
         self.dropout = SharedDropout(dropout, dropout_over)
         self.bound, self.norm, self.activation, self.backend = bound, norm, activation, "auto"
 
-    def forward(self, x: Tensor, span: Span = WHOLE) -> Tensor:
-        if self.fc is None or self.norm == "before":
-            return self.recurrent(self.enter(x), span)
+    def forward(self, x: Tensor, span: Span = WHOLE, *, entered: bool = False) -> Tensor:
+        if self.fc is None or self.norm == "before" or entered:
+            return self.recurrent(x if entered else self.enter(x), span)
         fc, ways = self.fc, self._ways
         if self._fuses(span):
             # all in one pass, and the bare states are nowhere seen

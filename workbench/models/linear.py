@@ -31,9 +31,11 @@ class LinearModel(nn.Module):
         self.readout = Linear(numbers, spec.outputs, init=model.readout_init, generator=generator)
 
     def forward(self, x: Tensor, lengths: Tensor | Sequence[int] | None = None) -> Tensor:
+        span = Span(x, lengths)
+        x = span.real(x)
         if not self.each_step:
             mean = over_time(x, lengths)
             deviation = (over_time((x - mean).square(), lengths) + TINY).sqrt()
-            x = torch.cat([mean, deviation, at_end(x, Span(x, lengths).ends)], -1)
+            x = torch.cat([mean, deviation, at_end(x, span.ends)], -1)
         out: Tensor = self.readout(x)
         return out

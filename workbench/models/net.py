@@ -12,8 +12,8 @@ from ..config.model import FIELDS
 from ..errors import ParameterError, choices
 from ..tasks.contract import Spec
 from . import bounds
-from .layer import Head, Linear, Unit, at_end
-from .sequence import Span, Streaming
+from .layer import Head, Linear, Unit
+from .sequence import Span, Streaming, at_end
 
 Maker = Callable[[Model, Spec, Generator | None], nn.Module]
 Made = TypeVar("Made", bound=Maker)

@@ -73,8 +73,8 @@ class Sums(Stack):
     def through(self, x: Tensor, span: Span) -> Tensor:
         first, *rest = cast("list[Unit]", list(self.layers))
         total = first.enter(x)
-        x = first.recurrent(total, span)
+        x = first(total, span, entered=True)
         for odd, even in zip(rest[::2], rest[1::2], strict=True):
             total = even.enter(odd(x, span)).add_(total)
-            x = even.recurrent(total, span)
+            x = even(total, span, entered=True)
         return x

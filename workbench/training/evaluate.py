@@ -55,7 +55,7 @@ def counted(y: Tensor, target: str) -> int:
     return int((y >= 0).sum() if target != "real" else (~y.isnan()).sum())
 
 
-def means(loss: float, right: float, n: int, target: str) -> Scores:
+def means(loss: float, right: float, n: float, target: str) -> Scores:
     """Sums over n answers as scores: "mse"; "loss" and "accuracy"; or "loss", "bpc" (bits a token) and "perplexity"."""
     if target == "real":
         return {"mse": loss / n, "n": n}
@@ -149,6 +149,8 @@ def evaluating(net: nn.Module, batch_statistics: bool = False) -> Iterator[list[
     modes, momenta = [(m, m.training) for m in net.modules()], [m.momentum for m in norms]
     net.eval()
     try:
+        for module, _ in modes if torch.is_grad_enabled() else ():  # cuDNN differentiates in training mode alone
+            module.training |= isinstance(module, nn.RNNBase) and module.dropout == 0  # where this changes nothing
         for norm in norms if batch_statistics else ():
             norm.train()
             norm.momentum = 0.0

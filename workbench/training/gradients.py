@@ -35,7 +35,8 @@ def gradient_map(net: nn.Module, batch: Batch, target: str) -> tuple[Tensor, flo
     with batch_statistics(net), evaluate.stored_statistics(net), outputs_of(net) as outputs:
         began = time.perf_counter()
         loss = evaluate.loss_of(evaluate.answer(net, batch, target)[0], batch.y, target)
-        gradients = torch.autograd.grad(loss, [*outputs, *(p for p in net.parameters() if p.requires_grad)])
+        asked = [*outputs, *(p for p in net.parameters() if p.requires_grad)]
+        gradients = torch.autograd.grad(loss, asked, allow_unused=True, materialize_grads=True)
         seconds = time.perf_counter() - began
     return torch.stack([g.flatten(1).norm(dim=1) for g in gradients[: len(outputs)]]), seconds
 
@@ -46,7 +47,8 @@ def outputs_of(net: nn.Module) -> Iterator[list[Tensor]]:
     outputs: list[Tensor] = []
 
     def keep(module: nn.Module, inputs: Any, output: Any) -> None:
-        outputs.append(output[0] if isinstance(output, tuple) else output)
+        h: Tensor = output[0] if isinstance(output, tuple) else output
+        outputs.append(h.requires_grad_())  # also of a frozen layer
 
     with ExitStack() as hooks:
         for layer in recurrent(net):

@@ -18,6 +18,7 @@ MATRICES = nn.Linear, nn.Embedding, nn.Conv1d, nn.Conv2d  # what has one `weight
 def optimizer(net: nn.Module, train: Train, recorded_on: torch.device | None = None) -> torch.optim.Optimizer:
     """Adam or AdamW, with weight decay on matrices and kernels (and, if asked, the norms' gains), never on u or a bias.
 
+    These are `weight`s of layers: a matrix that is a parameter by itself, as the LRU's and S5's, does not decay.
     A group's `factor` times the schedule's rate is its rate. Where steps are recorded on a device, it lies there.
     """
     decayed: list[Tensor] = []
@@ -38,6 +39,7 @@ def optimizer(net: nn.Module, train: Train, recorded_on: torch.device | None = N
     if of_u:
         groups.append({"params": of_u, "weight_decay": 0.0, "factor": train.u_lr})
     for group in groups:
+        group["params"] = list(dict.fromkeys(group["params"]))  # of tied ones each once
         group["lr"] = train.lr if recorded_on is None else torch.tensor(train.lr, device=recorded_on)
     kind = torch.optim.Adam if train.optimizer == "adam" else torch.optim.AdamW
     return kind(groups, betas=(0.9, 0.999), eps=1e-8, fused=True, capturable=recorded_on is not None)

@@ -84,7 +84,7 @@ class Resumable:
         """Continue from a `state()` of the same config and seed; StoreError where it cannot be one."""
         try:
             for part in (state, *([state["best"]] if state["best"] else [])):
-                reason = misfit(self.net, part["net"], slack=10 * self.config.train.lr)
+                reason = misfit(self.net, part["net"], slack=10 * self.config.train.lr * self.config.train.u_lr)
                 if reason := reason or moments_misfit(self.optimizer, part["optimizer"]):
                     raise StoreError(f"checkpoint of step {state['step']}: {reason}")
             self.net.load_state_dict(state["net"])
@@ -114,7 +114,7 @@ class Resumable:
     def _load_optimizer(self, state: dict[str, Any]) -> None:
         self._lr = None
         kept = [{k: v for k, v in group.items() if k != "params"} for group in self.optimizer.param_groups]
-        self.optimizer.load_state_dict(state)
+        self.optimizer.load_state_dict(copy.deepcopy(state))  # torch would train on in the moments that it is given
         for group, own in zip(self.optimizer.param_groups, kept, strict=True):
             group |= own
         if self.recorded is not None:

@@ -58,10 +58,10 @@ class Scored(Resumable):
             self.best = self._snapshot()
         elif outcome == "restore" and self.best is not None:
             self.net.load_state_dict(self.best["net"])
-            self._load_optimizer(copy.deepcopy(self.best["optimizer"]))
+            self._load_optimizer(self.best["optimizer"])
         self.evaluated = self.step
         row["outcome"] = outcome
-        row["u"] = {name: u.cpu() for name, u in recurrent_weights(self.net).items()}
+        row["u"] = {name: u.cpu().clone() for name, u in recurrent_weights(self.net).items()}
         if self.config.train.watch_layers:
             row["layers"] = self.by_layer()
         self._set_lr()
@@ -70,7 +70,7 @@ class Scored(Resumable):
 
     def by_layer(self) -> list[float]:
         """The gradient that arrives at each recurrent layer, the lowest first, of the first validation batch."""
-        batch = next(iter(self._examples("valid", self.config.train.batch)))
+        batch = next(iter(self.task.examples("valid", self.config.train.batch)))  # whoever asks to stop waits for it
         there = batch._replace(y=batch.y.to(self.device))
         found: list[float] = gradient_map(self.net, there, self.task.spec.target)[0].norm(dim=1).tolist()
         return found
@@ -128,7 +128,8 @@ class Scored(Resumable):
             yield batch
 
     def _mean(self) -> dict[str, float]:
-        row = evaluate.means(self._loss_sum, self._right, max(self._seen, 1), self.task.spec.target)
+        answers = self._seen or math.nan  # the mean of none is no number
+        row = evaluate.means(self._loss_sum, self._right, answers, self.task.spec.target)
         if self.config.train.watch_gradient:
             mean = self._norm_sum / self._steps if self._steps else math.nan
             row |= {"gradient": mean, "gradient_max": self._norm_max, "skipped": self._skipped}

@@ -25,6 +25,7 @@ from . import evaluate
 from .cuda_graphs import Given, Steps, side_by_side, wanted
 from .denormals import flushed
 from .device_steps import FEW, DeviceSteps, Tried, found, set_precision
+from .gradients import recurrent
 from .optimizer import optimizer
 from .resumable import EVERY, FIRST, GIVE_UP, Diverged, Unread
 from .schedule import Schedule
@@ -64,6 +65,8 @@ class Trainer(DeviceSteps):
         task = tasks.load(config.task, seed, config.train.batch) if task is None else task
         self.task = tasks.laid(task, self.device)
         self.net = build(config.model, self.task.spec, generator(seed, "init")).to(self.device)
+        if config.train.watch_layers and not recurrent(self.net):
+            raise ParameterError(f"train.watch_layers: True received; a {config.model.kind} has no recurrent layer")
         self.backend = recurrence.chosen(backend, self.device)
         set_backend(self.net, backend)
         self.rng = torch.Generator(self.device)

@@ -22,7 +22,8 @@ from torch import Generator, Tensor, nn
 from ...config import Model
 from ...errors import ParameterError
 from ...tasks.contract import Spec
-from ..layer import Linear, SharedDropout
+from ..layer import SharedDropout
+from ..net import Parts
 from ..sequence import Streaming
 from .lru import LRU
 from .mingru import MinGRU
@@ -53,7 +54,7 @@ class Baseline(Streaming):
         self.above = nn.ModuleList(above)
         self.dropout = SharedDropout(model.dropout)
         self.dropout_last = SharedDropout(model.dropout if model.dropout_last is None else model.dropout_last)
-        self.readout = readout(model, spec, generator)
+        self.readout = Parts(model, spec, generator).readout(model.hidden)
 
     def features(self, x: Tensor, state: list[Tensor] | None = None, start: int = 0) -> tuple[Tensor, list[Tensor]]:
         """x (T, B, inputs) and a state, zeros if None -> h (T, B, hidden) and the state after the last step: a list of
@@ -68,13 +69,6 @@ class Baseline(Streaming):
             x, last = layer(self.dropout(x) if index else x, before and (tuple(before) if each == 2 else before[0]))
             after += last if isinstance(last, tuple) else [last]
         return self.dropout_last(x), after
-
-
-def readout(model: Model, spec: Spec, generator: Generator | None) -> nn.Module:
-    """The last layer of a net with `hidden` features; none for tokens, whose decoder is the language net's."""
-    if spec.target == "token":
-        return nn.Identity()
-    return Linear(model.hidden, spec.outputs, init=model.readout_init, generator=generator)
 
 
 def _layer(kind: str, inputs: int, hidden: int, generator: Generator | None) -> nn.Module:

@@ -16,8 +16,8 @@ from torch.nn.functional import gelu, scaled_dot_product_attention
 from ...config import Model
 from ...tasks.contract import Spec
 from ..layer import Linear, SharedDropout
+from ..net import Parts
 from ..sequence import Streaming
-from .torch_rnns import readout
 
 
 class Transformer(Streaming):
@@ -36,7 +36,7 @@ class Transformer(Streaming):
         self.norm = nn.LayerNorm(model.hidden)
         self.dropout = SharedDropout(model.dropout)
         self.dropout_last = SharedDropout(model.dropout if model.dropout_last is None else model.dropout_last)
-        self.readout = readout(model, spec, generator)
+        self.readout = Parts(model, spec, generator).readout(model.hidden)
 
     def features(self, x: Tensor, state: list[Tensor] | None = None, start: int = 0) -> tuple[Tensor, list[Tensor]]:
         """x (T, B, inputs) -> h (T, B, hidden), and an empty state: what a step may look back on is the sequence at
