@@ -256,7 +256,7 @@ def _named(control: Control) -> dict[str, Any]:
 
 def script() -> str:
     """The browser's part of an explorer, one module made of its files."""
-    files = ("controls", "canvas", "marks", "figures", "panel")
+    files = ("elements", "controls", "canvas", "marks", "figures", "panel")
     return "\n".join((HERE / f"{name}.js").read_text(encoding="utf-8") for name in files)
 
 
