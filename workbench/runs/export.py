@@ -33,14 +33,9 @@ GENERATED, UNKNOWN = "none: the task makes its own data", "that of the data, whi
 DIGITS = "CC BY 4.0 (UCI optical digits, as scikit-learn has them)"
 
 
-def export(name: str, to: str, folder: Path, seed: int | None = None) -> Path:
-    """Write a trained net into a folder -> the file, `NAME.safetensors` or `NAME.onnx`; see `taken` for the names."""
-    (path,) = exported([name], to, folder, seed)
-    return path
-
-
 def exported(names: Sequence[str], to: str, folder: Path, seed: int | None = None) -> Iterator[Path]:
-    """Write the trained nets of several names -> their files, each when it is written; none if a name is wrong."""
+    """Write the trained nets of several names, see `taken` -> their files, each when it is written; none if a name is
+    wrong."""
     if not names:
         raise ParameterError("names: none received; with --to, an experiment of `workbench list` is needed")
     if to not in get_args(To):
