@@ -26,7 +26,7 @@ from ..tasks.sequences.scaling import checked
 from ..tasks.sequences.task import padded
 from ..training import Trainer, evaluate
 from . import recipe
-from .run import check_device, pinned_threads
+from .asked import check_device, pinned_threads
 
 Array = NDArray[Any]
 
