@@ -27,13 +27,10 @@ class Drawing:
         return value
 
     def positions(self) -> list[Any]:
-        """The values that a page without a kernel offers."""
         return list(self.ready.values())
 
     def spec(self) -> dict[str, Any]:
-        """Return what the screen needs to draw it."""
-        about = {"name": self.name, "label": self.label, "help": self.help}
-        return {"kind": "drawing", "pen": handwriting.PEN, "ready": list(self.ready.items()), **about}
+        return {"kind": "drawing", "pen": handwriting.PEN, "ready": list(self.ready.items()), **named(self)}
 
 
 @dataclass(frozen=True)
@@ -59,10 +56,12 @@ class Text:
         return value
 
     def positions(self) -> list[Any]:
-        """The values that a page without a kernel offers."""
         return list(self.ready)
 
     def spec(self) -> dict[str, Any]:
-        """Return what the screen needs to draw it."""
-        about = {"name": self.name, "label": self.label, "help": self.help}
-        return {"kind": "writing", "most": self.most, **about}
+        return {"kind": "writing", "most": self.most, **named(self)}
+
+
+def named(control: Any) -> dict[str, str]:
+    """The part of any control that the screen needs."""
+    return {"name": control.name, "label": control.label, "help": control.help}
