@@ -9,7 +9,7 @@ import html
 import json
 import threading
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import ipywidgets
 from IPython.display import display
@@ -24,12 +24,6 @@ NAMED = 6  # of what is missing; of more the number is told
 AGAIN = "Run → Run All Cells shows them in every figure and table"
 
 
-class Place(Protocol):
-    """Place on a page whose figure can be replaced."""
-
-    def update(self, figure: Any) -> None: ...
-
-
 class LiveTraining:
     """Trains runs one after another and draws each one's validation curve as it goes.
 
@@ -42,7 +36,7 @@ class LiveTraining:
         self,
         runs: Sequence[PlannedRun],
         device: str = "auto",
-        place: Place | None = None,
+        place: Offer | None = None,
         stop: threading.Event | None = None,
     ):
         self.runs, self.device, self.place, self.stop = list(runs), device, place, stop
