@@ -22,6 +22,7 @@ from ..errors import ParameterError, StoreError, quoted
 from ..files import check_place, make_folder, publish
 from ..models.build import weights_sha256
 from ..models.sequence import Streaming
+from ..recurrence import onnx
 from ..tasks import Scaler, download, spec
 from ..training import evaluate
 from . import pretrained
@@ -185,8 +186,6 @@ def onnx_bytes(net: nn.Module) -> bytes:
 
     The card is the model's property `workbench`. Needs the packages onnx and onnxscript.
     """
-    from ..recurrence import onnx
-
     card = card_of(net)
     if not isinstance(net, Streaming) or not card.model.has_u or card.spec.target == "token":
         raise ParameterError(

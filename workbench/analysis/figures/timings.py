@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
 import plotly.graph_objects as go
 
 from ...errors import ParameterError, choices
 from .style import COLOURS, INK, blank
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _BARS = {"LSTM": "LSTM", "SRU": "second", "IndRNN, 1 layer": "IndRNN", "IndRNN, 2 layers": "IRNN"}  # net -> colour
 

@@ -13,7 +13,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from ... import paper
 from ...config import canonical_json
@@ -27,9 +29,6 @@ from ..run import stop_requests
 from ..status import overview
 from . import dask_cluster, notebook_parameters, papermill, pictures, worker
 from .worker import Campaign, Files, Job, Outcome
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 DEFAULT_STUDY = ("00_tour", "fig4_adding", "table2_pixels")
 LEAVING = 20.0  # seconds of a time limit kept for the last checkpoints and the bundle; a tenth of a shorter one
