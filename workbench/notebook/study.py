@@ -100,9 +100,9 @@ class Study:
         elif all(run.recorded() for run in self.planned):
             print(f"all {len(self.planned)} runs are recorded already; they are shown below")
         else:
-            from .live_training import LiveTraining
+            from .live_training import train_live
 
-            self._records = self._with_further_seeds(LiveTraining(self.planned, self.device).train())
+            self._records = self._with_further_seeds(train_live(self.planned, self.device))
 
     def of(self, name: str) -> list[Record]:
         """The records shown of one experiment, a seed each."""
