@@ -103,7 +103,7 @@ def by_length(record: Record, edges: Sequence[int]) -> pd.DataFrame:
         lengths += ends.tolist()
         right += answers(net, batch, "class").tolist()
     table = pd.DataFrame({"over": edges[:-1], "to": edges[1:]})
-    counted = pd.Series(right).groupby(pd.cut(lengths, list(edges)), observed=False).agg(["size", "sum"])
+    counted = pd.Series(right).groupby(pd.cut(pd.Series(lengths), list(edges)), observed=False).agg(["size", "sum"])
     return table.assign(sequences=counted["size"].to_numpy(), right=counted["sum"].to_numpy().astype(int))
 
 

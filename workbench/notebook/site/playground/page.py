@@ -25,7 +25,7 @@ from ...explorers.weights import packed
 
 HERE = Path(__file__).parent
 NETS = ("net.js", "adding.js", "reading.js")  # what a worker runs too
-SCREEN = ("../../explorers/elements.js", "strokes.js", "charts.js", "digits.js", "pad.js")
+SCREEN: tuple[str, ...] = ("../../explorers/elements.js", "strokes.js", "charts.js", "digits.js", "pad.js")
 SCREEN += ("changes.js", "training.js", "page.js")
 
 
