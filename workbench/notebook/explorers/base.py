@@ -18,7 +18,7 @@ from typing import Any
 
 from ...analysis.figures.style import BLUE, GREEN, ORANGE, PINK, SKY, YELLOW, Picture
 from ...errors import ParameterError, choices, quoted
-from .written import Drawing, Text, named
+from .written import Drawing, Text
 
 HERE = Path(__file__).parent  # where the browser's part lies
 SMALLEST = 1e-30  # a gradient below is drawn there
@@ -76,7 +76,7 @@ class Slider:
     def spec(self) -> dict[str, Any]:
         """Return what the screen needs to draw it."""
         stops = [float(f"{stop:.10g}") if isinstance(stop, float) else stop for stop in self.stops]
-        about = {"unit": self.unit, "play": self.play, "rest": self.rest, **named(self)}
+        about = {"unit": self.unit, "play": self.play, "rest": self.rest, **_named(self)}
         return {"kind": "slider", "stops": stops, **about}
 
 
@@ -99,7 +99,7 @@ class Choice:
         return list(self.options)
 
     def spec(self) -> dict[str, Any]:
-        return {"kind": "choice", "options": list(self.options.items()), **named(self)}
+        return {"kind": "choice", "options": list(self.options.items()), **_named(self)}
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Switch:
         return [False, True]
 
     def spec(self) -> dict[str, Any]:
-        return {"kind": "switch", **named(self)}
+        return {"kind": "switch", **_named(self)}
 
 
 Control = Slider | Choice | Switch | Drawing | Text
@@ -244,6 +244,10 @@ class ExplorerBase:
     def forget(self) -> None:
         """Make the controls anew at the next move: what was trained meanwhile may change them."""
         self.__dict__.pop("_made", None)
+
+
+def _named(control: Control) -> dict[str, Any]:
+    return {"name": control.name, "label": control.label, "help": control.help}
 
 
 def script() -> str:

@@ -30,7 +30,8 @@ class Drawing:
         return list(self.ready.values())
 
     def spec(self) -> dict[str, Any]:
-        return {"kind": "drawing", "pen": handwriting.PEN, "ready": list(self.ready.items()), **named(self)}
+        about = {"name": self.name, "label": self.label, "help": self.help}
+        return {"kind": "drawing", "pen": handwriting.PEN, "ready": list(self.ready.items()), **about}
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,5 @@ class Text:
         return list(self.ready)
 
     def spec(self) -> dict[str, Any]:
-        return {"kind": "writing", "most": self.most, **named(self)}
-
-
-def named(control: Any) -> dict[str, str]:
-    """The part of any control that the screen needs."""
-    return {"name": control.name, "label": control.label, "help": control.help}
+        about = {"name": self.name, "label": self.label, "help": self.help}
+        return {"kind": "writing", "most": self.most, **about}
