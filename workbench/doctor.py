@@ -139,12 +139,10 @@ def _data() -> Iterator[Row]:
 
 
 def _store() -> Iterator[Row]:
-    from .files import make_folder, publish
-
     row, elsewhere = partial(_row, "results"), "WORKBENCH_RESULTS=FOLDER names another"
     try:
-        folder = make_folder(files.results())
-        publish(folder / ".doctor", b"written by workbench doctor\n", replace=True)
+        folder = files.make_folder(files.results())
+        files.publish(folder / ".doctor", b"written by workbench doctor\n", replace=True)
         (folder / ".doctor").unlink()
         free = shutil.disk_usage(folder).free / 1e9
     except (OSError, WorkbenchError) as error:

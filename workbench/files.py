@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import csv
 import errno
 import importlib
 import io
@@ -153,8 +154,6 @@ def publish(path: Path, content: bytes, *, replace: bool = False) -> None:
 
 def publish_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Write a CSV file of rows, whole or not at all, in the place of the one that is there."""
-    import csv
-
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()

@@ -120,9 +120,9 @@ def test_differences_are_paired_by_seed():
     assert (b["difference"], b["p"]) == pytest.approx((1.0, twin.pvalue), rel=1e-6)
     assert (b["low"], b["high"]) == pytest.approx(tuple(twin.confidence_interval()), rel=1e-6)
     assert b["holm"] == pytest.approx(2 * b["p"])
-    said = found.findings("a", "test accuracy %").lines
-    assert said[0].startswith("**b**: higher, +1 [+0.8")
-    assert said[1].startswith("**c**: no difference shown")
+    *_, b, c = found.findings("a", "test accuracy %").splitlines()
+    assert b.startswith("- **b**: higher, +1 [+0.8")
+    assert c.startswith("- **c**: no difference shown")
 
 
 def test_an_interval_of_few_seeds_ends_where_its_measure_does():
@@ -144,8 +144,8 @@ def test_a_run_that_diverged_is_never_left_out():
     (row,) = found.against("a", "test accuracy %").to_dict("records")
     assert row["note"] == "b: 1 of 3 seeds without a value"
     assert math.isnan(row["difference"])
-    (said,) = found.findings("a", "test accuracy %").lines
-    assert said == "**b**: not compared (b: 1 of 3 seeds without a value); 1 of 3 seeds diverged."
+    *_, said = found.findings("a", "test accuracy %").splitlines()
+    assert said == "- **b**: not compared (b: 1 of 3 seeds without a value); 1 of 3 seeds diverged."
     figure = figures.variant_scores(found.scores("test accuracy %"), found.table("test accuracy %"))
     assert "b<br>(1 of 3 diverged)<br>(1 of 3 without a value)" in [t.y[0] for t in figure.data]
 
@@ -246,13 +246,12 @@ def test_too_many_variants_are_refused_before_any_run(monkeypatch):
         variants.read(["a | | seqdigits_plain6 | depth: 1, 2, 3"])
 
 
-def test_findings_are_read_as_lines_and_shown_as_a_list():
+def test_findings_are_shown_as_a_list():
     found = variants_of({"a": [0.1, 0.2, 0.3], "b": [0.5, 0.6, 0.7]}).findings("a", "test accuracy %")
-    assert str(found).splitlines() == found.lines
-    head, _, *lines = found._repr_markdown_().splitlines()
+    head, _, line = found._repr_markdown_().splitlines()
     assert head.startswith("Test accuracy % against *a*: ")
     assert head.endswith("comparisons: 1.")
-    assert lines == [f"- {line}" for line in found.lines]
+    assert line.startswith("- **b**: higher, +40 [")
 
 
 def test_weights_tell_which_runs_were_trained_alike(trained):

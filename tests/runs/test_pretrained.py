@@ -38,7 +38,7 @@ def trained(tmp_path_factory):
 
 @pytest.fixture
 def file(trained, tmp_path):
-    return export.export(trained.id, "safetensors", tmp_path)
+    return next(export.exported([trained.id], "safetensors", tmp_path))
 
 
 def test_a_file_builds_the_recorded_net_again_and_says_what_it_is(trained, file, tmp_path):
@@ -51,7 +51,7 @@ def test_a_file_builds_the_recorded_net_again_and_says_what_it_is(trained, file,
     assert card.weights_sha256 == weights_sha256(recorded)
     assert "UCI" in card.licence
     assert pretrained.packed(net) == file.read_bytes()
-    assert export.export(str(file), "safetensors", tmp_path / "again").read_bytes() == file.read_bytes()
+    assert next(export.exported([str(file)], "safetensors", tmp_path / "again")).read_bytes() == file.read_bytes()
 
 
 def test_the_scaler_gives_what_the_task_gives(trained):

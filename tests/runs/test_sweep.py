@@ -83,7 +83,7 @@ def test_a_sweep_is_trained_once_and_shown(store):
 
 def test_nothing_scored_is_said(store):
     with pytest.raises(ParameterError, match="no run of this grid is scored yet"):
-        sweep.score_of(sweep.results(NAME, ["depth=1"], "smoke", 1))
+        sweep.score_of(sweep.results(NAME, {"model.depth": [1]}, "smoke", 1))
 
 
 def test_a_sweep_compares_its_runs_at_its_budget_whichever_went_on_or_is_not_there_yet(store):
@@ -91,7 +91,7 @@ def test_a_sweep_compares_its_runs_at_its_budget_whichever_went_on_or_is_not_the
     short = {"train.evaluate_every": 10, "model.hidden": 4, "task.limit": 64}
     for depth in (1, 2, 3):
         wb.run(NAME, "quick", changes={**short, "model.depth": depth}, until=1 if depth == 3 else 20, **go)
-    grid = ["depth=1,2,3", *(f"{path}={value}" for path, value in short.items())]
+    grid = {"model.depth": [1, 2, 3], **{path: [value] for path, value in short.items()}}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PlannedRun, "until", 20)
         before = sweep.results(NAME, grid, "quick", 1)

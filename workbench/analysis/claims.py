@@ -81,12 +81,6 @@ def rows(experiments: Sequence[str] | None = None, *, own: bool = False) -> list
     return found + _older(store, names)
 
 
-def cannot(results: pd.DataFrame) -> list[str]:
-    """For each row why its claim cannot be tried here; empty where it can."""
-    reasons = {claim.id: claim.cannot for claim in table.claims()}
-    return [reasons.get(name, "") for name in results["claim"]]
-
-
 def why_not_run(known: Experiment) -> str:
     """Reason why an experiment has no record yet: its data are not to be had without asking, or nobody has begun."""
     data = SETS.get(known.data or "")

@@ -28,10 +28,11 @@ def components(table: pd.DataFrame, rows: str, columns: str) -> pd.DataFrame:
     if y.ndim != 2 or min(y.shape) < 2 or not bool((y == y).all()):
         raise ParameterError(f"table: shape {y.shape} received; at least 2 rows and 2 columns without gaps are needed")
     (n, m), mean = y.shape, y.mean()
-    rest = float(((y - y.mean(1, keepdims=True) - y.mean(0) + mean) ** 2).sum()) / ((n - 1) * (m - 1))
+    free = (n - 1) * (m - 1)
+    rest = float(((y - y.mean(1, keepdims=True) - y.mean(0) + mean) ** 2).sum()) / free
     out = []
     for name, means, others in ((rows, y.mean(1), m), (columns, y.mean(0), n)):
-        k, free = len(means) - 1, (n - 1) * (m - 1)
+        k = len(means) - 1
         square = others * float(((means - mean) ** 2).sum()) / k
         F = square / rest if rest else math.inf if square else 0.0  # of equal scores: nothing differs
         ends = []
@@ -41,7 +42,6 @@ def components(table: pd.DataFrame, rows: str, columns: str) -> pd.DataFrame:
         deviation = math.sqrt(max(0.0, (square - rest) / others))
         out.append({"between": name, "deviation": deviation, "low": ends[0], "high": ends[1],
                     "p": float(stats.f.sf(F, k, free))})  # fmt: skip
-    free = (n - 1) * (m - 1)
     low, high = (math.sqrt(free * rest / stats.chi2.ppf(tail, free)) for tail in (1 - LEVEL / 2, LEVEL / 2))
     out.append({"between": "the rest", "deviation": math.sqrt(rest), "low": low, "high": high, "p": math.nan})
     return pd.DataFrame(out)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -12,9 +12,7 @@ from ..models.build import build, count
 from ..training import Trainer
 from ..training.gradients import recurrent
 from .statistics import mean as interval
-
-if TYPE_CHECKING:
-    from .variants import Variants
+from .variants import Variants
 
 START, END = "first weights", "last evaluation"
 

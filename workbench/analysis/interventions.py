@@ -39,20 +39,18 @@ def through_time(us: Sequence[float], steps: int) -> Tensor:
 
 
 @contextmanager
-def edited(net: nn.Module, layer: int, neuron: int, u: float | None = None, silent: bool = False) -> Iterator[None]:
-    """Inside, one neuron of a layer has another u, or is silent, see `silenced`. Counted from 0."""
+def edited(net: nn.Module, layer: int, neuron: int, u: float | None) -> Iterator[None]:
+    """Inside, one neuron of a layer has another u; None: its own. Counted from 0."""
     unit = unit_of(net, layer)
-    with silenced(net, layer, [neuron] if silent else []):
-        _known(unit, neuron)
-        kept = unit.u.detach().clone()
-        try:
-            if u is not None:
-                with torch.no_grad():
-                    unit.u[neuron] = u
-            yield
-        finally:
-            with torch.no_grad():
-                unit.u.copy_(kept)
+    _known(unit, neuron)
+    kept = unit.u.detach().clone()
+    try:
+        with torch.no_grad():
+            unit.u[neuron] = kept[neuron] if u is None else u
+        yield
+    finally:
+        with torch.no_grad():
+            unit.u.copy_(kept)
 
 
 @contextmanager

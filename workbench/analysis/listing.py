@@ -7,7 +7,7 @@ import textwrap
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ParameterError, printable
+from ..errors import DataError, MissingData, ParameterError, printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +70,6 @@ def data_sets(names: list[str] | None = None, fetch: bool = False) -> list[dict[
 
     `state`: here, missing or damaged. With `fetch`, what is missing is fetched first.
     """
-    from ..errors import DataError, MissingData
     from ..tasks import download
 
     rows = []

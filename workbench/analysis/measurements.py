@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -17,13 +17,11 @@ from .. import files, paper
 from ..config import run_id
 from ..paper.claims import Claim, claims, present, table_hash, unchanged
 from ..runs.provenance import NUMERICS, commit
+from ..runs.record import Record
 from ..tasks import data_hashes, load
+from .counting import Store
 from .properties import CURVES, EXACT, WEIGHTS, holds
 from .verdicts import SEARCH, Seed, Verdict, judge, of_parent
-
-if TYPE_CHECKING:
-    from ..runs.record import Record
-    from .counting import Store
 
 MEASURED = (*EXACT, *CURVES, *WEIGHTS)  # claims with a function of their own; a score answers the others
 NOTHING = "no record holds this measurement yet"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import pandas as pd
 import torch
@@ -17,13 +16,11 @@ from ..models.build import build
 from ..paper import experiment
 from ..paper.published import published
 from ..recurrence import recur
+from ..runs.record import Record
 from ..seeds import generator
 from ..tasks import download, load
 from ..tasks.treebank import last_token, read
 from .interventions import answers
-
-if TYPE_CHECKING:
-    from ..runs.record import Record
 
 
 def impulse_response(u: float, steps: int) -> Tensor:
@@ -105,12 +102,9 @@ def by_length(record: Record, edges: Sequence[int]) -> pd.DataFrame:
         ends = torch.full(batch.y.shape, len(batch.x)) if batch.lengths is None else batch.lengths
         lengths += ends.tolist()
         right += answers(net, batch, "class").tolist()
-    table = pd.DataFrame({"length": lengths, "right": right})
-    table["stretch"] = pd.cut(table["length"], list(edges))
-    counted = table.groupby("stretch", observed=False)["right"].agg(["size", "sum"]).reset_index()
-    stretches = [(int(i.left), int(i.right)) for i in counted["stretch"]]
-    table = pd.DataFrame(stretches, columns=["over", "to"])
-    return table.assign(sequences=counted["size"], right=counted["sum"].astype(int))
+    table = pd.DataFrame({"over": edges[:-1], "to": edges[1:]})
+    counted = pd.Series(right).groupby(pd.cut(pd.Series(lengths), list(edges)), observed=False).agg(["size", "sum"])
+    return table.assign(sequences=counted["size"].to_numpy(), right=counted["sum"].to_numpy().astype(int))
 
 
 def ranges_table(steps: int, gamma: float = 2.0, epsilon: float | None = None, slope: float = 1.0) -> pd.DataFrame:

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+import pandas as pd
 
 from .. import paper
 from ..errors import ParameterError, choices
 from ..paper import claims as every
 from ..paper.published import TABLES, published
 from . import html, tables
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Row = Mapping[str, Any]
 
@@ -66,12 +65,7 @@ def table(results: pd.DataFrame, name: str) -> html.Html:
 
 def _cells(name: str) -> Iterator[Cell]:
     """The cells of a table or figure, in the paper's order."""
-    if name == "Fig. 4":
-        yield from _solved()
-    elif name == "Fig. 2":
-        yield from _ratios()
-    else:
-        yield from _printed(name)
+    return _solved() if name == "Fig. 4" else _ratios() if name == "Fig. 2" else _printed(name)
 
 
 def _printed(name: str) -> Iterator[Cell]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,14 +20,12 @@ from ..models.build import build, recurrent_weights
 from ..models.layer import Recurrent
 from ..paper.claims import Claim, claim
 from ..recurrence import layer
+from ..runs.record import Record
 from ..seeds import generator
 from ..tasks import Batch, Spec, Task
 from ..tasks import spec as spec_of
 from .interventions import through_time
 from .memory import gradient_through_time
-
-if TYPE_CHECKING:
-    from ..runs.record import Record
 
 GAMMAS = {20: (2.0, 5.0), 100: (2.0,), 500: (2.0,), 784: (2.0, 5.0), 1000: (2.0,), 5000: (2.0,)}  # by length
 RANGES = [(T, gamma) for T, gammas in GAMMAS.items() for gamma in gammas]

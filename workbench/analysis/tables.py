@@ -139,10 +139,9 @@ def markdown(table: pd.DataFrame) -> str:
 
 def summary(results: pd.DataFrame) -> str:
     """The first line of every summary: claims by verdict, zeroes too, and how many of them cannot be tried here."""
-    words = words_of(results)
+    words, known = words_of(results), _claims()
     others = list(results.loc[results["claim"].isna(), "verdict"])
-    reasons = dict(zip(results["claim"], claims.cannot(results), strict=True))
-    said = verdicts.summary([*words.values(), *others], [reasons[name] for name in words])
+    said = verdicts.summary([*words.values(), *others], [known[name].cannot for name in words])
     return f"{len(words)} claims of the paper and its logs, and rows that are none (reference, no claim): {said}"
 
 

@@ -166,9 +166,15 @@ class Variants:
         frame.loc[compared, "holm"] = holm(list(frame.loc[compared, "p"]))
         return frame
 
-    def findings(self, reference: str, measure: str) -> Findings:
-        """Each comparison of `against` as a sentence that says no more than its interval does."""
-        return Findings(self.against(reference, measure), self.table(measure), measure)
+    def findings(self, reference: str, measure: str) -> Markdown:
+        """Each comparison of `against` as a sentence that says no more than its interval does, as a list."""
+        rows: list[dict[str, Any]] = self.against(reference, measure).to_dict("records")  # type: ignore[assignment]
+        diverged = self.table(measure).set_index(["group", "variant"])["diverged"]
+        several, compared = len({row["group"] for row in rows}) > 1, sum(not row["note"] for row in rows)
+        how = f"mean difference, paired by seed, [95 % interval], p after Holm; comparisons: {compared}"
+        said = [_sentence(row, int(diverged[row["group"], row["variant"]]), several) for row in rows]
+        title = f"{measure[0].upper()}{measure[1:]} against *{reference}*: {how}."
+        return Markdown("\n".join([title, "", *(f"- {line}" for line in said)]))
 
     def curves(self, column: str) -> pd.DataFrame:
         """A row an evaluation of each run: group, variant, seed, whether it diverged, step, and a column of `curve`."""
@@ -183,35 +189,21 @@ class Variants:
         return pd.concat(frames, ignore_index=True)[["group", "variant", "seed", "diverged", "step", column]]
 
 
-class Findings:
-    """Sentences, one a comparison; a notebook shows them as a list."""
-
-    def __init__(self, against: pd.DataFrame, table: pd.DataFrame, measure: str):
-        self.measure, self.diverged = measure, table.set_index(["group", "variant"])["diverged"]
-        self.rows: list[dict[str, Any]] = against.to_dict("records")  # type: ignore[assignment]  # columns are texts
-        self.several = len({row["group"] for row in self.rows}) > 1
-
-    @property
-    def lines(self) -> list[str]:
-        return [self._sentence(row) for row in self.rows]
-
-    def __str__(self) -> str:
-        return "\n".join(self.lines)
+class Markdown(str):
+    """Text that a notebook shows as markdown."""
 
     def _repr_markdown_(self) -> str:
-        compared = sum(not row["note"] for row in self.rows)
-        of = f"{self.measure[0].upper()}{self.measure[1:]} against *{self.rows[0]['reference']}*"
-        how = f"mean difference, paired by seed, [95 % interval], p after Holm; comparisons: {compared}"
-        return "\n".join([f"{of}: {how}.", "", *(f"- {line}" for line in self.lines)])
+        return str(self)
 
-    def _sentence(self, row: Mapping[str, Any]) -> str:
-        name = f"{row['group']}, {row['variant']}" if self.several else row["variant"]
-        lost = int(self.diverged[row["group"], row["variant"]])
-        end = f"; {lost} of {row['pairs']} seeds diverged" if lost else ""
-        if row["note"]:
-            return f"**{name}**: not compared ({row['note']}){end}."
-        shown = row["holm"] < LEVEL
-        verdict = ("higher" if row["difference"] > 0 else "lower") if shown else "no difference shown"
-        p = "p < 0.001" if row["holm"] < 0.001 else f"p = {row['holm']:.2g}"
-        numbers = f"{row['difference']:+.3g} [{row['low']:+.3g}, {row['high']:+.3g}], {p}"
-        return f"**{name}**: {verdict}, {numbers}{end}."
+
+def _sentence(row: Mapping[str, Any], lost: int, several: bool) -> str:
+    """A comparison in words; `lost`: the seeds that diverged, `several`: whether its group is named."""
+    name = f"{row['group']}, {row['variant']}" if several else row["variant"]
+    end = f"; {lost} of {row['pairs']} seeds diverged" if lost else ""
+    if row["note"]:
+        return f"**{name}**: not compared ({row['note']}){end}."
+    shown = row["holm"] < LEVEL
+    verdict = ("higher" if row["difference"] > 0 else "lower") if shown else "no difference shown"
+    p = "p < 0.001" if row["holm"] < 0.001 else f"p = {row['holm']:.2g}"
+    numbers = f"{row['difference']:+.3g} [{row['low']:+.3g}, {row['high']:+.3g}], {p}"
+    return f"**{name}**: {verdict}, {numbers}{end}."

@@ -9,12 +9,13 @@ import html
 import json
 import threading
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import ipywidgets
 from IPython.display import display
 
 from ..analysis import figures
+from ..analysis.figures.style import hued
 from ..analysis.html import Html
 from ..errors import RunError, Stopped, told
 from ..runs.planned_run import PlannedRun
@@ -24,54 +25,35 @@ NAMED = 6  # of what is missing; of more the number is told
 AGAIN = "Run → Run All Cells shows them in every figure and table"
 
 
-class Place(Protocol):
-    """Place on a page whose figure can be replaced."""
+def train_live(
+    runs: Sequence[PlannedRun], device: str = "auto", place: Offer | None = None, stop: threading.Event | None = None
+) -> list[Record]:
+    """Train or read runs, one after another, and draw each one's validation curve as it goes -> their records.
 
-    def update(self, figure: Any) -> None: ...
-
-
-class LiveTraining:
-    """Trains runs one after another and draws each one's validation curve as it goes.
-
-    `train()` returns the records; interrupting the kernel, or setting `stop`, stops at the next step, and training
-    again goes on from there. The figure is an ordinary output, redrawn in `place`: unlike a widget it is there when the
-    notebook is opened again, and costs kilobytes, not plotly's five megabytes of state.
+    Interrupting the kernel, or setting `stop`, stops at the next step, and training again goes on from there. The
+    figure is an ordinary output, redrawn in `place`: unlike a widget it is there when the notebook is opened again, and
+    costs kilobytes, not plotly's five megabytes of state.
     """
+    figure = figures.blank("training step", "validation accuracy, %")
+    shown = place or display(figure, display_id=True)
+    records: list[Record] = []
+    rows: list[dict[str, Any]] = []  # of the newest curve
 
-    def __init__(
-        self,
-        runs: Sequence[PlannedRun],
-        device: str = "auto",
-        place: Place | None = None,
-        stop: threading.Event | None = None,
-    ):
-        self.runs, self.device, self.place, self.stop = list(runs), device, place, stop
-        self.figure = figures.blank("training step", "validation accuracy, %")
-
-    def train(self) -> list[Record]:
-        """Train or read every run, in order."""
-        records = []
-        self.shown = self.place or display(self.figure, display_id=True)
-        for index, planned_run in enumerate(self.runs):
-            colour = list(figures.COLOURS.values())[index % len(figures.COLOURS)]
-            look = {"mode": "lines+markers", "line": {"color": colour}}
-            self.rows: list[dict[str, Any]] = []
-            self.figure.add_scatter(x=[], y=[], name=planned_run.reader_name, **look)
-            records.append(planned_run.train(self.device, watch=self.draw, progress=False, stop=self.stop))
-            self._redraw(records[-1].evaluations)
-        return records
-
-    def draw(self, row: dict[str, Any]) -> None:
-        """Add one evaluation to the newest curve."""
-        self.rows.append(row)
-        self._redraw(self.rows)
-
-    def _redraw(self, rows: Sequence[dict[str, Any]]) -> None:
-        line = self.figure.data[-1]
+    def draw(*more: dict[str, Any]) -> None:
+        rows.extend(more)
+        line = figure.data[-1]
         line.x, line.y = [row["step"] for row in rows], [figures.height(row["valid"]) for row in rows]
         if rows:
-            self.figure.layout.yaxis.title.text = f"validation {figures.height_unit(rows[-1]['valid'])}"
-        self.shown.update(self.figure)
+            figure.layout.yaxis.title.text = f"validation {figures.height_unit(rows[-1]['valid'])}"
+        shown.update(figure)
+
+    for index, planned_run in enumerate(runs):
+        rows.clear()
+        figure.add_scatter(x=[], y=[], name=planned_run.reader_name, mode="lines+markers", line={"color": hued(index)})
+        records.append(planned_run.train(device, watch=draw, progress=False, stop=stop))
+        rows.clear()
+        draw(*records[-1].evaluations)
+    return records
 
 
 # --- the offer ---
@@ -159,7 +141,7 @@ class Offer:
         words, self.button.description = self.button.description, "Stop"
         self._tell("training; the curves follow")
         try:
-            records = LiveTraining(self.todo, self.device, self, self.stopping).train()
+            records = train_live(self.todo, self.device, self, self.stopping)
             self.button.layout.display = "none"
             said = f"Trained: {_counted(len(records), 'record')} of your own. {AGAIN}."
         except Stopped:

@@ -6,10 +6,11 @@ import bisect
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import torch
 from torch import Tensor
 
@@ -29,9 +30,6 @@ from ..runs.run import run
 from ..tasks.sequences.task import SequencesTask
 from ..training import evaluate
 from .ready_sequences import ready
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
 
 FIELDS = ("test_path", "target", "group", "split", "sequence", "time", "columns", "longest", "limit")  # empty: left out
 GIVEN = ("answer", "missing", "step", "unit")

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from .. import files
+from ..analysis import html, paper_tables, tables
+from ..analysis.claims import results_table
+from ..analysis.learning_curves import parity_table
 from ..analysis.verdicts import SEARCH
 from ..errors import ParameterError
 from ..files import make_folder
@@ -20,7 +23,6 @@ from ..runs.record import Record
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-    from ..analysis.html import Html
     from .live_training import Offer
 
 
@@ -98,9 +100,9 @@ class Study:
         elif all(run.recorded() for run in self.planned):
             print(f"all {len(self.planned)} runs are recorded already; they are shown below")
         else:
-            from .live_training import LiveTraining
+            from .live_training import train_live
 
-            self._records = self._with_further_seeds(LiveTraining(self.planned, self.device).train())
+            self._records = self._with_further_seeds(train_live(self.planned, self.device))
 
     def of(self, name: str) -> list[Record]:
         """The records shown of one experiment, a seed each."""
@@ -113,10 +115,8 @@ class Study:
             print("The records shown here hold no weights, which this needs: a run of your own keeps them.")
         return found
 
-    def runs(self) -> Html:
+    def runs(self) -> html.Html:
         """A row a run: how far it came, its scores, its cost."""
-        from ..analysis import html
-
         return html.table(self.rows().map(_short))
 
     def rows(self) -> pd.DataFrame:
@@ -137,8 +137,6 @@ class Study:
 
     def parity(self) -> pd.DataFrame:
         """Ours beside the official log at equal steps; empty where there is no log, or at the smoke budget."""
-        from ..analysis.learning_curves import parity_table
-
         return parity_table([] if self.budget == "smoke" else self.records)
 
     @property
@@ -150,16 +148,10 @@ class Study:
     def results(self) -> pd.DataFrame:
         """Ours beside the paper's as a DataFrame, of the records shown; at the smoke budget, whose nets are too small
         to compare, only what was run."""
-        from ..analysis.claims import results_table
-        from ..analysis.tables import readable
+        return self.rows() if self.budget == "smoke" else tables.readable(results_table(self.experiments, own=self.own))
 
-        return self.rows() if self.budget == "smoke" else readable(results_table(self.experiments, own=self.own))
-
-    def table(self, name: str = "") -> Html:
+    def table(self, name: str = "") -> html.Html:
         """`results` for a page; with the `name` of a table or figure of the paper, in its shape."""
-        from ..analysis import html, paper_tables, tables
-        from ..analysis.claims import results_table
-
         if name and self.budget != "smoke":
             return paper_tables.table(results_table(paper_tables.experiments(name), own=self.own), name)
         return html.table(tables.in_words(self.results()))

@@ -54,7 +54,7 @@ def pack(runs: Sequence[Run], folder: Path, say: Callable[[str], None] = print, 
     for path, piece in zip(paths, pieces, strict=True):
         publish(path, piece, replace=True)
     listed = {
-        "parts": {path.name: _sha256(piece) for path, piece in zip(paths, pieces, strict=True)},
+        "parts": {path.name: hashlib.sha256(piece).hexdigest() for path, piece in zip(paths, pieces, strict=True)},
         "runs": sorted({path.parent.name for path in chosen}),
     }
     publish(folder / NAME, canonical_json(listed).encode() + b"\n", replace=True)
@@ -122,13 +122,9 @@ def _part(path: Path, sha256: str) -> bytes:
         if path.stat().st_size > PART:
             raise StoreError(f"{path}: larger than the {PART:,} bytes a part may have")
         piece = path.read_bytes()
-    if _sha256(piece) != sha256:
+    if hashlib.sha256(piece).hexdigest() != sha256:
         raise StoreError(f"{path}: altered: its bytes do not give the hash in {NAME}")
     return piece
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
 
 
 # --- taken over ---

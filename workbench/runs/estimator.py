@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Literal, Self
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -25,9 +26,10 @@ from ..tasks.sequences.scaling import checked
 from ..tasks.sequences.task import padded
 from ..training import Trainer, evaluate
 from . import recipe
-from .run import check_device, pinned_threads
+from .asked import check_device, pinned_threads
 
 
+@dataclass(eq=False, repr=False)
 class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
     """Common base of `IndRNNClassifier` and `IndRNNRegressor`: all but what an answer is.
 
@@ -54,43 +56,23 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
     forgets the one before; one that fails or is interrupted leaves the estimator as it was.
     """
 
-    answer: Literal["class", "real"] = "class"
-
-    def __init__(
-        self,
-        kind: str = recipe.KIND,
-        hidden: int = recipe.NET["hidden"],
-        depth: int = recipe.NET["depth"],
-        dropout: float = recipe.NET["dropout"],
-        gamma: float | None = recipe.NET["gamma"],
-        lr: float = recipe.LR,
-        batch: int = recipe.BATCH,
-        epochs: int = recipe.EPOCHS,
-        valid: float = 0.1,
-        patience: int | None = recipe.PATIENCE,
-        missing: str = "error",
-        scaling: str = "training",
-        net: Mapping[str, Any] | None = None,
-        device: str = "auto",
-        random_state: int | np.random.RandomState | None = None,
-        progress: bool = True,
-    ):
-        self.kind = kind
-        self.hidden = hidden
-        self.depth = depth
-        self.dropout = dropout
-        self.gamma = gamma
-        self.lr = lr
-        self.batch = batch
-        self.epochs = epochs
-        self.valid = valid
-        self.patience = patience
-        self.missing = missing
-        self.scaling = scaling
-        self.net = net
-        self.device = device
-        self.random_state = random_state
-        self.progress = progress
+    answer: ClassVar[Literal["class", "real"]] = "class"
+    kind: str = recipe.KIND
+    hidden: int = recipe.NET["hidden"]
+    depth: int = recipe.NET["depth"]
+    dropout: float = recipe.NET["dropout"]
+    gamma: float | None = recipe.NET["gamma"]
+    lr: float = recipe.LR
+    batch: int = recipe.BATCH
+    epochs: int = recipe.EPOCHS
+    valid: float = 0.1
+    patience: int | None = recipe.PATIENCE
+    missing: str = "error"
+    scaling: str = "training"
+    net: Mapping[str, Any] | None = None
+    device: str = "auto"
+    random_state: int | np.random.RandomState | None = None
+    progress: bool = True
 
     def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
         """Train on X and y; `groups` (n,): who each sequence is from, so that no one is held out in part."""
@@ -279,7 +261,7 @@ class IndRNNRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc]
     """
 
     __doc__ += SequenceEstimator.__doc__.partition("\n")[2]  # type: ignore[union-attr]
-    answer: Literal["class", "real"] = "real"
+    answer: ClassVar[Literal["class", "real"]] = "real"
 
     def predict(self, X: Any) -> Array:
         """The number of each sequence (n,)."""

@@ -22,6 +22,7 @@ from ..errors import ParameterError, StoreError, quoted
 from ..files import check_place, make_folder, publish
 from ..models.build import weights_sha256
 from ..models.sequence import Streaming
+from ..recurrence import onnx
 from ..tasks import Scaler, download, spec
 from ..training import evaluate
 from . import pretrained
@@ -33,15 +34,9 @@ GENERATED, UNKNOWN = "none: the task makes its own data", "that of the data, whi
 DIGITS = "CC BY 4.0 (UCI optical digits, as scikit-learn has them)"
 
 
-def export(name: str, to: str, folder: Path, seed: int | None = None) -> Path:
-    """Write a trained net into a folder -> the file, `NAME.safetensors` or `NAME.onnx`; see `taken` for the names."""
-    (path,) = exported([name], to, folder, seed)
-    return path
-
-
 def exported(names: Sequence[str], to: str, folder: Path, seed: int | None = None) -> Iterator[Path]:
-    """Write the trained nets of several names -> their files, each when it is written; none if a name is wrong, or if
-    two of them would be one file."""
+    """Write the trained nets of several names, see `taken` -> their files, each when it is written; none if a name is
+    wrong, or if two of them would be one file."""
     if not names:
         raise ParameterError("names: none received; with --to, an experiment of `workbench list` is needed")
     if to not in get_args(To):
@@ -200,8 +195,6 @@ def onnx_bytes(net: nn.Module) -> bytes:
 
     The card is the model's property `workbench`. Needs the packages onnx and onnxscript.
     """
-    from ..recurrence import onnx
-
     card = card_of(net)
     if not isinstance(net, Streaming) or not card.model.has_u or card.spec.target == "token":
         raise ParameterError(

@@ -10,7 +10,9 @@ import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from .. import files
@@ -24,12 +26,6 @@ KEY = "workbench"  # of the card among the header's texts
 SUFFIX = ".safetensors"
 
 
-def _made(kind: type) -> BeforeValidator:
-    """Makes a dataclass from JSON, its fields checked by type."""
-    adapter: TypeAdapter[Any] = TypeAdapter(kind)
-    return BeforeValidator(lambda given: adapter.validate_python(given) if isinstance(given, dict) else given)
-
-
 class Card(BaseModel):
     """A file's account of its net: how it is built and reads, what it was trained on, how far, and how well it did.
 
@@ -41,9 +37,9 @@ class Card(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
     format: Literal[1]
     name: Annotated[str, Field(pattern=r"^\w[\w .-]{0,79}$")]  # a file is called by it
-    model: Annotated[Model, BeforeValidator(lambda given: Model(**given) if isinstance(given, dict) else given)]
-    spec: Annotated[Spec, _made(Spec)]
-    scaler: Annotated[Scaler | None, _made(Scaler)]
+    model: Model
+    spec: Spec
+    scaler: Scaler | None
     task: dict[str, Any]
     train: dict[str, Any]
     run: str
@@ -55,8 +51,8 @@ class Card(BaseModel):
     data: dict[str, str]
     licence: str
     weights_sha256: str
-    classes: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    answer: Annotated[Scaler | None, _made(Scaler)] = None
+    classes: tuple[str, ...] = ()
+    answer: Scaler | None = None
 
     def text(self) -> str:
         """The card as JSON, one text for one card."""
@@ -101,8 +97,6 @@ def pretrained(name: str | Path) -> nn.Module:
 
 def packed(net: nn.Module) -> bytes:
     """A net and its card as the bytes of a file."""
-    from safetensors.torch import save
-
     weights = {name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
     content: bytes = save(weights, {KEY: card_of(net).text()})
     return content
@@ -110,8 +104,6 @@ def packed(net: nn.Module) -> bytes:
 
 def read(path: Path) -> nn.Module:
     """The net of a file, in evaluation mode; DataError where it is not whole, not ours, or not what its card says."""
-    from safetensors import SafetensorError, safe_open
-
     try:
         with safe_open(path, "pt") as file:
             said = (file.metadata() or {}).get(KEY)
@@ -144,7 +136,8 @@ def read(path: Path) -> nn.Module:
 
 def _card(text: str, path: Path) -> Card:
     try:
-        card = Card.model_validate(parse_json(text, "card"))
+        parse_json(text, "card")  # which knows more that is no JSON
+        card = Card.model_validate_json(text)
     except ValidationError as error:
         raise DataError(f"{path}: its card: {fault(error)}") from None
     except ParameterError as error:

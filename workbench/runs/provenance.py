@@ -10,6 +10,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from importlib import import_module
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +29,6 @@ PACKAGES = ("torch", "numpy", "pandas", "pydantic")
 
 def provenance(threads: int, device: str, backend: str, attempts: int) -> dict[str, Any]:
     """Versions, code, device class, threads, engine, instruction sets. No names of users, hosts or folders."""
-    from importlib import import_module
-    from importlib.metadata import version
-    from importlib.util import find_spec
-
     cpu = f"CPU, {torch.backends.cpu.get_cpu_capability()}"
     return {
         "workbench": __version__,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -23,8 +24,6 @@ from .folder import find as runs_in
 from .provenance import NUMERICS
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from ..training import Trainer
 
 
@@ -156,8 +155,6 @@ class Record:
     @property
     def curve(self) -> pd.DataFrame:
         """A row an evaluation: step, lr, train_..., valid_..., valid_batch_... (batch norm statistics of the batch)."""
-        import pandas as pd
-
         rows = []
         for event in self.evaluations:
             row = {"step": event["step"], "lr": event["lr"], "outcome": event["outcome"]}
@@ -170,8 +167,6 @@ class Record:
     @property
     def summary(self) -> pd.Series[Any]:
         """One row for tables: identity, how far it came, the newest test scores, cost."""
-        import pandas as pd
-
         return pd.Series(self.row)
 
     @property
@@ -233,7 +228,7 @@ class Record:
 
 
 def encode(u: Tensor) -> str:
-    """A vector as base64 of little-endian float32, exact."""
+    """Numbers as base64 of little-endian float32, exact."""
     return base64.b64encode(u.detach().cpu().to(torch.float32).numpy().astype("<f4").tobytes()).decode()
 
 

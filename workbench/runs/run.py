@@ -26,10 +26,7 @@ from ..tasks import data_hashes, spec
 from ..training import Trainer
 from ..training.cuda_graphs import beside, wanted
 from . import memory_check
-from .asked import check_count, check_time_limit, last_step
-from .asked import check_device as check_device
-from .asked import pinned_threads as pinned_threads
-from .asked import resolve as resolve
+from .asked import check_count, check_device, check_time_limit, last_step, pinned_threads, resolve
 from .folder import Run
 from .lock import Lock, check_progress, set_aside
 from .provenance import NUMERICS

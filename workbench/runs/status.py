@@ -12,7 +12,9 @@ import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from .. import files
 from ..errors import StoreError
@@ -22,9 +24,6 @@ from .folder import Run
 from .pack import Packed
 from .provenance import NUMERICS
 from .record import Record, found
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 VERSION = 2  # of the cache, raised when what a row holds changes
 COLUMNS = ("id", "experiment", "changes", "seed", "smoke", "status", "step", "steps", "rate", "left", "error")
@@ -83,8 +82,6 @@ def _rank(row: Row) -> tuple[bool, int]:
 
 def list_records() -> pd.DataFrame:
     """A row a record; a damaged one is a row whose status says so and whose `error` says what."""
-    import pandas as pd
-
     return pd.DataFrame(overview())
 
 

@@ -5,23 +5,19 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from .. import paper
 from ..config import Budget, parse_value
 from ..errors import ParameterError, choices, quoted
 from .asked import resolve
 from .planned_run import PlannedRun, take
-from .record import there
+from .record import Record, there
 from .status import Row, overview
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from .record import Record
-
 MOST = 100_000  # runs of one sweep
-Grid = Mapping[str, Sequence[Any]] | Sequence[str]  # {"model.depth": [2, 4]}, or ["depth=2,4"] as on the command line
 
 
 def parse(pairs: Sequence[str], experiment: str) -> dict[str, list[Any]]:
@@ -68,15 +64,12 @@ def planned_runs(experiment: str, grid: Mapping[str, Sequence[Any]], budget: Bud
     return [PlannedRun(experiment, budget, seed, changes) for seed in range(seeds) for changes in combinations]
 
 
-def results(experiment: str, grid: Grid, budget: Budget, seeds: int) -> pd.DataFrame:
+def results(experiment: str, grid: Mapping[str, Sequence[Any]], budget: Budget, seeds: int) -> pd.DataFrame:
     """A row a run of the grid, as recorded: the fields' values, seed, status, step, wall seconds, scores on validation.
 
     The scores are those at the budget, of a run that went on too; one that is not there yet has none. A sweep is for
     choosing, and what is chosen on test examples has no honest score on them: those stay unseen here.
     """
-    import pandas as pd
-
-    grid = grid if isinstance(grid, Mapping) else parse(grid, experiment)
     recorded = {row["id"]: row for row in overview()}
     rows = []
     for planned_run in planned_runs(experiment, grid, budget, seeds):

@@ -45,7 +45,10 @@ class RecordedTraining:
         checkpoint = self.ranks.lead(self.run.take_up)
         self.attempts, self.most = 1, self.ranks.count
         if checkpoint is not None:
-            self._take_up(checkpoint["trainer"])
+            try:
+                trainer.load(checkpoint["trainer"])
+            except StoreError as error:  # it is not of such a run
+                raise StoreError(f"{self.run.path}: {error}; `run --fresh` starts anew") from None
             self.attempts = int(checkpoint["cost"]["attempts"]) + 1
             self.most = max(self.most, int(checkpoint["cost"].get("ranks", 1)))
         self.meter = Meter(checkpoint["cost"] if checkpoint and self.ranks.leads else None, device)
@@ -62,13 +65,6 @@ class RecordedTraining:
         self.progress = Progress(label, trainer.step, shown=progress and self.ranks.leads)
         self.saved_at = time.monotonic() - CHECKPOINT_EVERY + FIRST_CHECKPOINT
         self.save_cost = 0.0
-
-    def _take_up(self, state: dict[str, Any]) -> None:
-        """Load a state into the trainer; StoreError where it is not of such a run."""
-        try:
-            self.trainer.load(state)
-        except StoreError as error:
-            raise StoreError(f"{self.run.path}: {error}; `run --fresh` starts anew") from None
 
     def go(
         self, until: int | None, deadline: float, stop: threading.Event, *, alternating: bool = False

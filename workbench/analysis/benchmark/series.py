@@ -53,9 +53,7 @@ print(json.dumps({{"torch": then - begin, "import": ready - then, "first layer":
 """
 
 
-def everything(
-    threads: Sequence[int] = (1, 2), device: str = "cpu", repeats: int = ROUNDS
-) -> Iterator[tuple[str, list[Row]]]:
+def everything(threads: Sequence[int] = (1, 2), device: str = "cpu") -> Iterator[tuple[str, list[Row]]]:
     """Every engine against the specification; what a beginning costs; a training step; every shape, forward alone and
     with backward; every axis. About twenty minutes on two cores. -> the name of each part, and its rows.
     """
@@ -63,8 +61,8 @@ def everything(
     parts: dict[str, Callable[[], list[Row]]] = {
         "correctness": lambda: correctness(device),
         "first use": start,
-        "training step": lambda: training_step(threads, device, repeats=repeats),
-        "layers": lambda: layers(list(SHAPES), threads, device, ours, repeats, EVERYONE, forward=True),
+        "training step": lambda: training_step(threads, device, ROUNDS),
+        "layers": lambda: layers(list(SHAPES), threads, device, ours, ROUNDS, EVERYONE, forward=True),
         "scaling": lambda: scaling(threads=threads, device=device),
     }
     for name, part in parts.items():

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from ...models import build, set_backend
+from ...models import build
 from ...paper import experiment
 from ...runs.asked import pinned_threads
 from ...tasks.contract import Spec
@@ -16,9 +16,7 @@ from .layers import multiplied, products
 from .timing import PRECISIONS, Rivals, Row, compared, interleave, products_in
 
 
-def training_step(
-    threads: Sequence[int] = (1,), device: str = "cpu", backend: str = "auto", repeats: int = 5, T: int = 784
-) -> list[Row]:
+def training_step(threads: Sequence[int] = (1,), device: str = "cpu", repeats: int = 5, T: int = 784) -> list[Row]:
     """A training step of `seqmnist_plain6`, at its published sizes if T is 784, against six layers of torch.nn.LSTM and
     the official composition: layer by layer a product, a Python loop over time, batch norm on the (B, N, T) view.
 
@@ -31,19 +29,17 @@ def training_step(
             row = {"table": "step", "shape": "seqmnist_plain6 step", "T": T, "device": device, "threads": count}
             for precision in PRECISIONS[: 1 if device == "cpu" else None]:
                 with products_in(precision, device) as column:
-                    times = interleave(_rivals(T, device, backend), repeats, device)
+                    times = interleave(_rivals(T, device), repeats, device)
                     rows += compared(row | column, times, 5 * multiplied(times))
     return rows
 
 
-def _rivals(T: int, device: str, backend: str) -> Rivals:
+def _rivals(T: int, device: str) -> Rivals:
     config, spec = experiment("seqmnist_plain6").config, Spec(inputs=1, outputs=10, steps=T, target="class")
     B, N, depth = config.train.batch, config.model.hidden, config.model.depth
     chance = torch.Generator().manual_seed(0)
-    ours = build(config.model, spec, chance)
-    set_backend(ours, backend)
     nets = {
-        "ours": ours,
+        "ours": build(config.model, spec, chance),
         "nn.LSTM": _LastStep(nn.LSTM(1, N, depth), nn.Linear(N, 10)),
         "official": _Official(N, depth, config.model.dropout),
     }

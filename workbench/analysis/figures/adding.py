@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
 from ... import paper
 from ...config import Config
 from ...runs.provenance import NUMERICS
+from ...runs.record import Record
 from ...tasks import spec
 from .. import learning_curves
 from .style import COLOURS, EARLIER, INK, PAPER, TEXT, add_line, blank
-
-if TYPE_CHECKING:
-    from ...runs.record import Record
 
 BASELINE = 1 / 6  # the MSE of always answering 1
 END = 60_300  # steps of the paper's curves
@@ -68,8 +67,6 @@ def _panels(x: str, y: str, headings: Sequence[str]) -> go.Figure:
     """An empty figure with a panel a heading, two in a row."""
     if len(headings) < 2:
         return blank(x, y, "".join(headings))
-    from plotly.subplots import make_subplots
-
     rows = -(-len(headings) // 2)
     figure = make_subplots(rows, 2, subplot_titles=headings, horizontal_spacing=0.09, vertical_spacing=0.5 / rows / 2)
     look = blank(x, y).layout

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
 import plotly.graph_objects as go
 
 from ... import paper
 from ...config import Treebank
 from ...paper.reader_names import reader_name, reader_names
 from ...runs.provenance import NUMERICS
+from ...runs.record import Record
 from ...tasks import treebank
 from .. import learning_curves
+from ..statistics import wilson
 from .style import COLOURS, EARLIER, INK, PAPER, add_line, blank, field_name, hued, legend_below
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from ...runs.record import Record
 
 
 def learning(records: Sequence[Record], column: str = "valid_batch_accuracy") -> go.Figure:
@@ -203,8 +201,6 @@ def official(experiments: Sequence[str], column: str = "valid_accuracy") -> go.F
 
 def accuracy_by_length(lengths: pd.DataFrame, title: str = "") -> go.Figure:
     """Accuracy by length of the sequence, with the 95 % interval over examples; the table is `analysis.by_length`'s."""
-    from ..statistics import wilson
-
     figure = blank("steps of the sequence", "test accuracy, %", title)
     some = lengths[lengths["sequences"] > 0]
     share = some["right"] / some["sequences"]

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+from torch import Tensor
 
 from ...models.bounds import half_life
 from .style import COLOURS, GRID, INK, SIGNED, SKY, TEXT, add_line, blank
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from torch import Tensor
 
 PALETTE = [*COLOURS.values(), INK, SKY]
 MOST = 30  # classes whose counts are written out
@@ -139,8 +138,6 @@ def reach(lines: Mapping[str, Tensor], step: float, unit: str) -> go.Figure:
 
 def contributions(found: Tensor, x: Tensor, step: float, unit: str, title: str) -> go.Figure:
     """Draw what each step added to the answer, (T,), over its channels x (T, M)."""
-    from plotly.subplots import make_subplots
-
     times = [step * t for t in range(len(found))]
     figure = make_subplots(2, 1, shared_xaxes=True, row_heights=[0.6, 0.4], vertical_spacing=0.06)
     figure.update_layout(blank("", "", title).layout)

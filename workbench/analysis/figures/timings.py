@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
 import plotly.graph_objects as go
 
 from ...errors import ParameterError, choices
 from .style import COLOURS, INK, blank
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _BARS = {"LSTM": "LSTM", "SRU": "second", "IndRNN, 1 layer": "IndRNN", "IndRNN, 2 layers": "IRNN"}  # net -> colour
 
@@ -41,22 +39,18 @@ def timing(
 
 
 Rows = Sequence[Mapping[str, Any]]  # of `workbench bench`
-_LOOKS = {  # who is timed -> colour, name
-    "auto": ("IndRNN", "IndRNN"),
-    "torch": ("second", "IndRNN in pure torch"),
-    "loop": ("RNN-tanh", "IndRNN as a Python loop"),
-    "scan": ("IRNN", "IndRNN by the scan over time"),
-    "triton": ("IRNN", "IndRNN in Triton"),
-    "auto, graph": ("IRNN", "IndRNN as a CUDA graph"),
-    "nn.LSTM": ("LSTM", "nn.LSTM"),
-    "nn.LSTM, graph": ("LSTM", "nn.LSTM as a CUDA graph"),
-    "nn.GRU": ("LSTM", "nn.GRU"),
-    "nn.RNN": ("LSTM", "nn.RNN"),
+_LOOKS = {  # who is timed -> colour, name, and a symbol for those who cannot tell the colours apart
+    "auto": ("IndRNN", "IndRNN", "circle"),
+    "torch": ("second", "IndRNN in pure torch", "triangle-down-open"),
+    "loop": ("RNN-tanh", "IndRNN as a Python loop", "x-thin-open"),
+    "scan": ("IRNN", "IndRNN by the scan over time", "circle-open"),
+    "triton": ("IRNN", "IndRNN in Triton", "circle-open"),
+    "auto, graph": ("IRNN", "IndRNN as a CUDA graph", "circle-open"),
+    "nn.LSTM": ("LSTM", "nn.LSTM", "diamond"),
+    "nn.LSTM, graph": ("LSTM", "nn.LSTM as a CUDA graph", "circle-open"),
+    "nn.GRU": ("LSTM", "nn.GRU", "triangle-up-open"),
+    "nn.RNN": ("LSTM", "nn.RNN", "square-open"),
 }
-_SYMBOLS = {  # for those who cannot tell the colours apart
-    "auto": "circle", "torch": "triangle-down-open", "loop": "x-thin-open", "scan": "circle-open", "nn.LSTM": "diamond",
-    "nn.GRU": "triangle-up-open", "nn.RNN": "square-open",
-}  # fmt: skip
 _AXES = {
     "T": "steps T (B = 1, N = 16)",
     "B": "sequences B (T = 100, N = 128)",
@@ -79,7 +73,7 @@ def layers(rows: Rows, threads: int | None = None, which: str = "both") -> go.Fi
     figure = blank("T, sequences, inputs, neurons", f"times faster than nn.LSTM{cores}")
     for what in dict.fromkeys(row["what"] for row in shown):
         own = [row for row in shown if row["what"] == what]
-        colour, name = _LOOKS.get(what, ("second", what))
+        colour, name, symbol = _LOOKS.get(what, ("second", what, "circle-open"))
         figure.add_scatter(
             x=["{T:,}, {B}, {inputs:,}, {N:,}".format(**row) for row in own],
             y=[row["lstm"] for row in own],
@@ -87,7 +81,7 @@ def layers(rows: Rows, threads: int | None = None, which: str = "both") -> go.Fi
             customdata=[[r["ms"], f", {100 * r['floor']:.0f} % of the floor" if "floor" in r else ""] for r in own],
             name=name,
             mode="markers",
-            marker={"color": COLOURS[colour], "size": 11, "symbol": _SYMBOLS.get(what, "circle-open")},
+            marker={"color": COLOURS[colour], "size": 11, "symbol": symbol},
             hovertemplate=f"{name}: %{{y:.3g}} times, %{{customdata[0]:.3g}} ms%{{customdata[1]}}<extra></extra>",
         )
     figure.update_yaxes(type="log", dtick="D2")
@@ -142,7 +136,7 @@ def scaling(rows: Rows, axis: str = "T") -> go.Figure:
     shown = [row for row in rows if row["table"] == "scaling" and row["axis"] == axis and row["what"] != "cpu"]
     for what in dict.fromkeys(row["what"] for row in shown):
         own = [row for row in shown if row["what"] == what]
-        colour, name = _LOOKS.get(what, ("second", what))
+        colour, name, _ = _LOOKS.get(what, ("second", what, ""))
         x, y, hover = [row["value"] for row in own], [row["ms"] for row in own], f"{name}: %{{y:.3g}} ms<extra></extra>"
         line = {"color": COLOURS[colour]}
         figure.add_scatter(x=x, y=y, name=name, mode="lines+markers", line=line, hovertemplate=hover)

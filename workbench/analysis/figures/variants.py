@@ -6,14 +6,13 @@ A variant has one look in curves and scores.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
 from .style import COLOURS, GRID, TEXT, blank, field_name, legend_below, whiskers
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 DASHES = ("solid", "dash", "dot")
 MARKS = ("circle", "diamond", "square")
@@ -62,8 +61,6 @@ def variant_panels(
 
 def _decades(values: pd.Series[Any]) -> dict[str, Any]:
     """A logarithmic axis: a mark a decade, or at 1, 2 and 5 where there are few."""
-    import numpy as np
-
     seen = values[values > 0].dropna()
     wide = len(seen) > 0 and np.log10(seen.max() / seen.min()) > 2
     return {"type": "log", "dtick": 1, "exponentformat": "power"} if wide else {"type": "log", "dtick": "D2"}

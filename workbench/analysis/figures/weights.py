@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+from torch import Tensor
 
+from ... import tasks
+from ...models import bounds
 from ...paper.reader_names import reader_name, reader_names
+from ...runs.record import Record
+from ...seeds import generator
+from ..memory import impulse_response
 from .style import COLOURS, GRID, INK, PAPER, TEXT, add_line, blank, hued, legend_below
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from torch import Tensor
-
-    from ...runs.record import Record
 
 
 def impulse(us: Sequence[float], steps: int) -> go.Figure:
     """Draw what a neuron with recurrent weight u keeps of an impulse after k steps: u^k (Li et al. 2018, eq. (4))."""
-    from ..memory import impulse_response
-
     figure = blank("steps since the impulse", "what is left of it", "An impulse decays as u to the power of k")
     for index, u in enumerate(us):
         add_line(figure, None, impulse_response(u, steps).numpy(), f"u = {u:g}", hued(index), line={"width": 2.5})
@@ -65,12 +66,9 @@ def gradients(norms: Mapping[str, Any]) -> go.Figure:
 
 def recurrent_weights_of(record: Record) -> go.Figure:
     """`recurrent_weights` of a run's last evaluation, with its bound."""
-    from ...models.bounds import bound
-    from ...tasks import spec
-
     model, weights = record.config.model, record.recurrent_weights()
     step = max(weights, default=0)
-    u_max = model.u_max if model.gamma is None else bound(spec(record.config.task).steps, model.gamma)
+    u_max = model.u_max if model.gamma is None else bounds.bound(tasks.spec(record.config.task).steps, model.gamma)
     return recurrent_weights(
         weights.get(step, {}), u_max, f"{reader_name(record.experiment)}: recurrent weights after step {step:,}"
     )
@@ -88,8 +86,6 @@ def weight_histograms(
 ) -> go.Figure:
     """Fig. 5: u of each layer in 40 bins from -0.5 to the bound. Bars: after training; line: before; the paper's, the
     rows of its digitised table (layer, bin_left, bin_right, count), dotted. In per cent of a layer's neurons."""
-    from plotly.subplots import make_subplots
-
     columns = min(3, len(after))
     rows = -(-len(after) // columns)
     titles = [f"layer {i}" for i in range(1, len(after) + 1)]
@@ -163,24 +159,19 @@ _SHARES = {"u<0": "circle-open", "u>0.9": "square"}  # with their markers
 
 def _histogram(u: Tensor, bound: float) -> tuple[list[float], list[float]]:
     """Edges of the bins, and the per cent of the neurons in each; those outside are in none."""
-    import numpy as np
-
     counts, edges = np.histogram(u.numpy(), BINS, (LOWEST, max(bound, 1.0)))
     return edges.tolist(), (100 * counts / len(u)).tolist()
 
 
 def _weights_of(record: Record) -> tuple[float, dict[str, Tensor], dict[str, Tensor]]:
     """Bound, u by layer at the last evaluation, u by layer as the seed drew it."""
-    from ... import tasks
-    from ...models.bounds import bound
     from ...models.build import build, recurrent_weights
-    from ...seeds import generator
 
     config, weights = record.config, record.recurrent_weights()
     spec = tasks.spec(config.task)
     net = build(config.model, spec, generator(record.seed, "init"))
     before = {name: u.clone() for name, u in recurrent_weights(net).items()}
-    u_max = 1.0 if config.model.gamma is None else bound(spec.steps, config.model.gamma)
+    u_max = 1.0 if config.model.gamma is None else bounds.bound(spec.steps, config.model.gamma)
     return u_max, weights[max(weights)] if weights else before, before
 
 

@@ -13,11 +13,12 @@ from typing import Any
 from ...analysis.figures.style import BLUE, GREEN, INK, ORANGE, PINK, YELLOW
 from ...analysis.statistics import Interval
 from ...models.plain import Plain
+from ...runs.record import encode
 from . import own_records
 from .base import Choice, Control, ExplorerBase
 from .edits import BLANK
 from .trained_nets import TESTED, TrainedNet, scored
-from .weights import numbers, packed
+from .weights import packed
 
 PAINT = {"blue": BLUE, "orange": ORANGE, "green": GREEN, "pink": PINK, "yellow": YELLOW, "ink": INK}
 Offered = Callable[[Control], Control]
@@ -101,5 +102,5 @@ def _with_examples(net: TrainedNet) -> dict[str, Any]:
     """A net and the test examples that its explorers score it on."""
     batch = net.batch(TESTED)
     words = {"origin": net.origin, "scored": scored(net.answers, net.target), "steps": len(batch.x)}
-    asked = {"x": numbers(batch.x), "y": batch.y.tolist(), "answers": net.answers.tolist(), "order": net.order.tolist()}
+    asked = {"x": encode(batch.x), "y": batch.y.tolist(), "answers": net.answers.tolist(), "order": net.order.tolist()}
     return {**packed(net.net), **words, **asked}

@@ -96,11 +96,9 @@ class Choice:
         return value
 
     def positions(self) -> list[Any]:
-        """The values that a page without a kernel offers."""
         return list(self.options)
 
     def spec(self) -> dict[str, Any]:
-        """Return what the screen needs to draw it."""
         return {"kind": "choice", "options": list(self.options.items()), **_named(self)}
 
 
@@ -119,11 +117,9 @@ class Switch:
         return value
 
     def positions(self) -> list[Any]:
-        """The values that a page without a kernel offers."""
         return [False, True]
 
     def spec(self) -> dict[str, Any]:
-        """Return what the screen needs to draw it."""
         return {"kind": "switch", **_named(self)}
 
 
@@ -256,7 +252,7 @@ def _named(control: Control) -> dict[str, Any]:
 
 def script() -> str:
     """The browser's part of an explorer, one module made of its files."""
-    files = ("controls", "canvas", "marks", "figures", "panel")
+    files = ("elements", "controls", "canvas", "marks", "figures", "panel")
     return "\n".join((HERE / f"{name}.js").read_text(encoding="utf-8") for name in files)
 
 

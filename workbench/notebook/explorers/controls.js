@@ -1,17 +1,5 @@
 // The controls of an explorer: each knows how to show a value; `turn(name, value)` is called when the reader turns it.
 
-function make(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else if (value === true) node.setAttribute(name, "");
-    else if (value !== false && value != null) node.setAttribute(name, value);
-  }
-  if (/^(input|select|button|textarea)$/.test(tag)) node.dataset.lmSuppressShortcuts = "true"; // else JupyterLab takes its keys
-  node.append(...children);
-  return node;
-}
-
 let serial = 0;
 
 function control(spec, turn) {

@@ -43,11 +43,10 @@ READY = {
 
 class Reading(NamedTuple):
     """A net over one image: the chance of each class if reading ended at each step, (T, 10), its last layer's features,
-    (T, N), the neurons that are silenced, and the pixels in the order of reading, (T,), -1 to 1."""
+    (T, N), and the pixels in the order of reading, (T,), -1 to 1."""
 
     chances: Tensor
     features: Tensor
-    silent: tuple[int, ...]
     pixels: Tensor
 
 
@@ -198,13 +197,12 @@ def read(net: TrainedNet, strokes: str, cut: float, silent: int, permuted: bool,
     last = len(net.weights[0]) - 1
     with interventions.cut(net.net, cut):
         logits, features = interventions.forming(net.net, x)
-        most: tuple[int, ...] = ()
         if silent:
             said = interventions.shares(net.net, features[-1, 0], int(logits[-1, 0].argmax()))
-            most = tuple(said.topk(silent).indices.tolist())
+            most = said.topk(silent).indices.tolist()
             with interventions.silenced(net.net, last, most):
                 logits, features = interventions.forming(net.net, x)
-    return Reading(logits[:, 0].softmax(-1), features[:, 0], most, pixels)
+    return Reading(logits[:, 0].softmax(-1), features[:, 0], pixels)
 
 
 def explore_digit(*, budget: Budget = "quick", device: str = "auto", **values: Any) -> Explorer:

@@ -21,9 +21,9 @@ from ...config import Budget, Config, Task, run_id
 from ...errors import MissingData, WorkbenchError
 from ...models.build import build, recurrent_weights
 from ...paper.reader_names import reader_names
+from ...runs.asked import resolve
 from ...runs.folder import Run, lookup
 from ...runs.record import Record, there
-from ...runs.run import resolve
 from ...runs.run import run as run_experiment
 from ...seeds import generator
 from ...tasks import Batch, data_hashes, load, spec

@@ -7,7 +7,6 @@ What follows is W y + b = (W s) h + (b + W c): the layers then stand bare, see n
 
 from __future__ import annotations
 
-import base64
 from typing import Any, cast
 
 import torch
@@ -18,6 +17,7 @@ from ...models.baselines.torch_rnns import Baseline
 from ...models.layer import Unit
 from ...models.norms import BatchNorm
 from ...models.plain import Plain
+from ...runs.record import encode
 
 Arrays = dict[str, Any]  # "kind" and tensors: W, b, and u or R, still (N,) with u
 
@@ -91,10 +91,4 @@ def _torch(layer: Any) -> Arrays:
 
 
 def _packed(part: Arrays) -> dict[str, str]:
-    return {name: value if isinstance(value, str) else numbers(value) for name, value in part.items()}
-
-
-def numbers(values: Tensor) -> str:
-    """Numbers as the site's scripts take them: float32 in base64."""
-    content = values.to(torch.float32).contiguous().numpy().astype("<f4").tobytes()
-    return base64.b64encode(content).decode()
+    return {name: value if isinstance(value, str) else encode(value) for name, value in part.items()}

@@ -13,17 +13,15 @@ import os
 import threading
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anywidget
+import plotly.graph_objects as go
 import traitlets
 
 from ...errors import ParameterError, Stopped, WorkbenchError, choices, quoted, told
-from ...runs.run import pinned_threads
+from ...runs.asked import pinned_threads
 from .base import HERE, Exercise, ExplorerBase, Job, View, code, panels, parameters, plotly_library, script
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
 
 MOST = 8  # figures of an explorer
 REDRAW = 0.25  # seconds between two pictures of work under way

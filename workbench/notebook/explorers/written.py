@@ -27,11 +27,9 @@ class Drawing:
         return value
 
     def positions(self) -> list[Any]:
-        """The values that a page without a kernel offers."""
         return list(self.ready.values())
 
     def spec(self) -> dict[str, Any]:
-        """Return what the screen needs to draw it."""
         about = {"name": self.name, "label": self.label, "help": self.help}
         return {"kind": "drawing", "pen": handwriting.PEN, "ready": list(self.ready.items()), **about}
 
@@ -59,10 +57,8 @@ class Text:
         return value
 
     def positions(self) -> list[Any]:
-        """The values that a page without a kernel offers."""
         return list(self.ready)
 
     def spec(self) -> dict[str, Any]:
-        """Return what the screen needs to draw it."""
         about = {"name": self.name, "label": self.label, "help": self.help}
         return {"kind": "writing", "most": self.most, **about}

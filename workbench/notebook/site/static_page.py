@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...runs.run import pinned_threads
+from ...runs.asked import pinned_threads
 from ..explorers.alive import places
 from ..explorers.base import HERE, Exercise, ExplorerBase, code, panels, parameters, plotly_library, script
 

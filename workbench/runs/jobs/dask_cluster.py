@@ -14,7 +14,7 @@ import queue
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from ...errors import ParameterError, RunError
@@ -44,18 +44,11 @@ class Caller(NamedTuple):
     say: Callable[[str], None]
 
 
-class Pool(Protocol):
-    """Those who do jobs. `width`: how many at a time; `remote`: whether on other machines."""
-
-    width: int
-    remote: bool
-
-    def run(self, jobs: Jobs, caller: Caller) -> None:
-        """All jobs to their end."""
-
-
 class Alone:
-    """One job after another in this process's children: what works where dask is not installed."""
+    """One job after another in this process's children: what works where dask is not installed.
+
+    `width`: how many at a time; `remote`: whether on other machines.
+    """
 
     width, remote = 1, False
 
@@ -122,6 +115,9 @@ class Cluster:
     def _check_alive(self) -> None:
         if self.client.status not in ("running", "connecting"):
             raise RunError("scheduler: it is gone; what was finished is recorded, the same command continues")
+
+
+Pool = Alone | Cluster
 
 
 def _perform(job: Job, campaign: Campaign, files: Files | None) -> Outcome:

@@ -7,14 +7,14 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ...errors import ParameterError, RunError
 from ...files import make_folder, unusable
+from ..planned_run import PlannedRun
 from ..provenance import code
-from ..record import Record
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -88,11 +88,12 @@ def _tidy(path: Path) -> None:
     path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def fingerprint(path: Path, values: Mapping[str, Any], records: list[Record]) -> str:
-    """A hash of all that an executed notebook depends on: source, parameters, the package's code, the records."""
+def fingerprint(path: Path, values: Mapping[str, Any], planned_runs: Sequence[PlannedRun]) -> str:
+    """A hash of all that an executed notebook depends on: source, parameters, the package's code, its runs' records."""
     digest = hashlib.sha256(path.read_bytes())
     digest.update(json.dumps(dict(values), sort_keys=True).encode())
     digest.update(code().encode())
-    for record in records:
+    own = values.get("records") != "published"
+    for record in filter(None, (planned_run.found(own=own) for planned_run in planned_runs)):
         digest.update(f"{record.id} {record.step} {len(record.budgets)}".encode())
     return digest.hexdigest()

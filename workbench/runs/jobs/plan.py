@@ -13,7 +13,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from ... import paper
 from ...config import canonical_json
@@ -27,9 +29,6 @@ from ..run import stop_requests
 from ..status import overview
 from . import dask_cluster, notebook_parameters, papermill, pictures, worker
 from .worker import Campaign, Files, Job, Outcome
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 DEFAULT_STUDY = ("00_tour", "fig4_adding", "table2_pixels")
 LEAVING = 20.0  # seconds of a time limit kept for the last checkpoints and the bundle; a tenth of a shorter one
@@ -93,15 +92,12 @@ def sweep(
     Raises what `reproduce` raises.
     """
     means.check()
-    notebook_parameters.Parameter("budget", str, "").check(budget)
-    notebook_parameters.Parameter("seeds", int, 1).check(seeds)
-    notebook_parameters.Parameter("device", str, "").check(means.device)
-    chosen = sweeps.parse(grid, experiment)
-    planned_runs = sweeps.planned_runs(experiment, chosen, budget, seeds)  # type: ignore[arg-type]
     path = notebook_parameters.find("sweep")
     given = {"experiment": experiment, "grid": list(grid), "budget": budget, "seeds": seeds, "device": means.device}
-    given["records"] = "own"
-    carry_out(planned_runs, [(path, notebook_parameters.check(path, given), planned_runs)], means, say)
+    book = notebook_parameters.check(path, given | {"records": "own"})
+    chosen = sweeps.parse(grid, experiment)
+    planned_runs = sweeps.planned_runs(experiment, chosen, budget, seeds)  # type: ignore[arg-type]
+    carry_out(planned_runs, [(path, book, planned_runs)], means, say)
     return sweeps.results(experiment, chosen, budget, seeds)  # type: ignore[arg-type]
 
 
@@ -235,7 +231,7 @@ class _Batch:
         if done:
             self.say(pictures.draw([output_of(path, book) for path, book, _ in done]))
         for path, book, planned_runs in done:
-            content = {"parameters": book, "fingerprint": _fingerprint(path, book, planned_runs)}
+            content = {"parameters": book, "fingerprint": papermill.fingerprint(path, book, planned_runs)}
             publish(_manifest(path, book), canonical_json(content).encode() + b"\n", replace=True)
 
     def _do(self, pool: dask_cluster.Pool, jobs: dask_cluster.Jobs) -> None:
@@ -274,12 +270,6 @@ def output_of(path: Path, book: Mapping[str, Any]) -> Path:
     return results() / "notebooks" / f"{path.stem}_{book.get('budget', 'quick')}.ipynb"
 
 
-def _fingerprint(path: Path, book: Mapping[str, Any], planned_runs: Sequence[PlannedRun]) -> str:
-    """A hash of all that an executed notebook depends on."""
-    found = (planned_run.found(own=book.get("records") != "published") for planned_run in planned_runs)
-    return papermill.fingerprint(path, book, [record for record in found if record is not None])
-
-
 def _manifest(path: Path, book: Mapping[str, Any]) -> Path:
     return output_of(path, book).with_suffix(".json")
 
@@ -291,4 +281,4 @@ def _unchanged(path: Path, book: dict[str, Any], planned_runs: Sequence[PlannedR
     except (OSError, ValueError):
         return False
     known = isinstance(manifest, dict) and output_of(path, book).exists()
-    return known and bool(manifest.get("fingerprint") == _fingerprint(path, book, planned_runs))
+    return known and bool(manifest.get("fingerprint") == papermill.fingerprint(path, book, planned_runs))

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+import torch
 
 from ...errors import DONE, STOPPED, WorkbenchError
 from ...files import make_absolute, make_folder, publish
@@ -197,8 +198,6 @@ def _gpu(job: Job, environment: dict[str, str]) -> Iterator[None]:
 
 def gpus() -> list[str]:
     """The GPUs this process may use, as CUDA_VISIBLE_DEVICES names them."""
-    import torch
-
     named = list(filter(None, map(str.strip, os.environ.get("CUDA_VISIBLE_DEVICES", "").split(","))))
     return named or [str(index) for index in range(torch.cuda.device_count())]
 

@@ -111,23 +111,11 @@ function play() {
 // --- what depends on the net shown ---
 
 function radios(place, name, labels, chosen, pick) {
-  const legend = element(place).querySelector("legend");
-  element(place).replaceChildren(legend);
-  labels.forEach((text, index) => {
-    const label = document.createElement("label"),
-      span = document.createElement("span");
-    const input = Object.assign(document.createElement("input"), {
-      type: "radio",
-      name,
-      value: index,
-      checked: index === chosen,
-    });
-    label.className = "choice";
-    span.textContent = text;
-    input.addEventListener("change", () => pick(index));
-    label.append(input, span);
-    element(place).append(label);
+  const choices = labels.map((text, index) => {
+    const about = { type: "radio", name, value: index, checked: index === chosen, onchange: () => pick(index) };
+    return make("label", { class: "choice" }, make("input", about), make("span", {}, text));
   });
+  element(place).replaceChildren(element(place).querySelector("legend"), ...choices);
 }
 
 function layOut() {
@@ -160,30 +148,17 @@ function layOut() {
       ask();
     },
   );
+  const shade = (kind) => `--shade: var(--${KINDS[kind][1]})`;
+  const bar = (k) => make("div", { class: "bar" }, make("span", {}, k), make("i"), make("output"));
   element("bars").replaceChildren(
-    ...nets.map(({ kind }) => {
-      const box = document.createElement("div");
-      box.style.setProperty("--shade", `var(--${KINDS[kind][1]})`);
-      box.innerHTML = Array.from(
-        { length: 10 },
-        (_, k) => `<div class="bar"><span>${k}</span><i></i><output></output></div>`,
-      ).join("");
-      return box;
-    }),
+    ...nets.map(({ kind }) => make("div", { style: shade(kind) }, ...Array.from({ length: 10 }, (_, k) => bar(k)))),
   );
   element("traces").className = nets.length > 1 ? "pair" : "";
   element("traces").replaceChildren(
     ...nets.map((net) => {
-      const figure = document.createElement("figure"),
-        canvas = document.createElement("canvas");
-      figure.className = "trace";
-      figure.style.setProperty("--shade", `var(--${KINDS[net.kind][1]})`);
-      figure.innerHTML = `<figcaption><b>${KINDS[net.kind][0]}</b>, ${net.says}</figcaption>`;
-      canvas.setAttribute("role", "img");
-      canvas.addEventListener("click", (event) => clicked(event, canvas, net));
-      figure.append(canvas);
-      net.canvas = canvas;
-      return figure;
+      net.canvas = make("canvas", { role: "img", onclick: (event) => clicked(event, net.canvas, net) });
+      const caption = make("figcaption", {}, make("b", {}, KINDS[net.kind][0]), `, ${net.says}`);
+      return make("figure", { class: "trace", style: shade(net.kind) }, caption, net.canvas);
     }),
   );
   showControls();

@@ -32,10 +32,7 @@ let pictures,
   turn = 0,
   x,
   order,
-  playing = false,
-  penDown = false,
-  cursor = [0.5, 0.5],
-  keyed = false;
+  playing = false;
 
 function permutation(side, name) {
   const T = side * side,

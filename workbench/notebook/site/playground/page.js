@@ -89,14 +89,12 @@ function wire() {
   });
   for (const [value, text] of Object.entries(ORDERS)) element("order").append(new Option(text, value));
   for (let digit = 0; digit < 10; digit++) {
-    const button = Object.assign(document.createElement("button"), { textContent: digit });
-    button.setAttribute("aria-label", `Our ${digit}`);
-    button.addEventListener("click", () => {
+    const draw = () => {
       Object.assign(view, { digit, strokes: drawnDigit(digit), step: 0 });
       stop();
       soon();
-    });
-    element("ours").append(button);
+    };
+    element("ours").append(make("button", { "aria-label": `Our ${digit}`, onclick: draw }, digit));
   }
   on("train", "click", () => {
     if (!Object.keys(learning.nets).length) return start();
@@ -120,26 +118,22 @@ function wire() {
     remember();
   });
   for (const [text, values] of TRIES) {
-    const button = Object.assign(document.createElement("button"), { textContent: text });
-    button.addEventListener("click", () => {
+    const train = () => {
       Object.assign(learning, values);
       for (const id of ["length", "gamma"]) element(id).value = learning[id];
       forget();
       start();
-    });
-    element("tries").append(button);
+    };
+    element("tries").append(make("button", { onclick: train }, text));
   }
   for (const kind of Object.keys(KINDS)) {
-    const label = document.createElement("label"),
-      box = Object.assign(document.createElement("input"), { type: "checkbox", checked: true });
-    label.append(box, KINDS[kind][0]);
-    box.addEventListener("change", () => {
-      learning.kinds = Object.keys(KINDS).filter((name) =>
-        name === kind ? box.checked : learning.kinds.includes(name),
-      );
+    const choose = () => {
+      const wanted = (name) => (name === kind ? box.checked : learning.kinds.includes(name));
+      learning.kinds = Object.keys(KINDS).filter(wanted);
       forget();
-    });
-    element("kinds").append(label);
+    };
+    const box = make("input", { type: "checkbox", checked: true, onchange: choose });
+    element("kinds").append(make("label", {}, box, KINDS[kind][0]));
   }
 }
 
@@ -159,7 +153,6 @@ reader.onmessage = answered;
 reader.postMessage({ nets: pictures.flatMap(({ nets }) => nets) });
 recall(false);
 wire();
-pad();
 layOut();
 everything();
 ask();

@@ -25,7 +25,8 @@ from ...explorers.weights import packed
 
 HERE = Path(__file__).parent
 NETS = ("net.js", "adding.js", "reading.js")  # what a worker runs too
-SCREEN = ("strokes.js", "charts.js", "digits.js", "pad.js", "changes.js", "training.js", "page.js")
+SCREEN: tuple[str, ...] = ("../../explorers/elements.js", "strokes.js", "charts.js", "digits.js", "pad.js")
+SCREEN += ("changes.js", "training.js", "page.js")
 
 
 def write_playground(folder: Path, home: str | None = None) -> Path:
