@@ -50,7 +50,7 @@ def test_no_group_is_on_two_sides(seed, tmp_path):
     assert sum(map(len, sides)) == len(set.union(*sides)) == N // 4
 
 
-@pytest.mark.parametrize("sizes", [[10] * 4, [8, 4, 2, 26], [1, 39], [30, 3, 3, 4], list(range(1, 8)) + [12]])
+@pytest.mark.parametrize("sizes", [[10] * 4, [8, 4, 2, 26], [1, 39], [30, 3, 3, 4], [*list(range(1, 8)), 12]])
 def test_no_seed_leaves_fewer_to_learn_from_than_the_fewest(sizes, tmp_path):
     write(tmp_path, who=np.repeat(np.arange(len(sizes)), sizes))
     for share, limit in ((0.02, None), (0.1, None), (0.3, None), (0.1, 5)):
