@@ -33,7 +33,7 @@ def test_no_line_asks_to_be_left_out_and_every_pattern_has_its_reason(excluded):
             if any(re.search(pattern, line) for pattern in PATTERNS):
                 found += 1
                 assert excluded["why"](line), f"{path}: {line}"
-    assert found > 20
+    assert found > 0
 
 
 def test_what_is_left_out_belongs_to_the_line_that_opens_it(excluded, tmp_path):

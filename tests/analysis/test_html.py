@@ -52,4 +52,4 @@ def test_a_table_is_whole_without_empty_columns_and_nan():
 def test_counts_have_every_word_zeroes_too():
     said = repr(html.counts(verdicts.tally(["reached"]), "117 claims:", "35 cannot be tried"))
     assert said.startswith("117 claims: \u2713 reproduced 0 , \u2713 reached 1 , \u2717 not reproduced 0 ,")
-    assert said.endswith("no claim 0; 35 cannot be tried")
+    assert said.endswith("no claim 0, 35 cannot be tried")

@@ -406,10 +406,12 @@ def test_a_claim_that_cannot_be_tried_here_says_why():
 
 
 def test_the_first_line_counts_every_word_zeroes_too():
-    said = verdicts.summary(["undecided", "reproduced", "undecided"], ["z", "", claims.NTU, claims.NTU, "other"])
+    said = verdicts.summary(
+        ["undecided", "no claim", "reproduced", "undecided"], ["z", "", claims.NTU, claims.NTU, "other"]
+    )
     assert said == (
-        "reproduced 1, reached 0, not reproduced 0, not reached 0, undecided 2, under way 0, not run 0, reference 0, "
-        f"no claim 0; cannot be tried here 4 (2: {claims.NTU}; 1: other; 1: z)"
+        "reproduced 1, reached 0, not reproduced 0, not reached 0, undecided 2, under way 0, not run 0, of which "
+        f"cannot be tried here 4 (2: {claims.NTU}; 1: other; 1: z); rows that are no claims: reference 0, no claim 1"
     )
     assert list(verdicts.tally([])) == list(verdicts.WORDS)
     with pytest.raises(ParameterError, match="on course"):

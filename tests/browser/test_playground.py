@@ -335,6 +335,12 @@ def test_a_digit_is_drawn_by_mouse_by_keyboard_and_from_the_address(page, addres
     page.touchscreen.tap(box["x"] + 20, box["y"] + 20)
     answered(page)
     assert page.evaluate("view.strokes.length") == 2
+    page.mouse.move(box["x"] + 20, box["y"] + 40)
+    page.mouse.down()
+    pad.press("Delete")
+    page.mouse.move(box["x"] + 60, box["y"] + 40)
+    page.mouse.up()
+    assert page.evaluate("view.strokes") == [], "a stroke that was taken back does not go on"
 
 
 def test_every_control_changes_what_is_read_and_the_address_opens_the_same_view(page):

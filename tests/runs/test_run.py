@@ -109,11 +109,12 @@ def test_a_closed_terminal_stops_a_run_with_a_checkpoint_and_none_under_nohup(st
     def close(row):
         os.kill(os.getpid(), signal.SIGHUP)
 
-    with pytest.raises(Stopped, match="on request at step 20; the same command continues"):
-        wb.run(NAME, "paper", changes=SMALL, progress=False, watch=close)
-    assert wb.list_records().iloc[0]["status"] == "resumable"
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may themselves run under nohup
     try:
+        with pytest.raises(Stopped, match="on request at step 20; the same command continues"):
+            wb.run(NAME, "paper", changes=SMALL, progress=False, watch=close)
+        assert wb.list_records().iloc[0]["status"] == "resumable"
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         assert wb.run(NAME, "paper", changes=SMALL, until=40, progress=False, watch=close).step == 40
     finally:
         signal.signal(signal.SIGHUP, before)

@@ -44,7 +44,7 @@ def verdict(word: str, said: str = "") -> str:
 def counts(words: Mapping[str, int], before: str = "", behind: str = "") -> Html:
     """Verdicts by number in one line, zeroes too."""
     shown = ", ".join(verdict(word, f"{word} {n}") for word, n in words.items())
-    return Html(f'<p style="line-height:2">{escape(before)} {shown}; {escape(behind)}</p>\n')
+    return Html(f'<p style="line-height:2">{escape(before)} {shown}, {escape(behind)}</p>\n')
 
 
 def table(frame: pd.DataFrame) -> Html:

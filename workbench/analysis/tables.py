@@ -142,14 +142,15 @@ def summary(results: pd.DataFrame) -> str:
     words, known = words_of(results), _claims()
     others = list(results.loc[results["claim"].isna(), "verdict"])
     said = verdicts.summary([*words.values(), *others], [known[name].cannot for name in words])
-    return f"{len(words)} claims of the paper and its logs, and rows that are none (reference, no claim): {said}"
+    return f"{len(words)} claims of the paper and its logs: {said}"
 
 
 def headline(results: pd.DataFrame) -> html.Html:
-    """The same for a page, each word on its colour."""
+    """The same for a page, each word of a claim on its colour."""
     before, _, said = summary(results).partition(": ")
-    others = list(results.loc[results["claim"].isna(), "verdict"])
-    return html.counts(verdicts.tally([*words_of(results).values(), *others]), f"{before}:", said.partition("; ")[2])
+    counts = verdicts.tally(words_of(results).values())
+    claimed = {word: n for word, n in counts.items() if word in DECIDING}
+    return html.counts(claimed, f"{before}:", said[said.index("of which") :])
 
 
 def words_of(results: pd.DataFrame) -> dict[str, str]:

@@ -263,11 +263,13 @@ def tally(words: Iterable[str]) -> dict[str, int]:
 
 
 def summary(words: Iterable[str], cannot: Iterable[str]) -> str:
-    """The first line of every summary: the counts by word, and how many claims cannot be tried here, and why."""
-    said = ", ".join(f"{word} {n}" for word, n in tally(words).items())
+    """The first line of every summary: claims by word, how many cannot be tried here, and why; rows that are none."""
+    said = [f"{word} {n}" for word, n in tally(words).items()]
+    claimed, others = ", ".join(said[:-2]), ", ".join(said[-2:])
     reasons = Counter(reason for reason in cannot if reason)
     why = "; ".join(f"{n}: {reason}" for reason, n in sorted(reasons.items(), key=lambda item: (-item[1], item[0])))
-    return f"{said}; cannot be tried here {reasons.total()}" + (f" ({why})" if why else "")
+    cannot_be = f"of which cannot be tried here {reasons.total()}" + (f" ({why})" if why else "")
+    return f"{claimed}, {cannot_be}; rows that are no claims: {others}"
 
 
 def judge(
