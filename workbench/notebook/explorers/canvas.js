@@ -51,7 +51,7 @@ function drawing(spec, about, turn, label) {
     changed();
   };
   const put = (others) => {
-    pen.down = false;
+    Object.assign(pen, { down: false, drawing: false }); // a finger may still be on the drawing
     strokes = others;
     changed();
   };
